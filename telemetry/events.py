@@ -1,0 +1,187 @@
+"""The vocabulary: phases, outcomes, cache reasons, and what an engine reports about itself.
+
+Names here are the ones that every surface uses (spans, metrics, SQL, pages). This module owns no state and
+imports only the standard library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Scalar = str | int | float | bool
+
+
+class Phase(StrEnum):
+    """A part of a request's life; the value is the metric label and the last part of the span name."""
+
+    ADMIT = "admit"
+    MODEL_LOAD = "model_load"
+    RENDER = "render"
+    TOKENIZE = "tokenize"
+    CACHE_LOOKUP = "cache_lookup"
+    QUEUE = "queue"
+    CACHE_RESTORE = "cache_restore"
+    PREFILL = "prefill"
+    DECODE = "decode"
+    STREAM = "stream"
+
+
+class Status(StrEnum):
+    """How a request ended; `running` only until it has, `interrupted` when the gateway died first."""
+
+    RUNNING = "running"
+    OK = "ok"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+class CacheSource(StrEnum):
+    """The tier that a prompt's cached prefix came from."""
+
+    KV = "kv"
+    RAM = "ram"
+    DISK = "disk"
+    NONE = "none"
+
+
+class CacheReason(StrEnum):
+    """Why the prefix cache gave what it gave."""
+
+    FULL_HIT = "full_hit"
+    NEW_CONVERSATION = "new_conversation"
+    APPENDED = "appended"
+    SYSTEM_CHANGED = "system_changed"
+    TOOLS_CHANGED = "tools_changed"
+    HISTORY_EDITED = "history_edited"
+    TEMPLATE_CHANGED = "template_changed"
+    VOLATILE_PREFIX = "volatile_prefix"
+    EVICTED = "evicted"
+    ADAPTER_CHANGED = "adapter_changed"
+    KV_TYPE_CHANGED = "kv_type_changed"
+    DISABLED = "disabled"
+    UNSUPPORTED = "unsupported"
+
+
+class EngineState(StrEnum):
+    """The life of an engine process, as its supervisor sees it."""
+
+    STARTING = "starting"
+    READY = "ready"
+    RESTARTING = "restarting"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOutcome:
+    """The result of one cache lookup.
+
+    `divergence_token` and `divergence_message` are indexes into the prompt (tokens, messages) of the first
+    difference from the nearest known prompt; None where there was nothing to compare with.
+    """
+
+    matched_tokens: int
+    source: CacheSource
+    reason: CacheReason
+    divergence_token: int | None = None
+    divergence_message: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTiming:
+    """One phase of one request: monotonic nanoseconds, and the numbers that belong to it."""
+
+    phase: Phase
+    start_ns: int
+    end_ns: int
+    attributes: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillChunk:
+    """One engine step's share of a prompt: monotonic nanoseconds, tokens of this prompt, sequences in the batch."""
+
+    start_ns: int
+    end_ns: int
+    tokens: int
+    sequences: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """What decides an engine's speed; `config_id` is the fingerprint over all other fields but `model`.
+
+    `model` is the name that clients use; sizes are bytes; `threads` and `threads_batch` are CPU threads for
+    decode and for prefill; `kv_unified` tells whether sequences share one KV buffer.
+    """
+
+    config_id: str
+    model: str
+    model_digest: str
+    model_file: str
+    model_size_bytes: int
+    architecture: str
+    parameters: int
+    quantisation: str
+    kv_type_k: str
+    kv_type_v: str
+    kv_unified: bool
+    flash_attention: str
+    threads: int
+    threads_batch: int
+    n_ctx: int
+    n_ctx_train: int
+    slots: int
+    n_batch: int
+    n_ubatch: int
+    gpu_layers: int
+    llama_cpp_build: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepSample:
+    """One `llama_decode` call: its duration and what was in the batch."""
+
+    duration_ns: int
+    sequences: int
+    prefill_tokens: int
+    decode_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSample:
+    """What an engine reports about itself with each heartbeat.
+
+    Slots are counted by state; `queue_oldest_age_s` is 0 with an empty queue; KV figures are tokens (cells);
+    `steps` are those since the last sample; `memory_bytes` is the resident size of the process.
+    """
+
+    model: str
+    slots_idle: int
+    slots_prefill: int
+    slots_decode: int
+    queue_depth: int
+    queue_oldest_age_s: float
+    kv_used_tokens: int
+    kv_limit_tokens: int
+    memory_bytes: int | None
+    steps: tuple[StepSample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """The supervisor's view of one engine, sent on each change of state.
+
+    `reason` says in words why it is not ready; `load_ms` is None until a load was measured.
+    """
+
+    model: str
+    state: EngineState
+    reason: str = ""
+    restarts: int = 0
+    pid: int | None = None
+    load_ms: float | None = None
+    load_progress: float | None = None
+    config: EngineConfig | None = None

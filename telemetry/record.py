@@ -1,0 +1,174 @@
+"""The record of one request: stamped while it runs, and the figures that follow from the stamps.
+
+All `_ns` are CLOCK_MONOTONIC nanoseconds (one clock for the gateway and its engines); None means "not measured".
+Only the gateway's event loop writes to a record; sinks read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from telemetry.clock import ClockAnchor
+from telemetry.events import CacheOutcome, Phase, PhaseTiming, PrefillChunk, Scalar, Status
+
+STALL_FACTOR = 4
+"""An inter-token gap above this multiple of the median is a stall (SIGNALS: `firsttoken.decode`)."""
+
+ENGINE_PHASES = frozenset(
+    {Phase.MODEL_LOAD, Phase.RENDER, Phase.TOKENIZE, Phase.CACHE_LOOKUP, Phase.QUEUE}
+    | {Phase.CACHE_RESTORE, Phase.PREFILL, Phase.DECODE}
+)
+"""Phases spent in or waiting for the engine: everything but the gateway's own work."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceIds:
+    """W3C trace context of a request's server span; ids are lower-case hex, `parent_span_id` None at a root."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None = None
+    flags: int = 1
+    tracestate: str = ""
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """Everything known about one request.
+
+    `seq` orders all records of a store by time of admission (see `Recorder`). `model` is what the client asked
+    for (None when it named none that we could read), `response_model` what answered. `params` holds sampling
+    parameters under their `gen_ai.request.*` last names. `client_blocked_ns` is time spent waiting for the client
+    to take bytes, `client_blocked_tail_ns` the part of it after the last token.
+    """
+
+    seq: int
+    request_id: str
+    trace: TraceIds
+    anchor: ClockAnchor
+    started_ns: int
+    method: str
+    route: str
+    api: str
+    operation: str
+    model: str | None = None
+    response_model: str | None = None
+    response_id: str | None = None
+    conversation_id: str | None = None
+    stream: bool = False
+    params: dict[str, Scalar] = field(default_factory=dict)
+    phases: list[PhaseTiming] = field(default_factory=list)
+    chunks: list[PrefillChunk] = field(default_factory=list)
+    current_phase: Phase = Phase.ADMIT
+    status: Status = Status.RUNNING
+    error_type: str | None = None
+    error_message: str | None = None
+    http_status: int | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    prefilled_tokens: int | None = None
+    completion_tokens: int | None = None
+    cache: CacheOutcome | None = None
+    context_bucket: str | None = None
+    engine_config_id: str | None = None
+    first_token_ns: int | None = None
+    last_token_ns: int | None = None
+    first_chunk_ns: int | None = None
+    gaps_us: Sequence[int] = ()
+    client_blocked_ns: int = 0
+    client_blocked_tail_ns: int = 0
+    ended_ns: int | None = None
+
+    def phase(self, phase: Phase) -> PhaseTiming | None:
+        """The timing of a phase, or None when it did not happen."""
+        return next((timing for timing in self.phases if timing.phase is phase), None)
+
+    def phase_ms(self, phase: Phase) -> float | None:
+        """Milliseconds of a phase, or None when it did not happen."""
+        timing = self.phase(phase)
+        return None if timing is None else (timing.end_ns - timing.start_ns) / 1e6
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """Prompt tokens that the prefix cache supplied."""
+        return None if self.cache is None else self.cache.matched_tokens
+
+    @property
+    def computed_tokens(self) -> int | None:
+        """Prompt tokens that prefill computed."""
+        if self.prompt_tokens is None or self.cached_tokens is None or self.first_token_ns is None:
+            return None
+        return self.prompt_tokens - self.cached_tokens
+
+    @property
+    def total_ms(self) -> float | None:
+        """Wall time, first byte read to last byte written."""
+        return None if self.ended_ns is None else (self.ended_ns - self.started_ns) / 1e6
+
+    @property
+    def ttft_ms(self) -> float | None:
+        """First byte of the request read → first token sampled."""
+        return None if self.first_token_ns is None else (self.first_token_ns - self.started_ns) / 1e6
+
+    @property
+    def ttfb_ms(self) -> float | None:
+        """First byte of the request read → first byte of the answer written."""
+        return None if self.first_chunk_ns is None else (self.first_chunk_ns - self.started_ns) / 1e6
+
+    @property
+    def decode_tps(self) -> float | None:
+        """Output tokens per second: (tokens - 1) ÷ (last - first token); None for one-token answers."""
+        if self.first_token_ns is None or self.last_token_ns is None or (self.completion_tokens or 0) < 2:
+            return None
+        seconds = (self.last_token_ns - self.first_token_ns) / 1e9
+        return (self.completion_tokens - 1) / seconds if seconds > 0 and self.completion_tokens else None
+
+    @property
+    def prefill_tps(self) -> float | None:
+        """Computed (uncached) prompt tokens per second of prefill."""
+        milliseconds = self.phase_ms(Phase.PREFILL)
+        if not milliseconds or not self.computed_tokens:
+            return None
+        return self.computed_tokens / milliseconds * 1e3
+
+    def gap_ms(self, q: float) -> float | None:
+        """The q-quantile of the gaps between sampled tokens (nearest rank), or None with fewer than two tokens."""
+        if not self.gaps_us:
+            return None
+        ordered = sorted(self.gaps_us)
+        return ordered[max(0, -int(-q * len(ordered) // 1) - 1)] / 1e3
+
+    @property
+    def stalls(self) -> int:
+        """Gaps longer than `STALL_FACTOR` times the median gap."""
+        median = self.gap_ms(0.5)
+        return 0 if median is None else sum(gap / 1e3 > STALL_FACTOR * median for gap in self.gaps_us)
+
+    @property
+    def unaccounted_ms(self) -> float | None:
+        """Wall time that no phase covers; overlapping phases count once."""
+        if self.ended_ns is None:
+            return None
+        covered = covered_ns(self.phases, self.started_ns, self.ended_ns)
+        return (self.ended_ns - self.started_ns - covered) / 1e6
+
+    @property
+    def overhead_ms(self) -> float | None:
+        """The gateway's own time: wall minus engine phases, queue and waiting for the client after the last token."""
+        if self.ended_ns is None:
+            return None
+        elsewhere = [timing for timing in self.phases if timing.phase in ENGINE_PHASES]
+        covered = covered_ns(elsewhere, self.started_ns, self.ended_ns)
+        return max(0.0, (self.ended_ns - self.started_ns - covered - self.client_blocked_tail_ns) / 1e6)
+
+
+def covered_ns(phases: Iterable[PhaseTiming], start_ns: int, end_ns: int) -> int:
+    """Nanoseconds of [start, end] that at least one phase covers."""
+    covered, reached = 0, start_ns
+    for timing in sorted(phases, key=lambda timing: timing.start_ns):
+        begin, end = max(timing.start_ns, reached), min(timing.end_ns, end_ns)
+        if end > begin:
+            covered += end - begin
+            reached = end
+    return covered

@@ -1,0 +1,201 @@
+"""The recorder: opens one record per request, closes it once, and hands it to every sink under a guard.
+
+A sink that raises never fails a request: the error is counted and logged once per sink and kind, and raised
+only where tests ask for it (`strict`). Called from the gateway's event loop only.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from telemetry.clock import ClockAnchor
+from telemetry.context_buckets import ContextBuckets
+from telemetry.events import EngineConfig, EngineSample, EngineStatus, Phase, PhaseTiming, Scalar, Status
+from telemetry.record import RequestRecord, TraceIds
+
+log = logging.getLogger(__name__)
+
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+
+class Sink(Protocol):
+    """Where records go. Every method returns at once: slow work belongs on the sink's own thread."""
+
+    def admitted(self, record: RequestRecord) -> None:
+        """A request was admitted (its body is read; model and parameters are known) or refused."""
+
+    def changed(self, record: RequestRecord) -> None:
+        """A running request moved: a phase began or tokens arrived."""
+
+    def completed(self, record: RequestRecord) -> None:
+        """A request ended; the record will not change any more."""
+
+    def engine_status(self, status: EngineStatus) -> None:
+        """An engine process changed its state."""
+
+    def engine_sample(self, sample: EngineSample) -> None:
+        """A heartbeat of an engine arrived."""
+
+    def engine_config(self, config: EngineConfig) -> None:
+        """An engine is ready with this configuration."""
+
+    def rejected(self, reason: str) -> None:
+        """A request was turned away at the door (queue full, not authorised, not found)."""
+
+
+class NullSink:
+    """Does nothing; the base of sinks that care about some events only."""
+
+    def admitted(self, record: RequestRecord) -> None: ...
+    def changed(self, record: RequestRecord) -> None: ...
+    def completed(self, record: RequestRecord) -> None: ...
+    def engine_status(self, status: EngineStatus) -> None: ...
+    def engine_sample(self, sample: EngineSample) -> None: ...
+    def engine_config(self, config: EngineConfig) -> None: ...
+    def rejected(self, reason: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a request ended: its status, `error.type`, a message for people, and the HTTP status that was sent."""
+
+    status: Status
+    http_status: int
+    error_type: str | None = None
+    error_message: str | None = None
+
+
+class Recorder:
+    """Creates and completes request records; fans every event out to the sinks.
+
+    `seq` is wall-clock microseconds << 10 plus a counter: unique in one process, ordered by time, and below 2^63
+    until the year 2255, so one integer column serves as primary key and as paging cursor.
+    """
+
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        buckets: ContextBuckets,
+        anchor: ClockAnchor | None = None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        strict: bool = False,
+    ) -> None:
+        self.anchor = anchor or ClockAnchor.now()
+        self.clock_ns = clock_ns
+        self.sink_errors: Counter[str] = Counter()
+        self._sinks = tuple(sinks)
+        self._buckets = buckets
+        self._strict = strict
+        self._counter = itertools.count()
+
+    def open(
+        self,
+        *,
+        request_id: str | None,
+        route: str,
+        api: str,
+        operation: str,
+        started_ns: int,
+        traceparent: str = "",
+        tracestate: str = "",
+        method: str = "POST",
+    ) -> RequestRecord:
+        """Begin a record; nothing is handed to the sinks before `admit`."""
+        return RequestRecord(
+            seq=(self.anchor.wall(started_ns) // 1000) << 10 | next(self._counter) & 1023,
+            request_id=request_id or f"req_{secrets.token_hex(12)}",
+            trace=trace_ids(traceparent, tracestate),
+            anchor=self.anchor,
+            started_ns=started_ns,
+            method=method,
+            route=route,
+            api=api,
+            operation=operation,
+        )
+
+    def admit(self, record: RequestRecord) -> None:
+        """Announce a request whose model and parameters are filled in."""
+        self._tell("admitted", record)
+
+    def enter(self, record: RequestRecord, phase: Phase) -> None:
+        """Say which phase a running request is in."""
+        record.current_phase = phase
+        self._tell("changed", record)
+
+    def progress(self, record: RequestRecord) -> None:
+        """Say that a running request's counts moved."""
+        self._tell("changed", record)
+
+    def phase(self, record: RequestRecord, phase: Phase, start_ns: int, end_ns: int, **attributes: Scalar) -> None:
+        """Add a finished phase to a record."""
+        record.phases.append(PhaseTiming(phase, start_ns, end_ns, attributes))
+
+    def tokens(self, record: RequestRecord, prompt_tokens: int) -> None:
+        """Set the prompt's size, and with it the context bucket."""
+        record.prompt_tokens = prompt_tokens
+        record.context_bucket = self._buckets.label(prompt_tokens)
+
+    def close(self, record: RequestRecord, ended: Ended) -> None:
+        """Complete a record; a second call is ignored, so that every exit path may call it."""
+        if record.ended_ns is not None:
+            return
+        record.ended_ns = self.clock_ns()
+        record.status = ended.status
+        record.error_type = ended.error_type
+        record.error_message = ended.error_message
+        record.http_status = ended.http_status
+        self._tell("completed", record)
+
+    def engine_status(self, status: EngineStatus) -> None:
+        """Pass on an engine's change of state; a ready one also announces its configuration."""
+        self._tell("engine_status", status)
+        if status.config is not None:
+            self._tell("engine_config", status.config)
+
+    def engine_sample(self, sample: EngineSample) -> None:
+        """Pass on an engine's heartbeat."""
+        self._tell("engine_sample", sample)
+
+    def rejected(self, reason: str) -> None:
+        """Count a request that was turned away."""
+        self._tell("rejected", reason)
+
+    def _tell(self, method: str, event: object) -> None:
+        for sink in self._sinks:
+            try:
+                getattr(sink, method)(event)
+            except Exception as error:
+                self._failed(sink, method, error)
+
+    def _failed(self, sink: Sink, method: str, error: Exception) -> None:
+        """Count a sink's failure and log the first of its kind; telemetry never fails a request."""
+        if self._strict:
+            raise error
+        key = f"{type(sink).__name__}.{method}.{type(error).__name__}"
+        self.sink_errors[key] += 1
+        if self.sink_errors[key] == 1:
+            log.exception("telemetry sink failed; further failures of this kind are only counted: %s", key)
+
+
+def trace_ids(traceparent: str, tracestate: str = "") -> TraceIds:
+    """Continue a W3C `traceparent` (https://www.w3.org/TR/trace-context/), or start a new trace if it is not valid."""
+    match = _TRACEPARENT.fullmatch(traceparent.strip())
+    span_id = secrets.token_hex(8)
+    if match is None or not _valid(match):
+        return TraceIds(secrets.token_hex(16), span_id)
+    _, trace_id, parent, flags, _ = match.groups()
+    return TraceIds(trace_id, span_id, parent, int(flags, 16) & 1, tracestate[:512])
+
+
+def _valid(match: re.Match[str]) -> bool:
+    """All-zero ids and version ff are invalid; version 00 has no further fields."""
+    version, trace_id, parent, _, rest = match.groups()
+    return version != "ff" and int(trace_id, 16) > 0 and int(parent, 16) > 0 and not (version == "00" and rest)

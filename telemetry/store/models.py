@@ -1,0 +1,140 @@
+"""Tables. NULL means "not measured". Alembic's head must equal this file (a test compares them)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, LargeBinary, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+BIG = BigInteger().with_variant(Integer, "sqlite")
+"""64-bit everywhere; SQLite's INTEGER is 64-bit, and only that name makes a rowid primary key."""
+
+
+class Base(DeclarativeBase):
+    """All tables of the store."""
+
+
+class EngineConfigRow(Base):
+    """One engine configuration that ever served: what decides its speed, under the fingerprint `id`."""
+
+    __tablename__ = "engine_config"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    first_seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    model: Mapped[str] = mapped_column(String(200))
+    model_digest: Mapped[str] = mapped_column(String(64))
+    quantisation: Mapped[str] = mapped_column(String(32))
+    architecture: Mapped[str] = mapped_column(String(64))
+    parameters: Mapped[int] = mapped_column(BIG)
+    kv_type_k: Mapped[str] = mapped_column(String(16))
+    kv_type_v: Mapped[str] = mapped_column(String(16))
+    flash_attention: Mapped[str] = mapped_column(String(16))
+    threads: Mapped[int]
+    n_ctx: Mapped[int]
+    slots: Mapped[int]
+    n_batch: Mapped[int]
+    n_ubatch: Mapped[int]
+    llama_cpp_build: Mapped[str] = mapped_column(String(64))
+    details: Mapped[dict[str, object]] = mapped_column(JSON)
+    """Every field of `telemetry.events.EngineConfig`."""
+
+
+class RequestRow(Base):
+    """One request. Inserted at admission with status `running`, completed at its end."""
+
+    __tablename__ = "requests"
+    __table_args__ = (
+        Index("ix_requests_id", "id"),
+        Index("ix_requests_model_seq", "model", "seq"),
+        Index("ix_requests_status_seq", "status", "seq"),
+    )
+
+    seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
+    """Ordered by time of admission; the paging cursor (see `telemetry.recorder.Recorder`)."""
+    id: Mapped[str] = mapped_column(String(64))
+    """`x-request-id`. A client may send one twice: `seq` is what is unique."""
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    model: Mapped[str | None] = mapped_column(String(200))
+    api: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(16))
+    error_type: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    stream: Mapped[bool]
+    http_status: Mapped[int | None]
+    conversation_id: Mapped[str | None] = mapped_column(String(128))
+    prompt_tokens: Mapped[int | None]
+    cached_tokens: Mapped[int | None]
+    cache_source: Mapped[str | None] = mapped_column(String(8))
+    cache_reason: Mapped[str | None] = mapped_column(String(24))
+    completion_tokens: Mapped[int | None]
+    context_bucket: Mapped[str | None] = mapped_column(String(16))
+    queue_ms: Mapped[float | None] = mapped_column(Float)
+    tokenize_ms: Mapped[float | None] = mapped_column(Float)
+    prefill_ms: Mapped[float | None] = mapped_column(Float)
+    ttft_ms: Mapped[float | None] = mapped_column(Float)
+    ttfb_ms: Mapped[float | None] = mapped_column(Float)
+    decode_ms: Mapped[float | None] = mapped_column(Float)
+    decode_tps: Mapped[float | None] = mapped_column(Float)
+    prefill_tps: Mapped[float | None] = mapped_column(Float)
+    itl_p50_ms: Mapped[float | None] = mapped_column(Float)
+    itl_p95_ms: Mapped[float | None] = mapped_column(Float)
+    itl_max_ms: Mapped[float | None] = mapped_column(Float)
+    stalls: Mapped[int | None]
+    total_ms: Mapped[float | None] = mapped_column(Float)
+    unaccounted_ms: Mapped[float | None] = mapped_column(Float)
+    overhead_ms: Mapped[float | None] = mapped_column(Float)
+    engine_config_id: Mapped[str | None] = mapped_column(ForeignKey("engine_config.id"))
+    trace_id: Mapped[str] = mapped_column(String(32))
+    response_id: Mapped[str | None] = mapped_column(String(64))
+    finish_reason: Mapped[str | None] = mapped_column(String(24))
+    params: Mapped[dict[str, object]] = mapped_column(JSON)
+    """Sampling parameters as sent: numbers and flags only, never content."""
+
+
+class PhasesRow(Base):
+    """The phases of one request, as one compact msgpack value (see `telemetry.store.phases`)."""
+
+    __tablename__ = "request_phases"
+
+    seq: Mapped[int] = mapped_column(ForeignKey("requests.seq", ondelete="CASCADE"), primary_key=True)
+    phases: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class SeriesRow(Base):
+    """A dimension of the roll-ups: model × engine configuration × context bucket; '' stands for "not known"."""
+
+    __tablename__ = "series"
+    __table_args__ = (Index("ux_series", "model", "engine_config_id", "context_bucket", unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    model: Mapped[str] = mapped_column(String(200))
+    engine_config_id: Mapped[str] = mapped_column(String(32))
+    context_bucket: Mapped[str] = mapped_column(String(16))
+
+
+class RollupRow(Base):
+    """Counters of one minute (`minute` = Unix time ÷ 60, by the request's end) of one series."""
+
+    __tablename__ = "rollups"
+
+    minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
+    requests: Mapped[int]
+    errors: Mapped[int]
+    cancelled: Mapped[int]
+    prompt_tokens: Mapped[int] = mapped_column(BIG)
+    cached_tokens: Mapped[int] = mapped_column(BIG)
+    completion_tokens: Mapped[int] = mapped_column(BIG)
+
+
+class HistogramRow(Base):
+    """One bucket of one minute's histogram of one measure (`telemetry.histogram`; measures in `telemetry.store.measures`)."""
+
+    __tablename__ = "rollup_histograms"
+
+    minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
+    measure: Mapped[str] = mapped_column(String(16), primary_key=True)
+    bucket: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    count: Mapped[int]
