@@ -1,0 +1,1 @@
+"""Messages → prompt text. Pure: no HTTP, no engine."""

@@ -1,0 +1,47 @@
+"""The model file's sha256, computed once per file: it names the model in every engine configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+CHUNK_BYTES = 8 * 2**20
+
+
+def file_digest(path: Path, cache: Path, progress: Callable[[float], None] = lambda _fraction: None) -> str:
+    """Hex sha256 of a file; `cache` (JSON) remembers it by path, size and time of change."""
+    stat = path.stat()
+    key = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+    known = _read(cache)
+    if key not in known:
+        known[key] = _compute(path, stat.st_size, progress)
+        _write(cache, known)
+    return known[key]
+
+
+def _compute(path: Path, size_bytes: int, progress: Callable[[float], None]) -> str:
+    digest, done = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            done += len(chunk)
+            progress(done / size_bytes)
+    return digest.hexdigest()
+
+
+def _read(cache: Path) -> dict[str, str]:
+    """What was remembered; a missing or damaged cache only costs computing again."""
+    try:
+        known = json.loads(cache.read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _write(cache: Path, known: dict[str, str]) -> None:
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    partial = cache.with_suffix(".partial")
+    partial.write_text(json.dumps(known, indent=1))
+    partial.replace(cache)

@@ -1,0 +1,31 @@
+"""A loaded engine, whatever computes behind it: what the worker needs to run one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.chat.template import ChatTemplate
+from gateway.engine.backend import Backend, Vocabulary
+from telemetry.events import EngineConfig
+
+
+class Tokens(Vocabulary, Protocol):
+    """Both directions between text and tokens."""
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of a rendered prompt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """Everything that was loaded. `prefill_token_ns` is the measured cost of a prompt token, the scheduler's first
+    estimate; `chat_template` is the Jinja source, None where the model has none."""
+
+    backend: Backend
+    tokens: Tokens
+    template: ChatTemplate | None
+    config: EngineConfig
+    chat_template: str | None
+    special_tokens: dict[str, str]
+    prefill_token_ns: int

@@ -1,0 +1,132 @@
+"""Intake: renders and tokenises new requests on a thread of its own, so that a long step never delays it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.chat.template import ChatTemplate, TemplateError
+from gateway.engine.protocol import Admitted, Message, Refused, Submit, Timing
+from gateway.engine.sequence import Sequence
+from gateway.engine.text import TextAssembler
+from telemetry.events import CacheReason, CacheSource, Phase
+
+
+class Tokenizer(Protocol):
+    """Text → token ids."""
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of a rendered prompt."""
+
+
+class Intake:
+    """Takes `Submit`s, answers `Admitted` or `Refused`, and hands ready sequences to `deliver`."""
+
+    def __init__(
+        self,
+        *,
+        template: ChatTemplate | None,
+        tokenizer: Tokenizer,
+        n_ctx: int,
+        send: Callable[[Message], None],
+        deliver: Callable[[Sequence], None],
+    ) -> None:
+        self._template = template
+        self._tokenizer = tokenizer
+        self._n_ctx = n_ctx
+        self._send = send
+        self._deliver = deliver
+        self._inbox: queue.SimpleQueue[Submit] = queue.SimpleQueue()
+        self._cancelled: set[str] = set()
+        self._pending: set[str] = set()
+        self._lock = threading.Lock()
+
+    def submit(self, request: Submit) -> None:
+        """Queue a request for intake."""
+        with self._lock:
+            self._pending.add(request.id)
+        self._inbox.put(request)
+
+    def cancel(self, request_id: str) -> None:
+        """Remember that a request still in intake was cancelled; others are the loop's business."""
+        with self._lock:
+            if request_id in self._pending:
+                self._cancelled.add(request_id)
+
+    def run(self) -> None:
+        """The thread: one request after the other, for ever."""
+        while True:
+            request = self._inbox.get()
+            try:
+                self._take(request)
+            except Exception as error:  # one bad request must not end intake for all others
+                self._refuse(request, "server_error", f"the engine could not prepare this request: {error!r}", [])
+
+    def _take(self, request: Submit) -> None:
+        timings: list[Timing] = []
+        start_ns = time.monotonic_ns()
+        try:
+            text = self._render(request)
+        except TemplateError as error:
+            timings.append(Timing(Phase.RENDER, start_ns, time.monotonic_ns()))
+            self._refuse(request, "invalid_messages", str(error), timings)
+            return
+        rendered_ns = time.monotonic_ns()
+        timings.append(Timing(Phase.RENDER, start_ns, rendered_ns, {"characters": len(text)}))
+        tokens = self._tokenizer.tokenize(text)
+        tokenized_ns = time.monotonic_ns()
+        timings.append(Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, {"tokens": len(tokens), "characters": len(text)}))
+        if not 0 < len(tokens) < self._n_ctx:
+            self._refuse_size(request, len(tokens), timings)
+            return
+        lookup = {"matched": 0, "source": str(CacheSource.NONE), "reason": str(CacheReason.DISABLED)}
+        looked_up_ns = time.monotonic_ns()
+        timings.append(Timing(Phase.CACHE_LOOKUP, tokenized_ns, looked_up_ns, dict(lookup)))
+        self._admit(request, tokens, timings, looked_up_ns)
+
+    def _render(self, request: Submit) -> str:
+        if self._template is None:
+            raise TemplateError("this model has no chat template; it cannot be used for chat")
+        return self._template.render(request.messages)
+
+    def _admit(self, request: Submit, tokens: list[int], timings: list[Timing], now_ns: int) -> None:
+        sequence = Sequence(
+            id=request.id,
+            prompt=tokens,
+            sampling=request.sampling,
+            max_tokens=self._n_ctx if request.max_tokens is None else request.max_tokens,
+            text=TextAssembler(request.stop),
+            queued_ns=now_ns,
+            stop_tokens=frozenset(request.stop_tokens),
+        )
+        self._send(Admitted(id=request.id, prompt_tokens=len(tokens), timings=timings))
+        with self._lock:
+            self._pending.discard(request.id)
+            cancelled = request.id in self._cancelled
+            self._cancelled.discard(request.id)
+            if not cancelled:  # inside the lock: a cancel that finds it gone from here must find it delivered
+                self._deliver(sequence)
+        if cancelled:
+            self._send(sequence.finished("cancelled", time.monotonic_ns()))
+
+    def _refuse_size(self, request: Submit, size: int, timings: list[Timing]) -> None:
+        if size == 0:
+            self._refuse(request, "invalid_messages", "the prompt has no tokens", timings)
+            return
+        message = (
+            f"The prompt has {size} tokens and the context holds {self._n_ctx}, of which one is kept for the answer. "
+            "Shorten the messages, or serve the model with a larger engine.n_ctx."
+        )
+        details = {"n_prompt_tokens": size, "n_ctx": self._n_ctx}
+        self._refuse(request, "context_length_exceeded", message, timings, details)
+
+    def _refuse(
+        self, request: Submit, code: str, message: str, timings: list[Timing], details: dict[str, int] | None = None
+    ) -> None:
+        with self._lock:
+            self._pending.discard(request.id)
+            self._cancelled.discard(request.id)
+        self._send(Refused(id=request.id, code=code, message=message, param="messages", details=details or {}, timings=timings))

@@ -1,0 +1,105 @@
+"""Computing batches with llama.cpp: the real `Backend`. One thread only (the decode loop)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import llama_cpp.llama_cpp as llama
+import numpy as np
+
+from gateway.engine.backend import BackendError, Batch
+from gateway.engine.llama_model import LlamaModel, ModelError
+from gateway.engine.llama_sampler import Sampler
+from gateway.engine.protocol import Sampling
+
+FLASH_AUTO = -1
+"""llama.cpp decides: on wherever the backend supports it for this model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextOptions:
+    """What a context is made with; `n_ctx` is per sequence."""
+
+    n_ctx: int
+    slots: int
+    n_batch: int
+    n_ubatch: int
+    threads: int
+    kv_unified: bool = False
+    flash_attention: int = FLASH_AUTO
+
+
+class LlamaBackend:
+    """A llama.cpp context with one sequence per slot."""
+
+    def __init__(self, model: LlamaModel, options: ContextOptions) -> None:
+        params = llama.llama_context_default_params()
+        params.n_ctx = options.n_ctx * options.slots
+        params.n_seq_max = options.slots
+        params.n_batch, params.n_ubatch = options.n_batch, min(options.n_ubatch, options.n_batch)
+        params.n_threads = params.n_threads_batch = options.threads
+        params.kv_unified = options.kv_unified
+        params.flash_attn_type = options.flash_attention
+        context = llama.llama_init_from_model(model.handle, params)
+        if not context:
+            raise ModelError(
+                f"llama.cpp cannot make a context of {options.slots} x {options.n_ctx} tokens: "
+                "lower engine.n_ctx or engine.slots (the log has details)"
+            )
+        self._context = context
+        self._memory = llama.llama_get_memory(context)
+        self._model = model
+        self._samplers: dict[int, Sampler] = {}
+        self._batch = llama.llama_batch_init(options.n_batch, 0, 1)
+        self._columns = _Columns(self._batch, options.n_batch)
+        self.n_ctx = int(llama.llama_n_ctx_seq(context))
+
+    def open(self, slot: int, sampling: Sampling) -> None:
+        self._samplers[slot] = Sampler(sampling, self._model.n_vocab)
+
+    def compute(self, batch: Batch) -> dict[int, int]:
+        wanted = self._columns.fill(batch)
+        self._batch.n_tokens = sum(len(part.tokens) for part in batch.parts)
+        code = llama.llama_decode(self._context, self._batch)
+        if code != 0:
+            raise BackendError(f"llama_decode failed with code {code}" + (": the KV cache is full" if code == 1 else ""))
+        return {slot: self._samplers[slot].sample(self._context, index) for slot, index in wanted.items()}
+
+    def close(self, slot: int) -> None:
+        sampler = self._samplers.pop(slot, None)
+        if sampler is not None:
+            sampler.close()
+        llama.llama_memory_seq_rm(self._memory, slot, -1, -1)
+
+    def used_tokens(self) -> int:
+        return sum(1 + int(llama.llama_memory_seq_pos_max(self._memory, slot)) for slot in self._samplers)
+
+
+class _Columns:
+    """Numpy views on the arrays of a `llama_batch`: filled by slices, not token by token."""
+
+    def __init__(self, batch: llama.llama_batch, size: int) -> None:
+        self.token = np.ctypeslib.as_array(batch.token, shape=(size,))
+        self.position = np.ctypeslib.as_array(batch.pos, shape=(size,))
+        self.logits = np.ctypeslib.as_array(batch.logits, shape=(size,))
+        n_seq_id = np.ctypeslib.as_array(batch.n_seq_id, shape=(size,))
+        n_seq_id[:] = 1
+        self._sequence = batch.seq_id
+        self._size = size
+
+    def fill(self, batch: Batch) -> dict[int, int]:
+        """Write a batch; returns the position of the last token of each slot that wants a sample."""
+        wanted, at = {}, 0
+        for part in batch.parts:
+            end = at + len(part.tokens)
+            assert end <= self._size, "the scheduler planned more tokens than a batch holds"
+            self.token[at:end] = part.tokens
+            self.position[at:end] = np.arange(part.position, part.position + end - at)
+            self.logits[at:end] = 0
+            for index in range(at, end):
+                self._sequence[index][0] = part.slot
+            if part.sample:
+                self.logits[end - 1] = 1
+                wanted[part.slot] = end - 1
+            at = end
+        return wanted

@@ -1,0 +1,139 @@
+"""Loading a model with llama.cpp: weights, context, warm-up, and the configuration that came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import llama_cpp.llama_cpp as llama
+import msgspec
+import psutil
+
+from gateway.chat.template import ChatTemplate
+from gateway.engine.backend import Batch, Part
+from gateway.engine.digest import file_digest
+from gateway.engine.engine import Engine
+from gateway.engine.llama_batch import ContextOptions, LlamaBackend
+from gateway.engine.llama_model import LlamaModel, ModelError
+from gateway.engine.options import EngineOptions
+from gateway.engine.protocol import Loading, Message, Sampling
+from telemetry.events import EngineConfig
+
+KV_SHARE_OF_MEMORY = 0.4
+"""Of the memory that is available at load, for the KV cache of all slots; `n_ctx` 0 is bounded by it."""
+
+MIN_CONTEXT = 512
+WARM_UP_TOKENS = 64
+
+
+def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engine:
+    """Load the model file of `options`.
+
+    Raises:
+        ModelError: the file cannot be served.
+    """
+    path = Path(options.path)
+    digest = _digest(options, path, send)
+    report = _Progress(send)
+    model = LlamaModel(path, gpu_layers=options.gpu_layers, progress=lambda fraction: report("loading weights", fraction))
+    context = _context_options(model, options)
+    send(Loading("allocating the KV cache"))
+    backend = LlamaBackend(model, context)
+    prefill_token_ns = _warm_up(backend)
+    source, special = model.chat_template, model.special_tokens
+    return Engine(
+        backend=backend,
+        tokens=model,
+        template=None if source is None else _template(source, special, options.template_timeout_s),
+        config=_config(model, options, context, backend, digest),
+        chat_template=source,
+        special_tokens=special,
+        prefill_token_ns=prefill_token_ns,
+    )
+
+
+def _digest(options: EngineOptions, path: Path, send: Callable[[Message], None]) -> str:
+    """The file's digest, with progress for the first time."""
+    if not path.is_file():
+        raise ModelError(f"there is no model file at {path}")
+    report = _Progress(send)
+    return file_digest(path, Path(options.digest_cache), lambda fraction: report("computing the file's digest", fraction))
+
+
+class _Progress:
+    """Passes on progress in whole steps of 5 %, so that the pipe is not flooded."""
+
+    def __init__(self, send: Callable[[Message], None]) -> None:
+        self._send = send
+        self._last = -1
+
+    def __call__(self, what: str, fraction: float) -> None:
+        step = int(fraction * 20)
+        if step != self._last:
+            self._last = step
+            self._send(Loading(what, round(fraction, 3)))
+
+
+def _template(source: str, special: dict[str, str], timeout_s: float) -> ChatTemplate:
+    return ChatTemplate(source, bos=special.get("bos", ""), eos=special.get("eos", ""), timeout_s=timeout_s)
+
+
+def _context_options(model: LlamaModel, options: EngineOptions) -> ContextOptions:
+    trained = int(llama.llama_model_n_ctx_train(model.handle))
+    budget = psutil.virtual_memory().available * KV_SHARE_OF_MEMORY
+    affordable = int(budget / (options.slots * max(1, model.kv_bytes_per_token))) // 256 * 256
+    chosen = options.n_ctx or max(MIN_CONTEXT, min(trained, affordable))
+    return ContextOptions(
+        n_ctx=chosen,
+        slots=options.slots,
+        n_batch=max(options.n_batch, options.slots),
+        n_ubatch=options.n_ubatch,
+        threads=options.threads or psutil.cpu_count(logical=False) or 1,
+    )
+
+
+def _warm_up(backend: LlamaBackend) -> int:
+    """Compute one throw-away prompt twice: the first touches the weights, the second is measured (ns per token)."""
+    part = Part(0, [0] * WARM_UP_TOKENS, 0, sample=True, prefill=True)
+    for _ in range(2):
+        backend.open(0, Sampling(temperature=0.0))
+        start_ns = time.monotonic_ns()
+        backend.compute(Batch((part,), (0,)))
+        duration_ns = time.monotonic_ns() - start_ns
+        backend.close(0)
+    return max(1, duration_ns // WARM_UP_TOKENS)
+
+
+def _config(
+    model: LlamaModel, options: EngineOptions, context: ContextOptions, backend: LlamaBackend, digest: str
+) -> EngineConfig:
+    quantisation = llama.llama_ftype_name(llama.llama_model_ftype(model.handle)) or b"unknown"
+    config = EngineConfig(
+        config_id="",
+        model="",
+        model_digest=digest,
+        model_file=Path(options.path).name,
+        model_size_bytes=Path(options.path).stat().st_size,
+        architecture=model.metadata("general.architecture") or "unknown",
+        parameters=int(llama.llama_model_n_params(model.handle)),
+        quantisation=quantisation.decode(),
+        kv_type_k="f16",
+        kv_type_v="f16",
+        kv_unified=context.kv_unified,
+        flash_attention="auto",
+        threads=context.threads,
+        threads_batch=context.threads,
+        n_ctx=backend.n_ctx,
+        n_ctx_train=int(llama.llama_model_n_ctx_train(model.handle)),
+        slots=context.slots,
+        n_batch=context.n_batch,
+        n_ubatch=min(context.n_ubatch, context.n_batch),
+        gpu_layers=options.gpu_layers if llama.llama_supports_gpu_offload() else 0,
+        llama_cpp_build=f"llama-cpp-python {version('llama-cpp-python')}",
+    )
+    fingerprint = hashlib.sha256(msgspec.json.encode(config, order="sorted")).hexdigest()[:16]
+    return replace(config, config_id=fingerprint, model=options.model)

@@ -1,0 +1,102 @@
+"""A GGUF model through llama.cpp: loading, metadata, tokens. No decoding here (`llama_batch`)."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+
+import llama_cpp.llama_cpp as llama
+import numpy as np
+
+PIECE_BYTES = 256
+"""Longer pieces are asked for again with the size that llama.cpp names."""
+
+
+class ModelError(RuntimeError):
+    """The model file cannot be served; the text says why and what to do."""
+
+
+class LlamaModel:
+    """Weights and vocabulary. Thread-safe once loaded: nothing here changes state."""
+
+    def __init__(self, path: Path, *, gpu_layers: int, progress: Callable[[float], None]) -> None:
+        llama.llama_backend_init()
+        params = llama.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 2**31 - 1
+
+        @llama.llama_progress_callback
+        def report(fraction: float, _data: object) -> bool:
+            progress(fraction)
+            return True
+
+        params.progress_callback = report
+        model = llama.llama_model_load_from_file(str(path).encode(), params)
+        if not model:
+            raise ModelError(f"llama.cpp cannot load {path}: is it a complete GGUF file of a supported architecture? The log has details.")
+        self.handle = model
+        self.vocab = llama.llama_model_get_vocab(model)
+        self.n_vocab: int = llama.llama_vocab_n_tokens(self.vocab)
+        self._pieces: dict[int, bytes] = {}
+
+    def metadata(self, key: str) -> str | None:
+        """A value of the GGUF header as text."""
+        buffer = ctypes.create_string_buffer(4096)
+        length = llama.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))  # type: ignore[arg-type]
+        return buffer.value.decode(errors="replace") if length >= 0 else None
+
+    @property
+    def chat_template(self) -> str | None:
+        """The Jinja source from the model file."""
+        source = llama.llama_model_chat_template(self.handle, None)
+        return source.decode(errors="replace") if source else None
+
+    @property
+    def special_tokens(self) -> dict[str, str]:
+        """Texts of the tokens with a role; those that the model lacks are left out."""
+        roles = {
+            "bos": llama.llama_vocab_bos(self.vocab),
+            "eos": llama.llama_vocab_eos(self.vocab),
+            "eot": llama.llama_vocab_eot(self.vocab),
+            "pad": llama.llama_vocab_pad(self.vocab),
+        }
+        return {role: self._bytes(token, special=True).decode(errors="replace") for role, token in roles.items() if token >= 0}
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes of f16 keys and values per token over all layers."""
+        heads = max(1, llama.llama_model_n_head(self.handle))
+        head_size = llama.llama_model_n_embd(self.handle) // heads
+        return int(2 * 2 * head_size * llama.llama_model_n_head_kv(self.handle) * llama.llama_model_n_layer(self.handle))
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of a rendered prompt: special tokens in it are recognised; BOS is added where the model wants
+        it and the text does not begin with it already."""
+        data = text.encode("utf-8", errors="replace")
+        bos = self.special_tokens.get("bos", "")
+        add_special = not (bos and text.startswith(bos))
+        tokens = np.empty(len(data) + 8, dtype=np.int32)
+        pointer = tokens.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
+        count = llama.llama_tokenize(self.vocab, data, len(data), pointer, len(tokens), add_special, True)  # type: ignore[arg-type]
+        if count < 0:
+            raise ModelError("the prompt has more tokens than bytes; this tokenizer is not supported")
+        return tokens[:count].tolist()
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token stands for; none for control tokens."""
+        if token not in self._pieces:
+            self._pieces[token] = self._bytes(token, special=False)
+        return self._pieces[token]
+
+    def is_end(self, token: int) -> bool:
+        """Whether a token ends generation."""
+        return bool(llama.llama_vocab_is_eog(self.vocab, token))
+
+    def _bytes(self, token: int, *, special: bool) -> bytes:
+        size = PIECE_BYTES
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            length = llama.llama_token_to_piece(self.vocab, token, buffer, size, 0, special)  # type: ignore[arg-type]
+            if length >= 0:
+                return buffer.raw[:length]
+            size = -length

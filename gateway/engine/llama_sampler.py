@@ -1,0 +1,57 @@
+"""Choosing the next token of one sequence, by llama.cpp's sampler chain in its own order of steps."""
+
+from __future__ import annotations
+
+import secrets
+
+import llama_cpp.llama_cpp as llama
+import numpy as np
+
+from gateway.engine.protocol import Sampling
+
+MIN_KEEP = 1
+
+
+class Sampler:
+    """The sampler of one sequence. Greedy without penalties needs no chain: an argmax is the same, and faster."""
+
+    def __init__(self, sampling: Sampling, n_vocab: int) -> None:
+        self._n_vocab = n_vocab
+        penalised = (sampling.frequency_penalty, sampling.presence_penalty, sampling.repeat_penalty) != (0.0, 0.0, 1.0)
+        self._chain = None if sampling.temperature <= 0 and not penalised else _chain(sampling, n_vocab, penalised)
+
+    def sample(self, context: object, index: int) -> int:
+        """The next token after batch position `index`; penalties remember it."""
+        if self._chain is None:
+            logits = llama.llama_get_logits_ith(context, index)  # type: ignore[arg-type]
+            return int(np.argmax(np.ctypeslib.as_array(logits, shape=(self._n_vocab,))))
+        return int(llama.llama_sampler_sample(self._chain, context, index))  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Free the native chain."""
+        if self._chain is not None:
+            llama.llama_sampler_free(self._chain)
+            self._chain = None
+
+
+def _chain(sampling: Sampling, n_vocab: int, penalised: bool) -> llama.llama_sampler_p:
+    chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
+    steps = []
+    if penalised:
+        window, repeat = sampling.repeat_last_n, sampling.repeat_penalty
+        frequency, presence = sampling.frequency_penalty, sampling.presence_penalty
+        steps.append(llama.llama_sampler_init_penalties(n_vocab, window, repeat, frequency, presence))
+    if sampling.temperature <= 0:
+        steps.append(llama.llama_sampler_init_greedy())
+    else:
+        if sampling.top_k > 0:
+            steps.append(llama.llama_sampler_init_top_k(sampling.top_k))
+        if sampling.top_p < 1:
+            steps.append(llama.llama_sampler_init_top_p(sampling.top_p, MIN_KEEP))
+        if sampling.min_p > 0:
+            steps.append(llama.llama_sampler_init_min_p(sampling.min_p, MIN_KEEP))
+        seed = secrets.randbits(32) if sampling.seed is None else sampling.seed & 0xFFFFFFFF
+        steps += [llama.llama_sampler_init_temp(sampling.temperature), llama.llama_sampler_init_dist(seed)]
+    for step in steps:
+        llama.llama_sampler_chain_add(chain, step)
+    return chain

@@ -1,0 +1,95 @@
+"""The decode loop: drives the scheduler and the backend on one thread, and says what came of it.
+
+Nothing of telemetry happens here but stamping and counting; samples leave with the heartbeat.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections import deque
+from collections.abc import Callable
+
+from gateway.engine.backend import Backend, BackendError, Batch, StepResult
+from gateway.engine.protocol import Message, Step
+from gateway.engine.scheduler import Outcome, Scheduler
+from gateway.engine.sequence import Sequence
+from telemetry.events import StepSample
+
+MAX_SAMPLES = 10_000
+"""Step samples kept between heartbeats; a gateway that is away for longer loses the oldest."""
+
+
+class DecodeLoop:
+    """Owns scheduler and backend; other threads reach it through `deliver` and `cancel` only."""
+
+    def __init__(self, scheduler: Scheduler, backend: Backend, send: Callable[[Message], None]) -> None:
+        self.scheduler = scheduler
+        self.samples: deque[StepSample] = deque(maxlen=MAX_SAMPLES)
+        self.step_started_ns: int | None = None
+        self.used_tokens = 0
+        self._backend = backend
+        self._send = send
+        self._inbox: queue.SimpleQueue[Sequence | str] = queue.SimpleQueue()
+
+    def deliver(self, sequence: Sequence) -> None:
+        """Hand over a sequence that is ready to run."""
+        self._inbox.put(sequence)
+
+    def cancel(self, request_id: str) -> None:
+        """Ask for a request to be dropped before the next step."""
+        self._inbox.put(request_id)
+
+    def run(self) -> None:
+        """The thread: for ever."""
+        while True:
+            self.turn()
+
+    def turn(self) -> None:
+        """Take in what arrived (waiting for it when idle), then compute one batch."""
+        self._receive()
+        batch = self.scheduler.plan(time.monotonic_ns())
+        for started in self.scheduler.started:
+            self._send(started)
+        self.scheduler.started.clear()
+        if batch.parts:
+            self._step(batch)
+
+    def _receive(self) -> None:
+        if self.scheduler.idle:
+            self._handle(self._inbox.get())
+        while not self._inbox.empty():
+            self._handle(self._inbox.get())
+
+    def _handle(self, arrived: Sequence | str) -> None:
+        if isinstance(arrived, str):
+            self._publish(self.scheduler.cancel(arrived, time.monotonic_ns()), time.monotonic_ns())
+        else:
+            self.scheduler.add(arrived)
+
+    def _step(self, batch: Batch) -> None:
+        for slot in batch.opened:
+            sequence = self.scheduler.slots[slot]
+            assert sequence is not None
+            self._backend.open(slot, sequence.sampling)
+        start_ns = self.step_started_ns = time.monotonic_ns()
+        try:
+            sampled = self._backend.compute(batch)
+        except BackendError as error:
+            self._publish(self.scheduler.fail(batch, str(error), time.monotonic_ns()), time.monotonic_ns())
+            return
+        finally:
+            self.step_started_ns = None
+        end_ns = time.monotonic_ns()
+        self.samples.append(StepSample(end_ns - start_ns, len(batch.parts), batch.prefill_tokens, batch.decode_tokens))
+        self._publish(self.scheduler.apply(batch, StepResult(start_ns, end_ns, sampled)), end_ns)
+
+    def _publish(self, outcome: Outcome, end_ns: int) -> None:
+        """Free slots first, so that a freed slot is free before anybody hears of it."""
+        for slot in outcome.closed:
+            self._backend.close(slot)
+        self.used_tokens = self._backend.used_tokens()
+        if outcome.deltas:
+            self._send(Step(end_ns, outcome.deltas))
+        for finished in outcome.finished:
+            self._send(finished)

@@ -1,0 +1,41 @@
+"""How many prompt tokens fit into a step: from measured speed, so that running streams never wait long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WEIGHT = 0.2
+"""Of a new measurement in the moving averages."""
+
+MIN_CHUNK = 16
+"""A prompt always gets this far per step, or it would never end."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """Moving averages of what a prompt token and a decode-only step cost, in nanoseconds.
+
+    `max_stall_ns` bounds a step that decodes; `max_chunk` bounds any step (tokens), which also bounds how long a
+    cancel or a new request waits.
+    """
+
+    prefill_token_ns: float
+    max_stall_ns: int
+    max_chunk: int
+    decode_step_ns: float = 0.0
+
+    def budget(self, decoding: int) -> int:
+        """Prompt tokens for the next step beside `decoding` sequences."""
+        if decoding == 0:
+            return max(MIN_CHUNK, min(self.max_chunk, int(2 * self.max_stall_ns / self.prefill_token_ns)))
+        left_ns = self.max_stall_ns - self.decode_step_ns
+        return max(MIN_CHUNK, min(self.max_chunk, int(left_ns / self.prefill_token_ns)))
+
+    def learn(self, duration_ns: int, prefill_tokens: int, decode_tokens: int) -> None:
+        """Take in one measured step."""
+        if prefill_tokens == 0:
+            self.decode_step_ns += WEIGHT * (duration_ns - self.decode_step_ns)
+        elif prefill_tokens >= MIN_CHUNK:
+            beside_ns = self.decode_step_ns if decode_tokens else 0.0
+            cost_ns = max(1.0, (duration_ns - beside_ns) / prefill_tokens)
+            self.prefill_token_ns += WEIGHT * (cost_ns - self.prefill_token_ns)

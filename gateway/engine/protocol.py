@@ -1,0 +1,198 @@
+"""What gateway and engine say to each other: msgpack structs, each behind a 4-byte little-endian length.
+
+Times are CLOCK_MONOTONIC nanoseconds, which both processes share. `id` is the request's `seq` as text.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import msgspec
+
+from telemetry.events import EngineConfig, EngineSample, Scalar
+
+MAX_FRAME_BYTES = 64 * 2**20
+"""A longer frame can only be garbage on the stream."""
+
+HEADER = struct.Struct("<I")
+
+
+class ProtocolError(RuntimeError):
+    """The stream does not carry our frames."""
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """How tokens are chosen. Temperature 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and penalties of 0 (1 for
+    `repeat_penalty`) do nothing. `seed` None draws one. `repeat_last_n` is the window of the penalties in tokens."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int | None = None
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repeat_penalty: float = 1.0
+    repeat_last_n: int = 64
+
+
+class Message(msgspec.Struct, frozen=True, tag=True):
+    """The base of everything on the pipe; its class name is the tag."""
+
+
+class Submit(Message, frozen=True, kw_only=True):
+    """Answer this chat. `max_tokens` None means up to the end of the context."""
+
+    id: str
+    messages: list[dict[str, Any]]
+    sampling: Sampling
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    stop_tokens: tuple[int, ...] = ()
+
+
+class Cancel(Message, frozen=True):
+    """Stop working on a request; answered by `Finished` with reason `cancelled`, unless it has ended already."""
+
+    id: str
+
+
+class Shutdown(Message, frozen=True):
+    """End the process; running requests are dropped."""
+
+
+class Loading(Message, frozen=True):
+    """The model is being loaded: what is done now, and how far (0..1) where that is known."""
+
+    what: str
+    progress: float | None = None
+
+
+class Ready(Message, frozen=True, kw_only=True):
+    """The model is loaded. `load_ms` from process start; `special_tokens` by role (bos, eos, eot, pad)."""
+
+    config: EngineConfig
+    load_ms: float
+    chat_template: str | None
+    special_tokens: dict[str, str]
+    prefill_token_ns: int
+
+
+class LoadFailed(Message, frozen=True):
+    """The model cannot be served; starting again would not help."""
+
+    message: str
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """One phase, as `telemetry.events.PhaseTiming`."""
+
+    phase: str
+    start_ns: int
+    end_ns: int
+    attributes: dict[str, Scalar] = {}
+
+
+class Admitted(Message, frozen=True, kw_only=True):
+    """The prompt is rendered and tokenised and waits for a slot. `timings` holds render, tokenize, cache_lookup."""
+
+    id: str
+    prompt_tokens: int
+    timings: list[Timing]
+
+
+class Refused(Message, frozen=True, kw_only=True):
+    """The request cannot be served: an error `code` of the API, the offending `param`, numbers for the caller."""
+
+    id: str
+    code: str
+    message: str
+    param: str | None = None
+    details: dict[str, int] = {}
+    timings: list[Timing] = []
+
+
+class Started(Message, frozen=True):
+    """Prefill begins; `queue` is the finished queue phase."""
+
+    id: str
+    queue: Timing
+
+
+class Delta(msgspec.Struct, frozen=True, array_like=True):
+    """What one step gave one request: new text (may be empty while it could still become a stop string) and the
+    number of output tokens so far; during prefill, `prefilled` prompt tokens and no text."""
+
+    id: str
+    text: str
+    tokens: int
+    prefilled: int
+
+
+class Step(Message, frozen=True):
+    """One engine step's results for all its requests."""
+
+    end_ns: int
+    deltas: list[Delta]
+
+
+class Chunk(msgspec.Struct, frozen=True, array_like=True):
+    """One step's share of a prompt, as `telemetry.events.PrefillChunk`."""
+
+    start_ns: int
+    end_ns: int
+    tokens: int
+    sequences: int
+
+
+class Finished(Message, frozen=True, kw_only=True):
+    """A request is over and its slot is free. `reason`: stop, length, cancelled or error; `text` is what was held back.
+
+    `completion_tokens` counts tokens of the answer, without the end-of-generation token; `gaps_us` are the
+    microseconds between its sampled tokens; `seed` is the one that sampling used.
+    """
+
+    id: str
+    reason: str
+    text: str = ""
+    message: str = ""
+    completion_tokens: int = 0
+    first_token_ns: int | None = None
+    last_token_ns: int | None = None
+    gaps_us: list[int] = []
+    chunks: list[Chunk] = []
+    timings: list[Timing] = []
+
+
+class Heartbeat(Message, frozen=True):
+    """Sent every second from a thread of its own; `step_age_s` is how long the step in progress has run."""
+
+    sample: EngineSample
+    step_age_s: float
+
+
+Request = Submit | Cancel | Shutdown
+Reply = Loading | Ready | LoadFailed | Admitted | Refused | Started | Step | Finished | Heartbeat
+
+encode_body = msgspec.msgpack.Encoder().encode
+decode_request = msgspec.msgpack.Decoder(Request).decode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode
+
+
+def frame(message: Message) -> bytes:
+    """A message as it goes on the pipe."""
+    body = encode_body(message)
+    return HEADER.pack(len(body)) + body
+
+
+def body_length(header: bytes) -> int:
+    """The length that a 4-byte header announces.
+
+    Raises:
+        ProtocolError: it is longer than any frame of ours.
+    """
+    (length,) = HEADER.unpack(header)
+    if length > MAX_FRAME_BYTES:
+        raise ProtocolError(f"a frame of {length} bytes was announced; the most is {MAX_FRAME_BYTES}")
+    return int(length)

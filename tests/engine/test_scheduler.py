@@ -1,0 +1,164 @@
+"""The scheduler with a fake backend: nobody starves, nothing mixes, every slot comes back."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from telemetry.events import Phase
+from tests.engine.fakes import TOKEN_NS, Rig, expected, sequence
+
+
+def text(prompt: list[int], count: int) -> str:
+    return "".join(f"<{token}>" for token in expected(prompt, count))
+
+
+def test_one_sequence_gets_its_tokens_and_frees_its_slot() -> None:
+    """A single request runs to its token limit and leaves nothing behind."""
+    rig = Rig()
+    rig.add(sequence("a", [7] * 10, 5))
+    rig.run()
+    assert rig.texts["a"] == text([7] * 10, 5)
+    assert rig.finished["a"].reason == "length"
+    assert rig.finished["a"].completion_tokens == 5
+    assert rig.backend.slots == {}
+
+
+def test_decode_goes_on_beside_a_long_prompt() -> None:
+    """While a long prompt is computed, a running sequence gets a token in every step."""
+    rig = Rig(max_stall_tokens=32)
+    rig.add(sequence("short", [1] * 4, 100))
+    rig.step()
+    rig.add(sequence("long", [2] * 400, 4))
+    while "long" not in rig.finished and "short" not in rig.finished:
+        batch = rig.step()
+        assert any(not part.prefill for part in batch.parts)
+
+
+def test_a_step_beside_running_sequences_keeps_its_time_budget() -> None:
+    """On the fake clock, where each token costs the same, no step with decodes lasts longer than the stall limit."""
+    rig = Rig(max_stall_tokens=32)
+    rig.add(sequence("short", [1] * 4, 200))
+    rig.step()
+    rig.add(sequence("long", [2] * 400, 4))
+    while "long" not in rig.finished:
+        before_ns = rig.now_ns
+        batch = rig.step()
+        if batch.decode_tokens:
+            assert rig.now_ns - before_ns <= 33 * TOKEN_NS
+
+
+def test_short_prompts_overtake_a_long_one_that_still_advances() -> None:
+    """Prompts share the budget: the short one is done first, and the oldest gets a quarter of each step meanwhile."""
+    rig = Rig(max_stall_tokens=32)
+    rig.add(sequence("long", [1] * 400, 1), sequence("short", [2] * 60, 1))
+    batch = rig.step()
+    shares = {part.slot: len(part.tokens) for part in batch.parts}
+    assert shares[0] == 16
+    assert shares[1] == 48
+    rig.run()
+    assert list(rig.finished) == ["short", "long"]
+
+
+def test_stop_string_ends_and_is_not_shown() -> None:
+    """The text before a stop string is all that comes out, though the stop string spans tokens."""
+    rig = Rig()
+    rig.add(sequence("a", [3] * 5, 50, stop=("><3007",)))
+    rig.run()
+    assert rig.texts["a"] == "<3005><3006"
+    assert rig.finished["a"].reason == "stop"
+
+
+def test_answer_ends_where_the_context_does() -> None:
+    """A sequence never outgrows its context; it ends with `length`."""
+    rig = Rig(n_ctx=32)
+    rig.add(sequence("a", [3] * 30, 100))
+    rig.run()
+    assert rig.finished["a"].completion_tokens == 2
+    assert rig.finished["a"].reason == "length"
+
+
+def test_failed_batch_ends_its_sequences_only() -> None:
+    """A batch that cannot be computed ends what was in it with an error; what waits is served afterwards."""
+    rig = Rig(slots=1)
+    rig.add(sequence("a", [1] * 5, 3), sequence("b", [2] * 5, 3))
+    rig.backend.fail_next = True
+    rig.run()
+    assert rig.finished["a"].reason == "error"
+    assert "told to fail" in rig.finished["a"].message
+    assert rig.texts["b"] == text([2] * 5, 3)
+
+
+def test_queue_phase_names_position_and_holders() -> None:
+    """A request that finds all slots taken is told its place and whom it waits for; one that does not wait is not."""
+    rig = Rig(slots=1)
+    rig.add(sequence("a", [1] * 5, 3), sequence("b", [2] * 5, 3))
+    rig.step()
+    rig.add(sequence("c", [3] * 5, 3))
+    rig.run()
+    queues = {started.id: started.queue for started in rig.scheduler.started}
+    assert queues["a"].attributes == {"position": 0, "depth": 0}
+    assert queues["c"].attributes == {"position": 2, "depth": 1, "reason": "slots", "holders": "a"}
+    assert queues["c"].end_ns > queues["c"].start_ns
+
+
+def test_timings_follow_each_other() -> None:
+    """Prefill ends where decode begins: at the first sampled token; chunks lie within prefill and add up to the prompt."""
+    rig = Rig(max_batch=16)
+    rig.add(sequence("a", [1] * 40, 5))
+    rig.run()
+    prefill, decode = rig.finished["a"].timings
+    assert prefill.phase == Phase.PREFILL
+    assert prefill.end_ns == decode.start_ns == rig.finished["a"].first_token_ns
+    assert sum(chunk.tokens for chunk in rig.finished["a"].chunks) == 40
+    assert len(rig.finished["a"].gaps_us) == 4
+
+
+requests = st.lists(st.tuples(st.integers(1, 120), st.integers(1, 20), st.integers(0, 30)), min_size=1, max_size=25)
+
+
+@settings(max_examples=150, deadline=None)
+@given(requests, st.integers(1, 5), st.integers(8, 64), st.data())
+def test_any_load_is_served_unmixed(load: list[tuple[int, int, int]], slots: int, max_batch: int, data: st.DataObject) -> None:
+    """Whatever arrives and is cancelled whenever: each request that is not cancelled gets exactly its own tokens, all of
+    them; budgets are kept; slots and backend agree after every step; nothing is left at the end."""
+    rig = Rig(slots=slots, n_ctx=256, max_batch=max_batch)
+    waiting = [(f"r{index}", [index + 1] * size, count, turn) for index, (size, count, turn) in enumerate(load)]
+    cancelled = set(data.draw(st.lists(st.sampled_from([name for name, *_ in waiting]), max_size=5)))
+    turn = 0
+    while waiting or not rig.scheduler.idle:
+        for name, prompt, count, due in list(waiting):
+            if due <= turn:
+                rig.add(sequence(name, prompt, count))
+                waiting.remove((name, prompt, count, due))
+        if turn % 3 == 2 and cancelled:
+            rig.cancel(sorted(cancelled)[turn % len(cancelled)])
+        batch = rig.step()
+        assert batch.prefill_tokens + batch.decode_tokens <= max_batch
+        turn += 1
+        assert turn < 5000, "a sequence starves"
+    for index, (size, count, _) in enumerate(load):
+        name, prompt = f"r{index}", [index + 1] * size
+        finished = rig.finished[name]
+        if finished.reason == "length":
+            assert rig.texts[name] == text(prompt, count)
+        else:
+            assert finished.reason == "cancelled"
+            assert name in cancelled
+            assert text(prompt, count).startswith(rig.texts[name])
+    assert rig.backend.slots == {}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=10), st.integers(8, 32))
+def test_every_prompt_advances(sizes: list[int], max_batch: int) -> None:
+    """Under a constant stream of short prompts, the oldest prompt gets tokens in every step that computes prompts."""
+    rig = Rig(slots=4, max_batch=max_batch, max_stall_tokens=max_batch)
+    rig.add(sequence("old", [99] * 400, 1))
+    for index, size in enumerate(sizes):
+        rig.add(sequence(f"s{index}", [index + 1] * size, 1))
+    while "old" not in rig.finished:
+        before = next((running.computed for running in rig.scheduler.running if running.id == "old"), 0)
+        batch = rig.step()
+        after = next((running.computed for running in rig.scheduler.running if running.id == "old"), 400)
+        assert after > before or not batch.prefill_tokens
