@@ -1,0 +1,147 @@
+"""Errors that a caller sees, as the OpenAI envelope; this is the one place that maps them to HTTP.
+
+ApiError
+├─ InvalidRequestError      400  a field is missing, wrong or not supported; `param` names it
+│  └─ ContextLengthError    400  the prompt does not fit the context
+├─ ForbiddenError           403  Host or Origin is not allowed here
+├─ ModelNotFoundError       404  no such model is served
+├─ BodyTooLargeError        413  the body is larger than server.max_body_bytes
+├─ QueueFullError           429  too many requests wait already
+├─ EngineFailedError        500  the engine could not do this request; it goes on
+├─ EngineUnavailableError   503  the engine is gone, starting or given up
+└─ RequestTimeoutError      504  the request lived longer than server.request_timeout_s
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+
+class ErrorBody(msgspec.Struct, omit_defaults=False):
+    """The inside of the envelope."""
+
+    message: str
+    type: str
+    code: str | None
+    param: str | None
+
+
+class ErrorDetails(ErrorBody):
+    """With the numbers of an overflow."""
+
+    n_prompt_tokens: int
+    n_ctx: int
+
+
+class ErrorEnvelope(msgspec.Struct):
+    """What every error response under `/v1` carries."""
+
+    error: ErrorBody
+
+
+class ApiError(Exception):
+    """An error for the caller. `code` and `type` are for programs, the message for people."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    default_code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    @property
+    def body(self) -> ErrorBody:
+        """The inside of the envelope."""
+        return ErrorBody(self.message, self.type, self.code, self.param)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Response headers that belong to the error."""
+        return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
+
+    def envelope(self) -> bytes:
+        """The response body."""
+        return msgspec.json.encode(ErrorEnvelope(self.body))
+
+
+class InvalidRequestError(ApiError):
+    """The caller must change the request."""
+
+    status = 400
+    type = "invalid_request_error"
+    default_code = "invalid_value"
+
+
+class ContextLengthError(InvalidRequestError):
+    """The prompt is longer than the context."""
+
+    default_code = "context_length_exceeded"
+
+    def __init__(self, message: str, *, n_prompt_tokens: int, n_ctx: int) -> None:
+        super().__init__(message, param="messages")
+        self.n_prompt_tokens = n_prompt_tokens
+        self.n_ctx = n_ctx
+
+    @property
+    def body(self) -> ErrorBody:
+        return ErrorDetails(self.message, self.type, self.code, self.param, self.n_prompt_tokens, self.n_ctx)
+
+
+class ForbiddenError(ApiError):
+    """This Host or Origin may not."""
+
+    status = 403
+    type = "permission_error"
+    default_code = "forbidden"
+
+
+class ModelNotFoundError(ApiError):
+    """No such model."""
+
+    status = 404
+    type = "invalid_request_error"
+    default_code = "model_not_found"
+
+
+class BodyTooLargeError(ApiError):
+    """The body is too large."""
+
+    status = 413
+    type = "invalid_request_error"
+    default_code = "body_too_large"
+
+
+class QueueFullError(ApiError):
+    """Come back later."""
+
+    status = 429
+    type = "rate_limit_error"
+    default_code = "queue_full"
+
+
+class EngineFailedError(ApiError):
+    """The engine refused or failed this one request."""
+
+    status = 500
+    default_code = "engine_error"
+
+
+class EngineUnavailableError(ApiError):
+    """There is no engine to answer."""
+
+    status = 503
+    default_code = "engine_unavailable"
+
+
+class RequestTimeoutError(ApiError):
+    """It took too long."""
+
+    status = 504
+    type = "timeout_error"
+    default_code = "timeout"

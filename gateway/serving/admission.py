@@ -1,0 +1,74 @@
+"""Admission: a bounded queue per engine, and an honest answer about when to come back."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from gateway.engine.protocol import Submit
+from gateway.errors import EngineUnavailableError, QueueFullError
+from gateway.serving.call import Call
+from gateway.serving.engine_handle import EngineHandle
+from telemetry.events import EngineState, Phase
+from telemetry.record import RequestRecord
+from telemetry.recorder import Recorder
+
+REMEMBERED = 50
+"""Durations of ended requests that the estimate of `Retry-After` averages over."""
+
+
+class Admission:
+    """Decides whether a request may wait for its engine, and hands it over. `max_queue` is per engine."""
+
+    def __init__(self, recorder: Recorder, *, max_queue: int, load_wait_s: float) -> None:
+        self._recorder = recorder
+        self._max_queue = max_queue
+        self._load_wait_s = load_wait_s
+        self._waiting_for_load = 0
+        self._closed = False
+        self._durations_s: deque[float] = deque(maxlen=REMEMBERED)
+
+    async def submit(self, handle: EngineHandle, record: RequestRecord, request: Submit) -> Call:
+        """Send a request to its engine, after its load if it is loading.
+
+        Raises:
+            QueueFullError: too many wait already.
+            EngineUnavailableError: the engine is given up, does not come up in time, or we are shutting down.
+        """
+        if self._closed:
+            raise EngineUnavailableError("The gateway is shutting down.", retry_after_s=5)
+        if handle.in_flight + self._waiting_for_load >= handle.slots + self._max_queue:
+            self._recorder.rejected(QueueFullError.default_code)
+            raise self._queue_full(handle)
+        if handle.status.state is not EngineState.READY:
+            await self._wait_for_load(handle, record)
+        return handle.submit(record, request)
+
+    def close(self) -> None:
+        """Admit nothing more: the gateway is shutting down."""
+        self._closed = True
+
+    def ended(self, duration_s: float) -> None:
+        """Remember how long a request took."""
+        self._durations_s.append(duration_s)
+
+    async def _wait_for_load(self, handle: EngineHandle, record: RequestRecord) -> None:
+        start_ns = self._recorder.clock_ns()
+        self._recorder.phase(record, Phase.ADMIT, record.started_ns, start_ns)
+        self._recorder.enter(record, Phase.MODEL_LOAD)
+        self._waiting_for_load += 1
+        try:
+            await handle.wait_ready(self._load_wait_s)
+        finally:
+            self._waiting_for_load -= 1
+            self._recorder.phase(record, Phase.MODEL_LOAD, start_ns, self._recorder.clock_ns())
+
+    def _queue_full(self, handle: EngineHandle) -> QueueFullError:
+        """`Retry-After`: the time until one waiting place is free, from the mean of recent requests; at least 1 s."""
+        mean_s = sum(self._durations_s) / len(self._durations_s) if self._durations_s else 1.0
+        retry_s = max(1, math.ceil(mean_s / handle.slots))
+        message = (
+            f"{handle.in_flight} requests are running or waiting for {handle.model!r}, which is the most allowed "
+            f"(engine.slots + server.max_queue). Try again in {retry_s} s."
+        )
+        return QueueFullError(message, retry_after_s=retry_s)

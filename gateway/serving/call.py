@@ -1,0 +1,172 @@
+"""One request at an engine, seen from the gateway: its record is filled from the engine's messages here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import singledispatchmethod
+
+from gateway.engine.protocol import Admitted, Delta, Finished, Refused, Started, Timing
+from gateway.errors import ApiError, ContextLengthError, EngineFailedError, InvalidRequestError
+from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, PrefillChunk
+from telemetry.record import RequestRecord
+from telemetry.recorder import Recorder
+
+
+class Call:
+    """A submitted request. `first_text_ns` is when its first text reached the gateway."""
+
+    def __init__(self, record: RequestRecord, recorder: Recorder, cancel: Callable[[str], None]) -> None:
+        self.id = str(record.seq)
+        self.record = record
+        self.first_text_ns: int | None = None
+        self.finished: Finished | None = None
+        self.error: ApiError | None = None
+        self._recorder = recorder
+        self._cancel = cancel
+        self._admitted = asyncio.Event()
+        self._news = asyncio.Event()
+        self._over = asyncio.Event()
+        self._text: list[str] = []
+
+    async def admitted(self) -> None:
+        """Until the engine has taken the prompt.
+
+        Raises:
+            ApiError: the engine refused it or is gone.
+        """
+        await self._admitted.wait()
+        if self.error is not None:
+            raise self.error
+
+    async def texts(self) -> AsyncIterator[str]:
+        """The answer as it comes; what arrived since the last look comes as one piece.
+
+        Raises:
+            ApiError: the request failed; what came before stands.
+        """
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            text, self._text = "".join(self._text), []
+            if text:
+                yield text
+            if self._over.is_set() and not self._text:
+                break
+        if self.error is not None:
+            raise self.error
+
+    def cancel(self) -> None:
+        """Ask the engine to stop; harmless when it has."""
+        if not self._over.is_set():
+            self._cancel(self.id)
+
+    async def over(self, timeout_s: float) -> None:
+        """Until the engine has reported the end, or the time is up."""
+        try:
+            await asyncio.wait_for(self._over.wait(), timeout_s)
+        except TimeoutError:
+            return
+
+    def fail(self, error: ApiError) -> None:
+        """End with an error, e.g. because the engine died."""
+        if not self._over.is_set():
+            self.error = error
+            self._end()
+
+    @singledispatchmethod
+    def take(self, message: object) -> None:
+        """Take in one message of the engine about this request."""
+        raise AssertionError(f"no call expects {type(message).__name__}")
+
+    @take.register
+    def _(self, message: Admitted) -> None:
+        self._recorder.tokens(self.record, message.prompt_tokens)
+        self._add_timings(message.timings)
+        self._admitted.set()
+        self._recorder.enter(self.record, Phase.QUEUE)
+
+    @take.register
+    def _(self, message: Refused) -> None:
+        self._add_timings(message.timings)
+        self.error = _refusal(message)
+        if isinstance(self.error, ContextLengthError):
+            self._recorder.tokens(self.record, self.error.n_prompt_tokens)
+        self._end()
+
+    @take.register
+    def _(self, message: Started) -> None:
+        self._add_timings([message.queue])
+        self._recorder.enter(self.record, Phase.PREFILL)
+
+    def step(self, delta: Delta, end_ns: int) -> None:
+        """Take in what one engine step gave."""
+        record = self.record
+        record.prefilled_tokens = delta.prefilled
+        if delta.tokens:
+            record.completion_tokens = delta.tokens
+            record.last_token_ns = end_ns
+            if record.first_token_ns is None:
+                record.first_token_ns = end_ns
+                self._recorder.enter(record, Phase.DECODE)
+        self._recorder.progress(record)
+        self._add_text(delta.text)
+
+    @take.register
+    def _(self, message: Finished) -> None:
+        record = self.record
+        self.finished = message
+        record.finish_reason = message.reason if message.reason in ("stop", "length") else None
+        record.completion_tokens = message.completion_tokens
+        record.first_token_ns, record.last_token_ns = message.first_token_ns, message.last_token_ns
+        record.gaps_us = message.gaps_us
+        record.chunks = [PrefillChunk(*(getattr(chunk, name) for name in chunk.__struct_fields__)) for chunk in message.chunks]
+        known = {timing.phase for timing in record.phases}
+        self._add_timings([timing for timing in message.timings if Phase(timing.phase) not in known])
+        if message.reason == "error":
+            self.error = EngineFailedError(message.message or "the engine could not compute this request")
+        self._add_text(message.text)
+        self._end()
+
+    def _add_text(self, text: str) -> None:
+        if text:
+            if self.first_text_ns is None:
+                self.first_text_ns = self._recorder.clock_ns()
+            self._text.append(text)
+            self._news.set()
+
+    def _end(self) -> None:
+        self._admitted.set()
+        self._over.set()
+        self._news.set()
+
+    def _add_timings(self, timings: list[Timing]) -> None:
+        for timing in timings:
+            phase = Phase(timing.phase)
+            if phase is Phase.RENDER:
+                self._close_admit(timing.start_ns)
+            if phase is Phase.CACHE_LOOKUP:
+                self.record.cache = _cache_outcome(timing)
+            self._recorder.phase(self.record, phase, timing.start_ns, timing.end_ns, **timing.attributes)
+
+    def _close_admit(self, now_ns: int) -> None:
+        """Admission lasts until the engine takes the request up: the pipe between is part of it."""
+        if self.record.phase(Phase.ADMIT) is None:
+            self._recorder.phase(self.record, Phase.ADMIT, self.record.started_ns, now_ns)
+
+
+def _cache_outcome(timing: Timing) -> CacheOutcome:
+    attributes = timing.attributes
+    return CacheOutcome(
+        matched_tokens=int(attributes["matched"]),
+        source=CacheSource(str(attributes["source"])),
+        reason=CacheReason(str(attributes["reason"])),
+    )
+
+
+def _refusal(message: Refused) -> ApiError:
+    if message.code == "context_length_exceeded":
+        return ContextLengthError(message.message, **message.details)
+    if message.code == "server_error":
+        return EngineFailedError(message.message)
+    return InvalidRequestError(message.message, code=message.code, param=message.param)

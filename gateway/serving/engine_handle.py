@@ -1,0 +1,187 @@
+"""The gateway's handle on one engine: keeps it running, routes its messages to calls, and ends calls when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gateway.engine.options import EngineOptions
+from gateway.engine.protocol import (
+    Admitted,
+    Cancel,
+    Finished,
+    Heartbeat,
+    LoadFailed,
+    Loading,
+    Ready,
+    Refused,
+    Reply,
+    Started,
+    Step,
+    Submit,
+)
+from gateway.errors import EngineUnavailableError
+from gateway.serving.call import Call
+from gateway.serving.engine_process import WORKER_COMMAND, EngineProcess
+from telemetry.events import EngineState, EngineStatus
+from telemetry.record import RequestRecord
+from telemetry.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much patience the supervisor has; seconds. See the `engine` settings."""
+
+    heartbeat_timeout_s: float = 10.0
+    step_timeout_s: float = 120.0
+    load_timeout_s: float = 600.0
+    max_restarts: int = 5
+    first_backoff_s: float = 0.5
+    longest_backoff_s: float = 30.0
+    settled_s: float = 60.0
+
+
+class EngineHandle:
+    """One model's engine as the rest of the gateway sees it; `gateway.serving.supervisor` runs it."""
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        recorder: Recorder,
+        log_file: Path,
+        limits: Limits | None = None,
+        command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        self.model = options.model
+        self.status = EngineStatus(options.model, EngineState.STARTING, "is starting")
+        self.ready: Ready | None = None
+        self.limits = limits or Limits()
+        self.process: EngineProcess | None = None
+        self.last_heard_s = 0.0
+        self.step_age_s = 0.0
+        self._options = options
+        self._recorder = recorder
+        self._log_file = log_file
+        self._command = command
+        self._calls: dict[str, Call] = {}
+        self._changed = asyncio.Event()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that the engine has and has not ended."""
+        return len(self._calls)
+
+    @property
+    def slots(self) -> int:
+        """Sequences that the engine decodes at once."""
+        return self._options.slots
+
+    def announce(self, state: EngineState, reason: str = "", **changes: object) -> None:
+        """Change the engine's state and tell everybody."""
+        self.status = replace(self.status, state=state, reason=reason, **changes)  # type: ignore[arg-type]
+        self._recorder.engine_status(self.status)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Until the engine is ready.
+
+        Raises:
+            EngineUnavailableError: it was given up, or is not ready in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self.status.state is not EngineState.READY:
+            if self.status.state in (EngineState.FAILED, EngineState.STOPPED):
+                raise self.unavailable()
+            try:
+                await asyncio.wait_for(self._changed.wait(), deadline - time.monotonic())
+            except TimeoutError:
+                raise self.unavailable() from None
+
+    def unavailable(self) -> EngineUnavailableError:
+        """The error for a request that this engine cannot take now."""
+        retry = None if self.status.state is EngineState.FAILED else 5
+        return EngineUnavailableError(f"The engine of {self.model!r} {self.status.reason or 'is not ready'}.", retry_after_s=retry)
+
+    def submit(self, record: RequestRecord, request: Submit) -> Call:
+        """Send a request to the engine, which must be ready.
+
+        Raises:
+            EngineUnavailableError: it is not.
+        """
+        if self.process is None or self.status.state is not EngineState.READY:
+            raise self.unavailable()
+        call = Call(record, self._recorder, self._cancel)
+        self._calls[call.id] = call
+        self.process.send(request)
+        return call
+
+    def _cancel(self, request_id: str) -> None:
+        if self.process is not None:
+            self.process.send(Cancel(request_id))
+
+    async def start_process(self) -> EngineProcess:
+        """Spawn the engine; `follow` then reads it."""
+        self.ready = None
+        self.last_heard_s = time.monotonic()
+        self.process = await EngineProcess.start(self._options, self._log_file, self._command)
+        return self.process
+
+    async def follow(self, process: EngineProcess) -> str:
+        """Read the engine's messages until it ends; returns why, for people."""
+        failure = ""
+        async for reply in process.replies():
+            self.last_heard_s = time.monotonic()
+            if isinstance(reply, LoadFailed):
+                failure = reply.message
+            else:
+                self._take(reply)
+        return failure
+
+    def drop_calls(self, reason: str) -> None:
+        """End everything in flight: the engine is gone."""
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            call.fail(EngineUnavailableError(f"The engine of {self.model!r} {reason} while it worked on this request."))
+
+    def _take(self, reply: Reply) -> None:
+        if isinstance(reply, Step):
+            for delta in reply.deltas:
+                call = self._calls.get(delta.id)
+                if call is not None:
+                    call.step(delta, reply.end_ns)
+        elif isinstance(reply, Heartbeat):
+            self.step_age_s = reply.step_age_s
+            self._recorder.engine_sample(reply.sample)
+        elif isinstance(reply, Admitted | Started | Refused | Finished):
+            self._route(reply)
+        elif isinstance(reply, Loading):
+            self.announce(EngineState.STARTING, f"is {reply.what}", load_progress=reply.progress)
+        elif isinstance(reply, Ready):
+            self.ready = reply
+            self.announce(EngineState.READY, load_ms=reply.load_ms, load_progress=None, config=reply.config, pid=self._pid)
+
+    def _route(self, reply: Admitted | Started | Refused | Finished) -> None:
+        """To its call; a finished one is forgotten before it is told, so that its slot counts as free."""
+        over = isinstance(reply, Refused | Finished)
+        call = self._calls.pop(reply.id, None) if over else self._calls.get(reply.id)
+        if call is not None:
+            call.take(self._with_request_ids(reply) if isinstance(reply, Started) else reply)
+
+    def _with_request_ids(self, started: Started) -> Started:
+        """The engine names the holders of its slots by its own ids; the record names them by `x-request-id`."""
+        holders = str(started.queue.attributes.get("holders", ""))
+        if holders:
+            known = [self._calls[seq].record.request_id for seq in holders.split(",") if seq in self._calls]
+            started.queue.attributes["holders"] = ",".join(known)
+        return started
+
+    @property
+    def _pid(self) -> int | None:
+        return None if self.process is None else self.process.pid

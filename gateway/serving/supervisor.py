@@ -1,0 +1,100 @@
+"""Keeps one engine alive: start, restart with back-off, kill when it hangs, give up after repeated failures."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from gateway.serving.engine_handle import EngineHandle
+from gateway.serving.engine_process import EngineProcess
+from telemetry.events import EngineState
+
+log = logging.getLogger(__name__)
+
+WATCH_INTERVAL_S = 0.25
+
+
+class Supervisor:
+    """Runs the life of one `EngineHandle` as a task."""
+
+    def __init__(self, handle: EngineHandle) -> None:
+        self._handle = handle
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._task = asyncio.create_task(self._run(), name=f"supervisor {self._handle.model}")
+
+    async def stop(self, deadline_s: float) -> None:
+        """End the engine and stay ended."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._handle.announce(EngineState.STOPPED, "was stopped")
+        if self._handle.process is not None:
+            await self._handle.process.stop(deadline_s)
+        self._handle.drop_calls("was stopped")
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            began_s = time.monotonic()
+            reason, final = await self._live()
+            was_ready = self._handle.ready is not None
+            settled = was_ready and time.monotonic() - began_s > self._handle.limits.settled_s
+            failures = 1 if settled else failures + 1
+            if final or failures > self._handle.limits.max_restarts:
+                self._give_up(reason, failures)
+                return
+            await self._back_off(reason, failures)
+
+    async def _live(self) -> tuple[str, bool]:
+        """One life of the process: why it ended, and whether starting again is pointless."""
+        handle = self._handle
+        try:
+            process = await handle.start_process()
+        except OSError as error:
+            return f"cannot be started: {error}", False
+        watch = asyncio.create_task(self._watch(process))
+        try:
+            load_failure = await handle.follow(process)
+            await process.wait()
+        finally:
+            watch.cancel()
+        handle.process = None
+        watched = "" if watch.cancelled() or not watch.done() else watch.result()
+        reason = load_failure or watched or process.exit_words
+        handle.drop_calls(reason)
+        return reason, bool(load_failure)
+
+    async def _watch(self, process: EngineProcess) -> str:
+        """Kill the process when it hangs; returns what was wrong."""
+        handle, limits, began_s = self._handle, self._handle.limits, time.monotonic()
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            now_s = time.monotonic()
+            if handle.ready is None:
+                hung = f"took longer than {limits.load_timeout_s:g} s to load" if now_s - began_s > limits.load_timeout_s else ""
+            elif now_s - handle.last_heard_s > limits.heartbeat_timeout_s:
+                hung = f"was silent for {limits.heartbeat_timeout_s:g} s and was killed"
+            elif handle.step_age_s > limits.step_timeout_s:
+                hung = f"was stuck in one step for {limits.step_timeout_s:g} s and was killed"
+            else:
+                hung = ""
+            if hung:
+                process.kill()
+                return hung
+
+    async def _back_off(self, reason: str, failures: int) -> None:
+        limits = self._handle.limits
+        pause_s = min(limits.longest_backoff_s, limits.first_backoff_s * 2 ** (failures - 1))
+        log.warning("engine %s %s; starting it again in %.1f s", self._handle.model, reason, pause_s)
+        restarts = self._handle.status.restarts + 1
+        self._handle.announce(EngineState.RESTARTING, f"{reason}; it is started again", restarts=restarts, pid=None)
+        await asyncio.sleep(pause_s)
+
+    def _give_up(self, reason: str, failures: int) -> None:
+        log.error("engine %s is given up after %d failures: %s", self._handle.model, failures, reason)
+        words = f"is given up after {failures} failed starts: {reason}" if failures > 1 else f"cannot be started: {reason}"
+        self._handle.announce(EngineState.FAILED, words, pid=None)
