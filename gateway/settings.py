@@ -34,6 +34,7 @@ class ServerSettings(_Section):
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8080
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body; a larger one is answered 413.")] = 8 * 2**20
     max_queue: Annotated[int, Meta(ge=0, description="Requests that may wait for a slot per model; one more is answered 429.")] = 64
+    load_wait_s: Annotated[float, Meta(ge=0, description="How long a request waits for a model that is loading or restarting; then it is answered 503.")] = 60.0
     request_timeout_s: Annotated[float, Meta(gt=0, description="Longest life of a request; then it is cancelled with `timeout`.")] = 600.0
     shutdown_s: Annotated[float, Meta(ge=0, description="How long running requests may finish after a stop signal.")] = 10.0
     allowed_hosts: Annotated[tuple[str, ...], Meta(description="Host names answered to besides loopback ones (without port); `*` is any.")] = ()

@@ -1,0 +1,188 @@
+"""Body bytes → a checked chat request. Every error names the field (`param`) and says what is accepted."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.api.chat_schema import RawChatRequest, RawMessage
+from gateway.engine.protocol import Sampling
+from gateway.errors import InvalidRequestError
+from telemetry.events import Scalar
+
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+"""Accepted roles, and what chat templates call them."""
+
+MAX_STOP_CHARS = 1000
+
+NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "tools": (None, []),
+    "tool_choice": (None, "none", "auto"),
+    "functions": (None, []),
+    "function_call": (None, "none", "auto"),
+    "response_format": (None, {"type": "text"}),
+    "logprobs": (None, False),
+    "top_logprobs": (None, 0),
+    "logit_bias": (None, {}),
+    "modalities": (None, ["text"]),
+    "audio": (None,),
+    "prediction": (None,),
+    "web_search_options": (None,),
+}
+"""Fields that are not served yet, and the values at which they ask for nothing."""
+
+_AT = re.compile(r" - at `\$?\.?(.*)`$")
+_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
+_decode = msgspec.json.Decoder(RawChatRequest).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """A request that can be served."""
+
+    model: str
+    messages: list[dict[str, Any]]
+    sampling: Sampling
+    max_tokens: int | None
+    stop: tuple[str, ...]
+    stop_tokens: tuple[int, ...]
+    stream: bool
+    include_usage: bool
+    conversation_id: str | None
+    params: dict[str, Scalar]
+
+
+def parse_chat(body: bytes) -> Chat:
+    """Decode and check.
+
+    Raises:
+        InvalidRequestError: with `param` set wherever one field is to blame.
+    """
+    raw = _decode_body(body)
+    _refuse_unsupported(raw)
+    return Chat(
+        model=raw.model,
+        messages=_messages(raw.messages),
+        sampling=_sampling(raw),
+        max_tokens=raw.max_completion_tokens or raw.max_tokens,
+        stop=_stop(raw.stop),
+        stop_tokens=tuple(raw.stop_token_ids or ()),
+        stream=bool(raw.stream),
+        include_usage=raw.stream_options is not None and raw.stream_options.include_usage,
+        conversation_id=_conversation_id(raw.metadata),
+        params=_params(raw),
+    )
+
+
+def model_of(body: bytes) -> str | None:
+    """The model that a body names, as far as it can be read: for the record of a request that is refused."""
+    try:
+        return msgspec.json.decode(body, type=_ModelOnly).model[:200]
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
+
+
+class _ModelOnly(msgspec.Struct):
+    model: str
+
+
+def _decode_body(body: bytes) -> RawChatRequest:
+    try:
+        return _decode(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
+    except RecursionError:
+        raise InvalidRequestError("The body is nested too deeply.", code="invalid_json") from None
+
+
+def _invalid(problem: str) -> InvalidRequestError:
+    """msgspec's words, with the path as `param`: `$.messages[0].role` → `messages[0].role`."""
+    at, field = _AT.search(problem), _FIELD.search(problem)
+    path = at.group(1) if at else ""
+    if field:
+        path = f"{path}.{field.group(1)}" if path else field.group(1)
+    code = "missing_required_parameter" if field and "missing" in problem else "invalid_type_or_value"
+    return InvalidRequestError(f"{_AT.sub('', problem)}" + (f" (in `{path}`)." if path else "."), code=code, param=path or None)
+
+
+def _refuse_unsupported(raw: RawChatRequest) -> None:
+    for field, neutral in NEUTRAL.items():
+        if getattr(raw, field) not in neutral:
+            message = f"`{field}` is not supported by this server yet; leave it out."
+            raise InvalidRequestError(message, code="unsupported_parameter", param=field)
+    if raw.n not in (None, 1):
+        message = "Only one answer per request is supported: leave `n` out or send 1."
+        raise InvalidRequestError(message, code="unsupported_value", param="n")
+
+
+def _messages(messages: list[RawMessage]) -> list[dict[str, Any]]:
+    if not messages:
+        raise InvalidRequestError("`messages` is empty; send at least one message.", code="empty_messages", param="messages")
+    return [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
+
+
+def _message(message: RawMessage, path: str) -> dict[str, Any]:
+    if message.role is msgspec.UNSET:
+        raise InvalidRequestError(f"`{path}` has no role.", code="missing_required_parameter", param=f"{path}.role")
+    role = ROLES.get(str(message.role))
+    if role is None:
+        accepted = ", ".join(ROLES)
+        text = f"The role {str(message.role)[:50]!r} is not supported; use one of {accepted}."
+        raise InvalidRequestError(text, code="invalid_role", param=f"{path}.role")
+    if message.tool_calls:
+        raise InvalidRequestError("Tool calls are not supported yet.", code="unsupported_parameter", param=f"{path}.tool_calls")
+    return {"role": role, "content": _content(message.content, f"{path}.content")}
+
+
+def _content(content: Any, path: str) -> str:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise InvalidRequestError("`content` must be a text or a list of text parts.", code="invalid_content", param=path)
+    if not content:
+        raise InvalidRequestError("`content` has no parts.", code="invalid_content", param=path)
+    return "\n".join(_part(part, f"{path}[{index}]") for index, part in enumerate(content))
+
+
+def _part(part: Any, path: str) -> str:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind != "text":
+        text = f"Content parts of type {str(kind)[:50]!r} are not supported; only `text` is."
+        raise InvalidRequestError(text, code="unsupported_content", param=f"{path}.type")
+    if not isinstance(part.get("text"), str):
+        raise InvalidRequestError("A text part needs a `text`.", code="invalid_content", param=f"{path}.text")
+    return str(part["text"])
+
+
+def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
+    strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
+    for index, text in enumerate(strings):
+        if not 0 < len(text) <= MAX_STOP_CHARS:
+            path = "stop" if isinstance(stop, str) else f"stop[{index}]"
+            message = f"A stop string has 1 to {MAX_STOP_CHARS} characters."
+            raise InvalidRequestError(message, code="invalid_value", param=path)
+    return strings
+
+
+def _sampling(raw: RawChatRequest) -> Sampling:
+    """Defaults are OpenAI's: temperature 1, top_p 1, nothing else."""
+    given = {name: getattr(raw, name) for name in Sampling.__struct_fields__ if getattr(raw, name, None) is not None}
+    return Sampling(**given)
+
+
+def _params(raw: RawChatRequest) -> dict[str, Scalar]:
+    """Numbers for the record; never texts of the caller."""
+    names = ("temperature", "top_p", "top_k", "min_p", "seed", "frequency_penalty", "presence_penalty", "repeat_penalty")
+    params: dict[str, Scalar] = {name: getattr(raw, name) for name in names if getattr(raw, name) is not None}
+    limit = raw.max_completion_tokens or raw.max_tokens
+    return params if limit is None else {**params, "max_tokens": limit}
+
+
+def _conversation_id(metadata: dict[str, Any] | None) -> str | None:
+    given = (metadata or {}).get("conversation_id")
+    return given[:128] if isinstance(given, str) and given else None

@@ -1,0 +1,182 @@
+"""The wire form of chat completions: what we read and what we write (OpenAI's names, our timings)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+Unit = Annotated[float, Meta(ge=0, le=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+class TextPart(msgspec.Struct, tag_field="type", tag="text"):
+    """A content part; text is the only kind that is served."""
+
+    text: str
+
+
+class ChatMessage(msgspec.Struct):
+    """One message. `role`: system, developer, user or assistant; `content`: a text or a list of text parts."""
+
+    role: str
+    content: str | list[TextPart]
+    name: str | None = None
+
+
+class RawMessage(msgspec.Struct):
+    """A message before its parts are checked one by one, so that an error can name the part."""
+
+    role: str | UnsetType = UNSET
+    content: Any = None
+    name: str | None = None
+    tool_calls: Any = None
+    tool_call_id: Any = None
+
+
+class StreamOptions(msgspec.Struct):
+    """`include_usage` asks for a last chunk with the token counts."""
+
+    include_usage: bool = False
+
+
+class Controls(msgspec.Struct, kw_only=True):
+    """Everything but the messages. Fields that we know and cannot serve are read so that they can be refused."""
+
+    model: str
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    n: Annotated[int, Meta(ge=1)] | None = 1
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
+    temperature: Annotated[float, Meta(ge=0, le=5)] | None = None
+    top_p: Unit | None = None
+    top_k: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    min_p: Unit | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    repeat_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
+    stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
+    stop_token_ids: Annotated[list[int], Meta(max_length=64)] | None = None
+    metadata: dict[str, Any] | None = None
+    user: str | None = None
+
+
+class ChatRequest(Controls, kw_only=True):
+    """`POST /v1/chat/completions`."""
+
+    messages: list[ChatMessage]
+
+
+class RawChatRequest(Controls, kw_only=True):
+    """The same, with messages unchecked and with the fields of the API that are not served."""
+
+    messages: list[RawMessage]
+    tools: Any = None
+    tool_choice: Any = None
+    functions: Any = None
+    function_call: Any = None
+    response_format: Any = None
+    logprobs: Any = None
+    top_logprobs: Any = None
+    logit_bias: Any = None
+    modalities: Any = None
+    audio: Any = None
+    prediction: Any = None
+    web_search_options: Any = None
+
+
+class PromptTokensDetails(msgspec.Struct):
+    """Of the prompt's tokens, how many the prefix cache supplied."""
+
+    cached_tokens: int
+
+
+class Usage(msgspec.Struct):
+    """Token counts; the answer's do not count the end-of-generation token."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
+
+
+class Timings(msgspec.Struct):
+    """Where the time went (milliseconds): llama-server's names, and ours. null = not measured."""
+
+    cache_n: int
+    prompt_n: int
+    prompt_ms: float | None
+    prompt_per_second: float | None
+    predicted_n: int
+    predicted_ms: float | None
+    predicted_per_second: float | None
+    queue_ms: float | None
+    tokenize_ms: float | None
+    ttft_ms: float | None
+    total_ms: float
+    cache_source: str
+    cache_reason: str
+    context_bucket: str
+
+
+class AnswerMessage(msgspec.Struct):
+    """The whole answer."""
+
+    role: Literal["assistant"]
+    content: str
+    refusal: None = None
+
+
+class Choice(msgspec.Struct):
+    """The one answer of a completion."""
+
+    index: int
+    message: AnswerMessage
+    finish_reason: str
+    logprobs: None = None
+
+
+class ChatCompletion(msgspec.Struct):
+    """The response when not streaming."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+    timings: Timings
+    system_fingerprint: str
+
+
+class AnswerDelta(msgspec.Struct, omit_defaults=True):
+    """What one chunk adds."""
+
+    role: str | UnsetType = UNSET
+    content: str | UnsetType = UNSET
+
+
+class ChunkChoice(msgspec.Struct):
+    """The one answer of a chunk."""
+
+    index: int
+    delta: AnswerDelta
+    finish_reason: str | None = None
+    logprobs: None = None
+
+
+class ChatCompletionChunk(msgspec.Struct, omit_defaults=True):
+    """One frame of a stream; the last one carries `timings`, and `usage` when it was asked for."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    system_fingerprint: str
+    usage: Usage | None | UnsetType = UNSET
+    timings: Timings | UnsetType = UNSET

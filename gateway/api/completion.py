@@ -1,0 +1,114 @@
+"""The frames of one chat completion, made from its record: whole, or chunk by chunk."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from gateway.api.chat_schema import (
+    AnswerDelta,
+    AnswerMessage,
+    ChatCompletion,
+    ChatCompletionChunk,
+    Choice,
+    ChunkChoice,
+    PromptTokensDetails,
+    Timings,
+    Usage,
+)
+from telemetry.events import Phase
+from telemetry.record import RequestRecord
+
+_encode = msgspec.json.Encoder().encode
+
+DONE = b"data: [DONE]\n\n"
+
+
+def sse(data: bytes) -> bytes:
+    """One server-sent event."""
+    return b"data: " + data + b"\n\n"
+
+
+class Completion:
+    """Writes the response of one request; `fingerprint` is the engine configuration's."""
+
+    def __init__(self, record: RequestRecord, model: str, fingerprint: str) -> None:
+        self.id = f"chatcmpl-{record.request_id.removeprefix('req_')}"
+        self._record = record
+        self._model = model
+        self._fingerprint = fingerprint
+        self._created = int(time.time())
+
+    def whole(self, text: str, now_ns: int) -> bytes:
+        """The response when not streaming."""
+        message = AnswerMessage("assistant", text)
+        return _encode(
+            ChatCompletion(
+                id=self.id,
+                object="chat.completion",
+                created=self._created,
+                model=self._model,
+                choices=[Choice(0, message, self._record.finish_reason or "stop")],
+                usage=self._usage(),
+                timings=self._timings(now_ns),
+                system_fingerprint=self._fingerprint,
+            )
+        )
+
+    def role_chunk(self) -> bytes:
+        """The first frame: who speaks."""
+        return self._chunk([ChunkChoice(0, AnswerDelta(role="assistant", content=""))])
+
+    def text_chunk(self, text: str) -> bytes:
+        """A frame with text."""
+        return self._chunk([ChunkChoice(0, AnswerDelta(content=text))])
+
+    def last_chunks(self, *, include_usage: bool, now_ns: int) -> bytes:
+        """The frames that end a stream: why it ended, the timings, the usage if asked for, and `[DONE]`."""
+        ending = [ChunkChoice(0, AnswerDelta(), self._record.finish_reason or "stop")]
+        if not include_usage:
+            return self._chunk(ending, timings=self._timings(now_ns)) + DONE
+        return self._chunk(ending) + self._chunk([], usage=self._usage(), timings=self._timings(now_ns)) + DONE
+
+    def _chunk(self, choices: list[ChunkChoice], *, usage: Usage | None = None, timings: Timings | None = None) -> bytes:
+        chunk = ChatCompletionChunk(
+            id=self.id,
+            object="chat.completion.chunk",
+            created=self._created,
+            model=self._model,
+            choices=choices,
+            system_fingerprint=self._fingerprint,
+            usage=usage or msgspec.UNSET,
+            timings=timings or msgspec.UNSET,
+        )
+        return sse(_encode(chunk))
+
+    def _usage(self) -> Usage:
+        record = self._record
+        prompt, answer = record.prompt_tokens or 0, record.completion_tokens or 0
+        return Usage(prompt, answer, prompt + answer, PromptTokensDetails(record.cached_tokens or 0))
+
+    def _timings(self, now_ns: int) -> Timings:
+        record, cache = self._record, self._record.cache
+        assert cache is not None, "a request that was answered was looked up"
+        return Timings(
+            cache_n=cache.matched_tokens,
+            prompt_n=(record.prompt_tokens or 0) - cache.matched_tokens,
+            prompt_ms=_rounded(record.phase_ms(Phase.PREFILL)),
+            prompt_per_second=_rounded(record.prefill_tps),
+            predicted_n=record.completion_tokens or 0,
+            predicted_ms=_rounded(record.phase_ms(Phase.DECODE)),
+            predicted_per_second=_rounded(record.decode_tps),
+            queue_ms=_rounded(record.phase_ms(Phase.QUEUE)),
+            tokenize_ms=_rounded(record.phase_ms(Phase.TOKENIZE)),
+            ttft_ms=_rounded(record.ttft_ms),
+            total_ms=round((now_ns - record.started_ns) / 1e6, 3),
+            cache_source=cache.source,
+            cache_reason=cache.reason,
+            context_bucket=record.context_bucket or "",
+        )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

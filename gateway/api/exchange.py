@@ -1,0 +1,133 @@
+"""Every HTTP exchange measured from its first moment to its last byte, and its request record closed exactly once.
+
+This is the outermost middleware: `started_ns` is the first moment at which our code sees a request (its headers are
+parsed), and time spent in `send` is time that the client (or the server's buffer) made us wait.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from telemetry.events import Phase, Status
+from telemetry.record import RequestRecord
+from telemetry.recorder import Ended, Recorder
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class HttpMeter(Protocol):
+    """Where finished HTTP exchanges are counted."""
+
+    def http_started(self, method: str) -> None:
+        """An exchange began."""
+
+    def http_request(self, method: str, route: str, status: int, duration_s: float) -> None:
+        """An exchange ended; `route` is the template, not the path, or empty where nothing matched."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One HTTP request and its response. `record` is there when it is a request to a model."""
+
+    request_id: str
+    started_ns: int
+    record: RequestRecord | None = None
+    ended: Ended | None = None
+    text_ns: int | None = None
+    status: int = 0
+    chunks: int = 0
+    body_bytes: int = 0
+    first_body_ns: int | None = None
+    blocked_ns: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def exchange_of(scope: Any) -> Exchange:
+    """The exchange that a scope belongs to."""
+    exchange: Exchange = scope["state"]["exchange"]
+    return exchange
+
+
+class ExchangeMiddleware:
+    """Opens an `Exchange`, adds `x-request-id` to the response, and closes exchange and record."""
+
+    def __init__(self, app: ASGIApp, recorder: Recorder, meter: HttpMeter, on_ended: Callable[[float], None]) -> None:
+        self._app = app
+        self._recorder = recorder
+        self._meter = meter
+        self._on_ended = on_ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        exchange = Exchange(request_id(headers.get("x-request-id", "")), self._recorder.clock_ns(), headers=headers)
+        scope.setdefault("state", {})["exchange"] = exchange  # type: ignore[typeddict-item]
+        method = scope["method"]
+        self._meter.http_started(method)
+
+        async def measured_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", exchange.request_id.encode())]
+            before_ns = self._recorder.clock_ns()
+            await send(message)
+            if message["type"] == "http.response.body":
+                self._note_body(exchange, len(message["body"]), before_ns)
+
+        try:
+            await self._app(scope, receive, measured_send)
+        finally:
+            self._close(exchange, method, scope)
+
+    def _note_body(self, exchange: Exchange, size: int, before_ns: int) -> None:
+        now_ns = self._recorder.clock_ns()
+        exchange.blocked_ns += now_ns - before_ns
+        record = exchange.record
+        if record is not None and record.last_token_ns is not None:
+            record.client_blocked_tail_ns += max(0, now_ns - max(before_ns, record.last_token_ns))
+        if size:
+            exchange.chunks += 1
+            exchange.body_bytes += size
+            exchange.first_body_ns = exchange.first_body_ns or now_ns
+
+    def _close(self, exchange: Exchange, method: str, scope: Scope) -> None:
+        now_ns = self._recorder.clock_ns()
+        duration_s = (now_ns - exchange.started_ns) / 1e9
+        route = str(scope.get("path_template") or "")
+        self._meter.http_request(method, route, exchange.status or 499, duration_s)
+        record = exchange.record
+        if record is None:
+            return
+        if record.phase(Phase.ADMIT) is None:
+            self._recorder.phase(record, Phase.ADMIT, record.started_ns, now_ns)
+        record.client_blocked_ns = exchange.blocked_ns
+        record.first_chunk_ns = exchange.first_body_ns
+        self._add_stream(exchange, record, now_ns)
+        self._recorder.close(record, exchange.ended or Ended(Status.CANCELLED, 499, "client_disconnect"))
+        self._on_ended(duration_s)
+
+    def _add_stream(self, exchange: Exchange, record: RequestRecord, now_ns: int) -> None:
+        """From the first text in our hands to the last byte handed over."""
+        if exchange.text_ns is not None:
+            self._recorder.phase(
+                record,
+                Phase.STREAM,
+                exchange.text_ns,
+                now_ns,
+                chunks=exchange.chunks,
+                bytes=exchange.body_bytes,
+                blocked_s=round(exchange.blocked_ns / 1e9, 6),
+            )
+
+
+def request_id(given: str) -> str:
+    """The client's id when it is a decent one, else a new one."""
+    return given if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"

@@ -1,0 +1,60 @@
+"""Who may talk to us: Host names (against DNS rebinding) and Origins (against other people's web pages)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from gateway.api.responses import send_error
+from gateway.errors import ForbiddenError
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class GuardMiddleware:
+    """Bound to loopback, answers only loopback Host names; refuses foreign Origins for anything unsafe."""
+
+    def __init__(self, app: ASGIApp, *, bind: str, allowed_hosts: Iterable[str], allowed_origins: Iterable[str]) -> None:
+        self._app = app
+        self._any_host = not is_loopback(bind) or "*" in allowed_hosts
+        self._hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._origins = frozenset(origin.lower().rstrip("/") for origin in allowed_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            host = headers.get(b"host", b"").decode("latin-1").lower()
+            origin = headers.get(b"origin", b"").decode("latin-1").lower()
+            error = self._refusal(host, origin, scope["method"])
+            if error is not None:
+                await send_error(send, error)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, host: str, origin: str, method: str) -> ForbiddenError | None:
+        if not self._any_host and not (is_loopback(host_name(host)) or host_name(host) in self._hosts):
+            message = f"The Host {host[:100]!r} is not answered here. Use 127.0.0.1, or add it to server.allowed_hosts."
+            return ForbiddenError(message, code="host_not_allowed")
+        foreign = origin and origin not in self._origins and urlsplit(origin).netloc != host
+        if foreign and method not in SAFE_METHODS:
+            message = f"Requests from the origin {origin[:100]!r} are refused. Add it to server.allowed_origins to allow them."
+            return ForbiddenError(message, code="origin_not_allowed")
+        return None
+
+
+def host_name(host: str) -> str:
+    """`localhost:8080` → `localhost`, `[::1]:8080` → `::1`."""
+    return urlsplit(f"//{host}").hostname or "" if host and host.count("[") == host.count("]") else ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address means this machine only."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,200 @@
+"""The composition root: the only place that knows everything. Settings in, a running gateway out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Litestar, get
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.response import Redirect
+from litestar.types import ASGIApp
+
+from dashboard.deps import DashboardDeps, StoreState
+from dashboard.router import dashboard_router
+from gateway.announcement import Announce, Announcer
+from gateway.api.answer import Serving
+from gateway.api.chat_completions import chat_completions
+from gateway.api.exchange import ExchangeMiddleware
+from gateway.api.failures import api_error, http_error, unexpected_error
+from gateway.api.guard import GuardMiddleware
+from gateway.api.health import healthz, metrics, readyz
+from gateway.api.models import get_model, list_models
+from gateway.engine.options import EngineOptions
+from gateway.errors import ApiError
+from gateway.listen import AddressError, claim_port, listening, on_stop_signal
+from gateway.models.storage import ModelFile, ModelFileError, resolve
+from gateway.serving.admission import Admission
+from gateway.serving.engine_handle import EngineHandle, Limits
+from gateway.serving.engine_process import WORKER_COMMAND
+from gateway.serving.router import Router
+from gateway.serving.supervisor import Supervisor
+from gateway.settings import Settings
+from telemetry.context_buckets import ContextBuckets
+from telemetry.stack import TelemetryStack
+
+log = logging.getLogger(__name__)
+
+DEMO_MODEL = "smollm2-135m-instruct"
+"""Served when no model is configured."""
+
+ENGINE_STOP_S = 2.0
+
+
+class Gateway:
+    """Everything wired; `start` and `stop` run on the event loop. `asgi` is the application."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        env: Mapping[str, str],
+        announce: Announce = lambda _announcement: None,
+        engine_command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        self.settings = settings
+        self.port = claim_port(settings.server.host, settings.server.port)
+        files = [resolve(reference) for reference in settings.engine.models or (DEMO_MODEL,)]
+        names = [file.name for file in files]
+        self.announcer = Announcer(announce, self.base_url, names)
+        self.telemetry = TelemetryStack(
+            env=env,
+            store_url=settings.store_url,
+            store_queue_size=settings.store.queue_size,
+            buckets=ContextBuckets(settings.telemetry.context_buckets),
+            served=names,
+            log_level=settings.telemetry.log_level,
+            enabled=settings.telemetry.enabled,
+            more_sinks=[self.announcer],
+        )
+        handles = [_handle(settings, file, self.telemetry, engine_command) for file in files]
+        self.router = Router(handles)
+        self.supervisors = [Supervisor(handle) for handle in handles]
+        self.admission = Admission(
+            self.telemetry.recorder,
+            max_queue=settings.server.max_queue,
+            load_wait_s=settings.server.load_wait_s,
+        )
+        self.asgi = self._application()
+
+    @property
+    def base_url(self) -> str:
+        """Where clients reach the gateway."""
+        host = self.settings.server.host
+        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
+        return f"http://{name}:{self.port}"
+
+    async def start(self) -> None:
+        """Open the store, then start the engines; returns while they load."""
+        await self.telemetry.start()
+        for supervisor in self.supervisors:
+            supervisor.start()
+
+    async def stop(self) -> None:
+        """Let running requests finish within the deadline, then stop engines and write what telemetry holds."""
+        self.admission.close()
+        deadline = time.monotonic() + self.settings.server.shutdown_s
+        while self.telemetry.live.running() and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        await asyncio.gather(*(supervisor.stop(ENGINE_STOP_S) for supervisor in self.supervisors))
+        await asyncio.sleep(0.1)  # the last error frames leave before the server closes
+
+    def _application(self) -> ASGIApp:
+        serving = Serving(self.telemetry.recorder, self.admission, self.settings.server.request_timeout_s)
+        provided: dict[str, Any] = {
+            "serving": serving,
+            "router": self.router,
+            "max_body_bytes": self.settings.server.max_body_bytes,
+            "started_at": int(time.time()),
+            "store_state": lambda: self.telemetry.store.state,
+            "metrics_page": self.telemetry.metrics.render,
+        }
+        litestar = Litestar(
+            route_handlers=[chat_completions, list_models, get_model, healthz, readyz, metrics, _home, self._dashboard()],
+            dependencies={name: _provide(value) for name, value in provided.items()},
+            exception_handlers={ApiError: api_error, HTTPException: http_error, Exception: unexpected_error},
+            openapi_config=OpenAPIConfig(title="firsttoken", version=version("firsttoken"), path="/schema"),
+            logging_config=None,
+            request_max_body_size=None,
+        )
+        server = self.settings.server
+        guarded = GuardMiddleware(litestar, bind=server.host, allowed_hosts=server.allowed_hosts, allowed_origins=server.allowed_origins)
+        return ExchangeMiddleware(guarded, self.telemetry.recorder, self.telemetry.metrics, self.admission.ended)
+
+    def _dashboard(self) -> Any:
+        return dashboard_router(
+            DashboardDeps(
+                reader=self.telemetry.reader,
+                live=self.telemetry.live,
+                buckets=ContextBuckets(self.settings.telemetry.context_buckets),
+                store_state=self._store_state,
+                base_url=lambda: self.base_url,
+                version=version("firsttoken"),
+            )
+        )
+
+    def _store_state(self) -> StoreState:
+        store = self.telemetry.store
+        return StoreState(store.queue_size, store.dropped, "" if store.state == "ok" else store.state)
+
+
+@get("/", include_in_schema=False)
+async def _home() -> Redirect:
+    return Redirect("/dashboard")
+
+
+def _provide(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)
+
+
+def _handle(settings: Settings, file: ModelFile, telemetry: TelemetryStack, command: Sequence[str]) -> EngineHandle:
+    engine = settings.engine
+    options = EngineOptions(
+        model=file.name,
+        path=str(file.path),
+        digest_cache=str(settings.home / "cache" / "digests.json"),
+        slots=engine.slots,
+        n_ctx=engine.n_ctx,
+        n_batch=engine.n_batch,
+        n_ubatch=engine.n_ubatch,
+        threads=engine.threads,
+        gpu_layers=engine.gpu_layers,
+        max_stall_ms=engine.max_stall_ms,
+        template_timeout_s=engine.template_timeout_s,
+    )
+    limits = Limits(engine.heartbeat_timeout_s, engine.step_timeout_s, engine.load_timeout_s, engine.max_restarts)
+    return EngineHandle(options, telemetry.recorder, settings.home / "logs" / f"engine-{file.name}.log", limits, command)
+
+
+async def run(gateway: Gateway) -> int:
+    """Serve until a stop signal; returns the exit code."""
+    stop = asyncio.Event()
+    settings = gateway.settings
+    try:
+        with on_stop_signal(stop.set):
+            await gateway.start()
+            async with listening(gateway.asgi, settings.server.host, gateway.port) as server:
+                gateway.announcer.say("listening", f"listening on {gateway.base_url}")
+                waiting = asyncio.create_task(stop.wait())
+                await asyncio.wait({waiting, server}, return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+                gateway.announcer.say("stopping", "stopping: running requests may finish")
+                await gateway.stop()
+    finally:
+        await gateway.telemetry.stop(settings.store.shutdown_s)
+    return 0 if stop.is_set() else 1
+
+
+def serve(settings: Settings, env: Mapping[str, str], announce: Announce) -> int:
+    """Build a gateway and run it; the whole life of `firsttoken serve`."""
+    try:
+        gateway = Gateway(settings, env, announce)
+    except (AddressError, ModelFileError) as error:
+        Announcer(announce, "", []).say("failed", str(error))
+        return 1
+    return asyncio.run(run(gateway))
