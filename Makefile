@@ -1,0 +1,41 @@
+# firsttoken: `make serve` is all that a first try needs. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DECLARED := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test check bench docs
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## create .venv and install firsttoken with its demo model
+
+serve: $(VENV)/.installed ## install if needed, then serve the demo model; ARGS="--port 8081" adds flags
+	@$(BIN)/firsttoken serve $(ARGS)
+
+test: $(VENV)/.installed-dev ## install what the tests need and run them all; ARGS="-k name" selects
+	@tests/install-system-packages.sh
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed-dev ## format, lint, types and contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy --strict
+	@$(BIN)/python -m pytest tests/contracts
+
+bench: $(VENV)/.installed-dev ## run the benchmark; ARGS="--help" lists its options
+	@$(BIN)/python -m bench $(ARGS)
+
+docs: $(VENV)/.installed ## write docs/settings.md again
+	@$(BIN)/firsttoken settings --markdown > docs/settings.md
+
+$(VENV)/.installed: $(DECLARED)
+	@PYTHON="$(PYTHON)" .ci/install $(VENV) demo
+	@touch $@
+
+$(VENV)/.installed-dev: $(DECLARED)
+	@PYTHON="$(PYTHON)" .ci/install $(VENV) demo,test,dev
+	@touch $(VENV)/.installed $@

@@ -1,0 +1,60 @@
+"""The `firsttoken` command. Exit codes: 0 done, 1 failed, 2 used wrongly (an unknown flag, a bad setting)."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from gateway.cli import db, doctor, models, serve, settings_cmd
+from gateway.cli.options import PASS_SETTINGS
+from gateway.cli.output import fail
+from gateway.models.storage import ModelFileError
+from gateway.settings import SettingsError
+
+FAILED = 1
+USED_WRONGLY = 2
+
+app = typer.Typer(name="firsttoken", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command(context_settings=PASS_SETTINGS)(serve.serve)
+app.command(context_settings=PASS_SETTINGS)(doctor.doctor)
+app.command(context_settings=PASS_SETTINGS)(settings_cmd.settings)
+app.add_typer(models.app, name="models")
+app.add_typer(db.app, name="db")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"firsttoken {importlib.metadata.version('firsttoken')}")
+        raise typer.Exit
+
+
+@app.callback()
+def firsttoken(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Serve your own language models and see where each millisecond and each token went."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; what a person did wrong is one line, not a traceback."""
+    try:
+        app(args=None if args is None else list(args), prog_name="firsttoken")
+    except SettingsError as error:
+        fail(str(error))
+        return USED_WRONGLY
+    except ModelFileError as error:
+        fail(str(error))
+        return FAILED
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

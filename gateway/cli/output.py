@@ -1,0 +1,54 @@
+"""What is printed and how: JSON for programs, rich text for people, and secrets for nobody."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+console = Console()
+errors = Console(stderr=True)
+
+_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^:/@\s]*:)[^@\s]*(?=@)", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """Replace the password of every URL in a text by `***`."""
+    return _PASSWORD.sub(r"\g<before>***", text)
+
+
+def print_json(value: object) -> None:
+    """One line of JSON on standard output, flushed."""
+    sys.stdout.write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")
+    sys.stdout.flush()
+
+
+def fail(message: str) -> None:
+    """One plain line on standard error: what is wrong and what to do."""
+    errors.print(f"[red]error:[/red] {_escape(redact(message))}", highlight=False, soft_wrap=True)
+
+
+def table(*columns: str) -> Table:
+    """An empty table in the one style that all verbs use; the last column folds."""
+    grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        grid.add_column(column, overflow="fold", no_wrap=column != columns[-1])
+    return grid
+
+
+def size(size_bytes: int) -> str:
+    """Bytes in decimal units, as file managers show them."""
+    amount, unit = float(size_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def _escape(text: str) -> str:
+    """Square brackets in a message are text, not markup."""
+    return text.replace("[", r"\[")

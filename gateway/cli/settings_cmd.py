@@ -1,0 +1,91 @@
+"""`firsttoken settings`: every setting with its effective value."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
+from gateway.cli.output import console, print_json, redact, table
+from gateway.settings import SettingInfo, Settings, describe
+
+MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Print the reference page (docs/settings.md) instead.")]
+
+_SECRET_KEYS = frozenset({"store.url"})
+
+
+def settings(
+    context: typer.Context,
+    home: HomeOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    markdown: MarkdownOption = False,
+) -> None:
+    """Show all settings with the values in effect."""
+    if markdown:
+        typer.echo(reference(), nl=False)
+        return
+    effective = effective_settings(context, home, config)
+    if as_json:
+        print_json({"home": effective.home, "settings": [_entry(info, effective) for info in describe()]})
+        return
+    console.print(f"home folder: {escape(str(effective.home))}", soft_wrap=True)
+    grid = table("setting", "value", "description")
+    for info in describe():
+        grid.add_row(info.name, escape(shown(value_of(effective, info))), escape(info.description))
+    console.print(grid)
+
+
+def value_of(effective: Settings, info: SettingInfo) -> object:
+    """A setting's value in effect, without secrets."""
+    value = getattr(getattr(effective, info.section), info.key)
+    return redact(value) if info.name in _SECRET_KEYS else value
+
+
+def shown(value: object) -> str:
+    """A value as it would be written in an environment variable; nothing is `(empty)`."""
+    if isinstance(value, tuple):
+        value = ",".join(str(part) for part in value)
+    if isinstance(value, bool):
+        value = str(value).lower()
+    return str(value) or "(empty)"
+
+
+def _entry(info: SettingInfo, effective: Settings) -> dict[str, object]:
+    return {
+        "name": info.name,
+        "value": value_of(effective, info),
+        "default": info.default,
+        "variable": info.variable,
+        "flag": info.flag,
+        "description": info.description,
+    }
+
+
+def reference() -> str:
+    """The reference page of all settings, in Markdown."""
+    lines = list(_PREAMBLE)
+    section = ""
+    for info in describe():
+        if info.section != section:
+            section = info.section
+            lines += ["", f"## `[{section}]`", "", "| key | default | what it does |", "| --- | --- | --- |"]
+        lines.append(f"| `{info.key}` | `{shown(info.default)}` | {info.description.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines) + "\n"
+
+
+_PREAMBLE = (
+    "# Settings",
+    "",
+    "Written by `firsttoken settings --markdown` from `gateway/settings.py`; `make docs` writes it again.",
+    "",
+    "Sources, later ones win: built-in value, `firsttoken.toml`, environment, command-line flag. A setting `section.key` is",
+    "`key` under `[section]` in the file, the variable `FIRSTTOKEN_SECTION_KEY`, and the flag `--section-key` (with `-` for `_`).",
+    "Lists are separated by commas in variables and flags. An unknown key or a wrong value is an error that names its source.",
+    "",
+    "`FIRSTTOKEN_HOME` (flag `--home`) is the folder that everything is kept in, the settings file included; by default the",
+    "platform's user data folder. `FIRSTTOKEN_CONFIG` (flag `--config`) names another settings file. The `OTEL_*` variables",
+    "configure OTLP as the OpenTelemetry specification says.",
+)

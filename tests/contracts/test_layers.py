@@ -1,0 +1,115 @@
+"""The import layers of ARCHITECTURE.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from tests.contracts.sources import ROOT, Import, all_imports, imports_of
+
+OURS = ("gateway", "telemetry", "dashboard", "migrations", "bench", "tests")
+COMPOSERS = ("gateway/app.py", "gateway/cli/*.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Files that match `files` (not `except_files`) import nothing below `forbidden`, but for what is below `allowed`."""
+
+    why: str
+    files: tuple[str, ...]
+    forbidden: tuple[str, ...]
+    allowed: tuple[str, ...] = ()
+    except_files: tuple[str, ...] = ()
+
+    def broken_by(self, imports: Iterable[Import]) -> list[str]:
+        """Each import that breaks the rule."""
+        return [str(found) for found in imports if self._covers(found.path) and self._forbids(found.module)]
+
+    def _covers(self, path: Path) -> bool:
+        return _matches(path, self.files) and not _matches(path, self.except_files)
+
+    def _forbids(self, module: str) -> bool:
+        return _below(module, self.forbidden) and not _below(module, self.allowed)
+
+
+def _matches(path: Path, patterns: tuple[str, ...]) -> bool:
+    """Whether a path equals a file, lies in a folder (`folder/`) or matches a pattern."""
+    text = path.as_posix()
+    return any(text.startswith(p) if p.endswith("/") else PurePosixPath(text).match(p) for p in patterns)
+
+
+def _below(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+RULES = (
+    Rule("telemetry imports nothing of ours", ("telemetry/",), OURS, allowed=("telemetry",)),
+    Rule("the dashboard gets live data by injection, never from the gateway", ("dashboard/",), OURS, allowed=("dashboard", "telemetry")),
+    Rule("migrations know the models only", ("migrations/",), OURS, allowed=("migrations", "telemetry.store.models"), except_files=()),
+    Rule("nothing of the product imports its tests or benchmark", ("gateway/", "telemetry/", "dashboard/"), ("tests", "bench")),
+    Rule("serving does not know the API", ("gateway/serving/",), ("gateway.api", "gateway.cli", "gateway.app", "dashboard")),
+    Rule(
+        "the engine knows neither serving nor the API",
+        ("gateway/engine/",),
+        ("gateway.serving", "gateway.api", "gateway.cli", "gateway.app", "dashboard"),
+    ),
+    Rule(
+        "of telemetry the engine knows the vocabulary",
+        ("gateway/engine/",),
+        ("telemetry.store", "telemetry.metrics", "telemetry.spans", "telemetry.providers"),
+    ),
+    Rule("chat is a leaf", ("gateway/chat/",), ("gateway", "dashboard", "telemetry"), allowed=("gateway.chat", "gateway.errors")),
+    Rule("models is a leaf", ("gateway/models/",), ("gateway", "dashboard", "telemetry"), allowed=("gateway.models", "gateway.errors")),
+    Rule("settings is a leaf", ("gateway/settings.py",), ("gateway", "dashboard", "telemetry"), allowed=("telemetry.context_buckets",)),
+    Rule("the API does not compose", ("gateway/api/",), ("gateway.cli", "gateway.app", "dashboard")),
+    Rule("only the composition root knows dashboard and sinks", ("gateway/",), ("dashboard",), except_files=COMPOSERS),
+    Rule(
+        "the engine has no web server, database or OpenTelemetry",
+        ("gateway/engine/",),
+        ("litestar", "granian", "sqlalchemy", "opentelemetry"),
+    ),
+    Rule(
+        "only gateway/engine/llama_*.py import llama_cpp",
+        ("gateway/", "telemetry/", "dashboard/"),
+        ("llama_cpp",),
+        except_files=("gateway/engine/llama_*.py",),
+    ),
+    Rule(
+        "the vocabulary and the record cost nothing to import",
+        tuple(f"telemetry/{name}.py" for name in ("events", "record", "recorder", "clock", "histogram", "context_buckets", "live")),
+        ("opentelemetry", "sqlalchemy", "prometheus_client"),
+    ),
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.why)
+def test_layer(rule: Rule) -> None:
+    """No file of ours breaks the rule."""
+    assert not rule.broken_by(all_imports())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.why)
+def test_rule_covers_files(rule: Rule) -> None:
+    """Each rule speaks about files that exist, so that a renamed folder does not silence it."""
+    folders = [pattern.split("*")[0] for pattern in rule.files]
+    assert all((ROOT / folder).exists() or (ROOT / folder).parent.exists() for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("telemetry/record.py", "from gateway import settings"),
+        ("telemetry/recorder.py", "def f():\n    import sqlalchemy.orm"),
+        ("dashboard/pages/overview.py", "from gateway.settings import Settings"),
+        ("gateway/engine/scheduler.py", "import llama_cpp.llama_cpp as native"),
+        ("gateway/engine/loop.py", "from ..serving import router"),
+        ("gateway/serving/router.py", "from gateway.api.guard import guard"),
+    ],
+)
+def test_rules_catch(path: str, source: str) -> None:
+    """The rules see lazy, relative and aliased imports."""
+    found = list(imports_of(Path(path), source))
+    assert any(rule.broken_by(found) for rule in RULES)

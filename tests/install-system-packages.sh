@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Installs the programs that the tests drive (a browser, Prometheus) from Debian's archive, only where they are missing.
+set -euo pipefail
+
+missing=()
+for program in chromium prometheus; do
+    command -v "$program" >/dev/null || missing+=("$program")
+done
+((${#missing[@]})) || exit 0
+
+unable() {
+    printf 'The tests need %s, and %s.\nInstall them yourself and run the tests again.\n' "${missing[*]}" "$1" >&2
+    exit 1
+}
+
+command -v apt-get >/dev/null || unable "this system has no apt-get"
+as_root=()
+if ((EUID != 0)); then
+    command -v sudo >/dev/null || unable "you are not root and there is no sudo"
+    as_root=(sudo)
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+printf 'Installing %s with apt-get, once\n' "${missing[*]}"
+"${as_root[@]}" apt-get update -qq >"$log" 2>&1 || { tail -n 20 "$log" >&2; unable "apt-get update failed"; }
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
+    { tail -n 20 "$log" >&2; unable "apt-get install failed"; }
