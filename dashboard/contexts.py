@@ -1,0 +1,197 @@
+"""What each page's template gets, as `page`: one frozen dataclass per page, each field annotated with its help.
+
+A test compares the fields with what the templates use. None means "not measured".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from dashboard.charts import Bar, HeatCell, Waterfall
+from dashboard.deps import StoreState
+from dashboard.time_charts import TimeChart
+from telemetry.live import LiveEngine
+from telemetry.store.models import RequestRow
+from telemetry.store.queries.statistics import Group, Spread, Totals, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the frame around every page gets, as `layout`."""
+
+    title: Annotated[str, "The page's name, in the title and in its heading."]
+    active: Annotated[str, "The navigation entry that is this page's: overview, requests, models, live, or ''."]
+    follow_url: Annotated[str, "The stream that keeps this page up to date, or '' for a page that does not change."]
+    version: Annotated[str, "firsttoken's version."]
+    status: Annotated[int, "The HTTP status that the page is sent with."]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningRow:
+    """One request that runs now."""
+
+    seq: Annotated[int, "Unique number, the row's id in the page."]
+    request_id: Annotated[str, "`x-request-id`."]
+    model: Annotated[str | None, "The model that answers, or that was asked for."]
+    phase: Annotated[str, "The current phase's name, as in metrics."]
+    phase_label: Annotated[str, "The current phase in words."]
+    elapsed_ms: Annotated[float, "Milliseconds since the first byte of the request."]
+    prompt_tokens: Annotated[int | None, "Tokens of the prompt, once they were counted."]
+    prefilled_tokens: Annotated[int | None, "Tokens of the prompt that are computed, while they are."]
+    completion_tokens: Annotated[int | None, "Tokens sampled so far."]
+    ttft_ms: Annotated[float | None, "Milliseconds to the first token, once it was sampled."]
+    strip: Annotated[tuple[Bar, ...], "Its phases on one line."]
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewContext:
+    """The Overview: how the gateway does, now and over a window."""
+
+    window: Annotated[Window, "The window that the statistics cover."]
+    windows: Annotated[tuple[Window, ...], "The windows to choose from."]
+    ever: Annotated[bool, "Whether any request was ever recorded."]
+    totals: Annotated[Totals, "Requests and tokens in the window."]
+    ttft: Annotated[Spread, "Time to first token in ms."]
+    output_rate: Annotated[Spread, "Output tokens per second of a request, from its first to its last token."]
+    inter_token: Annotated[Spread, "Time between two tokens of a request in ms."]
+    prompt_rate: Annotated[Spread, "Computed prompt tokens per second of prefill."]
+    charts: Annotated[tuple[TimeChart, ...], "The window over time."]
+    engines: Annotated[tuple[LiveEngine, ...], "Every configured engine, as it is now."]
+    running: Annotated[tuple[RunningRow, ...], "Requests that run now, oldest first."]
+    store: Annotated[StoreState, "How the store's writer does."]
+    store_error: Annotated[str, "Why the store could not be read, or ''."]
+    curl: Annotated[str, "A command that sends a first request."]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsContext:
+    """The list of requests."""
+
+    model: Annotated[str, "The chosen model, or '' for all."]
+    status: Annotated[str, "The chosen status, or '' for all."]
+    since: Annotated[str, "Only requests admitted at or after this time (UTC, as typed), or ''."]
+    until: Annotated[str, "Only requests admitted before this time (UTC, as typed), or ''."]
+    models: Annotated[tuple[str, ...], "Models to choose from."]
+    statuses: Annotated[tuple[str, ...], "Statuses to choose from."]
+    rows: Annotated[tuple[RequestRow, ...], "Recorded requests, newest first."]
+    running: Annotated[tuple[RunningRow, ...], "Requests that run now and match the filters; on the newest page only."]
+    newest: Annotated[bool, "This is the newest page, the one that follows along."]
+    older_url: Annotated[str, "The next page, or ''."]
+    newer_url: Annotated[str, "The previous page, or ''."]
+    filtered: Annotated[bool, "A filter is set."]
+    store_error: Annotated[str, "Why the store could not be read, or ''."]
+    curl: Annotated[str, "A command that sends a first request."]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A named value, already in words, with help in `note`."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """One request."""
+
+    request_id: Annotated[str, "`x-request-id`."]
+    found: Annotated[bool, "Whether such a request runs or is recorded."]
+    status: Annotated[str, "running, ok, error, cancelled or interrupted."]
+    running: Annotated[RunningRow | None, "Its present state while it runs."]
+    started_at: Annotated[datetime | None, "When its first byte was read (UTC)."]
+    waterfall: Annotated[Waterfall | None, "Where its time went, or None when no phases are recorded."]
+    numbers: Annotated[tuple[Fact, ...], "Tokens, times and rates."]
+    parameters: Annotated[tuple[Fact, ...], "Sampling parameters as sent."]
+    identity: Annotated[tuple[Fact, ...], "Ids and what served it."]
+    cache: Annotated[tuple[Fact, ...], "What the prefix cache gave."]
+    cache_words: Annotated[str, "The cache reason in words."]
+    error_type: Annotated[str, "`error.type`, or ''."]
+    error_message: Annotated[str, "The error as the client got it, or ''."]
+    error_words: Annotated[str, "What the error means and what to do, or ''."]
+    same_id: Annotated[int, "How many recorded requests share this id; this is the newest."]
+    curl: Annotated[str, "A command that sends such a request again; the messages are a placeholder."]
+    store_error: Annotated[str, "Why the store could not be read, or ''."]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRow:
+    """One model's line of a heat map."""
+
+    model: str
+    cells: tuple[HeatCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """A measure's median per model and context bucket; `unit` as shown (`ms` values are formatted as times)."""
+
+    title: str
+    unit: str
+    buckets: tuple[str, ...]
+    rows: tuple[HeatRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """One model: its engine now, its configuration, and its speed by context size."""
+
+    name: str
+    engine: LiveEngine | None
+    configuration: tuple[Fact, ...]
+    buckets: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRow:
+    """An engine configuration that served, with what it did in the window (None: nothing)."""
+
+    config_id: str
+    model: str
+    first_seen_at: datetime
+    summary: str
+    measured: Group | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsContext:
+    """Models, their engines and their speed."""
+
+    window: Annotated[Window, "The window that the figures cover."]
+    windows: Annotated[tuple[Window, ...], "The windows to choose from."]
+    models: Annotated[tuple[ModelCard, ...], "Every model that is configured or was seen in the window."]
+    heat_maps: Annotated[tuple[HeatMap, ...], "Speed by model and context size; empty when nothing was measured."]
+    configurations: Annotated[tuple[ConfigurationRow, ...], "Engine configurations that ever served, newest first."]
+    store_error: Annotated[str, "Why the store could not be read, or ''."]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveContext:
+    """The present moment."""
+
+    engines: Annotated[tuple[LiveEngine, ...], "Every configured engine, as it is now."]
+    running: Annotated[tuple[RunningRow, ...], "Requests that run now, oldest first."]
+    store: Annotated[StoreState, "How the store's writer does."]
+    curl: Annotated[str, "A command that sends a first request."]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorContext:
+    """A page that could not be shown."""
+
+    heading: Annotated[str, "What happened, in a few words."]
+    detail: Annotated[str, "What it means and what to do."]
+
+
+PAGES = {
+    "overview.html": OverviewContext,
+    "requests.html": RequestsContext,
+    "request.html": RequestContext,
+    "models.html": ModelsContext,
+    "live.html": LiveContext,
+    "error.html": ErrorContext,
+}
+"""Template → what it gets."""

@@ -1,0 +1,46 @@
+"""What the dashboard needs from the outside, injected by the composition root."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telemetry.context_buckets import ContextBuckets
+from telemetry.live import LiveView
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """How the store's writer does: events waiting and dropped since the start, and why it cannot write ('' when it can)."""
+
+    queued: int = 0
+    dropped: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardDeps:
+    """Everything that pages read.
+
+    `reader` is an engine for the store's read side; `base_url` is where clients reach the gateway, without a
+    trailing slash (`http://127.0.0.1:8080`). `clock_ns` is the monotonic clock that records are stamped with,
+    `wall_s` is Unix time in seconds.
+    """
+
+    reader: AsyncEngine
+    live: LiveView
+    buckets: ContextBuckets
+    store_state: Callable[[], StoreState]
+    base_url: Callable[[], str]
+    version: str
+    clock_ns: Callable[[], int] = time.monotonic_ns
+    wall_s: Callable[[], float] = time.time
+
+
+Deps = NamedDependency[SkipValidation[DashboardDeps]]
+"""The handlers' parameter `deps`."""

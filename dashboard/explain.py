@@ -1,0 +1,51 @@
+"""Words for what the record says in one term: cache reasons, errors, engine states."""
+
+from __future__ import annotations
+
+from telemetry.events import CacheReason, EngineState
+
+CACHE_REASONS = {
+    CacheReason.FULL_HIT: "The whole prompt was in the prefix cache.",
+    CacheReason.NEW_CONVERSATION: "Nothing in the cache begins like this prompt: a new conversation.",
+    CacheReason.APPENDED: "The cache held everything up to the new message; only that was computed.",
+    CacheReason.SYSTEM_CHANGED: "The system message differs from the cached one, so everything after it was computed again.",
+    CacheReason.TOOLS_CHANGED: "The tool definitions differ from the cached ones, so everything after them was computed again.",
+    CacheReason.HISTORY_EDITED: "An earlier message of this conversation was changed; the prompt was computed from there.",
+    CacheReason.TEMPLATE_CHANGED: "The chat template rendered the same messages to a different prompt.",
+    CacheReason.VOLATILE_PREFIX: "Something small near the start changes with every request (a date, a counter), which makes the rest useless to the cache.",
+    CacheReason.EVICTED: "The prefix was cached, but had been evicted to make room.",
+    CacheReason.ADAPTER_CHANGED: "Another adapter was active when the prefix was cached.",
+    CacheReason.KV_TYPE_CHANGED: "The prefix was cached with another KV type.",
+    CacheReason.DISABLED: "The prefix cache is off: the whole prompt was computed.",
+    CacheReason.UNSUPPORTED: "This model's state cannot be cached: the whole prompt was computed.",
+}
+
+ERRORS = {
+    "client_disconnect": "The client closed the connection before the answer was complete.",
+    "context_length_exceeded": "The prompt does not fit into the model's context. Send less, or raise engine.n_ctx.",
+    "engine_unavailable": "The engine was not there to answer. Its state and the reason are on the Models page.",
+    "model_not_found": "No model of this name is served. The Models page lists those that are.",
+    "timeout": "The request took longer than server.request_timeout_s.",
+    "queue_full": "Too many requests were waiting. Retry later, or raise server.max_queue.",
+}
+
+ENGINE_STATES = {
+    EngineState.STARTING: "The engine process is loading the model.",
+    EngineState.READY: "The engine takes requests.",
+    EngineState.RESTARTING: "The engine process ended and is being started again.",
+    EngineState.FAILED: "The engine was given up after too many failures in a row.",
+    EngineState.STOPPED: "The engine is stopped.",
+}
+
+
+def cache_reason(reason: str | None) -> str:
+    """A cache reason in words."""
+    if reason is None:
+        return "The request did not get as far as the prefix cache."
+    known = {member.value: text for member, text in CACHE_REASONS.items()}
+    return known.get(reason, f"The cache gave the reason {reason}.")
+
+
+def error(error_type: str | None) -> str:
+    """What an error type means and what to do about it, or ''."""
+    return ERRORS.get(error_type or "", "")

@@ -1,0 +1,103 @@
+"""Pages that follow along: a view is rendered again after every change, and only what differs is sent.
+
+Each event holds `<hx-partial>` elements (htmx 4), one per changed block; a block's root element has the block's
+name as its id, and is morphed in place, so that focus, selection and scrolling stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from dashboard.deps import DashboardDeps
+from dashboard.render import block_html
+from telemetry.live import LiveView
+
+TICK_S = 1.0
+"""A view is rendered at least this often, so that elapsed times move."""
+
+STORE_INTERVAL_S = 3.0
+"""Shortest time between two reads of the store for one follower."""
+
+KEEP_ALIVE_S = 15.0
+"""A comment is sent after this long without a change, so that proxies keep the connection."""
+
+END_EVENT = "done"
+"""The event after which the page closes the stream."""
+
+
+class PageView(Protocol):
+    """A page that can be shown now and again."""
+
+    @property
+    def template(self) -> str:
+        """The page's template."""
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Its blocks that follow along."""
+
+    @property
+    def ended(self) -> bool:
+        """True when nothing on the page will change any more."""
+
+    async def refresh(self) -> None:
+        """Read the store again; failures are kept for the page to tell."""
+
+    def page(self) -> object:
+        """The template's context at this moment, without waiting for anything."""
+
+
+async def follow(deps: DashboardDeps, view: PageView) -> AsyncGenerator[str, None]:
+    """Server-sent events for a view, until it has ended or the client goes."""
+    sent: dict[str, str] = {}
+    loop = asyncio.get_running_loop()
+    read_at = told_at = loop.time()
+    await view.refresh()
+    async for _ in pulses(deps.live):
+        if loop.time() - read_at >= STORE_INTERVAL_S:
+            await view.refresh()
+            read_at = loop.time()
+        changed = _changed(view, sent)
+        if changed:
+            yield event(changed)
+            told_at = loop.time()
+        elif loop.time() - told_at >= KEEP_ALIVE_S:
+            yield ": nothing changed\n\n"
+            told_at = loop.time()
+        if view.ended:
+            yield f"event: {END_EVENT}\ndata: \n\n"
+            return
+
+
+def _changed(view: PageView, sent: dict[str, str]) -> dict[str, str]:
+    """Blocks that read differently from what was last sent; remembers them as sent."""
+    page = view.page()
+    fragments = {block: block_html(view.template, block, page) for block in view.blocks}
+    changed = {block: html for block, html in fragments.items() if sent.get(block) != html}
+    sent.update(changed)
+    return changed
+
+
+def event(fragments: dict[str, str]) -> str:
+    """One server-sent event that morphs each fragment over the element of its name."""
+    parts = (f'<hx-partial hx-target="#{name}" hx-swap="outerMorph">{html}</hx-partial>' for name, html in fragments.items())
+    lines = "".join(parts).splitlines()
+    return "".join(f"data: {line}\n" for line in lines) + "\n"
+
+
+async def pulses(live: LiveView, tick_s: float = TICK_S) -> AsyncGenerator[None, None]:
+    """Yields at each change of the live view, and at least every `tick_s`."""
+    changes = live.changes()
+    pending = asyncio.ensure_future(anext(changes))
+    try:
+        while True:
+            await asyncio.wait({pending}, timeout=tick_s)
+            if pending.done():
+                pending.result()
+                pending = asyncio.ensure_future(anext(changes))
+            yield
+    finally:
+        pending.cancel()
+        await asyncio.gather(pending, return_exceptions=True)

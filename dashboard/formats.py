@@ -1,0 +1,107 @@
+"""Numbers as people read them. None always reads "not measured", never 0 and never blank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+NOT_MEASURED = "not measured"
+
+
+def milliseconds(value: float | None) -> str:
+    """0.42 ms, 18.3 ms, 950 ms, 1.24 s, 2 min 05 s: three significant digits or so."""
+    if value is None:
+        return NOT_MEASURED
+    if value >= 60_000:
+        minutes, seconds = divmod(round(value / 1e3), 60)
+        return f"{minutes} min {seconds:02d} s"
+    if value >= 1000:
+        return f"{value / 1e3:.2f} s" if value < 10_000 else f"{value / 1e3:.1f} s"
+    return f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms" if value >= 1 else f"{value:.2f} ms"
+
+
+def axis_ms(value: float) -> str:
+    """A time on an axis: 50 ms, 1.5 s."""
+    return f"{value / 1e3:g} s" if value >= 1000 else f"{value:g} ms"
+
+
+def axis_rate(value: float) -> str:
+    """A rate on an axis."""
+    return f"{value:,g}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration given in seconds."""
+    return milliseconds(None if value is None else value * 1e3)
+
+
+def rate(value: float | None) -> str:
+    """Tokens per second."""
+    return NOT_MEASURED if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def count(value: float | None) -> str:
+    """1,234,567."""
+    return NOT_MEASURED if value is None else f"{value:,.0f}"
+
+
+def short_count(value: float | None) -> str:
+    """999, 12.3k, 4.56M: for large figures in small places."""
+    if value is None:
+        return NOT_MEASURED
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= size:
+            scaled = value / (1e3 if letter == "k" else size)
+            return f"{scaled:.3g}{letter}" if scaled < 1000 else f"{scaled:.0f}{letter}"
+    return f"{value:,.0f}"
+
+
+def size_bytes(value: float | None) -> str:
+    """98.4 MiB."""
+    if value is None:
+        return NOT_MEASURED
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.0f} B"
+
+
+def percent(part: float | None, whole: float | None) -> str:
+    """A share; of nothing there is no share."""
+    if part is None or not whole:
+        return NOT_MEASURED
+    share = part / whole * 100
+    return f"{share:.0f}%" if share >= 10 or share == 0 else f"{share:.1f}%"
+
+
+def text(value: object) -> str:
+    """Any value; None and '' read "not measured"."""
+    return NOT_MEASURED if value is None or value == "" else str(value)
+
+
+def utc(value: datetime) -> datetime:
+    """SQLite gives times without a zone: they are UTC."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def moment(value: datetime) -> str:
+    """2026-11-23 04:46:04 (UTC; the page says so once)."""
+    return utc(value).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def machine_time(value: datetime) -> str:
+    """For `<time datetime>`."""
+    return utc(value).isoformat(timespec="milliseconds")
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "ms": milliseconds,
+    "seconds": seconds,
+    "rate": rate,
+    "count": count,
+    "short_count": short_count,
+    "bytes": size_bytes,
+    "text": text,
+    "moment": moment,
+    "machine_time": machine_time,
+}

@@ -1,0 +1,98 @@
+"""`/dashboard/live`: the present moment as a page, and the stream of HTML fragments that every page follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from litestar import Response, get
+from litestar.exceptions import ClientException
+from litestar.params import FromQuery
+from litestar.response import Stream
+
+from dashboard.contexts import Layout, LiveContext
+from dashboard.curl import curl
+from dashboard.deps import DashboardDeps, Deps
+from dashboard.following import PageView, follow
+from dashboard.pages.models import ModelsView
+from dashboard.pages.overview import OverviewView
+from dashboard.pages.request import RequestView
+from dashboard.pages.requests import RequestsQuery, RequestsView
+from dashboard.pages.windows import chosen_window
+from dashboard.render import PageRequest, respond
+from dashboard.running import running_rows
+
+EVENT_STREAM = "text/event-stream"
+
+
+@dataclass(slots=True)
+class LiveNowView:
+    """Everything that moves, without the store."""
+
+    deps: DashboardDeps
+    template: str = "live.html"
+    blocks: tuple[str, ...] = ("store_note", "nothing", "running", "engines")
+    ended: bool = False
+
+    async def refresh(self) -> None:
+        """Nothing to read."""
+
+    def page(self) -> LiveContext:
+        engines = tuple(self.deps.live.engines())
+        url = self.deps.base_url()
+        return LiveContext(
+            engines, running_rows(self.deps), self.deps.store_state(), curl(url, engines[0].status.model if engines else None)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FollowQuery:
+    """Which page follows, and its own parameters."""
+
+    view: str
+    window: str
+    request_id: str
+    listing: RequestsQuery
+
+
+def followed_view(deps: DashboardDeps, query: FollowQuery) -> PageView:
+    """The view of the page that asks for a stream.
+
+    Raises:
+        ClientException: no page is called so, or a parameter is wrong.
+    """
+    match query.view:
+        case "overview":
+            return OverviewView(deps, chosen_window(query.window))
+        case "requests":
+            query.listing.filter()
+            return RequestsView(deps, query.listing)
+        case "request":
+            return RequestView(deps, query.request_id)
+        case "models":
+            return ModelsView(deps, chosen_window(query.window))
+        case "live" | "":
+            return LiveNowView(deps)
+    raise ClientException(f"No page is called {query.view!r}.")
+
+
+@get("/live", include_in_schema=False)
+async def live(
+    request: PageRequest,
+    deps: Deps,
+    view: FromQuery[str] = "",
+    window: FromQuery[str] = "",
+    request_id: FromQuery[str] = "",
+    model: FromQuery[str] = "",
+    status: FromQuery[str] = "",
+    since: FromQuery[str] = "",
+    until: FromQuery[str] = "",
+) -> Response[str] | Stream:
+    """The stream for those who accept one, the page for everybody else."""
+    if EVENT_STREAM in request.headers.get("accept", ""):
+        listing = RequestsQuery(model, status, since, until)
+        followed = followed_view(deps, FollowQuery(view, window, request_id, listing))
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return Stream(follow(deps, followed), media_type=EVENT_STREAM, headers=headers)
+    layout = Layout("Live", "live", "/dashboard/live?view=live", deps.version, 200)
+    shown = LiveNowView(deps)
+    return respond(request, shown.template, layout, shown.page())

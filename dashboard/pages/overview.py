@@ -1,0 +1,75 @@
+"""`/dashboard`: how the gateway does, now and over a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from litestar import Response, get
+from litestar.params import FromQuery
+
+from dashboard.contexts import Layout, OverviewContext
+from dashboard.curl import curl
+from dashboard.deps import DashboardDeps, Deps
+from dashboard.pages.windows import chosen_window
+from dashboard.render import PageRequest, respond
+from dashboard.running import running_rows
+from dashboard.time_charts import time_charts
+from telemetry.store.measures import Measure
+from telemetry.store.queries import statistics
+from telemetry.store.queries.reading import StoreUnreadable
+from telemetry.store.queries.statistics import NOTHING, WINDOWS, Point, Spread, Totals, Window
+
+
+@dataclass(slots=True)
+class OverviewView:
+    """The Overview of one window."""
+
+    deps: DashboardDeps
+    window: Window
+    template: str = "overview.html"
+    blocks: tuple[str, ...] = ("store_note", "figures", "running", "engines", "charts")
+    ended: bool = False
+    ever: bool = False
+    totals: Totals = field(default_factory=Totals)
+    spreads: dict[Measure, Spread] = field(default_factory=dict)
+    points: list[Point] = field(default_factory=list)
+    error: str = ""
+
+    async def refresh(self) -> None:
+        reader, now_s = self.deps.reader, self.deps.wall_s()
+        try:
+            self.ever = self.ever or await statistics.anything(reader)
+            self.totals = await statistics.totals(reader, self.window, now_s)
+            self.spreads = await statistics.spreads(reader, self.window, now_s)
+            self.points = await statistics.points(reader, self.window, now_s)
+            self.error = ""
+        except StoreUnreadable as error:
+            self.error = str(error)
+
+    def page(self) -> OverviewContext:
+        engines = tuple(self.deps.live.engines())
+        return OverviewContext(
+            window=self.window,
+            windows=tuple(WINDOWS.values()),
+            ever=self.ever,
+            totals=self.totals,
+            ttft=self.spreads.get(Measure.TTFT, NOTHING),
+            output_rate=self.spreads.get(Measure.OUTPUT_RATE, NOTHING),
+            inter_token=self.spreads.get(Measure.INTER_TOKEN, NOTHING),
+            prompt_rate=self.spreads.get(Measure.PROMPT_RATE, NOTHING),
+            charts=time_charts(self.points),
+            engines=engines,
+            running=running_rows(self.deps),
+            store=self.deps.store_state(),
+            store_error=self.error,
+            curl=curl(self.deps.base_url(), engines[0].status.model if engines else None),
+        )
+
+
+@get("/", include_in_schema=False)
+async def overview(request: PageRequest, deps: Deps, window: FromQuery[str] = "") -> Response[str]:
+    """The Overview; the live part shows even when the store cannot be read."""
+    view = OverviewView(deps, chosen_window(window))
+    await view.refresh()
+    layout = Layout("Overview", "overview", f"/dashboard/live?view=overview&window={view.window.key}", deps.version, 200)
+    return respond(request, view.template, layout, view.page())

@@ -1,0 +1,163 @@
+"""The facts of a request's page, from the live record or from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dashboard import explain, formats
+from dashboard.charts import waterfall
+from dashboard.contexts import Fact, RequestContext
+from dashboard.curl import curl
+from dashboard.deps import DashboardDeps
+from dashboard.running import running_row
+from dashboard.timeline import of_record, of_stored
+from telemetry.record import RequestRecord
+from telemetry.store.models import RequestRow
+from telemetry.store.queries.requests import RequestDetail
+
+
+def missing_context(request_id: str, store_error: str) -> RequestContext:
+    """A request that is not known, or that cannot be read."""
+    return RequestContext(
+        request_id=request_id,
+        found=False,
+        status="",
+        running=None,
+        started_at=None,
+        waterfall=None,
+        numbers=(),
+        parameters=(),
+        identity=(),
+        cache=(),
+        cache_words="",
+        error_type="",
+        error_message="",
+        error_words="",
+        same_id=0,
+        curl="",
+        store_error=store_error,
+    )
+
+
+def live_context(deps: DashboardDeps, record: RequestRecord, store_error: str) -> RequestContext:
+    """A request that runs now, or that ended a moment ago and is not stored yet."""
+    now_ns = deps.clock_ns()
+    model = record.response_model or record.model
+    return RequestContext(
+        request_id=record.request_id,
+        found=True,
+        status=record.status.value,
+        running=running_row(record, now_ns) if record.ended_ns is None else None,
+        started_at=record.anchor.utc(record.started_ns),
+        waterfall=waterfall(of_record(record, now_ns)),
+        numbers=_live_numbers(record),
+        parameters=_parameters(record.params),
+        identity=(
+            Fact("request id", record.request_id),
+            Fact("trace id", record.trace.trace_id),
+            Fact("model", formats.text(model)),
+            Fact("API", record.api),
+            Fact("conversation", record.conversation_id or "not given"),
+        ),
+        cache=(),
+        cache_words=explain.cache_reason(record.cache.reason.value) if record.cache else "The prefix cache was not asked yet.",
+        error_type=record.error_type or "",
+        error_message=record.error_message or "",
+        error_words=explain.error(record.error_type),
+        same_id=1,
+        curl=curl(deps.base_url(), model, record.api, record.params, record.stream),
+        store_error=store_error,
+    )
+
+
+def _live_numbers(record: RequestRecord) -> tuple[Fact, ...]:
+    return (
+        Fact("time to first token", formats.milliseconds(record.ttft_ms) if record.first_token_ns else "not yet"),
+        Fact("prompt tokens", formats.count(record.prompt_tokens) if record.prompt_tokens is not None else "not yet"),
+        Fact(
+            "prefilled",
+            formats.count(record.prefilled_tokens) if record.prefilled_tokens is not None else "not yet",
+            "tokens computed so far",
+        ),
+        Fact("output tokens", formats.count(record.completion_tokens or 0), "so far"),
+    )
+
+
+def stored_context(deps: DashboardDeps, detail: RequestDetail) -> RequestContext:
+    """A recorded request."""
+    row = detail.row
+    timeline = None if detail.phases is None else of_stored(detail.phases)
+    return RequestContext(
+        request_id=row.id,
+        found=True,
+        status=row.status,
+        running=None,
+        started_at=row.started_at,
+        waterfall=None if timeline is None else waterfall(timeline),
+        numbers=_numbers(row),
+        parameters=_parameters(row.params),
+        identity=_identity(detail),
+        cache=_cache(row),
+        cache_words=explain.cache_reason(row.cache_reason),
+        error_type=row.error_type or "",
+        error_message=row.error_message or "",
+        error_words=explain.error(row.error_type),
+        same_id=detail.same_id,
+        curl=curl(deps.base_url(), row.model, row.api, row.params, row.stream),
+        store_error="",
+    )
+
+
+def _numbers(row: RequestRow) -> tuple[Fact, ...]:
+    ms, count = formats.milliseconds, formats.count
+    return (
+        Fact("wall time", ms(row.total_ms), "first byte read to last byte written"),
+        Fact("time to first token", ms(row.ttft_ms), "first byte read to first token sampled"),
+        Fact("time to first byte", ms(row.ttfb_ms), "first byte read to first byte of the answer"),
+        Fact("queue", ms(row.queue_ms)),
+        Fact("tokenize", ms(row.tokenize_ms)),
+        Fact("prefill", ms(row.prefill_ms)),
+        Fact("decode", ms(row.decode_ms)),
+        Fact("prompt tokens", count(row.prompt_tokens), f"context bucket {formats.text(row.context_bucket)}"),
+        Fact("output tokens", count(row.completion_tokens)),
+        Fact("prompt rate", _with_unit(row.prefill_tps), "computed prompt tokens per second of prefill"),
+        Fact("output rate", _with_unit(row.decode_tps), "between the first and the last token"),
+        Fact("inter-token p50", ms(row.itl_p50_ms)),
+        Fact("inter-token p95", ms(row.itl_p95_ms)),
+        Fact("inter-token max", ms(row.itl_max_ms)),
+        Fact("stalls", count(row.stalls), "gaps longer than four medians"),
+        Fact("gateway overhead", ms(row.overhead_ms), "wall minus engine, queue and the client"),
+    )
+
+
+def _with_unit(rate: float | None) -> str:
+    return formats.rate(rate) if rate is None else f"{formats.rate(rate)} tokens/s"
+
+
+def _cache(row: RequestRow) -> tuple[Fact, ...]:
+    return (
+        Fact("cached tokens", formats.count(row.cached_tokens), "of the prompt"),
+        Fact("hit", formats.percent(row.cached_tokens, row.prompt_tokens)),
+        Fact("source", formats.text(row.cache_source)),
+        Fact("reason", formats.text(row.cache_reason)),
+    )
+
+
+def _identity(detail: RequestDetail) -> tuple[Fact, ...]:
+    row = detail.row
+    return (
+        Fact("request id", row.id),
+        Fact("trace id", row.trace_id),
+        Fact("response id", formats.text(row.response_id)),
+        Fact("conversation", row.conversation_id or "not given"),
+        Fact("model", row.model or "not named"),
+        Fact("API", row.api),
+        Fact("streamed", "yes" if row.stream else "no"),
+        Fact("HTTP status", formats.text(row.http_status)),
+        Fact("finish reason", formats.text(row.finish_reason)),
+        Fact("engine configuration", row.engine_config_id or "no engine took it"),
+    )
+
+
+def _parameters(params: Mapping[str, object]) -> tuple[Fact, ...]:
+    return tuple(Fact(name, str(value)) for name, value in sorted(params.items()))

@@ -1,0 +1,21 @@
+"""The window that a page's statistics cover, from its address."""
+
+from __future__ import annotations
+
+from litestar.exceptions import ClientException
+
+from telemetry.store.queries.statistics import WINDOWS, Window
+
+DEFAULT_WINDOW = "1h"
+
+
+def chosen_window(key: str) -> Window:
+    """The window of a `window=` parameter; '' is the default.
+
+    Raises:
+        ClientException: there is no such window.
+    """
+    window = WINDOWS.get(key or DEFAULT_WINDOW)
+    if window is None:
+        raise ClientException(f"There is no window {key!r}: choose one of {', '.join(WINDOWS)}.")
+    return window

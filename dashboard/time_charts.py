@@ -1,0 +1,92 @@
+"""Statistics over time as charts: which series, which scale, and what a reader hears instead of seeing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dashboard import formats
+from dashboard.charts import Bar, Columns, Line, columns, lines, scale_top
+from telemetry.store.measures import Measure
+from telemetry.store.queries.statistics import Point
+
+
+@dataclass(frozen=True, slots=True)
+class TimeChart:
+    """One small chart over the window. `notes` are invisible columns whose tooltips give each step's figures."""
+
+    key: str
+    title: str
+    summary: str
+    top: str
+    middle: str
+    start: str
+    end: str
+    columns: tuple[Columns, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[Bar, ...]
+    measured: bool
+
+
+def time_charts(points: Sequence[Point]) -> tuple[TimeChart, ...]:
+    """Requests per minute, time to first token, output rate; none without points."""
+    return (_requests(points), _ttft(points), _output_rate(points)) if points else ()
+
+
+def _requests(points: Sequence[Point]) -> TimeChart:
+    per_minute = [point.requests / point.minutes for point in points]
+    errors = [point.errors / point.minutes for point in points]
+    top = scale_top(per_minute)
+    bars = (columns("requests", "requests", per_minute, top), columns("errors", "errors", errors, top))
+    notes = [f"{value:.3g} requests/min, {wrong:.3g} errors/min" for value, wrong in zip(per_minute, errors, strict=True)]
+    return _chart("requests", "Requests per minute", points, top, lambda v: f"{v:.3g}", notes, bars=bars, measured=any(per_minute))
+
+
+def _ttft(points: Sequence[Point]) -> TimeChart:
+    p50 = [point.spread(Measure.TTFT).p50 for point in points]
+    p95 = [point.spread(Measure.TTFT).p95 for point in points]
+    top = scale_top(p95)
+    notes = [f"p50 {formats.milliseconds(a)}, p95 {formats.milliseconds(b)}" for a, b in zip(p50, p95, strict=True)]
+    series = lines([("p95", "p95", p95), ("p50", "p50", p50)], top)
+    return _chart(
+        "ttft", "Time to first token", points, top, formats.axis_ms, notes, series=series, measured=any(v is not None for v in p50)
+    )
+
+
+def _output_rate(points: Sequence[Point]) -> TimeChart:
+    p50 = [point.spread(Measure.OUTPUT_RATE).p50 for point in points]
+    top = scale_top(p50)
+    notes = [f"p50 {formats.rate(value)} tokens/s" for value in p50]
+    series = lines([("rate", "p50", p50)], top)
+    return _chart(
+        "rate", "Output rate, tokens/s", points, top, formats.axis_rate, notes, series=series, measured=any(v is not None for v in p50)
+    )
+
+
+def _chart(
+    key: str,
+    title: str,
+    points: Sequence[Point],
+    top: float,
+    label: Callable[[float], str],
+    notes: Sequence[str],
+    *,
+    bars: tuple[Columns, ...] = (),
+    series: tuple[Line, ...] = (),
+    measured: bool,
+) -> TimeChart:
+    width = 100 / len(points)
+    hints = tuple(
+        Bar(round(i * width, 4), round(width, 4), f"{_clock(p, points)} UTC: {note}")
+        for i, (p, note) in enumerate(zip(points, notes, strict=True))
+    )
+    summary = f"{title}, {_clock(points[0], points)} to {_clock(points[-1], points)} UTC; latest: {notes[-1]}"
+    start, end = _clock(points[0], points), _clock(points[-1], points)
+    return TimeChart(key, title, summary, label(top), label(top / 2), start, end, bars, series, hints, measured)
+
+
+def _clock(point: Point, points: Sequence[Point]) -> str:
+    """The time of a step; with its date when the chart is longer than a day."""
+    pattern = "%H:%M" if points[-1].start_s - points[0].start_s < 86_400 else "%d %b %H:%M"
+    return datetime.fromtimestamp(point.start_s, UTC).strftime(pattern)

@@ -1,0 +1,112 @@
+"""The phases of one request on one axis: milliseconds since its first byte, whether it runs or is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from telemetry.events import Phase, Scalar
+from telemetry.record import RequestRecord
+from telemetry.store.phases import StoredPhases
+
+PHASE_LABELS = {
+    Phase.ADMIT: "admit",
+    Phase.MODEL_LOAD: "model load",
+    Phase.RENDER: "render",
+    Phase.TOKENIZE: "tokenize",
+    Phase.CACHE_LOOKUP: "cache lookup",
+    Phase.QUEUE: "queue",
+    Phase.CACHE_RESTORE: "cache restore",
+    Phase.PREFILL: "prefill",
+    Phase.DECODE: "decode",
+    Phase.STREAM: "stream",
+}
+"""Phases as pages call them, in the order of a request's life."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPhase:
+    """One phase; `running` while it has not ended (its end is then the present)."""
+
+    phase: Phase
+    start_ms: float
+    end_ms: float
+    attributes: Mapping[str, Scalar] = field(default_factory=dict)
+    running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimedChunk:
+    """One engine step's share of the prompt."""
+
+    start_ms: float
+    end_ms: float
+    tokens: int
+    sequences: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """All phases of a request; `wall_ms` is its whole time, or its time so far."""
+
+    wall_ms: float
+    phases: tuple[TimedPhase, ...] = ()
+    chunks: tuple[TimedChunk, ...] = ()
+    first_token_ms: float | None = None
+    chunks_left_out: int = 0
+
+    def gaps(self) -> list[tuple[float, float]]:
+        """The stretches of [0, wall] that no phase covers, as (start, end) in ms; overlapping phases cover once."""
+        found, reached = [], 0.0
+        for timed in sorted(self.phases, key=lambda timed: timed.start_ms):
+            if timed.start_ms > reached:
+                found.append((reached, min(timed.start_ms, self.wall_ms)))
+            reached = max(reached, timed.end_ms)
+        if reached < self.wall_ms:
+            found.append((reached, self.wall_ms))
+        return [(start, end) for start, end in found if end > start]
+
+    @property
+    def unaccounted_ms(self) -> float:
+        """Wall time that no phase covers."""
+        return sum(end - start for start, end in self.gaps())
+
+    @property
+    def covered_ms(self) -> float:
+        """Wall time that at least one phase covers."""
+        return self.wall_ms - self.unaccounted_ms
+
+
+def of_record(record: RequestRecord, now_ns: int) -> Timeline:
+    """The timeline of a request that runs: finished phases, and the current one open to the present."""
+    wall_ns = max(0, (record.ended_ns or now_ns) - record.started_ns)
+    done = [_timed(timing.phase, timing.start_ns, timing.end_ns, timing.attributes, record.started_ns) for timing in record.phases]
+    if record.ended_ns is None:
+        done += _open(record, wall_ns / 1e6, done)
+    chunks = (
+        TimedChunk((c.start_ns - record.started_ns) / 1e6, (c.end_ns - record.started_ns) / 1e6, c.tokens, c.sequences)
+        for c in record.chunks
+    )
+    first = None if record.first_token_ns is None else (record.first_token_ns - record.started_ns) / 1e6
+    return Timeline(wall_ns / 1e6, tuple(done), tuple(chunks), first)
+
+
+def _open(record: RequestRecord, wall_ms: float, done: Iterable[TimedPhase]) -> list[TimedPhase]:
+    """The current phase, from the end of what is known to the present; nothing when it is known already."""
+    done = list(done)
+    if any(timed.phase is record.current_phase for timed in done):
+        return []
+    start = max((timed.end_ms for timed in done), default=0.0)
+    return [TimedPhase(record.current_phase, min(start, wall_ms), wall_ms, running=True)]
+
+
+def _timed(phase: Phase, start_ns: int, end_ns: int, attributes: Mapping[str, Scalar], zero_ns: int) -> TimedPhase:
+    return TimedPhase(phase, (start_ns - zero_ns) / 1e6, (end_ns - zero_ns) / 1e6, attributes)
+
+
+def of_stored(stored: StoredPhases) -> Timeline:
+    """The timeline of a recorded request."""
+    phases = tuple(TimedPhase(p.phase, p.start_us / 1e3, p.end_us / 1e3, p.attributes) for p in stored.phases)
+    chunks = tuple(TimedChunk(c.start_us / 1e3, c.end_us / 1e3, c.tokens, c.sequences) for c in stored.chunks)
+    first = None if stored.first_token_us is None else stored.first_token_us / 1e3
+    return Timeline(stored.total_us / 1e3, phases, chunks, first, stored.chunks_left_out)

@@ -1,0 +1,41 @@
+"""One read with a time limit; every failure of the database is told as `StoreUnreadable`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from telemetry.store.engine import READ_LIMIT_S
+
+PATIENCE_S = READ_LIMIT_S + 1
+"""Longest wait for one query: a connection from the pool, and the statement, which the engine itself ends at `READ_LIMIT_S`."""
+
+
+class StoreUnreadable(Exception):  # noqa: N818 - a state of the store, named as pages tell it
+    """The store could not be read; the message says why, in one line."""
+
+
+async def fetch(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
+    """All rows of a statement; whole ORM rows come detached.
+
+    Raises:
+        StoreUnreadable: the database failed or took longer than `PATIENCE_S`.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE_S), AsyncSession(engine, expire_on_commit=False) as session:
+            return (await session.execute(statement)).all()
+    except TimeoutError:
+        raise StoreUnreadable(f"no answer within {PATIENCE_S:g} s") from None
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreUnreadable(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    """What the driver said, without the statement and its parameters."""
+    cause = getattr(error, "orig", None) or error
+    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__

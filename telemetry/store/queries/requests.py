@@ -1,0 +1,142 @@
+"""Requests, one or many: filters, keyset paging by `seq` (newest first), and the phases of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from msgspec import DecodeError
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telemetry.store.models import EngineConfigRow, PhasesRow, RequestRow, SeriesRow
+from telemetry.store.phases import StoredPhases, decode
+from telemetry.store.queries.reading import StoreUnreadable, fetch
+
+PAGE_SIZE = 50
+"""Requests on one page."""
+
+SEQ_SHIFT = 10
+"""`seq` is wall-clock microseconds shifted left by this (`telemetry.recorder.Recorder`), so time bounds are `seq` bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFilter:
+    """Which requests to list; None leaves a condition out. `since` is inclusive, `until` exclusive (aware UTC)."""
+
+    model: str | None = None
+    status: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page begins: requests older than `before` or newer than `after` (both `seq`); neither is the newest page."""
+
+    before: int | None = None
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPage:
+    """One page, newest first; `older` and `newer` lead to the neighbours, None where there is none."""
+
+    rows: list[RequestRow]
+    older: Cursor | None
+    newer: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDetail:
+    """One request with its phases (None until it ended) and engine configuration; `same_id` counts rows with its id."""
+
+    row: RequestRow
+    phases: StoredPhases | None
+    config: EngineConfigRow | None
+    same_id: int
+
+
+async def page(engine: AsyncEngine, wanted: RequestFilter, cursor: Cursor, size: int = PAGE_SIZE) -> RequestPage:
+    """One page of requests; reads one row more than it shows, to know whether another page follows."""
+    backwards = cursor.after is not None
+    found = [row[0] for row in await fetch(engine, _page_statement(wanted, cursor, size + 1))]
+    more, rows = len(found) > size, found[:size]
+    if backwards:
+        rows.reverse()
+    if not rows:
+        return RequestPage([], None, None)
+    has_older = more if not backwards else True
+    has_newer = more if backwards else cursor.before is not None
+    return RequestPage(
+        rows,
+        older=Cursor(before=rows[-1].seq) if has_older else None,
+        newer=Cursor(after=rows[0].seq) if has_newer else None,
+    )
+
+
+def _page_statement(wanted: RequestFilter, cursor: Cursor, limit: int) -> Select[RequestRow]:
+    """Conditions on indexed columns only; order and limit follow the cursor's direction."""
+    statement = select(RequestRow).where(*_conditions(wanted)).limit(limit)
+    if cursor.after is not None:
+        return statement.where(RequestRow.seq > cursor.after).order_by(RequestRow.seq)
+    if cursor.before is not None:
+        statement = statement.where(RequestRow.seq < cursor.before)
+    return statement.order_by(RequestRow.seq.desc())
+
+
+def _conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.model is not None:
+        conditions.append(RequestRow.model == wanted.model)
+    if wanted.status is not None:
+        conditions.append(RequestRow.status == wanted.status)
+    if wanted.since is not None:
+        conditions.append(RequestRow.seq >= _seq_at(wanted.since))
+    if wanted.until is not None:
+        conditions.append(RequestRow.seq < _seq_at(wanted.until))
+    return conditions
+
+
+def _seq_at(moment: datetime) -> int:
+    """The smallest `seq` of a request admitted at this time."""
+    microseconds = round((moment.astimezone(UTC) - datetime.fromtimestamp(0, UTC)).total_seconds() * 1e6)
+    return microseconds << SEQ_SHIFT
+
+
+async def one(engine: AsyncEngine, request_id: str) -> RequestDetail | None:
+    """The newest request with this id, or None."""
+    newest = select(RequestRow).where(RequestRow.id == request_id).order_by(RequestRow.seq.desc()).limit(1)
+    found = await fetch(engine, newest)
+    if not found:
+        return None
+    row: RequestRow = found[0][0]
+    count = await fetch(engine, select(func.count()).select_from(RequestRow).where(RequestRow.id == request_id))
+    return RequestDetail(row, await _phases(engine, row.seq), await _config(engine, row.engine_config_id), count[0][0])
+
+
+async def _phases(engine: AsyncEngine, seq: int) -> StoredPhases | None:
+    found = await fetch(engine, select(PhasesRow.phases).where(PhasesRow.seq == seq))
+    try:
+        return decode(found[0][0]) if found else None
+    except DecodeError as error:
+        raise StoreUnreadable(f"the phases of request {seq} are damaged: {error}") from error
+
+
+async def _config(engine: AsyncEngine, config_id: str | None) -> EngineConfigRow | None:
+    if config_id is None:
+        return None
+    found = await fetch(engine, select(EngineConfigRow).where(EngineConfigRow.id == config_id))
+    return found[0][0] if found else None
+
+
+async def models(engine: AsyncEngine) -> list[str]:
+    """Model names seen so far, from the dimension tables (never by scanning requests)."""
+    names = {row[0] for row in await fetch(engine, select(SeriesRow.model).distinct())}
+    names |= {row[0] for row in await fetch(engine, select(EngineConfigRow.model).distinct())}
+    return sorted(name for name in names if name)
+
+
+async def configurations(engine: AsyncEngine) -> list[EngineConfigRow]:
+    """Every engine configuration that ever served, newest first."""
+    return [row[0] for row in await fetch(engine, select(EngineConfigRow).order_by(EngineConfigRow.first_seen_at.desc()))]

@@ -1,0 +1,228 @@
+"""Window statistics from the roll-ups: counters are summed, histograms are merged in SQL, no request row is read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, func, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telemetry.histogram import percentile
+from telemetry.store.measures import SCALE, Measure
+from telemetry.store.models import HistogramRow, RollupRow, SeriesRow
+from telemetry.store.queries.reading import fetch
+
+MAX_POINTS = 120
+"""Most points of a chart; longer windows take several minutes per point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time that ends now: `minutes` long, or since the first request (None)."""
+
+    key: str
+    label: str
+    minutes: int | None
+
+
+WINDOWS = {
+    window.key: window
+    for window in (
+        Window("15m", "15 minutes", 15),
+        Window("1h", "hour", 60),
+        Window("24h", "24 hours", 24 * 60),
+        Window("7d", "7 days", 7 * 24 * 60),
+        Window("all", "all time", None),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counters over a window. `errors` and `cancelled` are parts of `requests`; tokens include failed requests."""
+
+    requests: int = 0
+    errors: int = 0
+    cancelled: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A measure's distribution in its shown unit (ms or tokens/s); None where nothing was measured."""
+
+    count: int = 0
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+NOTHING = Spread()
+
+Spreads = Mapping[Measure, Spread]
+
+_MEASURES = {measure.value: measure for measure in Measure}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One step of a chart, from `start_s` (Unix seconds) on, `minutes` long."""
+
+    start_s: int
+    minutes: int
+    requests: int = 0
+    errors: int = 0
+    spreads: Spreads = field(default_factory=dict)
+
+    def spread(self, measure: Measure) -> Spread:
+        """The distribution of a measure in this step."""
+        return self.spreads.get(measure, NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Counters and distributions of one model and context bucket, or of one model and engine configuration (`part`)."""
+
+    model: str
+    part: str
+    totals: Totals
+    spreads: Spreads
+
+    def spread(self, measure: Measure) -> Spread:
+        """The distribution of a measure in this group."""
+        return self.spreads.get(measure, NOTHING)
+
+
+_COUNTERS = (
+    func.sum(RollupRow.requests),
+    func.sum(RollupRow.errors),
+    func.sum(RollupRow.cancelled),
+    func.sum(RollupRow.prompt_tokens),
+    func.sum(RollupRow.cached_tokens),
+    func.sum(RollupRow.completion_tokens),
+)
+
+
+async def totals(engine: AsyncEngine, window: Window, now_s: float) -> Totals:
+    """Counters of all models together."""
+    rows = await fetch(engine, select(*_COUNTERS).where(*_within(RollupRow.minute, window, now_s)))
+    return _totals(rows[0])
+
+
+async def anything(engine: AsyncEngine) -> bool:
+    """Whether any request was ever counted."""
+    return bool(await fetch(engine, select(RollupRow.minute).limit(1)))
+
+
+async def spreads(engine: AsyncEngine, window: Window, now_s: float) -> dict[Measure, Spread]:
+    """Distributions of all models together."""
+    statement = (
+        select(HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count))
+        .where(*_within(HistogramRow.minute, window, now_s))
+        .group_by(HistogramRow.measure, HistogramRow.bucket)
+    )
+    return _spreads((measure, bucket, count) for measure, bucket, count in await fetch(engine, statement))
+
+
+async def points(engine: AsyncEngine, window: Window, now_s: float) -> list[Point]:
+    """The window in at most `MAX_POINTS` steps, oldest first; steps without requests are there, and empty."""
+    last = int(now_s) // 60
+    first = await _first_minute(engine, window, last)
+    if first is None:
+        return []
+    step = -(-(last - first + 1) // MAX_POINTS)
+    counters = await _counters_by_step(engine, first, step)
+    histograms = await _histograms_by_step(engine, first, step)
+    return [
+        Point(index * step * 60, step, *counters.get(index, (0, 0)), spreads=histograms.get(index, {}))
+        for index in range(first // step, last // step + 1)
+    ]
+
+
+async def by_context(engine: AsyncEngine, window: Window, now_s: float) -> list[Group]:
+    """Per model and context bucket; requests whose prompt was never counted have the part ''."""
+    return await _groups(engine, window, now_s, SeriesRow.context_bucket)
+
+
+async def by_configuration(engine: AsyncEngine, window: Window, now_s: float) -> list[Group]:
+    """Per model and engine configuration; requests that no engine took have the part ''."""
+    return await _groups(engine, window, now_s, SeriesRow.engine_config_id)
+
+
+async def _groups(engine: AsyncEngine, window: Window, now_s: float, part: Any) -> list[Group]:
+    counted = (
+        select(SeriesRow.model, part, *_COUNTERS)
+        .join(SeriesRow, SeriesRow.id == RollupRow.series_id)
+        .where(*_within(RollupRow.minute, window, now_s))
+        .group_by(SeriesRow.model, part)
+    )
+    measured = (
+        select(SeriesRow.model, part, HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count))
+        .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
+        .where(*_within(HistogramRow.minute, window, now_s))
+        .group_by(SeriesRow.model, part, HistogramRow.measure, HistogramRow.bucket)
+    )
+    buckets: dict[tuple[str, str], list[tuple[str, int, int]]] = defaultdict(list)
+    for model, name, *histogram in await fetch(engine, measured):
+        buckets[model, name].append((histogram[0], histogram[1], histogram[2]))
+    rows = await fetch(engine, counted)
+    return [Group(row[0], row[1], _totals(row[2:]), _spreads(buckets[row[0], row[1]])) for row in rows]
+
+
+async def _first_minute(engine: AsyncEngine, window: Window, last: int) -> int | None:
+    if window.minutes is not None:
+        return last - window.minutes + 1
+    found: int | None = (await fetch(engine, select(func.min(RollupRow.minute))))[0][0]
+    return found
+
+
+async def _counters_by_step(engine: AsyncEngine, first: int, step: int) -> dict[int, tuple[int, int]]:
+    index = RollupRow.minute // _constant(step)
+    statement = select(index, func.sum(RollupRow.requests), func.sum(RollupRow.errors)).where(RollupRow.minute >= first).group_by(index)
+    return {row[0]: (int(row[1]), int(row[2])) for row in await fetch(engine, statement)}
+
+
+async def _histograms_by_step(engine: AsyncEngine, first: int, step: int) -> dict[int, dict[Measure, Spread]]:
+    index = HistogramRow.minute // _constant(step)
+    statement = (
+        select(index, HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count))
+        .where(HistogramRow.minute >= first, HistogramRow.measure.in_([Measure.TTFT, Measure.OUTPUT_RATE]))
+        .group_by(index, HistogramRow.measure, HistogramRow.bucket)
+    )
+    buckets: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
+    for number, measure, bucket, count in await fetch(engine, statement):
+        buckets[number].append((measure, bucket, count))
+    return {number: _spreads(rows) for number, rows in buckets.items()}
+
+
+def _constant(number: int) -> ColumnElement[int]:
+    """A number in the statement's text: PostgreSQL takes two bound parameters for two different expressions in GROUP BY."""
+    return literal_column(str(number), Integer)
+
+
+def _within(minute: Any, window: Window, now_s: float) -> list[ColumnElement[bool]]:
+    """The minutes of a window, the current one included."""
+    return [] if window.minutes is None else [minute > int(now_s) // 60 - window.minutes]
+
+
+def _totals(row: Any) -> Totals:
+    return Totals(*(int(value or 0) for value in row))
+
+
+def _spreads(rows: Any) -> dict[Measure, Spread]:
+    """Percentiles per measure from (measure, bucket, count) rows; measures of a newer version are passed over."""
+    histograms: dict[Measure, dict[int, int]] = defaultdict(dict)
+    for name, bucket, count in rows:
+        if (measure := _MEASURES.get(name)) is not None:
+            histograms[measure][bucket] = int(count)
+    return {measure: _spread(buckets, SCALE[measure]) for measure, buckets in histograms.items()}
+
+
+def _spread(buckets: Mapping[int, int], scale: float) -> Spread:
+    p50, p95, p99 = (None if value is None else value * scale for value in (percentile(buckets, q) for q in (0.5, 0.95, 0.99)))
+    return Spread(sum(buckets.values()), p50, p95, p99)

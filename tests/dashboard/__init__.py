@@ -1,0 +1,1 @@
+"""The pages: what they say, what they never say, and how they are addressed."""

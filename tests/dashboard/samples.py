@@ -1,0 +1,220 @@
+"""Real-looking requests, statistics and engines for page tests, on a temporary database and a fixed clock."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from dashboard.deps import DashboardDeps, StoreState
+from dashboard.router import dashboard_router
+from telemetry.clock import ClockAnchor
+from telemetry.context_buckets import ContextBuckets
+from telemetry.events import EngineConfig, EngineSample, EngineState, EngineStatus, Phase, PhaseTiming, PrefillChunk
+from telemetry.histogram import bucket_of
+from telemetry.live import LiveSink
+from telemetry.record import RequestRecord, TraceIds
+from telemetry.store import phases
+from telemetry.store.measures import Measure
+from telemetry.store.models import Base, EngineConfigRow, HistogramRow, PhasesRow, RequestRow, RollupRow, SeriesRow
+
+MODEL = "smollm2-135m-instruct"
+NOW = datetime(2026, 11, 23, 4, 46, 30, tzinfo=UTC)
+MS = 1_000_000
+
+CONFIG = EngineConfig(
+    config_id="c0ffee123456", model=MODEL, model_digest="9f2d" * 16, model_file="SmolLM2-135M-Instruct.Q4_1.gguf", model_size_bytes=98_350_000,
+    architecture="llama", parameters=134_515_008, quantisation="Q4_1", kv_type_k="f16", kv_type_v="f16", kv_unified=False, flash_attention="on",
+    threads=2, threads_batch=2, n_ctx=8192, n_ctx_train=8192, slots=8, n_batch=2048, n_ubatch=512, gpu_layers=0, llama_cpp_build="b6970 (f3a1c2d)",
+)  # fmt: skip
+
+
+def seq_at(moment: datetime, number: int = 0) -> int:
+    """A `seq` as the recorder makes it."""
+    return (round(moment.timestamp() * 1e6) << 10) | number
+
+
+def row(moment: datetime, number: int = 0, **changed: Any) -> RequestRow:
+    """A request that went well, unless told otherwise."""
+    values: dict[str, Any] = {
+        "seq": seq_at(moment, number), "id": f"req_{number:024x}", "started_at": moment, "model": MODEL, "api": "chat", "status": "ok",
+        "error_type": None, "error_message": None, "stream": True, "http_status": 200, "conversation_id": None, "prompt_tokens": 812,
+        "cached_tokens": 0, "cache_source": "none", "cache_reason": "disabled", "completion_tokens": 64, "context_bucket": "512-1k",
+        "queue_ms": 12.1, "tokenize_ms": 1.4, "prefill_ms": 402.0, "ttft_ms": 421.6, "ttfb_ms": 423.0, "decode_ms": 640.0, "decode_tps": 98.4,
+        "prefill_tps": 2019.9, "itl_p50_ms": 9.8, "itl_p95_ms": 14.2, "itl_max_ms": 31.0, "stalls": 0, "total_ms": 1068.0, "unaccounted_ms": 0.4,
+        "overhead_ms": 3.2, "engine_config_id": CONFIG.config_id, "trace_id": f"{number + 1:032x}", "response_id": f"chatcmpl-{number}",
+        "finish_reason": "stop", "params": {"max_tokens": 64, "temperature": 0.7, "seed": 42},
+    }  # fmt: skip
+    return RequestRow(**{**values, **changed})
+
+
+def record(number: int = 0, request_id: str | None = None, started_ns: int = 0, model: str = MODEL) -> RequestRecord:
+    """A running request that was just admitted; its anchor puts monotonic 0 at `NOW`."""
+    anchor = ClockAnchor(round(NOW.timestamp() * 1e9), 0)
+    return RequestRecord(
+        seq=seq_at(NOW + timedelta(microseconds=started_ns // 1000), number), request_id=request_id or f"req_live{number:020x}",
+        trace=TraceIds("ab" * 16, "cd" * 8), anchor=anchor, started_ns=started_ns, method="POST", route="/v1/chat/completions",
+        api="chat", operation="chat", model=model, stream=True, params={"max_tokens": 128},
+    )  # fmt: skip
+
+
+def finished_record() -> RequestRecord:
+    """The phases that belong to `row()`: 1,068 ms with prefill in chunks, and streaming beside decoding."""
+    made = record()
+    bounds = [(Phase.ADMIT, 0.0, 1.2), (Phase.RENDER, 1.2, 2.9), (Phase.TOKENIZE, 2.9, 4.3), (Phase.CACHE_LOOKUP, 4.3, 4.5), (Phase.QUEUE, 4.7, 18.4),
+              (Phase.PREFILL, 18.4, 421.6), (Phase.DECODE, 421.6, 1061.6), (Phase.STREAM, 423.0, 1067.8)]  # fmt: skip
+    made.phases = [PhaseTiming(phase, round(a * MS), round(b * MS), {}) for phase, a, b in bounds]
+    made.chunks = [PrefillChunk(round((18.4 + n * 100.8) * MS), round((18.4 + (n + 1) * 100.8) * MS), 203, 1 + n % 3) for n in range(4)]
+    made.first_token_ns, made.last_token_ns, made.first_chunk_ns = round(421.6 * MS), round(1061.6 * MS), 423 * MS
+    made.ended_ns = 1068 * MS
+    return made
+
+
+def configuration_row(config: EngineConfig = CONFIG) -> EngineConfigRow:
+    """A configuration as the store keeps it."""
+    own = {name: value for name, value in asdict(config).items() if name in EngineConfigRow.__table__.columns}
+    return EngineConfigRow(id=config.config_id, first_seen_at=NOW - timedelta(days=2), details=asdict(config), **own)
+
+
+async def fill_requests(engine: AsyncEngine, how_many: int = 130) -> None:
+    """Requests of the last hours, some of them failed, the newest with its phases."""
+    rng = random.Random(7)
+    rows = []
+    for number in range(how_many):
+        moment = NOW - timedelta(seconds=20 + 47 * number)
+        rows.append(
+            row(
+                moment,
+                number,
+                ttft_ms=rng.uniform(60, 900),
+                total_ms=1068.0 if number == 0 else rng.uniform(500, 4000),
+                decode_tps=rng.uniform(60, 120),
+            )
+        )
+        if number % 17 == 3:
+            _fail(rows[-1])
+        if number % 23 == 5:
+            rows[-1].status, rows[-1].error_type = "cancelled", "client_disconnect"
+    async with AsyncSession(engine) as session:
+        session.add(configuration_row())
+        await session.flush()
+        session.add_all(rows)
+        await session.flush()
+        session.add(PhasesRow(seq=rows[0].seq, phases=phases.encode(finished_record())))
+        await session.commit()
+
+
+def _fail(failed: RequestRow) -> None:
+    failed.status, failed.error_type, failed.http_status = "error", "context_length_exceeded", 400
+    failed.error_message = "The prompt has 9,120 tokens and the context holds 8,192."
+    for name in (
+        "ttft_ms",
+        "ttfb_ms",
+        "decode_ms",
+        "decode_tps",
+        "prefill_tps",
+        "prefill_ms",
+        "itl_p50_ms",
+        "itl_p95_ms",
+        "itl_max_ms",
+        "completion_tokens",
+    ):
+        setattr(failed, name, None)
+    failed.finish_reason, failed.prompt_tokens, failed.cached_tokens, failed.cache_reason, failed.cache_source = (
+        None,
+        9120,
+        None,
+        None,
+        None,
+    )
+
+
+async def fill_rollups(engine: AsyncEngine, minutes: int = 50) -> None:
+    """Roll-ups over the last minutes for four context buckets."""
+    rng = random.Random(11)
+    buckets = [("0-512", 90, 110), ("512-1k", 400, 98), ("1k-2k", 900, 90), ("4k-8k", 3800, 61)]
+    async with AsyncSession(engine) as session:
+        for series_id, (label, _, _) in enumerate(buckets, 1):
+            session.add(SeriesRow(id=series_id, model=MODEL, engine_config_id=CONFIG.config_id, context_bucket=label))
+        await session.flush()
+        last = int(NOW.timestamp()) // 60
+        for minute in range(last - minutes + 1, last + 1):
+            for series_id, (_, ttft_ms, rate) in enumerate(buckets, 1):
+                _add_minute(session, minute, series_id, rng, ttft_ms, rate)
+        await session.commit()
+
+
+def _add_minute(session: AsyncSession, minute: int, series_id: int, rng: random.Random, ttft_ms: float, rate: float) -> None:
+    requests = rng.randint(0, 6 // series_id)
+    if not requests:
+        return
+    errors = int(rng.random() < 0.08)
+    session.add(RollupRow(minute=minute, series_id=series_id, requests=requests, errors=errors, cancelled=0, prompt_tokens=requests * 812,
+                          cached_tokens=requests * 300, completion_tokens=requests * 64))  # fmt: skip
+    for measure, centre in (
+        (Measure.TTFT, ttft_ms),
+        (Measure.OUTPUT_RATE, rate),
+        (Measure.PROMPT_RATE, 2000.0),
+        (Measure.INTER_TOKEN, 1000 / rate),
+    ):
+        counted: dict[int, int] = {}
+        for _ in range(requests):
+            index = bucket_of(rng.lognormvariate(0, 0.25) * centre * 1000)
+            counted[index] = counted.get(index, 0) + 1
+        for index, count in counted.items():
+            session.add(HistogramRow(minute=minute, series_id=series_id, measure=measure.value, bucket=index, count=count))
+
+
+def ready_engine(sink: LiveSink, decode: int = 2, prefill: int = 1) -> None:
+    """One engine that is ready and reports itself."""
+    sink.engine_status(EngineStatus(MODEL, EngineState.READY, restarts=1, pid=4711, load_ms=842.0, config=CONFIG))
+    sink.engine_sample(EngineSample(MODEL, 8 - decode - prefill, prefill, decode, 1, 0.42, 5210, 65536, 412 * 2**20))
+
+
+def running_records(sink: LiveSink, now_ns: int) -> list[RequestRecord]:
+    """Two requests that run: one in prefill, one decoding."""
+    first, second = record(1, started_ns=now_ns - 1400 * MS), record(2, started_ns=now_ns - 320 * MS)
+    for made in (first, second):
+        for phase, a, b in ((Phase.ADMIT, 0, 1), (Phase.RENDER, 1, 3), (Phase.TOKENIZE, 3, 6), (Phase.QUEUE, 6, 90)):
+            made.phases.append(PhaseTiming(phase, made.started_ns + a * MS, made.started_ns + b * MS, {}))
+        made.prompt_tokens, made.prefilled_tokens, made.current_phase = 1204, 512, Phase.PREFILL
+    first.phases.append(PhaseTiming(Phase.PREFILL, first.started_ns + 90 * MS, first.started_ns + 700 * MS, {}))
+    first.current_phase, first.completion_tokens, first.first_token_ns = Phase.DECODE, 71, first.started_ns + 700 * MS
+    sink.admitted(first)
+    sink.admitted(second)
+    return [first, second]
+
+
+@dataclass(slots=True)
+class Site:
+    """An application with the dashboard alone, and everything behind it."""
+
+    engine: AsyncEngine
+    sink: LiveSink = field(default_factory=LiveSink)
+    state: StoreState = field(default_factory=StoreState)
+    now_ns: int | None = 10_000 * MS
+
+    def deps(self) -> DashboardDeps:
+        """What the router gets; `now_ns` None leaves the real clocks running."""
+        clocks: dict[str, Any] = {} if self.now_ns is None else {"clock_ns": lambda: self.now_ns}
+        return DashboardDeps(
+            reader=self.engine, live=self.sink, buckets=ContextBuckets(), store_state=lambda: self.state,
+            base_url=lambda: "http://127.0.0.1:8080", version="0.1.0", wall_s=NOW.timestamp, **clocks,
+        )  # fmt: skip
+
+    def app(self) -> Litestar:
+        """A fresh application."""
+        return Litestar([dashboard_router(self.deps())], openapi_config=None)
+
+
+async def empty_database(path: Path) -> AsyncEngine:
+    """A database with all tables and no rows."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    return engine

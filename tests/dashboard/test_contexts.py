@@ -1,0 +1,74 @@
+"""Templates use exactly what their page's dataclass has; every template stays short; static files are what they were."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import typing
+
+import pytest
+from jinja2 import meta, nodes
+
+from dashboard.assets import FOLDER, assets
+from dashboard.configuration import _FIELDS
+from dashboard.contexts import PAGES, Layout
+from dashboard.render import TEMPLATES, environment
+from dashboard.timeline import PHASE_LABELS
+from telemetry.events import CacheReason, EngineConfig, EngineState, Phase
+
+from dashboard import explain  # isort: skip
+
+
+def used_fields(template: str, name: str) -> set[str]:
+    """Attributes of a variable in a template and in what it includes or extends."""
+    tree = environment().parse((TEMPLATES / template).read_text(encoding="utf-8"))
+    used = {node.attr for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name) and node.node.name == name}
+    for other in meta.find_referenced_templates(tree):
+        used |= used_fields(str(other), name)
+    return used
+
+
+@pytest.mark.parametrize("template", PAGES)
+def test_a_template_uses_exactly_its_context(template: str) -> None:
+    """No field is missing, and none is passed for nothing."""
+    fields = {field.name for field in dataclasses.fields(PAGES[template])}
+    assert used_fields(template, "page") == fields
+
+
+def test_the_frame_uses_exactly_its_layout() -> None:
+    """`layout` likewise, over all pages and macros."""
+    used = set().union(*(used_fields(name, "layout") for name in (*PAGES, "macros.html")))
+    assert used == {field.name for field in dataclasses.fields(Layout)}
+
+
+@pytest.mark.parametrize("context", [*PAGES.values(), Layout])
+def test_every_field_has_help(context: type) -> None:
+    """Each field of a page's context says what it is."""
+    for name, hint in typing.get_type_hints(context, include_extras=True).items():
+        assert typing.get_origin(hint) is typing.Annotated, name
+        assert hint.__metadata__[0].endswith("."), name
+
+
+def test_templates_are_short() -> None:
+    """A template has fewer than 80 lines."""
+    assert all(len(path.read_text(encoding="utf-8").splitlines()) < 80 for path in TEMPLATES.glob("*.html"))
+
+
+def test_vendored_files_are_those_of_the_manifest() -> None:
+    """Every script is vendored, has a version, and has not been touched."""
+    manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
+    assert set(manifest) == {path.name for path in FOLDER.glob("*.js")}
+    for name, entry in manifest.items():
+        assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == entry["sha256"]
+        assert entry["version"]
+
+
+def test_every_name_has_its_words_and_its_colour() -> None:
+    """Phases, cache reasons, engine states and configuration fields are all explained; each phase has a colour in both themes."""
+    assert set(PHASE_LABELS) == set(Phase)
+    assert set(explain.CACHE_REASONS) == set(CacheReason)
+    assert set(explain.ENGINE_STATES) == set(EngineState)
+    assert {key for key, *_ in _FIELDS} == {field.name for field in dataclasses.fields(EngineConfig)} - {"model"}
+    style = assets()["app.css"].content.decode()
+    assert all(style.count(f"--phase-{phase.value}:") == 2 for phase in Phase)

@@ -1,0 +1,102 @@
+"""The stream of fragments: only what changed, at a page's own blocks, until there is nothing to follow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dashboard.following import event, follow, pulses
+from dashboard.pages.live import LiveNowView
+from dashboard.pages.request import RequestView
+from telemetry.events import Phase, Status
+from tests.dashboard.conftest import Pages
+from tests.dashboard.samples import MS, NOW, finished_record, record, row
+
+IN_TIME_S = 5.0
+
+
+async def following(stream: AsyncIterator[str]) -> str:
+    """The next event."""
+    return await asyncio.wait_for(anext(stream), IN_TIME_S)
+
+
+def test_only_changed_blocks_are_sent(pages: Pages) -> None:
+    """First everything, then the block that moved; a phase's change is told without asking."""
+
+    async def watch() -> None:
+        sink = pages.site.sink
+        stream = follow(pages.site.deps(), LiveNowView(pages.site.deps()))
+        assert 'hx-target="#engines"' in await following(stream)
+        made = record()
+        sink.admitted(made)
+        told = await following(stream)
+        assert 'hx-target="#running"' in told
+        assert 'hx-target="#engines"' not in told
+        made.current_phase = Phase.QUEUE
+        sink.changed(made)
+        assert 'class="phase phase-queue">queue' in await following(stream)
+        await stream.aclose()
+
+    pages.run(watch())
+
+
+def test_the_stream_of_a_request_ends_with_it(busy: Pages) -> None:
+    """A request that is recorded is shown once more, and then the page is told to close the stream."""
+
+    async def watch() -> list[str]:
+        view = RequestView(busy.site.deps(), "req_000000000000000000000000")
+        return [told async for told in follow(busy.site.deps(), view)]
+
+    told = busy.run(watch())
+    assert 'hx-target="#detail"' in told[0]
+    assert told[-1].startswith("event: done")
+
+
+def test_pulses_come_without_changes(pages: Pages) -> None:
+    """Elapsed times move although nothing happens."""
+
+    async def watch() -> int:
+        seen = 0
+        async for _ in pulses(pages.site.sink, tick_s=0.01):
+            seen += 1
+            if seen == 3:
+                return seen
+        return seen
+
+    assert pages.run(watch()) == 3
+
+
+def test_an_event_keeps_its_lines() -> None:
+    """Each line of a fragment is a data line; the event ends with an empty one."""
+    assert event({"a": "<p>\nx</p>"}) == 'data: <hx-partial hx-target="#a" hx-swap="outerMorph"><p>\ndata: x</p></hx-partial>\n\n'
+
+
+@pytest.mark.parametrize("query", ["view=nothing", "view=overview&window=3y", "view=requests&status=odd"])
+def test_a_wrong_stream_is_refused(pages: Pages, query: str) -> None:
+    """Parameters are checked before the stream begins."""
+    assert pages.get(f"/live?{query}", Accept="text/event-stream").status_code == 400
+
+
+def test_a_request_that_has_just_ended_is_shown_until_the_store_has_it(pages: Pages) -> None:
+    """Between its end and its row the page keeps the live figures; then it shows the row, and has ended."""
+
+    async def watch() -> None:
+        view, made = RequestView(pages.site.deps(), "req_a"), finished_record()
+        made.request_id, made.ended_ns = "req_a", None
+        pages.site.sink.admitted(made)
+        assert view.page().running is not None
+        made.ended_ns, made.status = 1068 * MS, Status.OK
+        pages.site.sink.completed(made)
+        await view.refresh()
+        assert (view.page().found, view.page().status, view.page().running, view.ended) == (True, "ok", None, False)
+        async with AsyncSession(pages.site.engine) as session:
+            session.add(row(NOW, 1, seq=made.seq, id="req_a", engine_config_id=None, completion_tokens=4321))
+            await session.commit()
+        await view.refresh()
+        assert "4,321" in str(view.page().numbers)
+        assert view.ended
+
+    pages.run(watch())

@@ -1,0 +1,45 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from dashboard import formats
+from dashboard.curl import curl
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, "not measured"),
+        (0.0, "0.00 ms"),
+        (0.424, "0.42 ms"),
+        (18.34, "18.3 ms"),
+        (950.4, "950 ms"),
+        (1240, "1.24 s"),
+        (12_400, "12.4 s"),
+        (125_000, "2 min 05 s"),
+    ],
+)
+def test_milliseconds(value: float | None, expected: str) -> None:
+    """Three significant digits or so; None is not measured."""
+    assert formats.milliseconds(value) == expected
+
+
+@pytest.mark.parametrize(
+    "form", [formats.milliseconds, formats.rate, formats.count, formats.short_count, formats.size_bytes, formats.text, formats.seconds]
+)
+def test_none_is_not_measured(form: object) -> None:
+    """Every format tells what was not measured, and none calls it zero."""
+    assert form(None) == "not measured"  # type: ignore[operator]
+    assert form(0) != "not measured"  # type: ignore[operator]
+
+
+def test_curl_quotes_for_the_shell() -> None:
+    """A model's name cannot leave its argument, and API names are used."""
+    words = shlex.split(curl("http://h", "it's $(rm)", "chat", {"stop_sequences": ["x"], "top_k": 1}, stream=True))
+    assert words[:3] == ["curl", "-N", "http://h/v1/chat/completions"]
+    assert '"model": "it\'s $(rm)"' in words[-1]
+    assert '"stop": ["x"]' in words[-1]
