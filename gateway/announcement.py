@@ -35,7 +35,9 @@ class Announcer(NullSink):
         self._models = models
         self._ready: set[str] = set()
 
-    def say(self, event: Literal["listening", "progress", "ready", "failed", "stopping"], message: str, progress: float | None = None) -> None:
+    def say(
+        self, event: Literal["listening", "progress", "ready", "failed", "stopping"], message: str, progress: float | None = None
+    ) -> None:
         """Announce something."""
         self._announce(
             Announcement(

@@ -29,7 +29,7 @@ from gateway.api.models import get_model, list_models
 from gateway.engine.options import EngineOptions
 from gateway.errors import ApiError
 from gateway.listen import AddressError, claim_port, listening, on_stop_signal
-from gateway.models.storage import ModelFile, ModelFileError, resolve
+from gateway.models.storage import DEMO_MODEL, ModelFile, ModelFileError, resolve
 from gateway.serving.admission import Admission
 from gateway.serving.engine_handle import EngineHandle, Limits
 from gateway.serving.engine_process import WORKER_COMMAND
@@ -40,9 +40,6 @@ from telemetry.context_buckets import ContextBuckets
 from telemetry.stack import TelemetryStack
 
 log = logging.getLogger(__name__)
-
-DEMO_MODEL = "smollm2-135m-instruct"
-"""Served when no model is configured."""
 
 ENGINE_STOP_S = 2.0
 

@@ -94,7 +94,7 @@ class ContextLengthError(InvalidRequestError):
 
 
 class ForbiddenError(ApiError):
-    """This Host or Origin may not."""
+    """The Host or Origin is not allowed."""
 
     status = 403
     type = "permission_error"

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
-from granian.log import LogLevels
 from granian.server.embed import Server
 
 BACKLOG = 1024
@@ -47,7 +46,7 @@ async def listening(app: Any, host: str, port: int) -> AsyncIterator[asyncio.Tas
         http=HTTPModes.http1,
         websockets=False,
         backlog=BACKLOG,
-        log_level=LogLevels.warning,
+        log_enabled=False,
     )
     task = asyncio.create_task(server.serve(), name="http server")
     try:

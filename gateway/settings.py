@@ -10,13 +10,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
 import platformdirs
 from msgspec import Meta
 
-from telemetry.context_buckets import DEFAULT_EDGES
+from telemetry.context_buckets import DEFAULT_EDGES, ContextBuckets
 
 
 class SettingsError(ValueError):
@@ -27,49 +27,72 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A group of settings."""
 
 
-class ServerSettings(_Section):
+class ServerSettings(_Section, frozen=True):
     """The HTTP server."""
 
     host: Annotated[str, Meta(description="Address to listen on. Anything but loopback is a decision: there is no TLS here.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8080
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body; a larger one is answered 413.")] = 8 * 2**20
     max_queue: Annotated[int, Meta(ge=0, description="Requests that may wait for a slot per model; one more is answered 429.")] = 64
-    load_wait_s: Annotated[float, Meta(ge=0, description="How long a request waits for a model that is loading or restarting; then it is answered 503.")] = 60.0
+    load_wait_s: Annotated[
+        float, Meta(ge=0, description="How long a request waits for a model that is loading or restarting; then it is answered 503.")
+    ] = 60.0
     request_timeout_s: Annotated[float, Meta(gt=0, description="Longest life of a request; then it is cancelled with `timeout`.")] = 600.0
     shutdown_s: Annotated[float, Meta(ge=0, description="How long running requests may finish after a stop signal.")] = 10.0
-    allowed_hosts: Annotated[tuple[str, ...], Meta(description="Host names answered to besides loopback ones (without port); `*` is any.")] = ()
-    allowed_origins: Annotated[tuple[str, ...], Meta(description="Origins that may change state from a browser, e.g. `https://chat.example`.")] = ()
+    allowed_hosts: Annotated[
+        tuple[str, ...], Meta(description="Host names answered to besides loopback ones (without port); `*` is any.")
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...], Meta(description="Origins that may change state from a browser, e.g. `https://chat.example`.")
+    ] = ()
 
 
-class EngineSettings(_Section):
+class EngineSettings(_Section, frozen=True):
     """Each model's engine process."""
 
-    models: Annotated[tuple[str, ...], Meta(description="Models to serve: `smollm2-135m-instruct` (the demo) or paths of GGUF files. Empty: the demo model.")] = ()
+    models: Annotated[
+        tuple[str, ...],
+        Meta(description="Models to serve: `smollm2-135m-instruct` (the demo) or paths of GGUF files. Empty: the demo model."),
+    ] = ()
     slots: Annotated[int, Meta(ge=1, le=256, description="Sequences decoded at once.")] = 8
     n_ctx: Annotated[int, Meta(ge=0, description="Tokens per sequence; 0 is the model's trained context, bounded by memory.")] = 0
     n_batch: Annotated[int, Meta(ge=32, description="Most tokens in one `llama_decode`.")] = 2048
     n_ubatch: Annotated[int, Meta(ge=32, description="Tokens computed at once inside a batch.")] = 512
     threads: Annotated[int, Meta(ge=0, description="CPU threads; 0 is the number of physical cores.")] = 0
     gpu_layers: Annotated[int, Meta(ge=-1, description="Layers put on a GPU; -1 is all (used only by a GPU build of llama.cpp).")] = -1
-    max_stall_ms: Annotated[float, Meta(gt=0, description="Longest step while sequences decode: bounds how much of a prompt is computed beside them.")] = 250.0
-    cache_ram_bytes: Annotated[int, Meta(ge=0, description="Memory for cached prefixes. Reserved: there is no prefix cache yet, every lookup says `disabled`.")] = 0
+    max_stall_ms: Annotated[
+        float, Meta(gt=0, description="Longest step while sequences decode: bounds how much of a prompt is computed beside them.")
+    ] = 250.0
+    cache_ram_bytes: Annotated[
+        int, Meta(ge=0, description="Memory for cached prefixes. Reserved: there is no prefix cache yet, every lookup says `disabled`.")
+    ] = 0
     cache_disk_bytes: Annotated[int, Meta(ge=0, description="Disk for cached prefixes. Reserved, like `cache_ram_bytes`.")] = 0
     heartbeat_timeout_s: Annotated[float, Meta(gt=0, description="An engine silent for longer is killed and started again.")] = 10.0
-    step_timeout_s: Annotated[float, Meta(gt=0, description="An engine whose single step takes longer is killed and started again.")] = 120.0
+    step_timeout_s: Annotated[float, Meta(gt=0, description="An engine whose single step takes longer is killed and started again.")] = (
+        120.0
+    )
     load_timeout_s: Annotated[float, Meta(gt=0, description="Longest time that loading a model may take.")] = 600.0
     max_restarts: Annotated[int, Meta(ge=0, description="Failures in a row after which an engine is given up (state `failed`).")] = 5
-    template_timeout_s: Annotated[float, Meta(gt=0, description="Longest rendering of a model's chat template, which is untrusted code.")] = 2.0
+    template_timeout_s: Annotated[
+        float, Meta(gt=0, description="Longest rendering of a model's chat template, which is untrusted code.")
+    ] = 2.0
 
 
-class TelemetrySettings(_Section):
+class TelemetrySettings(_Section, frozen=True):
     """Measurement. OTLP itself is configured by the standard `OTEL_*` variables."""
 
-    enabled: Annotated[bool, Meta(description="Off: no spans, metrics or rows, only the live view. For measuring what telemetry costs.")] = True
-    context_buckets: Annotated[tuple[int, ...], Meta(description="Upper edges, in prompt tokens, of the context-size buckets.")] = DEFAULT_EDGES
-    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="Least severe log line written: debug, info, warning or error.")] = "info"
+    enabled: Annotated[
+        bool, Meta(description="Off: no spans, metrics or rows, only the live view. For measuring what telemetry costs.")
+    ] = True
+    context_buckets: Annotated[tuple[int, ...], Meta(description="Upper edges, in prompt tokens, of the context-size buckets.")] = (
+        DEFAULT_EDGES
+    )
+    log_level: Annotated[
+        str, Meta(pattern="^(debug|info|warning|error)$", description="Least severe log line written: debug, info, warning or error.")
+    ] = "info"
 
 
-class StoreSettings(_Section):
+class StoreSettings(_Section, frozen=True):
     """The database of requests and statistics."""
 
     url: Annotated[str, Meta(description="SQLAlchemy URL; empty is `sqlite+aiosqlite:///$FIRSTTOKEN_HOME/firsttoken.db`.")] = ""
@@ -77,10 +100,12 @@ class StoreSettings(_Section):
     shutdown_s: Annotated[float, Meta(gt=0, description="Longest time to write what is waiting at shutdown.")] = 5.0
 
 
-class CaptureSettings(_Section):
+class CaptureSettings(_Section, frozen=True):
     """What of the content is kept."""
 
-    content: Annotated[bool, Meta(description="Keep prompts and answers. Reserved: content is never kept yet, and turning it on is refused.")] = False
+    content: Annotated[
+        bool, Meta(description="Keep prompts and answers. Reserved: content is never kept yet, and turning it on is refused.")
+    ] = False
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -136,16 +161,13 @@ def describe() -> Iterator[SettingInfo]:
     """Every setting in order of section and declaration."""
     for section, struct in SECTIONS.items():
         defaults = struct()
-        for field in msgspec.inspect.type_info(struct).fields:  # type: ignore[union-attr]
-            description = (getattr(field.type, "description", None) or _description(struct, field.name)) or ""
-            yield SettingInfo(section, field.name, getattr(defaults, field.name), description)
+        for key in struct.__struct_fields__:
+            yield SettingInfo(section, key, getattr(defaults, key), _description(struct, key))
 
 
-def _description(struct: type[_Section], name: str) -> str | None:
-    from typing import get_args, get_type_hints
-
-    hint = get_type_hints(struct, include_extras=True)[name]
-    return next((meta.description for meta in get_args(hint)[1:] if isinstance(meta, Meta)), None)
+def _description(struct: type[_Section], key: str) -> str:
+    hint = get_type_hints(struct, include_extras=True)[key]
+    return next((meta.description or "" for meta in get_args(hint)[1:] if isinstance(meta, Meta)), "")
 
 
 def load(
@@ -169,7 +191,19 @@ def load(
             raise SettingsError(f"unknown setting {name!r} (from {source}); `firsttoken settings` lists all")
         merged[section][key] = value
         sources[name] = source
-    return Settings(home=home, **{name: _section(name, values, sources) for name, values in merged.items()})
+    settings = Settings(home=home, **{name: _section(name, values, sources) for name, values in merged.items()})
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    """What types cannot say."""
+    try:
+        ContextBuckets(settings.telemetry.context_buckets)
+    except ValueError as error:
+        raise SettingsError(f"telemetry.context_buckets: {error}") from None
+    if settings.capture.content:
+        raise SettingsError("capture.content: keeping content is not possible yet; leave it off")
 
 
 def _section(name: str, values: dict[str, Any], sources: Mapping[str, str]) -> Any:

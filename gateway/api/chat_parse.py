@@ -101,7 +101,7 @@ def _decode_body(body: bytes) -> RawChatRequest:
 
 
 def _invalid(problem: str) -> InvalidRequestError:
-    """msgspec's words, with the path as `param`: `$.messages[0].role` → `messages[0].role`."""
+    """Msgspec's words, with the path as `param`: `$.messages[0].role` → `messages[0].role`."""
     at, field = _AT.search(problem), _FIELD.search(problem)
     path = at.group(1) if at else ""
     if field:

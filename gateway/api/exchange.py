@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from telemetry.events import Phase, Status
@@ -64,12 +65,12 @@ class ExchangeMiddleware:
         self._on_ended = on_ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         exchange = Exchange(request_id(headers.get("x-request-id", "")), self._recorder.clock_ns(), headers=headers)
-        scope.setdefault("state", {})["exchange"] = exchange  # type: ignore[typeddict-item]
+        scope.setdefault("state", {})["exchange"] = exchange
         method = scope["method"]
         self._meter.http_started(method)
 

@@ -58,5 +58,3 @@ async def list_models(router: Router, started_at: int) -> ModelList:
 async def get_model(model_id: str, router: Router, started_at: int) -> Model:
     """Describe one model: its state, and the settings that it really runs with."""
     return _model(router.find(model_id.removeprefix("/")), started_at)
-
-

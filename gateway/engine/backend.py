@@ -16,7 +16,8 @@ class BackendError(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class Part:
     """One sequence's share of a batch: `tokens` go to positions `position` … of `slot`; `sample` asks for the
-    next token after the last of them."""
+    next token after the last of them.
+    """
 
     slot: int
     tokens: Sequence[int]

@@ -20,7 +20,8 @@ class Tokens(Vocabulary, Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
     """Everything that was loaded. `prefill_token_ns` is the measured cost of a prompt token, the scheduler's first
-    estimate; `chat_template` is the Jinja source, None where the model has none."""
+    estimate; `chat_template` is the Jinja source, None where the model has none.
+    """
 
     backend: Backend
     tokens: Tokens

@@ -12,7 +12,7 @@ from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.protocol import Admitted, Message, Refused, Submit, Timing
 from gateway.engine.sequence import Sequence
 from gateway.engine.text import TextAssembler
-from telemetry.events import CacheReason, CacheSource, Phase
+from telemetry.events import CacheReason, CacheSource, Phase, Scalar
 
 
 class Tokenizer(Protocol):
@@ -82,9 +82,9 @@ class Intake:
         if not 0 < len(tokens) < self._n_ctx:
             self._refuse_size(request, len(tokens), timings)
             return
-        lookup = {"matched": 0, "source": str(CacheSource.NONE), "reason": str(CacheReason.DISABLED)}
+        lookup: dict[str, Scalar] = {"matched": 0, "source": str(CacheSource.NONE), "reason": str(CacheReason.DISABLED)}
         looked_up_ns = time.monotonic_ns()
-        timings.append(Timing(Phase.CACHE_LOOKUP, tokenized_ns, looked_up_ns, dict(lookup)))
+        timings.append(Timing(Phase.CACHE_LOOKUP, tokenized_ns, looked_up_ns, lookup))
         self._admit(request, tokens, timings, looked_up_ns)
 
     def _render(self, request: Submit) -> str:
@@ -123,9 +123,7 @@ class Intake:
         details = {"n_prompt_tokens": size, "n_ctx": self._n_ctx}
         self._refuse(request, "context_length_exceeded", message, timings, details)
 
-    def _refuse(
-        self, request: Submit, code: str, message: str, timings: list[Timing], details: dict[str, int] | None = None
-    ) -> None:
+    def _refuse(self, request: Submit, code: str, message: str, timings: list[Timing], details: dict[str, int] | None = None) -> None:
         with self._lock:
             self._pending.discard(request.id)
             self._cancelled.discard(request.id)

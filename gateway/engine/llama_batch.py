@@ -12,9 +12,6 @@ from gateway.engine.llama_model import LlamaModel, ModelError
 from gateway.engine.llama_sampler import Sampler
 from gateway.engine.protocol import Sampling
 
-FLASH_AUTO = -1
-"""llama.cpp decides: on wherever the backend supports it for this model."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextOptions:
@@ -26,7 +23,7 @@ class ContextOptions:
     n_ubatch: int
     threads: int
     kv_unified: bool = False
-    flash_attention: int = FLASH_AUTO
+    flash_attention: bool = True
 
 
 class LlamaBackend:
@@ -39,13 +36,14 @@ class LlamaBackend:
         params.n_batch, params.n_ubatch = options.n_batch, min(options.n_ubatch, options.n_batch)
         params.n_threads = params.n_threads_batch = options.threads
         params.kv_unified = options.kv_unified
-        params.flash_attn_type = options.flash_attention
+        params.flash_attn_type = int(options.flash_attention)
         context = llama.llama_init_from_model(model.handle, params)
         if not context:
             raise ModelError(
                 f"llama.cpp cannot make a context of {options.slots} x {options.n_ctx} tokens: "
                 "lower engine.n_ctx or engine.slots (the log has details)"
             )
+        self.options = options
         self._context = context
         self._memory = llama.llama_get_memory(context)
         self._model = model

@@ -40,16 +40,15 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
     digest = _digest(options, path, send)
     report = _Progress(send)
     model = LlamaModel(path, gpu_layers=options.gpu_layers, progress=lambda fraction: report("loading weights", fraction))
-    context = _context_options(model, options)
     send(Loading("allocating the KV cache"))
-    backend = LlamaBackend(model, context)
+    backend = _backend(model, _context_options(model, options))
     prefill_token_ns = _warm_up(backend)
     source, special = model.chat_template, model.special_tokens
     return Engine(
         backend=backend,
         tokens=model,
         template=None if source is None else _template(source, special, options.template_timeout_s),
-        config=_config(model, options, context, backend, digest),
+        config=_config(model, options, backend, digest),
         chat_template=source,
         special_tokens=special,
         prefill_token_ns=prefill_token_ns,
@@ -96,6 +95,14 @@ def _context_options(model: LlamaModel, options: EngineOptions) -> ContextOption
     )
 
 
+def _backend(model: LlamaModel, context: ContextOptions) -> LlamaBackend:
+    """With flash attention, which is what keeps sequences from slowing each other; without it where it cannot be had."""
+    try:
+        return LlamaBackend(model, context)
+    except ModelError:
+        return LlamaBackend(model, replace(context, flash_attention=False))
+
+
 def _warm_up(backend: LlamaBackend) -> int:
     """Compute one throw-away prompt twice: the first touches the weights, the second is measured (ns per token)."""
     part = Part(0, [0] * WARM_UP_TOKENS, 0, sample=True, prefill=True)
@@ -108,9 +115,8 @@ def _warm_up(backend: LlamaBackend) -> int:
     return max(1, duration_ns // WARM_UP_TOKENS)
 
 
-def _config(
-    model: LlamaModel, options: EngineOptions, context: ContextOptions, backend: LlamaBackend, digest: str
-) -> EngineConfig:
+def _config(model: LlamaModel, options: EngineOptions, backend: LlamaBackend, digest: str) -> EngineConfig:
+    context = backend.options
     quantisation = llama.llama_ftype_name(llama.llama_model_ftype(model.handle)) or b"unknown"
     config = EngineConfig(
         config_id="",
@@ -124,7 +130,7 @@ def _config(
         kv_type_k="f16",
         kv_type_v="f16",
         kv_unified=context.kv_unified,
-        flash_attention="auto",
+        flash_attention="on" if context.flash_attention else "off",
         threads=context.threads,
         threads_batch=context.threads,
         n_ctx=backend.n_ctx,
@@ -133,7 +139,7 @@ def _config(
         n_batch=context.n_batch,
         n_ubatch=min(context.n_ubatch, context.n_batch),
         gpu_layers=options.gpu_layers if llama.llama_supports_gpu_offload() else 0,
-        llama_cpp_build=f"llama-cpp-python {version('llama-cpp-python')}",
+        llama_cpp_build=f"llama-cpp-python {version('llama-cpp-python')} (llama.cpp {llama.llama_version().decode()})",
     )
     fingerprint = hashlib.sha256(msgspec.json.encode(config, order="sorted")).hexdigest()[:16]
     return replace(config, config_id=fingerprint, model=options.model)

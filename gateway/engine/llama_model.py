@@ -25,7 +25,7 @@ class LlamaModel:
         params = llama.llama_model_default_params()
         params.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 2**31 - 1
 
-        @llama.llama_progress_callback
+        @llama.llama_progress_callback  # type: ignore[untyped-decorator]
         def report(fraction: float, _data: object) -> bool:
             progress(fraction)
             return True
@@ -42,7 +42,7 @@ class LlamaModel:
     def metadata(self, key: str) -> str | None:
         """A value of the GGUF header as text."""
         buffer = ctypes.create_string_buffer(4096)
-        length = llama.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))  # type: ignore[arg-type]
+        length = llama.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
         return buffer.value.decode(errors="replace") if length >= 0 else None
 
     @property
@@ -71,16 +71,18 @@ class LlamaModel:
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a rendered prompt: special tokens in it are recognised; BOS is added where the model wants
-        it and the text does not begin with it already."""
+        it and the text does not begin with it already.
+        """
         data = text.encode("utf-8", errors="replace")
         bos = self.special_tokens.get("bos", "")
         add_special = not (bos and text.startswith(bos))
+        parse_special = True
         tokens = np.empty(len(data) + 8, dtype=np.int32)
         pointer = tokens.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
-        count = llama.llama_tokenize(self.vocab, data, len(data), pointer, len(tokens), add_special, True)  # type: ignore[arg-type]
+        count = llama.llama_tokenize(self.vocab, data, len(data), pointer, len(tokens), add_special, parse_special)
         if count < 0:
             raise ModelError("the prompt has more tokens than bytes; this tokenizer is not supported")
-        return tokens[:count].tolist()
+        return [int(token) for token in tokens[:count]]
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; none for control tokens."""
@@ -96,7 +98,7 @@ class LlamaModel:
         size = PIECE_BYTES
         while True:
             buffer = ctypes.create_string_buffer(size)
-            length = llama.llama_token_to_piece(self.vocab, token, buffer, size, 0, special)  # type: ignore[arg-type]
+            length = llama.llama_token_to_piece(self.vocab, token, buffer, size, 0, special)
             if length >= 0:
                 return buffer.raw[:length]
             size = -length

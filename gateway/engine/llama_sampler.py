@@ -23,9 +23,9 @@ class Sampler:
     def sample(self, context: object, index: int) -> int:
         """The next token after batch position `index`; penalties remember it."""
         if self._chain is None:
-            logits = llama.llama_get_logits_ith(context, index)  # type: ignore[arg-type]
+            logits = llama.llama_get_logits_ith(context, index)
             return int(np.argmax(np.ctypeslib.as_array(logits, shape=(self._n_vocab,))))
-        return int(llama.llama_sampler_sample(self._chain, context, index))  # type: ignore[arg-type]
+        return int(llama.llama_sampler_sample(self._chain, context, index))
 
     def close(self) -> None:
         """Free the native chain."""

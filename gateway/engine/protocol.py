@@ -24,7 +24,8 @@ class ProtocolError(RuntimeError):
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """How tokens are chosen. Temperature 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and penalties of 0 (1 for
-    `repeat_penalty`) do nothing. `seed` None draws one. `repeat_last_n` is the window of the penalties in tokens."""
+    `repeat_penalty`) do nothing. `seed` None draws one. `repeat_last_n` is the window of the penalties in tokens.
+    """
 
     temperature: float = 1.0
     top_k: int = 0
@@ -122,7 +123,8 @@ class Started(Message, frozen=True):
 
 class Delta(msgspec.Struct, frozen=True, array_like=True):
     """What one step gave one request: new text (may be empty while it could still become a stop string) and the
-    number of output tokens so far; during prefill, `prefilled` prompt tokens and no text."""
+    number of output tokens so far; during prefill, `prefilled` prompt tokens and no text.
+    """
 
     id: str
     text: str

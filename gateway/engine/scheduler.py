@@ -2,8 +2,8 @@
 
 It knows no clock, no model and no pipe: time is an argument, tokens mean what the `Vocabulary` says, and whoever
 drives it computes the batches (`gateway.engine.loop`; a fake in tests). Every slot decodes first; what the `Pace`
-leaves goes to prompts: a quarter to the oldest, the rest to the shortest, so that nothing starves and short
-prompts are quick.
+leaves goes to prompts: half to the oldest, the rest to the shortest, so that nothing starves and short prompts
+are quick.
 """
 
 from __future__ import annotations
@@ -69,11 +69,12 @@ class Scheduler:
 
     def plan(self, now_ns: int) -> Batch:
         """Fill free slots from the queue and say what to compute next; empty when idle."""
-        opened = self._fill_slots(now_ns)
+        opened = self._fill_slots()
         decoding = [sequence for sequence in self.running if not sequence.prefilling]
         parts = [self._decode_part(sequence) for sequence in decoding]
         budget = min(self._pace.budget(len(decoding)), self._max_batch - len(parts))
         for sequence, tokens in self._share(budget):
+            self._start(sequence, now_ns)
             parts.append(self._prefill_part(sequence, tokens))
         return Batch(tuple(parts), tuple(opened))
 
@@ -107,7 +108,7 @@ class Scheduler:
         for slot, sequence in enumerate(self.slots):
             if sequence is not None:
                 assert sequence.slot == slot, f"{sequence.id} believes to be in slot {sequence.slot}, not {slot}"
-                assert sequence.started_ns is not None, f"{sequence.id} holds a slot and was never started"
+                assert sequence.started_ns is not None or sequence.computed == 0, f"{sequence.id} was computed and never started"
                 assert 0 <= sequence.computed <= len(sequence.prompt), f"{sequence.id}: {sequence.computed} computed"
                 assert len(sequence.prompt) + sequence.completion_tokens <= self.n_ctx, f"{sequence.id} outgrew its context"
                 assert id(sequence) not in seen, f"{sequence.id} holds two slots"
@@ -116,24 +117,23 @@ class Scheduler:
             assert sequence.slot is None, f"{sequence.id} waits and holds slot {sequence.slot}"
             assert sequence.computed == 0, f"{sequence.id} waits and was computed"
 
-    def _fill_slots(self, now_ns: int) -> list[int]:
+    def _fill_slots(self) -> list[int]:
         opened = []
         for slot, held in enumerate(self.slots):
             if held is None and self.waiting:
                 sequence = self.waiting.popleft()
-                sequence.slot, sequence.started_ns = slot, now_ns
+                sequence.slot = slot
                 self.slots[slot] = sequence
-                self.started.append(Started(sequence.id, sequence.queue_timing(now_ns)))
                 opened.append(slot)
         return opened
 
     def _share(self, budget: int) -> list[tuple[Sequence, int]]:
-        """Divide prompt tokens among prefilling sequences: a quarter to the oldest, then shortest first."""
+        """Divide prompt tokens among prefilling sequences: half to the oldest, then shortest first."""
         prompts = [sequence for sequence in self.running if sequence.prefilling]
         if not prompts or budget <= 0:
             return []
         oldest = min(prompts, key=lambda sequence: sequence.queued_ns)
-        shares = {id(oldest): min(oldest.remaining, max(1, budget // 4))}
+        shares = {id(oldest): min(oldest.remaining, max(1, budget // 2))}
         left = budget - shares[id(oldest)]
         for sequence in sorted(prompts, key=lambda sequence: (sequence.remaining, sequence.queued_ns)):
             given = shares.get(id(sequence), 0)
@@ -141,6 +141,12 @@ class Scheduler:
             shares[id(sequence)] = given + more
             left -= more
         return [(sequence, shares[id(sequence)]) for sequence in prompts if shares[id(sequence)] > 0]
+
+    def _start(self, sequence: Sequence, now_ns: int) -> None:
+        """The queue phase ends with the first tokens that are computed: holding a slot is still waiting."""
+        if sequence.started_ns is None:
+            sequence.started_ns = now_ns
+            self.started.append(Started(sequence.id, sequence.queue_timing(now_ns)))
 
     @staticmethod
     def _decode_part(sequence: Sequence) -> Part:

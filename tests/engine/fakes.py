@@ -71,9 +71,7 @@ def expected(prompt: Tokens[int], count: int) -> list[int]:
 
 def sequence(name: str, prompt: list[int], max_tokens: int, *, stop: tuple[str, ...] = (), queued_ns: int = 0) -> Sequence:
     """A sequence ready to be queued."""
-    return Sequence(
-        id=name, prompt=prompt, sampling=Sampling(), max_tokens=max_tokens, text=TextAssembler(stop), queued_ns=queued_ns
-    )
+    return Sequence(id=name, prompt=prompt, sampling=Sampling(), max_tokens=max_tokens, text=TextAssembler(stop), queued_ns=queued_ns)
 
 
 class Rig:

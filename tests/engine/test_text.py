@@ -20,7 +20,11 @@ def test_any_cut_of_utf8_gives_the_same_text(text: str, data: st.DataObject) -> 
     assert all("\ufffd" not in part for part in shown if "\ufffd" not in text)
 
 
-@given(st.text(alphabet="abc", max_size=40), st.lists(st.text(alphabet="abc", min_size=1, max_size=4), min_size=1, max_size=3), st.integers(1, 5))
+@given(
+    st.text(alphabet="abc", max_size=40),
+    st.lists(st.text(alphabet="abc", min_size=1, max_size=4), min_size=1, max_size=3),
+    st.integers(1, 5),
+)
 def test_stop_strings_cut_where_a_search_would(text: str, stops: list[str], size: int) -> None:
     """The text shown ends before the first stop string of the whole text, and nothing of it was shown before."""
     assembler, shown = TextAssembler(stops), ""

@@ -1,0 +1,166 @@
+"""A real gateway in a process of its own, on a free loopback port, with the real demo model."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+MODEL = "smollm2-135m-instruct"
+START_S = 120.0
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
+    """Wait for a condition to give something true, and return that."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s in vain for {what or condition}")
+
+
+class Served:
+    """One `firsttoken serve`; `home` survives a restart."""
+
+    def __init__(self, home: Path, *flags: str, env: dict[str, str] | None = None) -> None:
+        self.home = home
+        self.port = free_port()
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self._flags = flags
+        self._env = {**os.environ, **(env or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, wait: bool = True) -> Served:
+        """Start it; with `wait`, until the model answers."""
+        command = [
+            sys.executable,
+            "-m",
+            "gateway.cli.main",
+            "serve",
+            "--json",
+            "--port",
+            str(self.port),
+            "--home",
+            str(self.home),
+            *self._flags,
+        ]
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "serve.out").open("ab") as out, (self.home / "serve.err").open("ab") as err:
+            self._process = subprocess.Popen(command, stdout=out, stderr=err, env=self._env)
+        if wait:
+            until(self.ready, START_S, f"the model to load; see {self.home}")
+        return self
+
+    def ready(self) -> bool:
+        """Whether `/readyz` says 200."""
+        assert self._process is not None
+        assert self._process.poll() is None, (self.home / "serve.err").read_text()[-4000:]
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{self.base_url}/readyz", timeout=5).status_code == 200
+        return False
+
+    @property
+    def pid(self) -> int:
+        """Of the gateway."""
+        assert self._process is not None
+        return self._process.pid
+
+    def engine_pid(self) -> int:
+        """Of its engine process."""
+        children = [child for child in psutil.Process(self.pid).children() if "gateway.engine.worker" in " ".join(child.cmdline())]
+        assert len(children) == 1
+        return int(children[0].pid)
+
+    def kill(self) -> None:
+        """`kill -9` the gateway."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=60)
+
+    def rows(self, sql: str = "SELECT * FROM requests ORDER BY seq", *values: Any) -> list[dict[str, Any]]:
+        """Read the database as anybody may."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.home / 'firsttoken.db'}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(sql, values)]
+
+    def row(self, request_id: str) -> dict[str, Any]:
+        """The row of a request once it has ended (the writer batches for up to 100 ms)."""
+
+        def ended() -> dict[str, Any] | None:
+            found = self.rows("SELECT * FROM requests WHERE id = ? AND status <> 'running'", request_id)
+            return found[-1] if found else None
+
+        row: dict[str, Any] = until(ended, 10, f"the row of {request_id}")
+        return row
+
+    def chat(self, text: str = "Hi!", **controls: Any) -> httpx.Response:
+        """One chat over plain HTTP."""
+        body = {"model": MODEL, "temperature": 0, "max_tokens": 16, "messages": [{"role": "user", "content": text}], **controls}
+        return httpx.post(f"{self.base_url}/v1/chat/completions", json=body, timeout=120)
+
+    @contextlib.contextmanager
+    def stream(self, text: str = "Tell me a long story.", *, request_id: str = "", **controls: Any) -> Iterator[httpx.Response]:
+        """One streamed chat over plain HTTP."""
+        body = {"model": MODEL, "temperature": 0, "max_tokens": 400, "stream": True, **controls}
+        body.setdefault("messages", [{"role": "user", "content": text}])
+        headers = {"x-request-id": request_id} if request_id else {}
+        with httpx.stream("POST", f"{self.base_url}/v1/chat/completions", json=body, headers=headers, timeout=120) as response:
+            yield response
+
+
+def frames(response: httpx.Response) -> Iterator[Any]:
+    """The JSON of each `data:` line; `[DONE]` as it is."""
+    for line in response.iter_lines():
+        if line.startswith("data: "):
+            data = line.removeprefix("data: ")
+            yield data if data == "[DONE]" else json.loads(data)
+
+
+def together(*jobs: Callable[[], Any]) -> list[Any]:
+    """Run jobs at the same time; their results in order, or the first error."""
+    results: list[Any] = [None] * len(jobs)
+
+    def run(index: int) -> None:
+        try:
+            results[index] = jobs[index]()
+        except BaseException as error:
+            results[index] = error
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(180)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
