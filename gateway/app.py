@@ -14,7 +14,6 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.response import Redirect
-from litestar.types import ASGIApp
 
 from dashboard.deps import DashboardDeps, StoreState
 from dashboard.router import dashboard_router
@@ -99,9 +98,10 @@ class Gateway:
         while self.telemetry.live.running() and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
         await asyncio.gather(*(supervisor.stop(ENGINE_STOP_S) for supervisor in self.supervisors))
-        await asyncio.sleep(0.1)  # the last error frames leave before the server closes
+        await asyncio.sleep(0.1)  # the last error frames leave before their connections are closed
+        self.asgi.close()
 
-    def _application(self) -> ASGIApp:
+    def _application(self) -> ExchangeMiddleware:
         serving = Serving(self.telemetry.recorder, self.admission, self.settings.server.request_timeout_s)
         provided: dict[str, Any] = {
             "serving": serving,

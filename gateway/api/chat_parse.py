@@ -81,7 +81,7 @@ def model_of(body: bytes) -> str | None:
     """The model that a body names, as far as it can be read: for the record of a request that is refused."""
     try:
         return msgspec.json.decode(body, type=_ModelOnly).model[:200]
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -94,7 +94,7 @@ def _decode_body(body: bytes) -> RawChatRequest:
         return _decode(body)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
     except RecursionError:
         raise InvalidRequestError("The body is nested too deeply.", code="invalid_json") from None

@@ -6,6 +6,7 @@ parsed), and time spent in `send` is time that the client (or the server's buffe
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Callable
@@ -63,6 +64,8 @@ class ExchangeMiddleware:
         self._recorder = recorder
         self._meter = meter
         self._on_ended = on_ended
+        self._running: set[asyncio.Task[Any]] = set()
+        self._closing = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -83,10 +86,23 @@ class ExchangeMiddleware:
             if message["type"] == "http.response.body":
                 self._note_body(exchange, len(message["body"]), before_ns)
 
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
         try:
             await self._app(scope, receive, measured_send)
+        except asyncio.CancelledError:
+            if not self._closing:
+                raise
         finally:
+            self._running.discard(task)
             self._close(exchange, method, scope)
+
+    def close(self) -> None:
+        """End every exchange that still runs: a page that follows along would never end by itself."""
+        self._closing = True
+        for task in self._running:
+            task.cancel()
 
     def _note_body(self, exchange: Exchange, size: int, before_ns: int) -> None:
         now_ns = self._recorder.clock_ns()
