@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import pairwise
 
 DEFAULT_EDGES = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 
@@ -27,7 +28,7 @@ class ContextBuckets:
     def labels(self) -> tuple[str, ...]:
         """All labels, smallest first: `0-512`, `512-1k`, … `128k+`."""
         names = [_short(edge) for edge in self.edges]
-        return (f"0-{names[0]}", *(f"{a}-{b}" for a, b in zip(names, names[1:], strict=False)), f"{names[-1]}+")
+        return (f"0-{names[0]}", *(f"{a}-{b}" for a, b in pairwise(names)), f"{names[-1]}+")
 
     def label(self, prompt_tokens: int) -> str:
         """The bucket of a prompt of this many tokens."""

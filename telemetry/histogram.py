@@ -1,7 +1,7 @@
 """Sparse log histograms: mergeable by addition, so a percentile over any window needs no rows.
 
 A value v > 0 falls into bucket floor(log2(v) · 40); the bucket's middle is within 0.87 % of every value in it
-(the DDSketch bound, (γ - 1) / (γ + 1) with γ = 2^(1/40); Masson, Rim, Lee, VLDB 2019).
+(the DDSketch bound, (g - 1) / (g + 1) with g = 2^(1/40); Masson, Rim, Lee, VLDB 2019).
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class LiveSink(NullSink):
         self._running[record.seq] = record
         self._wake()
 
-    def changed(self, record: RequestRecord) -> None:
+    def changed(self, record: RequestRecord) -> None:  # noqa: ARG002 - the records are read by the pages
         self._wake()
 
     def completed(self, record: RequestRecord) -> None:

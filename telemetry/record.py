@@ -16,8 +16,7 @@ STALL_FACTOR = 4
 """An inter-token gap above this multiple of the median is a stall (SIGNALS: `firsttoken.decode`)."""
 
 ENGINE_PHASES = frozenset(
-    {Phase.MODEL_LOAD, Phase.RENDER, Phase.TOKENIZE, Phase.CACHE_LOOKUP, Phase.QUEUE}
-    | {Phase.CACHE_RESTORE, Phase.PREFILL, Phase.DECODE}
+    {Phase.MODEL_LOAD, Phase.RENDER, Phase.TOKENIZE, Phase.CACHE_LOOKUP, Phase.QUEUE} | {Phase.CACHE_RESTORE, Phase.PREFILL, Phase.DECODE}
 )
 """Phases spent in or waiting for the engine: everything but the gateway's own work."""
 

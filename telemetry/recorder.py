@@ -182,7 +182,7 @@ class Recorder:
         key = f"{type(sink).__name__}.{method}.{type(error).__name__}"
         self.sink_errors[key] += 1
         if self.sink_errors[key] == 1:
-            log.exception("telemetry sink failed; further failures of this kind are only counted: %s", key)
+            log.error("telemetry sink failed; further failures of this kind are only counted: %s", key, exc_info=error)
 
 
 def trace_ids(traceparent: str, tracestate: str = "") -> TraceIds:

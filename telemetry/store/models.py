@@ -102,7 +102,7 @@ class PhasesRow(Base):
 
 
 class SeriesRow(Base):
-    """A dimension of the roll-ups: model × engine configuration × context bucket; '' stands for "not known"."""
+    """A dimension of the roll-ups: model, engine configuration, context bucket; '' stands for "not known"."""
 
     __tablename__ = "series"
     __table_args__ = (Index("ux_series", "model", "engine_config_id", "context_bucket", unique=True),)

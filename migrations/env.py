@@ -1,0 +1,38 @@
+"""How Alembic reaches the database: through the connection that `telemetry.store.migrate` gives, or by URL."""
+
+from __future__ import annotations
+
+import asyncio
+
+from alembic import context
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from telemetry.store.models import Base
+
+
+def run(connection: Connection) -> None:
+    """Run the migrations in one transaction; SQLite alters tables by copying them."""
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
+        compare_type=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def connect(url: str) -> None:
+    """For the command line of Alembic."""
+    engine = create_async_engine(url)
+    async with engine.begin() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    asyncio.run(connect(context.config.get_main_option("sqlalchemy.url") or ""))

@@ -1,0 +1,188 @@
+"""The metrics sink: what a record or an engine event means in numbers, said once and handed to every backend.
+
+TTFT, rates and gaps are recorded only where they were measured; every completed request counts in
+`gen_ai.server.request.duration`. Called from the gateway's event loop only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol
+
+from telemetry import instruments as metric
+from telemetry.events import EngineSample, EngineState, EngineStatus
+from telemetry.instruments import Instrument
+from telemetry.metrics_prometheus import PrometheusBackend
+from telemetry.record import RequestRecord, TraceIds
+from telemetry.recorder import NullSink
+from telemetry.semconv import UNKNOWN_MODEL
+
+HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
+"""Known to the HTTP convention; any other is `_OTHER`."""
+
+
+class Backend(Protocol):
+    """Where values go. `labels` are in the instrument's order, '' where a label does not apply."""
+
+    def record(self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None) -> None:
+        """Record one value, with the trace that it is an example of."""
+
+    def record_many(self, instrument: Instrument, values: Iterable[float], labels: tuple[str, ...]) -> None:
+        """Record several values of one series."""
+
+
+class Source(Protocol):
+    """Something that is read when metrics are: it records its present figures through the sink."""
+
+    def collect(self, sink: MetricsSink) -> None:
+        """Record what is true now."""
+
+
+class MetricsSink(NullSink):
+    """Turns events into values; `served` gives the names of the models that we serve now."""
+
+    def __init__(
+        self,
+        served: Callable[[], Collection[str]],
+        prometheus: PrometheusBackend | None = None,
+        others: Sequence[Backend] = (),
+        sources: Sequence[Source] = (),
+    ) -> None:
+        self.prometheus = prometheus or PrometheusBackend()
+        self._served = served
+        self._backends: tuple[Backend, ...] = (self.prometheus, *others)
+        self._sources = tuple(sources)
+        self._states: dict[str, EngineState] = {}
+        self._totals: dict[tuple[Instrument, tuple[str, ...]], float] = {}
+
+    def record(self, instrument: Instrument, value: float, *labels: str, trace: TraceIds | None = None) -> None:
+        """Hand one value to every backend."""
+        for backend in self._backends:
+            backend.record(instrument, value, labels, trace)
+
+    def total(self, instrument: Instrument, value: float, *labels: str) -> None:
+        """Bring a counter to a total that somebody else counts; a total that fell is a new count from 0."""
+        before = self._totals.get((instrument, labels), 0.0)
+        self._totals[(instrument, labels)] = value
+        self.record(instrument, value - before if value >= before else value, *labels)
+
+    def refresh(self) -> None:
+        """Read every source. `SystemMonitor` calls this now and then, `render` before every scrape."""
+        for source in self._sources:
+            source.collect(self)
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """Body and content type of `/metrics` for an Accept header."""
+        self.refresh()
+        return self.prometheus.render(accept)
+
+    # Requests -------------------------------------------------------------------------------------------------------
+    def completed(self, record: RequestRecord) -> None:
+        labels = self._labels(record)
+        self._latencies(record, labels)
+        self._tokens(record, labels)
+        self._rates(record, (*labels, record.context_bucket or ""))
+        self._phases(record, labels[0])
+
+    def rejected(self, reason: str) -> None:
+        self.record(metric.REJECTED, 1, reason)
+
+    def _labels(self, record: RequestRecord) -> tuple[str, str, str, str]:
+        """`instruments.REQUEST_LABELS` of a record."""
+        request = self._known(record.model) if record.model else UNKNOWN_MODEL
+        response = self._known(record.response_model) if record.response_model else ""
+        return request, response, record.operation, record.error_type or ""
+
+    def _known(self, model: str) -> str:
+        """The name if we serve it: a client must not be able to make series."""
+        return model if model in self._served() else UNKNOWN_MODEL
+
+    def _latencies(self, record: RequestRecord, labels: tuple[str, ...]) -> None:
+        if record.total_ms is not None:
+            self.record(metric.REQUEST_DURATION, record.total_ms / 1e3, *labels, trace=record.trace)
+        if record.ttft_ms is not None:
+            self.record(metric.TTFT, record.ttft_ms / 1e3, *labels, trace=record.trace)
+        if record.decode_tps:
+            self.record(metric.TIME_PER_OUTPUT_TOKEN, 1 / record.decode_tps, *labels, trace=record.trace)
+        if record.gaps_us:
+            gaps_s = [gap / 1e6 for gap in record.gaps_us]
+            for backend in self._backends:
+                backend.record_many(metric.INTER_TOKEN, gaps_s, labels[:1])
+
+    def _tokens(self, record: RequestRecord, labels: tuple[str, ...]) -> None:
+        if record.prompt_tokens:
+            self.record(metric.INPUT_TOKENS, record.prompt_tokens, *labels)
+        if record.completion_tokens:
+            self.record(metric.OUTPUT_TOKENS, record.completion_tokens, *labels)
+        if record.cache is not None and record.prompt_tokens:
+            matched, reason = record.cache.matched_tokens, record.cache.reason.value
+            self.record(metric.CACHE_QUERIES, record.prompt_tokens, labels[0], reason)
+            self.record(metric.CACHE_HITS, matched, labels[0], record.cache.source.value, reason)
+            self.record(metric.CACHE_READ_TOKENS, matched, *labels)
+            self.record(metric.ENGINE_TOKENS, matched, labels[0], "cached")
+
+    def _rates(self, record: RequestRecord, labels: tuple[str, ...]) -> None:
+        if record.context_bucket is None:
+            return
+        if record.ttft_ms is not None:
+            self.record(metric.TTFT_BY_CONTEXT, record.ttft_ms / 1e3, *labels, trace=record.trace)
+        if record.decode_tps is not None:
+            self.record(metric.OUTPUT_RATE, record.decode_tps, *labels, trace=record.trace)
+        if record.prefill_tps is not None:
+            self.record(metric.PROMPT_RATE, record.prefill_tps, *labels, trace=record.trace)
+
+    def _phases(self, record: RequestRecord, model: str) -> None:
+        for timing in record.phases:
+            seconds = max(0, timing.end_ns - timing.start_ns) / 1e9
+            self.record(metric.PHASE_DURATION, seconds, model, timing.phase.value, trace=record.trace)
+        if record.overhead_ms is not None:
+            self.record(metric.OVERHEAD, record.overhead_ms / 1e3, model, trace=record.trace)
+
+    # Engines --------------------------------------------------------------------------------------------------------
+    def engine_status(self, status: EngineStatus) -> None:
+        before, self._states[status.model] = self._states.get(status.model), status.state
+        if before is status.state or status.state not in (EngineState.READY, EngineState.FAILED):
+            return
+        self.record(metric.LOADS, 1, status.model, status.state.value)
+        if status.state is EngineState.READY and status.load_ms is not None:
+            self.record(metric.LOAD_DURATION, status.load_ms / 1e3, status.model)
+
+    def engine_sample(self, sample: EngineSample) -> None:
+        model = sample.model
+        self.record(metric.SLOTS, sample.slots_idle, model, "idle")
+        self.record(metric.SLOTS, sample.slots_prefill, model, "prefill")
+        self.record(metric.SLOTS, sample.slots_decode, model, "decode")
+        self.record(metric.QUEUE_DEPTH, sample.queue_depth, model)
+        self.record(metric.QUEUE_OLDEST_AGE, sample.queue_oldest_age_s, model)
+        self.record(metric.KV_USAGE, sample.kv_used_tokens, model)
+        self.record(metric.KV_LIMIT, sample.kv_limit_tokens, model)
+        if sample.memory_bytes is not None:
+            self.record(metric.MODEL_MEMORY, sample.memory_bytes, model)
+        if sample.steps:
+            self._steps(sample)
+
+    def _steps(self, sample: EngineSample) -> None:
+        model, steps = sample.model, sample.steps
+        for backend in self._backends:
+            backend.record_many(metric.STEP_DURATION, [step.duration_ns / 1e9 for step in steps], (model,))
+            backend.record_many(metric.BATCH_SEQUENCES, [step.sequences for step in steps], (model,))
+            backend.record_many(metric.BATCH_TOKENS, [step.prefill_tokens + step.decode_tokens for step in steps], (model,))
+        for phase in ("prefill", "decode"):
+            held = [(getattr(step, f"{phase}_tokens"), step.duration_ns) for step in steps]
+            self.record(metric.ENGINE_TOKENS, sum(tokens for tokens, _ in held), model, phase)
+            self.record(metric.ENGINE_TIME, sum(ns for tokens, ns in held if tokens) / 1e9, model, phase)
+
+    # HTTP -----------------------------------------------------------------------------------------------------------
+    def http_started(self, method: str, scheme: str = "http") -> None:
+        """Count a request in flight; each call is paired with one of `http_request`."""
+        self.record(metric.HTTP_ACTIVE, 1, _method(method), scheme)
+
+    def http_request(self, method: str, route: str, status: int, duration_s: float, *, error_type: str = "", scheme: str = "http") -> None:
+        """Record a finished HTTP request; `route` is the template (`/a/{id}`), '' where nothing matched, never the raw path."""
+        failure = error_type or (str(status) if status >= 500 else "")
+        self.record(metric.HTTP_DURATION, duration_s, _method(method), route, str(status), scheme, failure)
+        self.record(metric.HTTP_ACTIVE, -1, _method(method), scheme)
+
+
+def _method(method: str) -> str:
+    return method if method in HTTP_METHODS else "_OTHER"

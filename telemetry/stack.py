@@ -1,0 +1,87 @@
+"""All of telemetry put together: the recorder, its sinks, and the order in which they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from telemetry import logging as log_lines
+from telemetry import providers
+from telemetry.context_buckets import ContextBuckets
+from telemetry.live import LiveSink
+from telemetry.metrics import Backend, MetricsSink, Source
+from telemetry.metrics_otel import OtelBackend
+from telemetry.recorder import Recorder, Sink
+from telemetry.spans import SpanSink
+from telemetry.store.engine import create_reader
+from telemetry.store.migrate import upgrade
+from telemetry.store.writer import StoreSink, interrupt_stale
+from telemetry.system import ExportSource, ProcessSource, StoreSource, SystemMonitor
+
+log = logging.getLogger(__name__)
+
+
+class TelemetryStack:
+    """What the gateway tells of itself goes through `recorder`; pages read `live` and `reader`, scrapes `metrics`.
+
+    With `enabled` False only the live view is kept: no spans, no metrics of requests, no rows, no lines.
+    """
+
+    def __init__(
+        self,
+        *,
+        env: Mapping[str, str],
+        store_url: str,
+        store_queue_size: int,
+        buckets: ContextBuckets,
+        served: Sequence[str],
+        log_level: str,
+        enabled: bool,
+        more_sinks: Sequence[Sink] = (),
+    ) -> None:
+        self.live = LiveSink()
+        self.store = StoreSink(store_url, queue_size=store_queue_size)
+        self.reader = create_reader(store_url)
+        self._store_url = store_url
+        self._enabled = enabled
+        self._output = log_lines.configure(log_level)
+        self._providers = providers.build(env if enabled else {})
+        backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
+        sources: list[Source] = [StoreSource(self.store), ExportSource(self._providers), ProcessSource()]
+        self.metrics = MetricsSink(lambda: served, others=backends, sources=sources)
+        self.recorder = Recorder([self.live, *more_sinks, *(self._sinks() if enabled else [])], buckets)
+        self._monitor = SystemMonitor(self.metrics)
+
+    def _sinks(self) -> list[Sink]:
+        sinks: list[Sink] = [self.store, self.metrics, log_lines.LogSink(self._providers.logger)]
+        if self._providers.tracer is not None:
+            sinks.append(SpanSink(self._providers.tracer, capture_content=self._providers.capture_content))
+        return sinks
+
+    async def start(self) -> None:
+        """Bring the database up to date and begin to write; a store that cannot be opened is told about, not fatal."""
+        if self._enabled:
+            await asyncio.to_thread(self._open_store)
+        self._monitor.start()
+
+    def _open_store(self) -> None:
+        """The writer starts in any case: what it cannot write is dropped and counted, and its state says why."""
+        try:
+            upgrade(self._store_url)
+            asyncio.run(interrupt_stale(self._store_url))
+        except Exception as error:
+            log.exception("the store cannot be opened; requests are served and not recorded")
+            self.store.state = f"the database cannot be opened: {error}"
+        self.store.start()
+
+    async def stop(self, deadline_s: float) -> None:
+        """Write and send what waits, within the deadline."""
+        await self._monitor.stop()
+        if self._enabled:
+            await asyncio.gather(
+                asyncio.to_thread(self.store.stop, deadline_s),
+                asyncio.to_thread(self._providers.shutdown, deadline_s),
+            )
+        await self.reader.dispose()
+        self._output.stop()

@@ -1,0 +1,140 @@
+"""One batch of events, written in one transaction; the same statements for SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Table, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from telemetry.events import EngineConfig, Status
+from telemetry.record import RequestRecord
+from telemetry.store import phases
+from telemetry.store.models import Base, EngineConfigRow, HistogramRow, PhasesRow, RequestRow, RollupRow, SeriesRow
+from telemetry.store.rollup import Rollup, Series, roll_up
+from telemetry.store.rows import Row, config_row, request_row
+
+_TABLES = Base.metadata.tables
+REQUESTS, PHASES, CONFIGS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, EngineConfigRow))
+SERIES, ROLLUPS, HISTOGRAMS = (_TABLES[row.__tablename__] for row in (SeriesRow, RollupRow, HistogramRow))
+
+MAX_ROWS = 500
+"""Rows per executemany: keeps one statement's buffers small."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What happened since the last transaction: rows of admitted requests, completed records."""
+
+    admitted: dict[int, Row] = field(default_factory=dict)
+    completed: dict[int, RequestRecord] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.admitted) + len(self.completed)
+
+    def add(self, event: Row | RequestRecord) -> None:
+        """Take one event of the queue."""
+        if isinstance(event, RequestRecord):
+            self.completed[event.seq] = event
+        else:
+            self.admitted[event["seq"]] = event
+
+
+@dataclass(slots=True)
+class Known:
+    """What the database is known to hold already; forgotten when a transaction fails."""
+
+    configs: dict[str, str] = field(default_factory=dict)
+    """Configuration id → model."""
+    series: dict[Series, int] = field(default_factory=dict)
+
+    async def load(self, connection: AsyncConnection) -> None:
+        """Read it anew."""
+        configs = await connection.execute(select(CONFIGS.c.id, CONFIGS.c.model))
+        self.configs = {row.id: row.model for row in configs}
+        self.series = {}
+
+
+async def write(connection: AsyncConnection, batch: Batch, configs: Mapping[str, EngineConfig], known: Known) -> None:
+    """Write a batch: new configurations, admissions, completions with phases, roll-ups."""
+    insert = _Insert(connection)
+    new = [config for key, config in configs.items() if key not in known.configs]
+    await insert.ignore(CONFIGS, [config_row(config) for config in new])
+    known.configs |= {config.config_id: config.model for config in new}
+    records = list(batch.completed.values())
+    waiting = [row for seq, row in batch.admitted.items() if seq not in batch.completed]
+    await insert.ignore(REQUESTS, [_referring(row, known) for row in waiting])
+    rows = [_referring(request_row(record), known) for record in records]
+    await insert.replace(REQUESTS, rows)
+    await insert.replace(PHASES, [{"seq": record.seq, "phases": phases.encode(record)} for record in records])
+    await _roll_up(insert, records, known)
+
+
+def _referring(row: Row, known: Known) -> Row:
+    """A configuration that was never announced cannot be referred to: NULL, not a batch that fails."""
+    return row if row["engine_config_id"] in known.configs else row | {"engine_config_id": None}
+
+
+async def _roll_up(insert: _Insert, records: Sequence[RequestRecord], known: Known) -> None:
+    merged = roll_up(records, frozenset(known.configs.values()), known.configs)
+    await _ensure_series(insert, {series for _, series in merged}, known)
+    keyed = [({"minute": minute, "series_id": known.series[series]}, rollup) for (minute, series), rollup in merged.items()]
+    await insert.add(ROLLUPS, [key | rollup.counters for key, rollup in keyed])
+    await insert.add(HISTOGRAMS, [row for key, rollup in keyed for row in _buckets(key, rollup)])
+
+
+def _buckets(key: Row, rollup: Rollup) -> list[Row]:
+    return [
+        key | {"measure": measure.value, "bucket": bucket, "count": count}
+        for measure, buckets in rollup.histograms.items()
+        for bucket, count in buckets.items()
+    ]
+
+
+async def _ensure_series(insert: _Insert, wanted: set[Series], known: Known) -> None:
+    for series in wanted - known.series.keys():
+        row = dict(zip(("model", "engine_config_id", "context_bucket"), series, strict=True))
+        await insert.ignore(SERIES, [row])
+        where = [SERIES.c[name] == value for name, value in row.items()]
+        known.series[series] = (await insert.connection.execute(select(SERIES.c.id).where(*where))).scalar_one()
+
+
+async def interrupt(connection: AsyncConnection) -> int:
+    """Mark requests that an earlier process left running; returns how many."""
+    statement = update(REQUESTS).where(REQUESTS.c.status == Status.RUNNING.value).values(status=Status.INTERRUPTED.value)
+    return (await connection.execute(statement)).rowcount
+
+
+class _Insert:
+    """`INSERT … ON CONFLICT` in its three forms, many rows at once."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self._insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+
+    async def ignore(self, table: Table, rows: Sequence[Row]) -> None:
+        """Keep the row that is there."""
+        await self._run(self._insert(table).on_conflict_do_nothing(), rows)
+
+    async def replace(self, table: Table, rows: Sequence[Row]) -> None:
+        """Overwrite every column of the row that is there."""
+        statement = self._insert(table)
+        values = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+        await self._run(statement.on_conflict_do_update(index_elements=_key(table), set_=values), rows)
+
+    async def add(self, table: Table, rows: Sequence[Row]) -> None:
+        """Add every number to the row that is there."""
+        statement = self._insert(table)
+        values = {column.name: column + statement.excluded[column.name] for column in table.columns if not column.primary_key}
+        await self._run(statement.on_conflict_do_update(index_elements=_key(table), set_=values), rows)
+
+    async def _run(self, statement: Any, rows: Sequence[Row]) -> None:
+        for start in range(0, len(rows), MAX_ROWS):
+            await self.connection.execute(statement, list(rows[start : start + MAX_ROWS]))
+
+
+def _key(table: Table) -> list[str]:
+    return [column.name for column in table.primary_key]

@@ -1,0 +1,78 @@
+"""Roll-ups: counters and histograms of a minute, merged in memory before they are added to the database; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from telemetry import histogram
+from telemetry.events import Status
+from telemetry.record import RequestRecord
+from telemetry.store.measures import Measure
+
+Series = tuple[str, str, str]
+"""Model, engine configuration id, context bucket; '' where not known."""
+
+MINUTE_NS = 60 * 10**9
+
+
+@dataclass(slots=True)
+class Rollup:
+    """One minute of one series: counters, and a histogram per measure (units: `telemetry.store.measures`)."""
+
+    requests: int = 0
+    errors: int = 0
+    cancelled: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    histograms: dict[Measure, dict[int, int]] = field(default_factory=dict)
+
+    def add(self, record: RequestRecord) -> None:
+        """Count one completed request."""
+        self.requests += 1
+        self.errors += record.status is Status.ERROR
+        self.cancelled += record.status is Status.CANCELLED
+        self.prompt_tokens += record.prompt_tokens or 0
+        self.cached_tokens += record.cached_tokens or 0
+        self.completion_tokens += record.completion_tokens or 0
+        for measure, values in measured(record).items():
+            if values:
+                histogram.merge(self.histograms.setdefault(measure, {}), histogram.count(values))
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """The columns of `rollups`."""
+        names = ("requests", "errors", "cancelled", "prompt_tokens", "cached_tokens", "completion_tokens")
+        return {name: getattr(self, name) for name in names}
+
+
+def measured(record: RequestRecord) -> dict[Measure, list[float]]:
+    """A record's values in stored units: microseconds, tokens per second x 1,000; empty where not measured."""
+    return {
+        Measure.TTFT: [] if record.ttft_ms is None else [record.ttft_ms * 1e3],
+        Measure.OUTPUT_RATE: [] if record.decode_tps is None else [record.decode_tps * 1e3],
+        Measure.PROMPT_RATE: [] if record.prefill_tps is None else [record.prefill_tps * 1e3],
+        Measure.INTER_TOKEN: [float(gap) for gap in record.gaps_us],
+    }
+
+
+def series_of(record: RequestRecord, models: Collection[str], configs: Collection[str]) -> Series:
+    """Which series a record counts in; a name that no engine ever had counts as '', so that clients cannot make series."""
+    model = record.model if record.model in models else record.response_model
+    config = record.engine_config_id if record.engine_config_id in configs else None
+    return model or "", config or "", record.context_bucket or ""
+
+
+def minute_of(record: RequestRecord) -> int:
+    """Unix minutes at the request's end."""
+    return record.anchor.wall(record.ended_ns or record.started_ns) // MINUTE_NS
+
+
+def roll_up(records: Iterable[RequestRecord], models: Collection[str], configs: Collection[str]) -> dict[tuple[int, Series], Rollup]:
+    """Merge completed records by minute and series."""
+    merged: dict[tuple[int, Series], Rollup] = {}
+    for record in records:
+        key = minute_of(record), series_of(record, models, configs)
+        merged.setdefault(key, Rollup()).add(record)
+    return merged

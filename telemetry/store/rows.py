@@ -1,0 +1,87 @@
+"""From records and engine configurations to rows; pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+from telemetry.events import EngineConfig, Phase
+from telemetry.record import RequestRecord
+from telemetry.store.models import Base, RequestRow
+
+Row = dict[str, Any]
+
+LIMITS: dict[str, int] = {
+    column.name: length for column in RequestRow.__table__.columns if (length := getattr(column.type, "length", None)) is not None
+}
+"""Longest texts of `requests`: PostgreSQL refuses a longer one, and with it the whole batch."""
+
+
+def request_row(record: RequestRecord) -> Row:
+    """The row of a request as it is now: `running` until its end."""
+    row = _identity(record) | _tokens(record) | _times(record)
+    for name, limit in LIMITS.items():
+        if isinstance(row[name], str):
+            row[name] = row[name][:limit].replace("\x00", "")
+    return row
+
+
+def _identity(record: RequestRecord) -> Row:
+    return {
+        "seq": record.seq,
+        "id": record.request_id,
+        "started_at": record.anchor.utc(record.started_ns),
+        "model": record.model,
+        "api": record.api,
+        "status": record.status.value,
+        "error_type": record.error_type,
+        "error_message": record.error_message,
+        "stream": record.stream,
+        "http_status": record.http_status,
+        "conversation_id": record.conversation_id,
+        "engine_config_id": record.engine_config_id,
+        "trace_id": record.trace.trace_id,
+        "response_id": record.response_id,
+        "finish_reason": record.finish_reason,
+        "params": {key: value for key, value in record.params.items() if not isinstance(value, str)},
+    }
+
+
+def _tokens(record: RequestRecord) -> Row:
+    return {
+        "prompt_tokens": record.prompt_tokens,
+        "cached_tokens": record.cached_tokens,
+        "cache_source": None if record.cache is None else record.cache.source.value,
+        "cache_reason": None if record.cache is None else record.cache.reason.value,
+        "completion_tokens": record.completion_tokens,
+        "context_bucket": record.context_bucket,
+    }
+
+
+def _times(record: RequestRecord) -> Row:
+    return {
+        "queue_ms": record.phase_ms(Phase.QUEUE),
+        "tokenize_ms": record.phase_ms(Phase.TOKENIZE),
+        "prefill_ms": record.phase_ms(Phase.PREFILL),
+        "ttft_ms": record.ttft_ms,
+        "ttfb_ms": record.ttfb_ms,
+        "decode_ms": record.phase_ms(Phase.DECODE),
+        "decode_tps": record.decode_tps,
+        "prefill_tps": record.prefill_tps,
+        "itl_p50_ms": record.gap_ms(0.5),
+        "itl_p95_ms": record.gap_ms(0.95),
+        "itl_max_ms": record.gap_ms(1.0),
+        "stalls": record.stalls if record.gaps_us else None,
+        "total_ms": record.total_ms,
+        "unaccounted_ms": record.unaccounted_ms,
+        "overhead_ms": record.overhead_ms,
+    }
+
+
+def config_row(config: EngineConfig) -> Row:
+    """The row of an engine configuration, `details` with every field."""
+    details = dataclasses.asdict(config)
+    columns = Base.metadata.tables["engine_config"].columns.keys()
+    row = {name: value for name, value in details.items() if name in columns}
+    return row | {"id": config.config_id, "first_seen_at": datetime.now(UTC), "details": details}

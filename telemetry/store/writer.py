@@ -1,0 +1,221 @@
+"""The store sink: a bounded queue, and one thread that writes it to the database in batches.
+
+The event loop pays for a row and an append. Whatever the database does (locked, full, gone) costs counted drops and a
+`state` that says why, never an exception and never a wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telemetry.events import EngineConfig
+from telemetry.record import RequestRecord
+from telemetry.recorder import NullSink
+from telemetry.store.batch import Batch, Known, interrupt, write
+from telemetry.store.engine import create_writer
+from telemetry.store.rows import Row, request_row
+
+log = logging.getLogger(__name__)
+
+BATCH_S = 0.08
+"""How long events gather before they are written: one transaction instead of many."""
+
+MAX_BATCH = 1000
+"""Events per transaction."""
+
+ATTEMPTS = 3
+"""Of a batch while the database is locked; each waits `BUSY_TIMEOUT_MS` itself."""
+
+RETRY_S = 0.1
+"""Between two attempts."""
+
+ADMISSION_SHARE = 0.9
+"""Of the queue; the rest is for completions, which carry the figures (and insert the row themselves when it is missing)."""
+
+OK = "ok"
+
+
+class StoreSink(NullSink):
+    """Writes requests, phases, engine configurations and roll-ups. `start` it once, `stop` it once."""
+
+    def __init__(self, url: str, queue_size: int, batch_s: float = BATCH_S) -> None:
+        self.state = OK
+        self.dropped = 0
+        self._url = url
+        self._queue_size = queue_size
+        self._batch_s = batch_s
+        self._queue: deque[Row | RequestRecord] = deque()
+        self._configs: dict[str, EngineConfig] = {}
+        self._flushes: deque[float] = deque(maxlen=1000)
+        self._stopping = threading.Event()
+        self._abandoned = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+
+    # On the gateway's event loop ------------------------------------------------------------------------------------
+    def admitted(self, record: RequestRecord) -> None:
+        if len(self._queue) >= self._queue_size * ADMISSION_SHARE:
+            self.dropped += 1
+            return
+        self._queue.append(request_row(record))
+        self._wake.set()
+
+    def completed(self, record: RequestRecord) -> None:
+        if len(self._queue) >= self._queue_size:
+            self.dropped += 1
+            return
+        self._queue.append(record)
+        self._wake.set()
+
+    def engine_config(self, config: EngineConfig) -> None:
+        self._configs[config.config_id] = config
+        self._wake.set()
+
+    @property
+    def queue_size(self) -> int:
+        """Events that wait to be written."""
+        return len(self._queue)
+
+    def take_flushes(self) -> list[float]:
+        """Seconds of each transaction since the last call."""
+        return [self._flushes.popleft() for _ in range(len(self._flushes))]
+
+    def file_size_bytes(self) -> int | None:
+        """Bytes of the SQLite file and its write-ahead log; None with another database or without a file."""
+        url = make_url(self._url)
+        if url.get_backend_name() != "sqlite" or not url.database:
+            return None
+        sizes = []
+        for path in (url.database, f"{url.database}-wal"):
+            with contextlib.suppress(OSError):
+                sizes.append(os.stat(path).st_size)  # noqa: PTH116 - a scrape's hot path, no Path object needed
+        return sum(sizes) if sizes else None
+
+    def start(self) -> None:
+        """Begin to write; the schema must be up to date (`migrate.upgrade`)."""
+        self._thread.start()
+
+    def stop(self, deadline_s: float) -> bool:
+        """Write what waits and end; False where that took longer than `deadline_s` (the rest is dropped and counted)."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(deadline_s)
+        in_time = not self._thread.is_alive() and not self._queue
+        self._abandoned.set()
+        if not in_time:
+            self.dropped += len(self._queue)
+            self._queue.clear()
+        return in_time
+
+    # On the writer's thread -----------------------------------------------------------------------------------------
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except Exception as error:
+            self._failed(error)
+
+    async def _main(self) -> None:
+        engine = create_writer(self._url)
+        known = Known()
+        try:
+            while not self._abandoned.is_set():
+                self._gather()
+                await self._flush(engine, known)
+                if self._stopping.is_set() and not self._queue:
+                    return
+        finally:
+            await engine.dispose()
+
+    def _gather(self) -> None:
+        """Wait for something to write, and a little longer for more. The loop of this thread has nothing else to do."""
+        self._wake.wait()
+        self._wake.clear()
+        if not self._stopping.is_set() and not self._queue_is_long():
+            self._stopping.wait(self._batch_s)
+
+    def _queue_is_long(self) -> bool:
+        return len(self._queue) >= MAX_BATCH
+
+    async def _flush(self, engine: AsyncEngine, known: Known) -> None:
+        """Write everything that waits, a transaction per `MAX_BATCH` events."""
+        first = True
+        while (self._queue or first) and not self._abandoned.is_set():
+            first = False
+            batch = self._take()
+            if batch or self._configs.keys() - known.configs.keys():
+                await self._write(engine, batch, known)
+
+    def _take(self) -> Batch:
+        batch = Batch()
+        for _ in range(min(MAX_BATCH, len(self._queue))):
+            with contextlib.suppress(IndexError):  # `stop` may clear the queue meanwhile
+                batch.add(self._queue.popleft())
+        return batch
+
+    async def _write(self, engine: AsyncEngine, batch: Batch, known: Known) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await self._transaction(engine, batch, known)
+            except (SQLAlchemyError, OSError, ValueError, TypeError, AssertionError) as error:
+                known.configs.clear()
+                if attempt == ATTEMPTS or self._abandoned.is_set() or not _locked(error):
+                    self.dropped += len(batch)
+                    self._failed(error)
+                    return
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.state = OK
+                return
+
+    async def _transaction(self, engine: AsyncEngine, batch: Batch, known: Known) -> None:
+        began = time.monotonic()
+        async with engine.begin() as connection:
+            if not known.configs:
+                await known.load(connection)
+            await write(connection, batch, dict(self._configs), known)
+        self._flushes.append(time.monotonic() - began)
+
+    def _failed(self, error: Exception) -> None:
+        """Say it once per kind of failure, not once per batch."""
+        told = _first_line(error)
+        if told != self.state:
+            log.error("the store cannot be written, events are dropped and counted: %s", told)
+        self.state = told
+
+
+async def interrupt_stale(url: str) -> int:
+    """Mark requests that an earlier process left running as `interrupted`; call before the writer starts.
+
+    Raises:
+        SQLAlchemyError: the database cannot be written.
+
+    """
+    engine = create_writer(url)
+    try:
+        async with engine.begin() as connection:
+            return await interrupt(connection)
+    finally:
+        await engine.dispose()
+
+
+def _locked(error: Exception) -> bool:
+    """Whether waiting may help: another process holds SQLite's write lock."""
+    return "locked" in str(getattr(error, "orig", "")).lower()
+
+
+def _first_line(error: Exception) -> str:
+    """What the driver said, without the statement and its values."""
+    lines: Sequence[str] = str(getattr(error, "orig", None) or error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,124 @@
+"""Figures of the gateway process, its store and its exporters, read now and then rather than pushed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import psutil
+
+from telemetry import instruments as metric
+from telemetry.instruments import Instrument
+from telemetry.metrics import MetricsSink
+
+LAG_INTERVAL_S = 0.5
+"""How often the event loop's lag is measured."""
+
+REFRESH_EVERY = 10
+"""Lag measurements per reading of the sources (5 s)."""
+
+
+class StoreStats(Protocol):
+    """What the store's writer says about itself (see `telemetry.store.writer.StoreSink`)."""
+
+    @property
+    def queue_size(self) -> int:
+        """Events that wait."""
+
+    @property
+    def dropped(self) -> int:
+        """Events lost since the start."""
+
+    def take_flushes(self) -> list[float]:
+        """Seconds of each transaction since the last call."""
+
+    def file_size_bytes(self) -> int | None:
+        """Bytes on disk, None where the database is not a file of ours."""
+
+
+class ExportStats(Protocol):
+    """What the OTLP exporters say about themselves (see `telemetry.providers.Providers`)."""
+
+    def totals(self) -> Mapping[tuple[Instrument, str], int]:
+        """(instrument, `error.type` or '') → items since the start."""
+
+
+class StoreSource:
+    """The store's queue, losses, transactions and size."""
+
+    def __init__(self, stats: StoreStats) -> None:
+        self._stats = stats
+
+    def collect(self, sink: MetricsSink) -> None:
+        sink.record(metric.STORE_QUEUE, self._stats.queue_size)
+        sink.total(metric.STORE_DROPPED, self._stats.dropped)
+        for seconds in self._stats.take_flushes():
+            sink.record(metric.STORE_FLUSH, seconds)
+        size = self._stats.file_size_bytes()
+        if size is not None:
+            sink.record(metric.STORE_FILE_SIZE, size)
+
+
+class ExportSource:
+    """What the exporters sent, failed to send, and dropped."""
+
+    def __init__(self, stats: ExportStats) -> None:
+        self._stats = stats
+
+    def collect(self, sink: MetricsSink) -> None:
+        for (instrument, error_type), total in self._stats.totals().items():
+            sink.total(instrument, total, error_type)
+
+
+class ProcessSource:
+    """CPU time, memory and file descriptors of this process, by the OpenTelemetry process conventions."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+
+    def collect(self, sink: MetricsSink) -> None:
+        with self._process.oneshot():
+            cpu = self._process.cpu_times()
+            sink.total(metric.PROCESS_CPU_TIME, cpu.user, "user")
+            sink.total(metric.PROCESS_CPU_TIME, cpu.system, "system")
+            sink.record(metric.PROCESS_MEMORY, self._process.memory_info().rss)
+            if hasattr(self._process, "num_fds"):  # Windows has none
+                sink.record(metric.PROCESS_FDS, self._process.num_fds())
+
+
+class SystemMonitor:
+    """A task on the gateway's event loop: measures its lag, and refreshes the sink's sources."""
+
+    def __init__(self, sink: MetricsSink, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; must be called on the running event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="telemetry-system")
+
+    async def stop(self) -> None:
+        """End the task."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        turn = 0
+        while True:
+            began = self._clock()
+            await asyncio.sleep(LAG_INTERVAL_S)
+            self._sink.record(metric.LOOP_LAG, max(0.0, self._clock() - began - LAG_INTERVAL_S))
+            turn += 1
+            if turn % REFRESH_EVERY == 0:
+                self._refresh()
+
+    def _refresh(self) -> None:
+        """A source that fails now is read again next time; the monitor goes on."""
+        with contextlib.suppress(Exception):
+            self._sink.refresh()

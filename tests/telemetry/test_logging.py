@@ -1,0 +1,47 @@
+"""Logs: JSON lines, one wide line per request, and no content."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+from telemetry import logging as lines
+from tests.telemetry.records import MODEL, completed
+
+
+def written(level: str = "info") -> list[dict[str, object]]:
+    stream = io.StringIO()
+    output = lines.configure(level, stream)
+    completed(sink=lines.LogSink())
+    logging.getLogger("elsewhere").warning("seen %s", 1)
+    output.stop()
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_one_wide_line_per_request() -> None:
+    """A request is one JSON line with its figures; no content is in it."""
+    request, _ = written()
+    assert request["event"] == "request"
+    assert (request["model"], request["status"], request["http_status"]) == (MODEL, "ok", 200)
+    assert (request["ttft_ms"], request["total_ms"], request["cache_reason"]) == (109.5, 200.5, "appended")
+    assert "secret" not in json.dumps(request)
+    assert "error_type" not in request
+
+
+def test_other_loggers_are_json_too() -> None:
+    """Lines of the standard library's loggers have level and name."""
+    other = written()[1]
+    assert (other["event"], other["level"], other["logger"]) == ("seen 1", "warning", "elsewhere")
+
+
+def test_the_level_is_kept() -> None:
+    """Below the level nothing is written."""
+    assert [line["event"] for line in written("warning")] == ["seen 1"]
+
+
+def test_former_handlers_come_back() -> None:
+    """Stopping leaves the root logger as it was."""
+    before = logging.getLogger().handlers[:]
+    written()
+    assert logging.getLogger().handlers == before

@@ -1,0 +1,171 @@
+"""The span sink: the tree of a request, with exact names, parents, times and value types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
+from opentelemetry.trace import SpanKind, StatusCode
+
+from telemetry.events import Status
+from telemetry.recorder import Ended
+from telemetry.spans import SpanSink
+from tests.telemetry.records import EPOCH_NS, MODEL, TRACEPARENT, ManualClock, answer, completed, open_record, recorder
+
+
+def traced(sampler: Sampler = ALWAYS_ON, *, capture: bool = False) -> tuple[SpanSink, InMemorySpanExporter]:
+    from telemetry.spans import RecordIds
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(sampler, shutdown_on_exit=False, id_generator=RecordIds())
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return SpanSink(provider, capture_content=capture), exporter
+
+
+def named(spans: Sequence[ReadableSpan], name: str) -> ReadableSpan:
+    [span] = [span for span in spans if span.name == name]
+    return span
+
+
+def test_the_tree_has_the_names_and_parents() -> None:
+    """Every phase is a span under `chat {model}`, admission under the server span, chunks under prefill."""
+    sink, exporter = traced()
+    completed(sink=sink)
+    spans = exporter.get_finished_spans()
+    names = {span.context.span_id: span.name for span in spans if span.context}
+    parents = {(span.name, names.get(span.parent.span_id) if span.parent else None) for span in spans}
+    chat, server = f"chat {MODEL}", "POST /v1/chat/completions"
+    inner = ("render", "tokenize", "cache.lookup", "queue", "prefill", "decode", "stream")
+    assert parents == {
+        (server, None),
+        ("firsttoken.admit", server),
+        (chat, server),
+        *((f"firsttoken.{name}", chat) for name in inner),
+        ("firsttoken.prefill.chunk", "firsttoken.prefill"),
+    }
+    assert (named(spans, server).kind, named(spans, chat).kind) == (SpanKind.SERVER, SpanKind.INTERNAL)
+
+
+def test_times_are_those_of_the_record() -> None:
+    """Spans begin and end at the wall-clock times of the stamps."""
+    sink, exporter = traced()
+    completed(sink=sink)
+    server = named(exporter.get_finished_spans(), "POST /v1/chat/completions")
+    prefill = named(exporter.get_finished_spans(), "firsttoken.prefill")
+    assert (server.start_time, server.end_time) == (EPOCH_NS, EPOCH_NS + 200_500_000)
+    assert (prefill.start_time, prefill.end_time) == (EPOCH_NS + 9_500_000, EPOCH_NS + 109_500_000)
+
+
+def test_ids_and_parent_come_from_the_record() -> None:
+    """The server span has the record's ids and the caller's span as remote parent."""
+    sink, exporter = traced()
+    record = completed(sink=sink, traceparent=TRACEPARENT)
+    server = named(exporter.get_finished_spans(), "POST /v1/chat/completions")
+    assert server.context is not None
+    assert f"{server.context.trace_id:032x}" == record.trace.trace_id == TRACEPARENT[3:35]
+    assert f"{server.context.span_id:016x}" == record.trace.span_id
+    assert server.parent is not None
+    assert (f"{server.parent.span_id:016x}", server.parent.is_remote) == (TRACEPARENT[36:52], True)
+
+
+def test_attributes_of_the_inference_span() -> None:
+    """Names and types of the GenAI conventions; no content."""
+    sink, exporter = traced()
+    completed(sink=sink)
+    assert dict(named(exporter.get_finished_spans(), f"chat {MODEL}").attributes or {}) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "llama_cpp",
+        "gen_ai.request.model": MODEL,
+        "gen_ai.request.stream": True,
+        "gen_ai.request.max_tokens": 4,
+        "gen_ai.request.temperature": 0.0,
+        "gen_ai.response.id": "resp-1",
+        "gen_ai.response.model": MODEL,
+        "gen_ai.response.finish_reasons": ("stop",),
+        "gen_ai.response.time_to_first_chunk": 0.1095,
+        "gen_ai.usage.input_tokens": 600,
+        "gen_ai.usage.output_tokens": 4,
+        "gen_ai.usage.cache_read.input_tokens": 100,
+    }
+
+
+def test_stop_sequences_only_when_asked_for() -> None:
+    """With content capture on, stop sequences are a tuple of texts."""
+    sink, exporter = traced(capture=True)
+    completed(sink=sink)
+    attributes = named(exporter.get_finished_spans(), f"chat {MODEL}").attributes or {}
+    assert attributes["gen_ai.request.stop_sequences"] == ("secret",)
+
+
+def test_attributes_of_the_phases() -> None:
+    """Short keys become names of ours; `holders` does not appear."""
+    sink, exporter = traced()
+    completed(sink=sink)
+    spans = exporter.get_finished_spans()
+    assert dict(named(spans, "firsttoken.queue").attributes or {}) == {
+        "firsttoken.queue.position": 1,
+        "firsttoken.queue.depth": 2,
+        "firsttoken.queue.reason": "slots",
+    }
+    lookup, decode = named(spans, "firsttoken.cache.lookup").attributes or {}, named(spans, "firsttoken.decode").attributes or {}
+    assert (lookup["firsttoken.cache.reason"], lookup["firsttoken.cache.divergence.message"]) == ("appended", 2)
+    assert (decode["firsttoken.decode.inter_token.p50"], decode["firsttoken.decode.stalls"]) == (0.02, 0)
+
+
+def test_errors_are_errors_and_disconnects_are_not() -> None:
+    """An error sets the status; a client that left only has its `error.type`."""
+    clock = ManualClock()
+    sink, exporter = traced()
+    rec = recorder(clock, sink)
+    for status, kind in ((Status.ERROR, "engine_unavailable"), (Status.CANCELLED, "client_disconnect")):
+        rec.close(open_record(rec, clock), Ended(status, 503, kind))
+    failed, left = [span for span in exporter.get_finished_spans() if span.name.startswith("POST")]
+    assert (failed.status.status_code, (failed.attributes or {})["error.type"]) == (StatusCode.ERROR, "engine_unavailable")
+    assert (left.status.status_code, (left.attributes or {})["error.type"]) == (StatusCode.UNSET, "client_disconnect")
+
+
+def test_the_queue_links_to_the_requests_that_held_the_slots() -> None:
+    """Known holders become links; unknown ones are left out."""
+    clock = ManualClock()
+    sink, exporter = traced()
+    rec = recorder(clock, sink)
+    holder = open_record(rec, clock, "first")
+    rec.admit(holder)
+    waiting = open_record(rec, clock, "second")
+    rec.admit(waiting)
+    answer(rec, clock, waiting)
+    rec.close(waiting, Ended(Status.OK, 200))
+    links = named(exporter.get_finished_spans(), "firsttoken.queue").links
+    assert [f"{link.context.span_id:016x}" for link in links] == [holder.trace.span_id]
+
+
+def test_many_chunks_are_merged_into_the_last() -> None:
+    """A long prompt has 32 chunk spans; the last stands for the rest, and no token is lost."""
+    clock = ManualClock()
+    sink, exporter = traced()
+    rec = recorder(clock, sink)
+    record = open_record(rec, clock)
+    answer(rec, clock, record, chunks=50)
+    rec.close(record, Ended(Status.OK, 200))
+    chunks = [span for span in exporter.get_finished_spans() if span.name == "firsttoken.prefill.chunk"]
+    assert len(chunks) == 32
+    assert sum(int(str((chunk.attributes or {})["firsttoken.prefill.chunk.tokens"])) for chunk in chunks) == 500
+    assert (chunks[-1].attributes or {})["firsttoken.prefill.chunk.merged"] == 19
+
+
+@pytest.mark.parametrize(("flags", "expected"), [("01", 10), ("00", 0)])
+def test_the_callers_sampling_decision_is_followed(flags: str, expected: int) -> None:
+    """A parent-based sampler drops what the caller did not sample."""
+    sink, exporter = traced(ParentBased(ALWAYS_OFF))
+    completed(sink=sink, traceparent=TRACEPARENT[:-2] + flags)
+    assert len([s for s in exporter.get_finished_spans() if s.name != "firsttoken.prefill.chunk"]) == expected
+
+
+def test_another_id_generator_is_refused() -> None:
+    """A provider that would give other ids is a mistake told at once."""
+    with pytest.raises(TypeError, match="RecordIds"):
+        SpanSink(TracerProvider(shutdown_on_exit=False))
