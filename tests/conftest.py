@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.e2e.serving import Served
 
 
 @pytest.fixture
@@ -22,3 +25,25 @@ def home(tmp_path: Path) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A running gateway."""
+    served = Served(tmp_path_factory.mktemp("served"), "--engine-n-ctx", "2048", "--server-max-queue", "16").start()
+    yield served
+    assert served.stop() == 0
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Makes gateways of a test's own, all with one home folder; none outlives the test."""
+    launched: list[Served] = []
+
+    def make(*flags: str, env: dict[str, str] | None = None) -> Served:
+        launched.append(Served(tmp_path / "home", *flags, env=env))
+        return launched[-1]
+
+    yield make
+    for served in launched:
+        served.kill()

@@ -1,0 +1,84 @@
+"""Parsing chat requests: anything may come in; a request or an error that names the field comes out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.api.chat_parse import Chat, parse_chat
+from gateway.errors import InvalidRequestError
+
+MESSAGES = [{"role": "user", "content": "x"}]
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=10,
+)
+FIELDS = [
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "n",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "seed",
+    "stop",
+    "tools",
+    "metadata",
+    "x",
+]
+
+
+def parsed(body: bytes) -> Chat | InvalidRequestError:
+    try:
+        return parse_chat(body)
+    except InvalidRequestError as error:
+        return error
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_request_or_our_error(body: bytes) -> None:
+    """No body makes anything but the error for invalid requests."""
+    with pytest.raises(InvalidRequestError):
+        parse_chat(body)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=6))
+def test_any_json_gives_a_request_or_an_error_with_a_field(fields: dict[str, Any]) -> None:
+    """Wrong values of known fields are blamed on a field."""
+    outcome = parsed(json.dumps({"model": "m", "messages": MESSAGES, **fields}).encode())
+    assert outcome.param if isinstance(outcome, InvalidRequestError) else outcome.messages
+
+
+def test_unset_parameters_are_openais_defaults() -> None:
+    """Temperature 1, nothing else, no limit; `developer` is `system` to a template; unknown fields are ignored."""
+    body = {"model": "m", "messages": [{"role": "developer", "content": "a"}, *MESSAGES], "service_tier": "auto"}
+    chat = parse_chat(json.dumps(body).encode())
+    assert chat.sampling.temperature == 1.0
+    assert (chat.sampling.top_k, chat.sampling.top_p, chat.sampling.min_p, chat.sampling.seed) == (0, 1.0, 0.0, None)
+    assert chat.max_tokens is None
+    assert chat.messages[0]["role"] == "system"
+    assert chat.params == {}
+
+
+def test_record_gets_numbers_never_texts() -> None:
+    """What is kept of a request are its numbers: no stop string, user name or content."""
+    body = {
+        "model": "m",
+        "messages": MESSAGES,
+        "temperature": 0.5,
+        "max_completion_tokens": 7,
+        "stop": ["secret"],
+        "user": "jane",
+        "seed": 3,
+    }
+    chat = parse_chat(json.dumps(body).encode())
+    assert chat.params == {"temperature": 0.5, "max_tokens": 7, "seed": 3}
+    assert chat.stop == ("secret",)
