@@ -170,7 +170,7 @@ def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
 
 
 def _sampling(raw: RawChatRequest) -> Sampling:
-    """Defaults are OpenAI's: temperature 1, top_p 1, nothing else."""
+    """What is not given keeps the default of `Sampling`."""
     given = {name: getattr(raw, name) for name in Sampling.__struct_fields__ if getattr(raw, name, None) is not None}
     return Sampling(**given)
 

@@ -25,12 +25,13 @@ class ProtocolError(RuntimeError):
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """How tokens are chosen. Temperature 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and penalties of 0 (1 for
     `repeat_penalty`) do nothing. `seed` None draws one. `repeat_last_n` is the window of the penalties in tokens.
+    The defaults are llama.cpp's own: with OpenAI's (temperature 1, no cut) small models lose the thread.
     """
 
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
     seed: int | None = None
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0

@@ -62,16 +62,17 @@ class Call:
             self._cancel(self.id)
 
     async def over(self, timeout_s: float) -> None:
-        """Until the engine has reported the end, or the time is up."""
+        """Until the engine has reported the end; when the time is up, phases end with what we know."""
         try:
             await asyncio.wait_for(self._over.wait(), timeout_s)
         except TimeoutError:
-            return
+            self._end_phases()
 
     def fail(self, error: ApiError) -> None:
         """End with an error, e.g. because the engine died."""
         if not self._over.is_set():
             self.error = error
+            self._end_phases()
             self._end()
 
     @singledispatchmethod
@@ -148,6 +149,20 @@ class Call:
             if phase is Phase.CACHE_LOOKUP:
                 self.record.cache = _cache_outcome(timing)
             self._recorder.phase(self.record, phase, timing.start_ns, timing.end_ns, **timing.attributes)
+
+    def _end_phases(self) -> None:
+        """The engine will not report: what was under way ended now, by the stamps that it sent before."""
+        record, now_ns = self.record, self._recorder.clock_ns()
+        if record.phase(Phase.CACHE_LOOKUP) is None:
+            return
+        reached_ns = max(timing.end_ns for timing in record.phases)
+        if record.phase(Phase.QUEUE) is None:
+            self._recorder.phase(record, Phase.QUEUE, reached_ns, now_ns)
+            return
+        sampled_ns = record.first_token_ns
+        self._recorder.phase(record, Phase.PREFILL, reached_ns, sampled_ns or now_ns)
+        if sampled_ns is not None:
+            self._recorder.phase(record, Phase.DECODE, sampled_ns, now_ns)
 
     def _close_admit(self, now_ns: int) -> None:
         """Admission lasts until the engine takes the request up: the pipe between is part of it."""

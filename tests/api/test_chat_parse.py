@@ -57,12 +57,12 @@ def test_any_json_gives_a_request_or_an_error_with_a_field(fields: dict[str, Any
     assert outcome.param if isinstance(outcome, InvalidRequestError) else outcome.messages
 
 
-def test_unset_parameters_are_openais_defaults() -> None:
-    """Temperature 1, nothing else, no limit; `developer` is `system` to a template; unknown fields are ignored."""
+def test_unset_parameters_are_llama_cpps_defaults() -> None:
+    """What llama.cpp's own server does, and no limit; `developer` is `system` to a template; unknown fields are ignored."""
     body = {"model": "m", "messages": [{"role": "developer", "content": "a"}, *MESSAGES], "service_tier": "auto"}
     chat = parse_chat(json.dumps(body).encode())
-    assert chat.sampling.temperature == 1.0
-    assert (chat.sampling.top_k, chat.sampling.top_p, chat.sampling.min_p, chat.sampling.seed) == (0, 1.0, 0.0, None)
+    assert chat.sampling.temperature == 0.8
+    assert (chat.sampling.top_k, chat.sampling.top_p, chat.sampling.min_p, chat.sampling.seed) == (40, 0.95, 0.05, None)
     assert chat.max_tokens is None
     assert chat.messages[0]["role"] == "system"
     assert chat.params == {}

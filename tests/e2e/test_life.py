@@ -44,6 +44,7 @@ def test_engine_killed_in_mid_stream(launch: Launch) -> None:
     row = served.row("doomed")
     assert (row["status"], row["error_type"], row["http_status"]) == ("error", "engine_unavailable", 200)
     assert row["completion_tokens"] >= 1
+    assert row["unaccounted_ms"] <= max(2.0, 0.02 * row["total_ms"])
     waited = served.row(answer.headers["x-request-id"])
     assert waited["status"] == "ok"
     assert waited["unaccounted_ms"] <= max(2.0, 0.02 * waited["total_ms"])

@@ -21,7 +21,11 @@ def test_a_running_request_moves_through_its_phases(served: Served) -> None:
         page = browser.new_page()
         page.goto(f"{served.base_url}/dashboard/requests")
         page.evaluate("window.sameDocument = true")
-        answer = pool.submit(lambda: served.chat("word " * 1300, max_tokens=120))
+        answer = pool.submit(
+            lambda: served.chat(
+                "Once upon a time there was a fox. " * 120 + "Continue this story with many details.", max_tokens=150, temperature=1, seed=1
+            )
+        )
         phases: list[str] = []
 
         def gone() -> bool:
