@@ -40,6 +40,7 @@ def server(record: RequestRecord) -> Attributes:
             names.HTTP_REQUEST_METHOD: record.method,
             names.HTTP_ROUTE: record.route,
             names.URL_PATH: record.route,
+            names.URL_SCHEME: "http",
             names.HTTP_RESPONSE_STATUS_CODE: record.http_status,
             names.ERROR_TYPE: record.error_type,
             names.REQUEST_ID: record.request_id,

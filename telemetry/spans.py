@@ -71,7 +71,8 @@ class SpanSink(NullSink):
         server = self._server(record)
         if server.is_recording():
             self._children(record, server)
-            _finish(server, record)
+            if not 400 <= (record.http_status or 0) < 500:  # a client's mistake is no error of the server: HTTP conventions
+                _finish(server, record)
         server.end(record.anchor.wall(record.ended_ns or record.started_ns))
 
     def _server(self, record: RequestRecord) -> Span:

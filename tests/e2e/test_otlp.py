@@ -1,0 +1,136 @@
+"""OTLP to a real receiver, and to nobody."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from tests.e2e.otlp_receiver import OtlpReceiver, attributes
+from tests.e2e.serving import MODEL, Served, frames, free_port, until
+
+TRACE_ID, PARENT_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+TREE = {
+    "POST /v1/chat/completions": None,
+    "firsttoken.admit": "POST /v1/chat/completions",
+    f"chat {MODEL}": "POST /v1/chat/completions",
+    "firsttoken.render": f"chat {MODEL}",
+    "firsttoken.tokenize": f"chat {MODEL}",
+    "firsttoken.cache.lookup": f"chat {MODEL}",
+    "firsttoken.queue": f"chat {MODEL}",
+    "firsttoken.prefill": f"chat {MODEL}",
+    "firsttoken.prefill.chunk": "firsttoken.prefill",
+    "firsttoken.decode": f"chat {MODEL}",
+    "firsttoken.stream": f"chat {MODEL}",
+}
+"""Span name → its parent's name, of a request that met no load, no restore and no error."""
+
+TYPES: dict[str, dict[str, type]] = {
+    "POST /v1/chat/completions": {
+        "http.request.method": str,
+        "http.route": str,
+        "http.response.status_code": int,
+        "firsttoken.request.id": str,
+    },
+    f"chat {MODEL}": {
+        "gen_ai.operation.name": str,
+        "gen_ai.provider.name": str,
+        "gen_ai.request.model": str,
+        "gen_ai.request.max_tokens": int,
+        "gen_ai.request.temperature": float,
+        "gen_ai.request.top_p": float,
+        "gen_ai.request.top_k": int,
+        "gen_ai.request.seed": int,
+        "gen_ai.request.stream": bool,
+        "gen_ai.response.id": str,
+        "gen_ai.response.model": str,
+        "gen_ai.response.finish_reasons": tuple,
+        "gen_ai.response.time_to_first_chunk": float,
+        "gen_ai.usage.input_tokens": int,
+        "gen_ai.usage.output_tokens": int,
+        "gen_ai.usage.cache_read.input_tokens": int,
+    },
+}
+
+HEADERS = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01", "x-request-id": "traced"}
+BODY: dict[str, Any] = {
+    "model": MODEL,
+    "messages": [{"role": "user", "content": "Name three colours."}],
+    "max_tokens": 12,
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "top_k": 20,
+    "seed": 7,
+    "stream": True,
+}
+
+
+def ask(served: Served) -> None:
+    with httpx.stream("POST", f"{served.base_url}/v1/chat/completions", json=BODY, headers=HEADERS, timeout=60) as response:
+        assert list(frames(response))[-1] == "[DONE]"
+
+
+def test_receiver_gets_the_span_tree_metrics_and_logs(launch: Callable[..., Served]) -> None:
+    """One streamed request arrives as the documented tree: names, parents, kinds, attribute types, times inside the
+    parent's and equal to the row's; metrics and the log line arrive as well; the incoming traceparent is the parent.
+    """
+    with OtlpReceiver() as receiver:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
+        served = launch("--engine-n-ctx", "1024", env=env).start()
+        ask(served)
+        until(lambda: len(receiver.spans) >= len(TREE), 15, "the spans")
+        until(lambda: receiver.logs, 15, "the log line")
+        names = {"gen_ai.server.time_to_first_token", "firsttoken.ttft_by_context", "firsttoken.output_rate"}
+        until(lambda: names <= {metric.name for metric in receiver.metrics}, 15, "the metrics")
+        row = served.row("traced")
+        assert served.stop() == 0
+    spans = {span.name: span for span in receiver.spans}
+    by_id = {span.span_id: span for span in receiver.spans}
+    assert {name: by_id[span.parent_span_id].name if span.parent_span_id in by_id else None for name, span in spans.items()} == TREE
+    server = spans["POST /v1/chat/completions"]
+    assert (server.trace_id.hex(), server.parent_span_id.hex(), server.kind) == (TRACE_ID, PARENT_ID, 2)
+    assert spans[f"chat {MODEL}"].kind == 1
+    assert {span.trace_id.hex() for span in receiver.spans} == {TRACE_ID}
+    for name, types in TYPES.items():
+        held = attributes(spans[name])
+        assert {key: type(held.get(key)) for key in types} == types
+    for span in receiver.spans:
+        parent = by_id.get(span.parent_span_id)
+        assert (
+            parent is None
+            or parent.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano <= parent.end_time_unix_nano
+        )
+    for name, column in (
+        ("firsttoken.prefill", "prefill_ms"),
+        ("firsttoken.decode", "decode_ms"),
+        ("POST /v1/chat/completions", "total_ms"),
+    ):
+        span = spans[name]
+        assert abs((span.end_time_unix_nano - span.start_time_unix_nano) / 1e6 - row[column]) < 1.0
+    assert row["trace_id"] == TRACE_ID
+    assert all("colours" not in str(span) for span in receiver.spans)
+    assert any(line.trace_id.hex() == TRACE_ID for line in receiver.logs)
+
+
+def exported(served: Served, error_type: str) -> float:
+    text = httpx.get(f"{served.base_url}/metrics").text
+    lines = [
+        line for line in text.splitlines() if line.startswith("otel_sdk_exporter_span_exported") and f'error_type="{error_type}"' in line
+    ]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+def test_dead_collector_costs_counted_drops_only(launch: Callable[..., Served]) -> None:
+    """With nobody at the endpoint, requests are answered and recorded, the losses are on /metrics, and SIGTERM ends in time."""
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}", "OTEL_METRIC_EXPORT_INTERVAL": "500"}
+    served = launch("--engine-n-ctx", "1024", env=env).start()
+    assert [served.chat(max_tokens=2).status_code for _ in range(3)] == [200] * 3
+    until(lambda: exported(served, "export_failed") >= 3 * len(TREE), 30, "the losses to be counted")
+    assert served.chat(max_tokens=2).status_code == 200
+    began = time.monotonic()
+    assert served.stop() == 0
+    assert time.monotonic() - began < 8
+    assert [row["status"] for row in served.rows()] == ["ok"] * 4
