@@ -1,0 +1,33 @@
+"""`python -m bench [SCENARIO ...] [--json]`: exits with 1 when a scenario's promise does not hold."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bench import machine, report
+from bench.scenarios import SCENARIOS
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, then report."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the gateway on this machine.")
+    names = ", ".join(SCENARIOS)
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"what to measure (default all): {names}")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs instead of tables for people")
+    given = parser.parse_args(arguments)
+    unknown = [name for name in given.scenarios if name not in SCENARIOS]
+    if unknown:
+        parser.error(f"unknown scenario {unknown[0]!r}; there are: {names}")
+    before = machine.describe()
+    results = {}
+    for name in given.scenarios or SCENARIOS:
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        results[name] = SCENARIOS[name]()
+    (report.print_json if given.json else report.print_tables)(before, results)
+    return 1 if report.failures(results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,140 @@
+"""An engine process without a model: a measuring device, so that what is left to measure is the gateway.
+
+`python -m bench.fake_engine OPTIONS` speaks the real protocol with the real worker, scheduler and chat template; only
+the computing is fake: it answers at once, or after the delays that the environment gives it. Its tokens are bytes and
+its answers the alphabet, so nobody can take them for a model's. No setting and no command of the product leads here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.chat.template import ChatTemplate
+from gateway.engine.backend import Batch
+from gateway.engine.engine import Engine
+from gateway.engine.options import EngineOptions
+from gateway.engine.protocol import Message, Sampling
+from gateway.engine.worker import serve
+from telemetry.events import EngineConfig
+
+BUILD = "bench.fake_engine (no model, no llama.cpp)"
+ALPHABET = b"abcdefghijklmnopqrstuvwxyz "
+END = 256
+"""The one token that is no byte; never sampled, so that answers end at `max_tokens`."""
+
+DEFAULT_N_CTX = 8192
+TEMPLATE = "{% for message in messages %}<{{ message.role }}>{{ message.content }}\n{% endfor %}<assistant>"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How long the fake takes: to load, for a step with prompt tokens, and for a step with output tokens (a step with
+    both takes both).
+    """
+
+    load_s: float = 0.0
+    prefill_s: float = 0.0
+    step_s: float = 0.0
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Script:
+        """`FAKE_LOAD_MS`, `FAKE_PREFILL_MS` and `FAKE_STEP_MS`; 0 where they are missing."""
+        load, prefill, step = (float(env.get(f"FAKE_{name}_MS", "0")) / 1e3 for name in ("LOAD", "PREFILL", "STEP"))
+        return cls(load, prefill, step)
+
+
+class ByteTokens:
+    """A vocabulary of the 256 bytes and one end token."""
+
+    def tokenize(self, text: str) -> list[int]:
+        return list(text.encode("utf-8", errors="replace"))
+
+    def piece(self, token: int) -> bytes:
+        return b"" if token == END else bytes((token,))
+
+    def is_end(self, token: int) -> bool:
+        return token == END
+
+
+class FakeBackend:
+    """Counts what each slot holds, waits as scripted, and samples the next letter of the alphabet."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._held: dict[int, int] = {}
+
+    def open(self, slot: int, sampling: Sampling) -> None:  # noqa: ARG002 - there is nothing to choose among
+        self._held[slot] = 0
+
+    def compute(self, batch: Batch) -> dict[int, int]:
+        self._wait(batch)
+        for part in batch.parts:
+            self._held[part.slot] += len(part.tokens)
+        return {part.slot: ALPHABET[self._held[part.slot] % len(ALPHABET)] for part in batch.parts if part.sample}
+
+    def close(self, slot: int) -> None:
+        del self._held[slot]
+
+    def used_tokens(self) -> int:
+        return sum(self._held.values())
+
+    def _wait(self, batch: Batch) -> None:
+        """A sleep of nothing would still give the processor away."""
+        prefill_s = self._script.prefill_s if batch.prefill_tokens else 0.0
+        step_s = self._script.step_s if batch.decode_tokens else 0.0
+        if prefill_s + step_s > 0:
+            time.sleep(prefill_s + step_s)
+
+
+def load_fake(options: EngineOptions, script: Script) -> Engine:
+    """An engine that says of itself in every field that it is none."""
+    time.sleep(script.load_s)
+    return Engine(
+        backend=FakeBackend(script),
+        tokens=ByteTokens(),
+        template=ChatTemplate(TEMPLATE, timeout_s=options.template_timeout_s),
+        config=_config(options),
+        chat_template=TEMPLATE,
+        special_tokens={},
+        prefill_token_ns=max(1, int(script.prefill_s * 1e9) // options.n_ubatch),
+    )
+
+
+def _config(options: EngineOptions) -> EngineConfig:
+    n_ctx = options.n_ctx or DEFAULT_N_CTX
+    return EngineConfig(
+        config_id="fake",
+        model=options.model,
+        model_digest="fake",
+        model_file=Path(options.path).name,
+        model_size_bytes=0,
+        architecture="fake",
+        parameters=0,
+        quantisation="none",
+        kv_type_k="none",
+        kv_type_v="none",
+        kv_unified=False,
+        flash_attention="off",
+        threads=0,
+        threads_batch=0,
+        n_ctx=n_ctx,
+        n_ctx_train=n_ctx,
+        slots=options.slots,
+        n_batch=max(options.n_batch, options.slots),
+        n_ubatch=options.n_ubatch,
+        gpu_layers=0,
+        llama_cpp_build=BUILD,
+    )
+
+
+def _load(options: EngineOptions, _send: Callable[[Message], None]) -> Engine:
+    return load_fake(options, Script.from_env(os.environ))
+
+
+if __name__ == "__main__":
+    serve(_load, sys.argv[1])
