@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,6 +20,9 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from telemetry.events import Phase, Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended, Recorder
+
+LAST_SENDS = 64
+"""Remembered of an exchange: more are never sent after the last token."""
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -47,6 +51,7 @@ class Exchange:
     body_bytes: int = 0
     first_body_ns: int | None = None
     blocked_ns: int = 0
+    sends: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=LAST_SENDS))
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -107,9 +112,7 @@ class ExchangeMiddleware:
     def _note_body(self, exchange: Exchange, size: int, before_ns: int) -> None:
         now_ns = self._recorder.clock_ns()
         exchange.blocked_ns += now_ns - before_ns
-        record = exchange.record
-        if record is not None and record.last_token_ns is not None:
-            record.client_blocked_tail_ns += max(0, now_ns - max(before_ns, record.last_token_ns))
+        exchange.sends.append((before_ns, now_ns))
         if size:
             exchange.chunks += 1
             exchange.body_bytes += size
@@ -126,6 +129,7 @@ class ExchangeMiddleware:
         if record.phase(Phase.ADMIT) is None:
             self._recorder.phase(record, Phase.ADMIT, record.started_ns, now_ns)
         record.client_blocked_ns = exchange.blocked_ns
+        record.client_blocked_tail_ns = _blocked_since(exchange, record.last_token_ns or now_ns)
         record.first_chunk_ns = exchange.first_body_ns
         self._add_stream(exchange, record, now_ns)
         self._recorder.close(record, exchange.ended or Ended(Status.CANCELLED, 499, "client_disconnect"))
@@ -143,6 +147,11 @@ class ExchangeMiddleware:
                 bytes=exchange.body_bytes,
                 blocked_s=round(exchange.blocked_ns / 1e9, 6),
             )
+
+
+def _blocked_since(exchange: Exchange, last_token_ns: int) -> int:
+    """Nanoseconds of waiting for the client after the last token: before it, they are hidden behind decode."""
+    return sum(max(0, end_ns - max(start_ns, last_token_ns)) for start_ns, end_ns in exchange.sends)
 
 
 def request_id(given: str) -> str:

@@ -152,6 +152,15 @@ def test_deltas_are_whole_characters(served: Served) -> None:
     assert "".join(parts).encode("utf-8")
 
 
+def test_overhead_is_the_gateways_own_time(served: Served) -> None:
+    """A streamed answer's overhead is above zero (admission takes time) and far below what the engine took."""
+    with served.stream(max_tokens=60) as response:
+        list(frames(response))
+    row = served.row(response.headers["x-request-id"])
+    assert 0 < row["overhead_ms"] < row["prefill_ms"] + row["decode_ms"]
+    assert row["overhead_ms"] <= row["total_ms"] - row["prefill_ms"] - row["decode_ms"] + 0.01
+
+
 def test_openapi_describes_the_routes(served: Served) -> None:
     """/schema is a valid document that knows body and errors of the chat route."""
     document = httpx.get(f"{served.base_url}/schema/openapi.json").json()
