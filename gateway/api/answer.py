@@ -65,12 +65,12 @@ class Answer:
     async def _respond(self, exchange: Exchange, send: Send) -> None:
         """Serve the request, and turn its errors into a response or, in a stream, into a last frame."""
         try:
-            await self._serve(exchange, send)
+            await self._serve(send)
             exchange.ended = Ended(Status.OK, 200)
         except ApiError as error:
             await self._fail(exchange, send, error)
 
-    async def _serve(self, exchange: Exchange, send: Send) -> None:
+    async def _serve(self, send: Send) -> None:
         chat, record = self._chat, self._record
         submit = Submit(
             id=str(record.seq),
@@ -84,21 +84,18 @@ class Answer:
         await call.admitted()
         completion = self._completion()
         if chat.stream:
-            await self._stream(call, completion, exchange, send)
+            await self._stream(call, completion, send)
         else:
             text = "".join([piece async for piece in call.texts()])
-            exchange.text_ns = call.first_text_ns or self._serving.recorder.clock_ns()
             await send_json(send, 200, completion.whole(text, self._serving.recorder.clock_ns()))
 
-    async def _stream(self, call: Call, completion: Completion, exchange: Exchange, send: Send) -> None:
+    async def _stream(self, call: Call, completion: Completion, send: Send) -> None:
         self._streaming = True
         await send_start(send, 200, b"text/event-stream; charset=utf-8", STREAM_HEADERS)
         first = completion.role_chunk()
         async for text in call.texts():
-            exchange.text_ns = exchange.text_ns or call.first_text_ns
             await send_body(send, first + completion.text_chunk(text), more=True)
             first = b""
-        exchange.text_ns = exchange.text_ns or self._serving.recorder.clock_ns()
         last = completion.last_chunks(include_usage=self._chat.include_usage, now_ns=self._serving.recorder.clock_ns())
         await send_body(send, first + last)
 

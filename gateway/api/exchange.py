@@ -18,7 +18,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from telemetry.events import Phase, Status
-from telemetry.record import RequestRecord
+from telemetry.record import ENGINE_PHASES, RequestRecord
 from telemetry.recorder import Ended, Recorder
 
 LAST_SENDS = 64
@@ -45,7 +45,6 @@ class Exchange:
     started_ns: int
     record: RequestRecord | None = None
     ended: Ended | None = None
-    text_ns: int | None = None
     status: int = 0
     chunks: int = 0
     body_bytes: int = 0
@@ -136,12 +135,17 @@ class ExchangeMiddleware:
         self._on_ended(duration_s)
 
     def _add_stream(self, exchange: Exchange, record: RequestRecord, now_ns: int) -> None:
-        """From the first text in our hands to the last byte handed over."""
-        if exchange.text_ns is not None:
+        """From the first token sampled to the last byte handed over: the way back from the engine belongs to it.
+
+        An answer without a token begins its way back where the engine's last phase ended.
+        """
+        engine_ns = max((timing.end_ns for timing in record.phases if timing.phase in ENGINE_PHASES), default=None)
+        start_ns = record.first_token_ns or engine_ns
+        if start_ns is not None:
             self._recorder.phase(
                 record,
                 Phase.STREAM,
-                exchange.text_ns,
+                start_ns,
                 now_ns,
                 chunks=exchange.chunks,
                 bytes=exchange.body_bytes,

@@ -14,12 +14,11 @@ from telemetry.recorder import Recorder
 
 
 class Call:
-    """A submitted request. `first_text_ns` is when its first text reached the gateway."""
+    """A submitted request."""
 
     def __init__(self, record: RequestRecord, recorder: Recorder, cancel: Callable[[str], None]) -> None:
         self.id = str(record.seq)
         self.record = record
-        self.first_text_ns: int | None = None
         self.finished: Finished | None = None
         self.error: ApiError | None = None
         self._recorder = recorder
@@ -131,8 +130,6 @@ class Call:
 
     def _add_text(self, text: str) -> None:
         if text:
-            if self.first_text_ns is None:
-                self.first_text_ns = self._recorder.clock_ns()
             self._text.append(text)
             self._news.set()
 

@@ -33,6 +33,8 @@ from telemetry.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
+REMEMBERED_IDS = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -70,6 +72,7 @@ class EngineHandle:
         self._log_file = log_file
         self._command = command
         self._calls: dict[str, Call] = {}
+        self._request_ids: dict[str, str] = {}
         self._changed = asyncio.Event()
 
     @property
@@ -119,8 +122,15 @@ class EngineHandle:
             raise self.unavailable()
         call = Call(record, self._recorder, self._cancel)
         self._calls[call.id] = call
+        self._remember(call)
         self.process.send(request)
         return call
+
+    def _remember(self, call: Call) -> None:
+        """A request waits longest for those that have ended by the time it starts: their ids are kept for a while."""
+        self._request_ids[call.id] = call.record.request_id
+        while len(self._request_ids) > REMEMBERED_IDS:
+            del self._request_ids[next(iter(self._request_ids))]
 
     def _cancel(self, request_id: str) -> None:
         if self.process is not None:
@@ -178,7 +188,7 @@ class EngineHandle:
         """The engine names the holders of its slots by its own ids; the record names them by `x-request-id`."""
         holders = str(started.queue.attributes.get("holders", ""))
         if holders:
-            known = [self._calls[seq].record.request_id for seq in holders.split(",") if seq in self._calls]
+            known = [self._request_ids[seq] for seq in holders.split(",") if seq in self._request_ids]
             started.queue.attributes["holders"] = ",".join(known)
         return started
 

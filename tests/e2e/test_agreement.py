@@ -29,7 +29,9 @@ from telemetry.store.queries.statistics import WINDOWS, Group, Spreads, Totals
 from tests.e2e.serving import MODEL, Served, frames, until
 
 SENTENCE = "The fox runs over the hill and the dog sleeps. "
-SIZES = (*[2] * 130, *[12] * 48, *[40] * 12, *[110] * 2)
+BRIEF = {"role": "system", "content": "Answer."}
+"""In place of the template's own system message, which is 25 tokens long."""
+SIZES = (*[0] * 178, *[6] * 10, *[24] * 3, 86)
 """Sentences in the prompt of each request that is answered: prompts in all four context buckets."""
 INVALID: tuple[dict[str, Any], ...] = (
     {"model": "nope"},
