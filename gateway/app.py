@@ -57,6 +57,8 @@ class Gateway:
         self.port = claim_port(settings.server.host, settings.server.port)
         files = [resolve(reference) for reference in settings.engine.models or (DEMO_MODEL,)]
         names = [file.name for file in files]
+        if len(set(names)) < len(names):
+            raise ModelFileError(f"two models have the same name: {', '.join(sorted(names))}; rename one of the files")
         self.announcer = Announcer(announce, self.base_url, names)
         self.telemetry = TelemetryStack(
             env=env,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from litestar.types import Receive, Scope, Send
@@ -128,7 +129,9 @@ class Answer:
         await asyncio.gather(work, return_exceptions=True)
         if timed_out:
             seconds = self._serving.timeout_s
-            await self._fail(exchange, send, RequestTimeoutError(f"The request took longer than {seconds:g} s (server.request_timeout_s)."))
+            error = RequestTimeoutError(f"The request took longer than {seconds:g} s (server.request_timeout_s).")
+            with contextlib.suppress(TimeoutError):  # a client that does not read gets no longer to read this either
+                await asyncio.wait_for(self._fail(exchange, send, error), CANCEL_WAIT_S)
         else:
             exchange.ended = Ended(Status.CANCELLED, 499, "client_disconnect", "the client closed the connection")
 

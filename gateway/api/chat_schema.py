@@ -60,7 +60,7 @@ class Controls(msgspec.Struct, kw_only=True):
     presence_penalty: Penalty | None = None
     repeat_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
     stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
-    stop_token_ids: Annotated[list[int], Meta(max_length=64)] | None = None
+    stop_token_ids: Annotated[list[Annotated[int, Meta(ge=0, le=2**31 - 1)]], Meta(max_length=64)] | None = None
     metadata: dict[str, Any] | None = None
     user: str | None = None
 

@@ -131,8 +131,9 @@ class ExchangeMiddleware:
         record.client_blocked_tail_ns = _blocked_since(exchange, record.last_token_ns or now_ns)
         record.first_chunk_ns = exchange.first_body_ns
         self._add_stream(exchange, record, now_ns)
-        self._recorder.close(record, exchange.ended or Ended(Status.CANCELLED, 499, "client_disconnect"))
-        self._on_ended(duration_s)
+        self._recorder.close(record, exchange.ended or _unsaid(exchange))
+        if record.status is Status.OK:
+            self._on_ended(duration_s)
 
     def _add_stream(self, exchange: Exchange, record: RequestRecord, now_ns: int) -> None:
         """From the first token sampled to the last byte handed over: the way back from the engine belongs to it.
@@ -151,6 +152,13 @@ class ExchangeMiddleware:
                 bytes=exchange.body_bytes,
                 blocked_s=round(exchange.blocked_ns / 1e9, 6),
             )
+
+
+def _unsaid(exchange: Exchange) -> Ended:
+    """How an exchange ended whose handler did not say: by a defect of ours, or because the client left."""
+    if exchange.status >= 500:
+        return Ended(Status.ERROR, exchange.status, "internal_error", "the gateway failed on this request; its log says why")
+    return Ended(Status.CANCELLED, 499, "client_disconnect", "the client closed the connection")
 
 
 def _blocked_since(exchange: Exchange, last_token_ns: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -20,8 +20,8 @@ class GuardMiddleware:
 
     def __init__(self, app: ASGIApp, *, bind: str, allowed_hosts: Iterable[str], allowed_origins: Iterable[str]) -> None:
         self._app = app
-        self._any_host = not is_loopback(bind) or "*" in allowed_hosts
         self._hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._any_host = "*" in self._hosts or not (is_loopback(bind) or self._hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,7 +39,7 @@ class GuardMiddleware:
         if not self._any_host and not (is_loopback(host_name(host)) or host_name(host) in self._hosts):
             message = f"The Host {host[:100]!r} is not answered here. Use 127.0.0.1, or add it to server.allowed_hosts."
             return ForbiddenError(message, code="host_not_allowed")
-        foreign = origin and origin not in self._origins and urlsplit(origin).netloc != host
+        foreign = origin and origin not in self._origins and _split(origin).netloc != host
         if foreign and method not in SAFE_METHODS:
             message = f"Requests from the origin {origin[:100]!r} are refused. Add it to server.allowed_origins to allow them."
             return ForbiddenError(message, code="origin_not_allowed")
@@ -48,7 +48,15 @@ class GuardMiddleware:
 
 def host_name(host: str) -> str:
     """`localhost:8080` → `localhost`, `[::1]:8080` → `::1`."""
-    return urlsplit(f"//{host}").hostname or "" if host and host.count("[") == host.count("]") else ""
+    return _split(f"//{host}").hostname or ""
+
+
+def _split(url: str) -> SplitResult:
+    """What is no URL at all has no host."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def is_loopback(host: str) -> bool:

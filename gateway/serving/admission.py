@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 
 from gateway.engine.protocol import Submit
 from gateway.errors import EngineUnavailableError, QueueFullError
@@ -24,7 +24,7 @@ class Admission:
         self._recorder = recorder
         self._max_queue = max_queue
         self._load_wait_s = load_wait_s
-        self._waiting_for_load = 0
+        self._waiting_for_load: Counter[str] = Counter()
         self._closed = False
         self._durations_s: deque[float] = deque(maxlen=REMEMBERED)
 
@@ -37,7 +37,7 @@ class Admission:
         """
         if self._closed:
             raise EngineUnavailableError("The gateway is shutting down.", retry_after_s=5)
-        if handle.in_flight + self._waiting_for_load >= handle.slots + self._max_queue:
+        if handle.in_flight + self._waiting_for_load[handle.model] >= handle.slots + self._max_queue:
             self._recorder.rejected(QueueFullError.default_code)
             raise self._queue_full(handle)
         if handle.status.state is not EngineState.READY:
@@ -56,11 +56,11 @@ class Admission:
         start_ns = self._recorder.clock_ns()
         self._recorder.phase(record, Phase.ADMIT, record.started_ns, start_ns)
         self._recorder.enter(record, Phase.MODEL_LOAD)
-        self._waiting_for_load += 1
+        self._waiting_for_load[handle.model] += 1
         try:
             await handle.wait_ready(self._load_wait_s)
         finally:
-            self._waiting_for_load -= 1
+            self._waiting_for_load[handle.model] -= 1
             self._recorder.phase(record, Phase.MODEL_LOAD, start_ns, self._recorder.clock_ns())
 
     def _queue_full(self, handle: EngineHandle) -> QueueFullError:
@@ -68,7 +68,7 @@ class Admission:
         mean_s = sum(self._durations_s) / len(self._durations_s) if self._durations_s else 1.0
         retry_s = max(1, math.ceil(mean_s / handle.slots))
         message = (
-            f"{handle.in_flight} requests are running or waiting for {handle.model!r}, which is the most allowed "
+            f"{handle.in_flight + self._waiting_for_load[handle.model]} requests are running or waiting for {handle.model!r}, which is the most allowed "
             f"(engine.slots + server.max_queue). Try again in {retry_s} s."
         )
         return QueueFullError(message, retry_after_s=retry_s)

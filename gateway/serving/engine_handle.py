@@ -121,9 +121,9 @@ class EngineHandle:
         if self.process is None or self.status.state is not EngineState.READY:
             raise self.unavailable()
         call = Call(record, self._recorder, self._cancel)
+        self.process.send(request)  # first: a request that cannot be encoded must not count as in flight
         self._calls[call.id] = call
         self._remember(call)
-        self.process.send(request)
         return call
 
     def _remember(self, call: Call) -> None:
@@ -139,7 +139,7 @@ class EngineHandle:
     async def start_process(self) -> EngineProcess:
         """Spawn the engine; `follow` then reads it."""
         self.ready = None
-        self.last_heard_s = time.monotonic()
+        self.last_heard_s, self.step_age_s = time.monotonic(), 0.0
         self.process = await EngineProcess.start(self._options, self._log_file, self._command)
         return self.process
 

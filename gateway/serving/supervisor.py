@@ -56,15 +56,21 @@ class Supervisor:
             process = await handle.start_process()
         except OSError as error:
             return f"cannot be started: {error}", False
+        broken = ""
         watch = asyncio.create_task(self._watch(process))
         try:
             load_failure = await handle.follow(process)
             await process.wait()
+        except Exception:
+            log.exception("engine %s said something that cannot be understood", handle.model)
+            process.kill()
+            await process.wait()
+            load_failure, broken = "", "broke the protocol and was killed"
         finally:
             watch.cancel()
         handle.process = None
         watched = "" if watch.cancelled() or not watch.done() else watch.result()
-        reason = load_failure or watched or process.exit_words
+        reason = load_failure or broken or watched or process.exit_words
         handle.drop_calls(reason)
         return reason, bool(load_failure)
 

@@ -111,14 +111,14 @@ def test_same_request_id_twice_keeps_both_rows(served: Served) -> None:
 
 def test_foreign_hosts_and_origins_are_refused(served: Served) -> None:
     """Bound to loopback: another Host is refused everywhere, a foreign Origin wherever state could change."""
-    for host in ("evil.example", "127.0.0.1.evil.example", "[::1", "localhost.evil"):
+    for host in ("evil.example", "127.0.0.1.evil.example", "[::1", "[foo]", "a]b[", "localhost.evil"):
         response = httpx.get(f"{served.base_url}/v1/models", headers={"host": host})
         assert response.status_code == 403
         assert response.json()["error"]["code"] == "host_not_allowed"
     for host in ("localhost", "localhost:1", "127.0.0.1", "[::1]:8080"):
         assert httpx.get(f"{served.base_url}/v1/models", headers={"host": host}).status_code == 200
     body: Any = {"model": MODEL, "messages": [{"role": "user", "content": "x"}], "max_tokens": 1}
-    for origin in ("https://evil.example", "null", "http://127.0.0.1:1"):
+    for origin in ("https://evil.example", "null", "http://[", "http://127.0.0.1:1"):
         refused = httpx.post(f"{served.base_url}{CHAT}", json=body, headers={"origin": origin})
         assert refused.status_code == 403
         assert refused.json()["error"]["code"] == "origin_not_allowed"
@@ -132,6 +132,15 @@ def test_unknown_routes_and_methods_use_the_envelope(served: Served) -> None:
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
     wrong = httpx.get(f"{served.base_url}{CHAT}")
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_allowed")
+
+
+def test_requests_that_cannot_be_sent_on_do_not_fill_the_queue(served: Served) -> None:
+    """A number too large for the pipe is refused as often as it comes, and a valid request is served afterwards."""
+    for _ in range(30):
+        refused = served.chat(stop_token_ids=[2**70])
+        assert refused.status_code == 400
+        assert refused.json()["error"]["param"].startswith("stop_token_ids")
+    assert served.chat(max_tokens=1).status_code == 200
 
 
 def test_stop_string_in_a_stream_never_leaks(served: Served) -> None:
