@@ -121,7 +121,10 @@ class Answer:
             await send_error(send, error)
 
     async def _abandon(self, work: asyncio.Task[None], exchange: Exchange, send: Send, *, timed_out: bool) -> None:
-        """The client is gone or the time is up: free the engine's slot, then finish the record."""
+        """The client is gone or the time is up: free the engine's slot and let its last report come in.
+
+        A client that is gone needs no word here: that is how an exchange ends unless somebody says otherwise.
+        """
         work.cancel()
         if self._call is not None:
             self._call.cancel()
@@ -132,8 +135,6 @@ class Answer:
             error = RequestTimeoutError(f"The request took longer than {seconds:g} s (server.request_timeout_s).")
             with contextlib.suppress(TimeoutError):  # a client that does not read gets no longer to read this either
                 await asyncio.wait_for(self._fail(exchange, send, error), CANCEL_WAIT_S)
-        else:
-            exchange.ended = Ended(Status.CANCELLED, 499, "client_disconnect", "the client closed the connection")
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import singledispatchmethod
 
+import msgspec
+
 from gateway.engine.protocol import Admitted, Delta, Finished, Refused, Started, Timing
 from gateway.errors import ApiError, ContextLengthError, EngineFailedError, InvalidRequestError
 from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, PrefillChunk
@@ -19,7 +21,6 @@ class Call:
     def __init__(self, record: RequestRecord, recorder: Recorder, cancel: Callable[[str], None]) -> None:
         self.id = str(record.seq)
         self.record = record
-        self.finished: Finished | None = None
         self.error: ApiError | None = None
         self._recorder = recorder
         self._cancel = cancel
@@ -115,12 +116,11 @@ class Call:
     @take.register
     def _(self, message: Finished) -> None:
         record = self.record
-        self.finished = message
         record.finish_reason = message.reason if message.reason in ("stop", "length") else None
         record.completion_tokens = message.completion_tokens
         record.first_token_ns, record.last_token_ns = message.first_token_ns, message.last_token_ns
         record.gaps_us = message.gaps_us
-        record.chunks = [PrefillChunk(*(getattr(chunk, name) for name in chunk.__struct_fields__)) for chunk in message.chunks]
+        record.chunks = [PrefillChunk(*msgspec.structs.astuple(chunk)) for chunk in message.chunks]
         known = {timing.phase for timing in record.phases}
         self._add_timings([timing for timing in message.timings if Phase(timing.phase) not in known])
         if message.reason == "error":

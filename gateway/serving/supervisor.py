@@ -69,7 +69,7 @@ class Supervisor:
         finally:
             watch.cancel()
         handle.process = None
-        watched = "" if watch.cancelled() or not watch.done() else watch.result()
+        watched = watch.result() if watch.done() else ""
         reason = load_failure or broken or watched or process.exit_words
         handle.drop_calls(reason)
         return reason, bool(load_failure)
