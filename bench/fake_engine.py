@@ -14,8 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from gateway.chat.template import ChatTemplate
 from gateway.engine.backend import Batch
+from gateway.engine.cache.entry import State
 from gateway.engine.engine import Engine
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import Message, Sampling
@@ -57,6 +61,9 @@ class ByteTokens:
     def piece(self, token: int) -> bytes:
         return b"" if token == END else bytes((token,))
 
+    def sizes(self, tokens: list[int]) -> npt.NDArray[np.int64]:
+        return np.ones(len(tokens), dtype=np.int64)
+
     def is_end(self, token: int) -> bool:
         return token == END
 
@@ -64,24 +71,40 @@ class ByteTokens:
 class FakeBackend:
     """Counts what each slot holds, waits as scripted, and samples the next letter of the alphabet."""
 
+    keeps_idle = True
+    trims = True
+    rows = 0
+
     def __init__(self, script: Script) -> None:
         self._script = script
         self._held: dict[int, int] = {}
 
-    def open(self, slot: int, sampling: Sampling) -> None:  # noqa: ARG002 - there is nothing to choose among
-        self._held[slot] = 0
+    def open(self, slot: int, sampling: Sampling) -> None:
+        """There is nothing to choose among."""
 
     def compute(self, batch: Batch) -> dict[int, int]:
         self._wait(batch)
         for part in batch.parts:
-            self._held[part.slot] += len(part.tokens)
+            self._held[part.slot] = self._held.get(part.slot, 0) + len(part.tokens)
         return {part.slot: ALPHABET[self._held[part.slot] % len(ALPHABET)] for part in batch.parts if part.sample}
 
     def close(self, slot: int) -> None:
-        del self._held[slot]
+        """There is nothing to free."""
 
-    def used_tokens(self) -> int:
-        return sum(self._held.values())
+    def trim(self, slot: int, tokens: int) -> bool:
+        self._held[slot] = tokens
+        return True
+
+    def save(self, slot: int) -> State | None:
+        return np.array([self._held.get(slot, 0)], dtype=np.int64).view(np.uint8)
+
+    def restore(self, slot: int, state: State, tokens: int) -> bool:
+        self._held[slot] = tokens
+        return tokens <= int(state.view(np.int64)[0])
+
+    def fork(self, source: int, target: int, tokens: int) -> bool:
+        self._held[target] = tokens
+        return tokens <= self._held.get(source, 0)
 
     def _wait(self, batch: Batch) -> None:
         """A sleep of nothing would still give the processor away."""

@@ -164,6 +164,9 @@ def _handle(settings: Settings, file: ModelFile, telemetry: TelemetryStack, comm
         threads=engine.threads,
         gpu_layers=engine.gpu_layers,
         max_stall_ms=engine.max_stall_ms,
+        cache_folder=str(settings.home / "cache" / "prefix"),
+        cache_ram_bytes=engine.cache_ram_bytes,
+        cache_disk_bytes=engine.cache_disk_bytes,
         template_timeout_s=engine.template_timeout_s,
     )
     limits = Limits(engine.heartbeat_timeout_s, engine.step_timeout_s, engine.load_timeout_s, engine.max_restarts)

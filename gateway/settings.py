@@ -63,10 +63,12 @@ class EngineSettings(_Section, frozen=True):
     max_stall_ms: Annotated[
         float, Meta(gt=0, description="Longest step while sequences decode: bounds how much of a prompt is computed beside them.")
     ] = 250.0
-    cache_ram_bytes: Annotated[
-        int, Meta(ge=0, description="Memory for cached prefixes. Reserved: there is no prefix cache yet, every lookup says `disabled`.")
-    ] = 0
-    cache_disk_bytes: Annotated[int, Meta(ge=0, description="Disk for cached prefixes. Reserved, like `cache_ram_bytes`.")] = 0
+    cache_ram_bytes: Annotated[int, Meta(ge=0, description="Memory of each engine for cached prefixes; 0 turns the prefix cache off.")] = (
+        1024**3
+    )
+    cache_disk_bytes: Annotated[
+        int, Meta(ge=0, description="Disk of each model for cached prefixes, which survive a restart; 0 keeps them in memory only.")
+    ] = 4 * 1024**3
     heartbeat_timeout_s: Annotated[float, Meta(gt=0, description="An engine silent for longer is killed and started again.")] = 10.0
     step_timeout_s: Annotated[float, Meta(gt=0, description="An engine whose single step takes longer is killed and started again.")] = (
         120.0

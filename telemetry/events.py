@@ -151,6 +151,26 @@ class StepSample:
 
 
 @dataclass(frozen=True, slots=True)
+class TierSample:
+    """One tier of the prefix cache: entries, bytes (None where they belong to the KV) and tokens in it."""
+
+    tier: CacheSource
+    entries: int
+    size_bytes: int | None
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSample:
+    """The prefix cache: its tiers; tokens evicted by tier and files discarded by reason, since the engine started."""
+
+    tiers: tuple[TierSample, ...] = ()
+    evicted_tokens: dict[str, int] = field(default_factory=dict)
+    discarded: dict[str, int] = field(default_factory=dict)
+    restore_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSample:
     """What an engine reports about itself with each heartbeat.
 
@@ -168,6 +188,7 @@ class EngineSample:
     kv_limit_tokens: int
     memory_bytes: int | None
     steps: tuple[StepSample, ...] = ()
+    cache: CacheSample | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ class RequestRecord:
     prefilled_tokens: int | None = None
     completion_tokens: int | None = None
     cache: CacheOutcome | None = None
+    predicted_ttft_ms: float | None = None
     context_bucket: str | None = None
     engine_config_id: str | None = None
     first_token_ns: int | None = None

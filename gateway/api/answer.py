@@ -80,6 +80,12 @@ class Answer:
             max_tokens=chat.max_tokens,
             stop=chat.stop,
             stop_tokens=chat.stop_tokens,
+            caller=chat.caller,
+            conversation=chat.conversation_id or "",
+            background=chat.background,
+            cache=chat.cache,
+            pin=chat.pin,
+            truncate=chat.truncate,
         )
         call = self._call = await self._serving.admission.submit(self._handle, record, submit)
         await call.admitted()

@@ -52,6 +52,11 @@ class Chat:
     stream: bool
     include_usage: bool
     conversation_id: str | None
+    caller: str
+    background: bool
+    cache: bool
+    pin: bool
+    truncate: bool
     params: dict[str, Scalar]
 
 
@@ -73,6 +78,11 @@ def parse_chat(body: bytes) -> Chat:
         stream=bool(raw.stream),
         include_usage=raw.stream_options is not None and raw.stream_options.include_usage,
         conversation_id=_conversation_id(raw.metadata),
+        caller=(raw.user or "")[:128],
+        background=raw.priority == "background",
+        cache=raw.cache_prompt is not False,
+        pin=bool(raw.pin),
+        truncate=raw.truncate == "auto",
         params=_params(raw),
     )
 

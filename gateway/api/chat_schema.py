@@ -63,6 +63,10 @@ class Controls(msgspec.Struct, kw_only=True):
     stop_token_ids: Annotated[list[Annotated[int, Meta(ge=0, le=2**31 - 1)]], Meta(max_length=64)] | None = None
     metadata: dict[str, Any] | None = None
     user: str | None = None
+    cache_prompt: bool | None = True
+    pin: bool | None = False
+    priority: Literal["interactive", "background"] | None = "interactive"
+    truncate: Literal["auto", "off"] | None = "off"
 
 
 class ChatRequest(Controls, kw_only=True):

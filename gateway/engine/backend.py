@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.engine.cache.entry import State
 from gateway.engine.protocol import Sampling
 
 
@@ -28,10 +29,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one `llama_decode` computes. `opened` are slots that begin with this batch."""
+    """What one `llama_decode` computes."""
 
     parts: tuple[Part, ...] = ()
-    opened: tuple[int, ...] = ()
 
     @property
     def prefill_tokens(self) -> int:
@@ -62,10 +62,18 @@ class Vocabulary(Protocol):
 
 
 class Backend(Protocol):
-    """Computes batches and keeps the state of each slot."""
+    """Computes batches and keeps the state of each slot.
+
+    `keeps_idle` tells whether the state of ended sequences may stay in the KV without slowing running ones; `trims`
+    whether the end of a state can be cut off; `rows` is what `gateway.engine.cache.blocks` needs (0: nothing).
+    """
+
+    keeps_idle: bool
+    trims: bool
+    rows: int
 
     def open(self, slot: int, sampling: Sampling) -> None:
-        """Prepare an empty slot for a new sequence."""
+        """Prepare a slot for choosing the tokens of a new sequence; the state in it stays."""
 
     def compute(self, batch: Batch) -> dict[int, int]:
         """Compute a batch; returns the sampled token of each part that asked for one.
@@ -75,7 +83,16 @@ class Backend(Protocol):
         """
 
     def close(self, slot: int) -> None:
-        """Free everything that a slot holds."""
+        """Free what `open` prepared; the state stays."""
 
-    def used_tokens(self) -> int:
-        """KV cells in use over all slots."""
+    def trim(self, slot: int, tokens: int) -> bool:
+        """Keep the first tokens of a slot's state only; returns whether the state is as asked for (if not, clear it)."""
+
+    def save(self, slot: int) -> State | None:
+        """A copy of a slot's state; None if it cannot be had."""
+
+    def restore(self, slot: int, state: State, tokens: int) -> bool:
+        """Put a copy's first tokens into an empty slot; returns whether it worked (if not, the slot is empty)."""
+
+    def fork(self, source: int, target: int, tokens: int) -> bool:
+        """Let an empty slot share the first tokens of another's state, where that costs nothing; else returns False."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from gateway.chat.template import ChatTemplate
 from gateway.engine.backend import Backend, Vocabulary
 from telemetry.events import EngineConfig
@@ -15,6 +18,9 @@ class Tokens(Vocabulary, Protocol):
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a rendered prompt."""
+
+    def sizes(self, tokens: list[int]) -> npt.NDArray[np.int64]:
+        """Bytes of each token as it stands in a rendered prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,37 +6,35 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from gateway.chat.template import ChatTemplate, TemplateError
+from gateway.engine.cache.lookup import CacheLookup
+from gateway.engine.engine import Tokens
 from gateway.engine.protocol import Admitted, Message, Refused, Submit, Timing
 from gateway.engine.sequence import Sequence
 from gateway.engine.text import TextAssembler
-from telemetry.events import CacheReason, CacheSource, Phase, Scalar
-
-
-class Tokenizer(Protocol):
-    """Text → token ids."""
-
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids of a rendered prompt."""
+from telemetry.events import Phase
 
 
 class Intake:
-    """Takes `Submit`s, answers `Admitted` or `Refused`, and hands ready sequences to `deliver`."""
+    """Takes `Submit`s, answers `Admitted` or `Refused`, and hands ready sequences to `deliver`, by way of `cache`."""
 
     def __init__(
         self,
         *,
         template: ChatTemplate | None,
-        tokenizer: Tokenizer,
+        tokenizer: Tokens,
         n_ctx: int,
+        cache: CacheLookup,
+        predict_ttft_ms: Callable[[Sequence], float],
         send: Callable[[Message], None],
         deliver: Callable[[Sequence], None],
     ) -> None:
         self._template = template
         self._tokenizer = tokenizer
         self._n_ctx = n_ctx
+        self._cache = cache
+        self._predict_ttft_ms = predict_ttft_ms
         self._send = send
         self._deliver = deliver
         self._inbox: queue.SimpleQueue[Submit] = queue.SimpleQueue()
@@ -65,6 +63,17 @@ class Intake:
             except Exception as error:  # one bad request must not end intake for all others
                 self._refuse(request, "server_error", f"the engine could not prepare this request: {error!r}", [])
 
+    def hand_over(self, sequence: Sequence) -> None:
+        """Deliver a sequence that is ready to run, unless it was cancelled meanwhile."""
+        with self._lock:
+            self._pending.discard(sequence.id)
+            cancelled = sequence.id in self._cancelled
+            self._cancelled.discard(sequence.id)
+            if not cancelled:  # inside the lock: a cancel that finds it gone from here must find it delivered
+                self._deliver(sequence)
+        if cancelled:
+            self._send(sequence.finished("cancelled", time.monotonic_ns()))
+
     def _take(self, request: Submit) -> None:
         timings: list[Timing] = []
         start_ns = time.monotonic_ns()
@@ -82,18 +91,18 @@ class Intake:
         if not 0 < len(tokens) < self._n_ctx:
             self._refuse_size(request, len(tokens), timings)
             return
-        lookup: dict[str, Scalar] = {"matched": 0, "source": str(CacheSource.NONE), "reason": str(CacheReason.DISABLED)}
-        looked_up_ns = time.monotonic_ns()
-        timings.append(Timing(Phase.CACHE_LOOKUP, tokenized_ns, looked_up_ns, lookup))
-        self._admit(request, tokens, timings, looked_up_ns)
+        sequence = self._sequence(request, tokens, tokenized_ns)
+        self._cache.look_up(sequence, request, text, tokenized_ns)
+        self._send(Admitted(id=request.id, prompt_tokens=len(tokens), timings=timings, predicted_ttft_ms=self._predict_ttft_ms(sequence)))
+        self._cache.make_ready(sequence, self.hand_over)
 
     def _render(self, request: Submit) -> str:
         if self._template is None:
             raise TemplateError("this model has no chat template; it cannot be used for chat")
         return self._template.render(request.messages)
 
-    def _admit(self, request: Submit, tokens: list[int], timings: list[Timing], now_ns: int) -> None:
-        sequence = Sequence(
+    def _sequence(self, request: Submit, tokens: list[int], now_ns: int) -> Sequence:
+        return Sequence(
             id=request.id,
             prompt=tokens,
             sampling=request.sampling,
@@ -101,16 +110,8 @@ class Intake:
             text=TextAssembler(request.stop),
             queued_ns=now_ns,
             stop_tokens=frozenset(request.stop_tokens),
+            caller=request.caller,
         )
-        self._send(Admitted(id=request.id, prompt_tokens=len(tokens), timings=timings))
-        with self._lock:
-            self._pending.discard(request.id)
-            cancelled = request.id in self._cancelled
-            self._cancelled.discard(request.id)
-            if not cancelled:  # inside the lock: a cancel that finds it gone from here must find it delivered
-                self._deliver(sequence)
-        if cancelled:
-            self._send(sequence.finished("cancelled", time.monotonic_ns()))
 
     def _refuse_size(self, request: Submit, size: int, timings: list[Timing]) -> None:
         if size == 0:
@@ -118,7 +119,7 @@ class Intake:
             return
         message = (
             f"The prompt has {size} tokens and the context holds {self._n_ctx}, of which one is kept for the answer. "
-            "Shorten the messages, or serve the model with a larger engine.n_ctx."
+            'Shorten the messages, send `"truncate": "auto"` to drop the oldest turns, or serve the model with a larger engine.n_ctx.'
         )
         details = {"n_prompt_tokens": size, "n_ctx": self._n_ctx}
         self._refuse(request, "context_length_exceeded", message, timings, details)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 
 import llama_cpp.llama_cpp as llama
 import numpy as np
 
-from gateway.engine.backend import BackendError, Batch
+from gateway.engine.backend import BackendError, Batch, Part
+from gateway.engine.cache.entry import State
 from gateway.engine.llama_model import LlamaModel, ModelError
 from gateway.engine.llama_sampler import Sampler
 from gateway.engine.protocol import Sampling
+
+SMALL_KERNEL_ROWS = 64
+"""From this many query tokens on, llama.cpp's flash attention uses another kernel on the CPU (GGML_FA_TILE_Q)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,9 @@ class LlamaBackend:
         self._batch = llama.llama_batch_init(options.n_batch, 0, 1)
         self._columns = _Columns(self._batch, options.n_batch)
         self.n_ctx = int(llama.llama_n_ctx_seq(context))
+        self.keeps_idle = not options.kv_unified
+        self.trims = self._probe_trim()
+        self.rows = SMALL_KERNEL_ROWS if options.flash_attention and not llama.llama_supports_gpu_offload() else 0
 
     def open(self, slot: int, sampling: Sampling) -> None:
         self._samplers[slot] = Sampler(sampling, self._model.n_vocab)
@@ -67,10 +75,51 @@ class LlamaBackend:
         sampler = self._samplers.pop(slot, None)
         if sampler is not None:
             sampler.close()
-        llama.llama_memory_seq_rm(self._memory, slot, -1, -1)
 
-    def used_tokens(self) -> int:
-        return sum(1 + int(llama.llama_memory_seq_pos_max(self._memory, slot)) for slot in self._samplers)
+    def trim(self, slot: int, tokens: int) -> bool:
+        if tokens > 0 and self._holds(slot) >= tokens and llama.llama_memory_seq_rm(self._memory, slot, tokens, -1):
+            return self._holds(slot) == tokens
+        llama.llama_memory_seq_rm(self._memory, slot, -1, -1)
+        return tokens == 0
+
+    def save(self, slot: int) -> State | None:
+        size = int(llama.llama_state_seq_get_size(self._context, slot))
+        if size <= 0:
+            return None
+        state = np.empty(size, dtype=np.uint8)
+        return state if llama.llama_state_seq_get_data(self._context, _pointer(state), size, slot) == size else None
+
+    def restore(self, slot: int, state: State, tokens: int) -> bool:
+        self.trim(slot, 0)
+        read = int(llama.llama_state_seq_set_data(self._context, _pointer(state), state.nbytes, slot))
+        if read == state.nbytes and self.trim(slot, tokens):
+            return True
+        self.trim(slot, 0)
+        return False
+
+    def fork(self, source: int, target: int, tokens: int) -> bool:
+        if not self.options.kv_unified:
+            return False  # with a stream per sequence, llama.cpp copies the whole stream, used or not
+        llama.llama_memory_seq_cp(self._memory, source, target, 0, tokens)
+        return self._holds(target) == tokens
+
+    def _holds(self, slot: int) -> int:
+        """Tokens in a slot's state."""
+        return 1 + int(llama.llama_memory_seq_pos_max(self._memory, slot))
+
+    def _probe_trim(self) -> bool:
+        """Recurrent and sliding-window states cannot be cut: try it on two tokens."""
+        self._columns.fill(Batch((Part(0, (0, 0), 0, sample=True, prefill=True),)))
+        self._batch.n_tokens = 2
+        if llama.llama_decode(self._context, self._batch) != 0:
+            return False
+        works = self.trim(0, 1)
+        self.trim(0, 0)
+        return works
+
+
+def _pointer(state: State) -> ctypes.Array[ctypes.c_uint8]:
+    return state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))  # type: ignore[return-value]
 
 
 class _Columns:

@@ -109,9 +109,10 @@ def _warm_up(backend: LlamaBackend) -> int:
     for _ in range(2):
         backend.open(0, Sampling(temperature=0.0))
         start_ns = time.monotonic_ns()
-        backend.compute(Batch((part,), (0,)))
+        backend.compute(Batch((part,)))
         duration_ns = time.monotonic_ns() - start_ns
         backend.close(0)
+        backend.trim(0, 0)
     return max(1, duration_ns // WARM_UP_TOKENS)
 
 

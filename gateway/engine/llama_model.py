@@ -8,6 +8,7 @@ from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
 import numpy as np
+import numpy.typing as npt
 
 PIECE_BYTES = 256
 """Longer pieces are asked for again with the size that llama.cpp names."""
@@ -38,6 +39,7 @@ class LlamaModel:
         self.vocab = llama.llama_model_get_vocab(model)
         self.n_vocab: int = llama.llama_vocab_n_tokens(self.vocab)
         self._pieces: dict[int, bytes] = {}
+        self._sizes: npt.NDArray[np.int64] | None = None
 
     def metadata(self, key: str) -> str | None:
         """A value of the GGUF header as text."""
@@ -89,6 +91,12 @@ class LlamaModel:
         if token not in self._pieces:
             self._pieces[token] = self._bytes(token, special=False)
         return self._pieces[token]
+
+    def sizes(self, tokens: list[int]) -> npt.NDArray[np.int64]:
+        """Bytes of each token as it stands in a rendered prompt, control tokens by their names."""
+        if self._sizes is None:
+            self._sizes = np.array([len(self._bytes(token, special=True)) for token in range(self.n_vocab)], dtype=np.int64)
+        return self._sizes[tokens]
 
     def is_end(self, token: int) -> bool:
         """Whether a token ends generation."""

@@ -6,6 +6,7 @@ Nothing of telemetry happens here but stamping and counting; samples leave with 
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,10 @@ MAX_SAMPLES = 10_000
 """Step samples kept between heartbeats; a gateway that is away for longer loses the oldest."""
 
 
+IDLE_S = 0.2
+"""After this long without work, ended sequences are copied out of the KV: their next turn may come after others'."""
+
+
 class DecodeLoop:
     """Owns scheduler and backend; other threads reach it through `deliver` and `cancel` only."""
 
@@ -27,10 +32,9 @@ class DecodeLoop:
         self.scheduler = scheduler
         self.samples: deque[StepSample] = deque(maxlen=MAX_SAMPLES)
         self.step_started_ns: int | None = None
-        self.used_tokens = 0
         self._backend = backend
         self._send = send
-        self._inbox: queue.SimpleQueue[Sequence | str] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Sequence | str | threading.Event] = queue.SimpleQueue()
 
     def deliver(self, sequence: Sequence) -> None:
         """Hand over a sequence that is ready to run."""
@@ -39,6 +43,12 @@ class DecodeLoop:
     def cancel(self, request_id: str) -> None:
         """Ask for a request to be dropped before the next step."""
         self._inbox.put(request_id)
+
+    def save_all(self, timeout_s: float) -> bool:
+        """Ask the thread to copy what only the KV has into RAM, and wait for it: the engine is about to stop."""
+        done = threading.Event()
+        self._inbox.put(done)
+        return done.wait(timeout_s)
 
     def run(self) -> None:
         """The thread: for ever."""
@@ -56,22 +66,33 @@ class DecodeLoop:
             self._step(batch)
 
     def _receive(self) -> None:
-        if self.scheduler.idle:
-            self._handle(self._inbox.get())
-        while not self._inbox.empty():
-            self._handle(self._inbox.get())
+        """Take in what has arrived; when there is nothing to compute, wait for it, and save ended sequences meanwhile."""
+        try:
+            while True:
+                self._handle(self._inbox.get_nowait())
+        except queue.Empty:
+            if not self.scheduler.idle:
+                return
+        try:
+            self._handle(self._inbox.get(timeout=IDLE_S))
+        except queue.Empty:
+            while self._inbox.empty() and self.scheduler.placement.save_one_idle():
+                continue
+            if self._inbox.empty():
+                self._handle(self._inbox.get())
 
-    def _handle(self, arrived: Sequence | str) -> None:
-        if isinstance(arrived, str):
-            self._publish(self.scheduler.cancel(arrived, time.monotonic_ns()), time.monotonic_ns())
-        else:
+    def _handle(self, arrived: Sequence | str | threading.Event) -> None:
+        if isinstance(arrived, Sequence):
             self.scheduler.add(arrived)
+        elif isinstance(arrived, str):
+            now_ns = time.monotonic_ns()
+            self._publish(self.scheduler.cancel(arrived, now_ns), now_ns)
+        else:
+            while self.scheduler.placement.save_one_idle():
+                continue
+            arrived.set()
 
     def _step(self, batch: Batch) -> None:
-        for slot in batch.opened:
-            sequence = self.scheduler.slots[slot]
-            assert sequence is not None
-            self._backend.open(slot, sequence.sampling)
         start_ns = self.step_started_ns = time.monotonic_ns()
         try:
             sampled = self._backend.compute(batch)
@@ -85,10 +106,6 @@ class DecodeLoop:
         self._publish(self.scheduler.apply(batch, StepResult(start_ns, end_ns, sampled)), end_ns)
 
     def _publish(self, outcome: Outcome, end_ns: int) -> None:
-        """Free slots first, so that a freed slot is free before anybody hears of it."""
-        for slot in outcome.closed:
-            self._backend.close(slot)
-        self.used_tokens = self._backend.used_tokens()
         if outcome.deltas:
             self._send(Step(end_ns, outcome.deltas))
         for finished in outcome.finished:

@@ -10,10 +10,13 @@ WEIGHT = 0.2
 MIN_CHUNK = 16
 """A prompt always gets this far per step, or it would never end."""
 
+MIN_ALONE = 64
+"""The same for a step that nobody else waits for: enough for the faster kernel (`gateway.engine.cache.blocks`)."""
+
 
 @dataclass(slots=True)
 class Pace:
-    """Moving averages of what a prompt token and a decode-only step cost, in nanoseconds.
+    """Moving averages of what a prompt token, a decode-only step and the copy of a token's state cost, in nanoseconds.
 
     `max_stall_ns` bounds a step that decodes; `max_chunk` bounds any step (tokens), which also bounds how long a
     cancel or a new request waits.
@@ -23,11 +26,12 @@ class Pace:
     max_stall_ns: int
     max_chunk: int
     decode_step_ns: float = 0.0
+    copy_token_ns: float = 20_000.0
 
     def budget(self, decoding: int) -> int:
         """Prompt tokens for the next step beside `decoding` sequences."""
         if decoding == 0:
-            return max(MIN_CHUNK, min(self.max_chunk, int(2 * self.max_stall_ns / self.prefill_token_ns)))
+            return max(MIN_ALONE, min(self.max_chunk, int(2 * self.max_stall_ns / self.prefill_token_ns)))
         left_ns = self.max_stall_ns - self.decode_step_ns
         return max(MIN_CHUNK, min(self.max_chunk, int(left_ns / self.prefill_token_ns)))
 
@@ -39,3 +43,7 @@ class Pace:
             beside_ns = self.decode_step_ns if decode_tokens else 0.0
             cost_ns = max(1.0, (duration_ns - beside_ns) / prefill_tokens)
             self.prefill_token_ns += WEIGHT * (cost_ns - self.prefill_token_ns)
+
+    def learn_copy(self, duration_ns: int, tokens: int) -> None:
+        """Take in one state that was read back; what is saved on the way costs about as much again."""
+        self.copy_token_ns += WEIGHT * (2 * duration_ns / max(1, tokens) - self.copy_token_ns)

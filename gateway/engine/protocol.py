@@ -44,7 +44,12 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 
 
 class Submit(Message, frozen=True, kw_only=True):
-    """Answer this chat. `max_tokens` None means up to the end of the context."""
+    """Answer this chat. `max_tokens` None means up to the end of the context.
+
+    `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a `background`
+    request lets all others pass; `cache` False neither uses the prefix cache nor stays in it, `pin` keeps it there;
+    `truncate` drops whole oldest turns where the prompt is too long for the context.
+    """
 
     id: str
     messages: list[dict[str, Any]]
@@ -52,6 +57,12 @@ class Submit(Message, frozen=True, kw_only=True):
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     stop_tokens: tuple[int, ...] = ()
+    caller: str = ""
+    conversation: str = ""
+    background: bool = False
+    cache: bool = True
+    pin: bool = False
+    truncate: bool = False
 
 
 class Cancel(Message, frozen=True):
@@ -97,11 +108,14 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class Admitted(Message, frozen=True, kw_only=True):
-    """The prompt is rendered and tokenised and waits for a slot. `timings` holds render, tokenize, cache_lookup."""
+    """The prompt is rendered and tokenised and waits for a slot. `timings` holds render and tokenize;
+    `predicted_ttft_ms` is how long the first token will take from now.
+    """
 
     id: str
     prompt_tokens: int
     timings: list[Timing]
+    predicted_ttft_ms: float | None = None
 
 
 class Refused(Message, frozen=True, kw_only=True):
@@ -116,10 +130,10 @@ class Refused(Message, frozen=True, kw_only=True):
 
 
 class Started(Message, frozen=True):
-    """Prefill begins; `queue` is the finished queue phase."""
+    """Prefill begins; the phases before it: cache_lookup with what was found, queue, and cache_restore if there was one."""
 
     id: str
-    queue: Timing
+    timings: list[Timing]
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True):

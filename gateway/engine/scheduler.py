@@ -1,9 +1,9 @@
-"""Continuous batching as a pure state machine: `plan(now) → Batch`, `apply(StepResult) → Outcome`.
+"""Continuous batching as a state machine: `plan(now) → Batch`, `apply(StepResult) → Outcome`.
 
-It knows no clock, no model and no pipe: time is an argument, tokens mean what the `Vocabulary` says, and whoever
-drives it computes the batches (`gateway.engine.loop`; a fake in tests). Every slot decodes first; what the `Pace`
-leaves goes to prompts: half to the oldest, the rest to the shortest, so that nothing starves and short prompts
-are quick.
+It knows no clock, no model and no pipe: time is an argument, tokens mean what the `Vocabulary` says, slots are filled by
+`Placement`, and whoever drives it computes the batches (`gateway.engine.loop`; a fake in tests). Every slot decodes
+first; what the `Pace` leaves goes to prompts: half to the oldest, the rest to the shortest, so that nothing starves and
+short prompts are quick. Background sequences are computed only while no interactive one is there.
 """
 
 from __future__ import annotations
@@ -12,34 +12,41 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.engine.backend import Batch, Part, StepResult, Vocabulary
+from gateway.engine.fairness import FairShare, yields
 from gateway.engine.pace import Pace
+from gateway.engine.placement import Placement, Wait
 from gateway.engine.protocol import Chunk, Delta, Finished, Started
 from gateway.engine.sequence import Sequence
 
 MAX_HOLDERS = 8
 """Requests named as holding the slots that a queued one waits for (SIGNALS: at most 8 links)."""
 
+HELD_WEIGHT = 0.1
+"""Of a new measurement in the moving average of how long a request holds its slot."""
+
 
 @dataclass(slots=True)
 class Outcome:
-    """What a step or a cancel led to: messages for the gateway, and slots that the backend must free."""
+    """What a step or a cancel led to: messages for the gateway."""
 
     deltas: list[Delta] = field(default_factory=list)
     finished: list[Finished] = field(default_factory=list)
-    closed: list[int] = field(default_factory=list)
 
 
 class Scheduler:
     """Owns the waiting queue and the slots. `n_ctx` is tokens per sequence; `max_batch` tokens per step."""
 
-    def __init__(self, *, slots: int, n_ctx: int, max_batch: int, pace: Pace, vocabulary: Vocabulary) -> None:
+    def __init__(self, *, placement: Placement, n_ctx: int, max_batch: int, pace: Pace, vocabulary: Vocabulary) -> None:
         self.n_ctx = n_ctx
         self.waiting: deque[Sequence] = deque()
-        self.slots: list[Sequence | None] = [None] * slots
+        self.slots: list[Sequence | None] = [None] * len(placement.held)
         self.started: list[Started] = []
+        self.placement = placement
+        self.pace = pace
+        self.mean_held_ns = 0.0
         self._max_batch = max_batch
-        self._pace = pace
         self._vocabulary = vocabulary
+        self._shares = FairShare()
 
     @property
     def running(self) -> list[Sequence]:
@@ -57,6 +64,7 @@ class Scheduler:
         sequence.position_in_queue = max(0, len(self.waiting) + 1 - free)
         sequence.queue_depth = len(self.waiting)
         sequence.holders = ",".join(held.id for held in self.running[:MAX_HOLDERS])
+        self._shares.arrived(sequence, [*self.running, *self.waiting])
         self.waiting.append(sequence)
 
     def cancel(self, request_id: str, now_ns: int) -> Outcome:
@@ -69,24 +77,31 @@ class Scheduler:
 
     def plan(self, now_ns: int) -> Batch:
         """Fill free slots from the queue and say what to compute next; empty when idle."""
-        opened = self._fill_slots()
-        decoding = [sequence for sequence in self.running if not sequence.prefilling]
+        self._suspend_background(now_ns)
+        self._fill_slots(now_ns)
+        active = self._active(now_ns)
+        decoding = [sequence for sequence in active if not sequence.prefilling]
         parts = [self._decode_part(sequence) for sequence in decoding]
-        budget = min(self._pace.budget(len(decoding)), self._max_batch - len(parts))
-        for sequence, tokens in self._share(budget):
+        budget = min(self.pace.budget(len(decoding)), self._max_batch - len(parts))
+        for sequence, tokens in self._share([sequence for sequence in active if sequence.prefilling], budget):
             self._start(sequence, now_ns)
             parts.append(self._prefill_part(sequence, tokens))
-        return Batch(tuple(parts), tuple(opened))
+        return Batch(tuple(parts))
 
     def apply(self, batch: Batch, result: StepResult) -> Outcome:
         """Take in what a batch gave: advance prompts, add tokens, end what is complete."""
-        self._pace.learn(result.end_ns - result.start_ns, batch.prefill_tokens, batch.decode_tokens)
+        self.pace.learn(result.end_ns - result.start_ns, batch.prefill_tokens, batch.decode_tokens)
         outcome = Outcome()
         for part in batch.parts:
             sequence = self.slots[part.slot]
             assert sequence is not None, f"slot {part.slot} was in a batch and is empty"
+            assert sequence.entry is not None
+            sequence.took(len(part.tokens))
+            sequence.entry.held = sequence.held
             if part.prefill:
+                sequence.entry.large = sequence.kernels()
                 sequence.add_chunk(Chunk(result.start_ns, result.end_ns, len(part.tokens), len(batch.parts)))
+                self._shares.computed(sequence, len(part.tokens))
             else:
                 sequence.steps += 1
                 sequence.batch_sum += len(batch.parts)
@@ -108,28 +123,48 @@ class Scheduler:
         for slot, sequence in enumerate(self.slots):
             if sequence is not None:
                 assert sequence.slot == slot, f"{sequence.id} believes to be in slot {sequence.slot}, not {slot}"
-                assert sequence.started_ns is not None or sequence.computed == 0, f"{sequence.id} was computed and never started"
-                assert 0 <= sequence.computed <= len(sequence.prompt), f"{sequence.id}: {sequence.computed} computed"
-                assert len(sequence.prompt) + sequence.completion_tokens <= self.n_ctx, f"{sequence.id} outgrew its context"
+                assert 0 <= sequence.held <= len(sequence.tokens), f"{sequence.id}: {sequence.held} of {len(sequence.tokens)} held"
+                assert len(sequence.tokens) <= self.n_ctx, f"{sequence.id} outgrew its context"
                 assert id(sequence) not in seen, f"{sequence.id} holds two slots"
                 seen.add(id(sequence))
         for sequence in self.waiting:
             assert sequence.slot is None, f"{sequence.id} waits and holds slot {sequence.slot}"
-            assert sequence.computed == 0, f"{sequence.id} waits and was computed"
+            assert sequence.held == 0, f"{sequence.id} waits and holds state"
+        self.placement.check_integrity(self.running)
 
-    def _fill_slots(self) -> list[int]:
-        opened = []
-        for slot, held in enumerate(self.slots):
-            if held is None and self.waiting:
-                sequence = self.waiting.popleft()
-                sequence.slot = slot
-                self.slots[slot] = sequence
-                opened.append(slot)
-        return opened
+    def _active(self, now_ns: int) -> list[Sequence]:
+        """Sequences that may be computed now: background ones only when they are alone."""
+        running = self.running
+        if any(not yields(sequence, now_ns) for sequence in [*running, *self.waiting]):
+            return [sequence for sequence in running if not yields(sequence, now_ns)]
+        return running
 
-    def _share(self, budget: int) -> list[tuple[Sequence, int]]:
+    def _suspend_background(self, now_ns: int) -> None:
+        """A background sequence gives its slot to an interactive one that waits; it goes on later."""
+        if None in self.slots or all(yields(sequence, now_ns) for sequence in self.waiting):
+            return
+        held = [sequence for sequence in self.running if yields(sequence, now_ns)]
+        if held:
+            slot = held[-1].slot
+            assert slot is not None
+            self.placement.suspend(held[-1])
+            self.slots[slot] = None
+            self.waiting.append(held[-1])
+
+    def _fill_slots(self, now_ns: int) -> None:
+        for sequence in self._shares.order(self.waiting, now_ns) if self.waiting else []:
+            free = [slot for slot, held in enumerate(self.slots) if held is None]
+            if not free:
+                return
+            placed = self.placement.place(sequence, free)
+            if isinstance(placed, Wait):
+                sequence.queue_reason = "kv"
+                continue
+            self.waiting.remove(sequence)
+            self.slots[placed] = sequence
+
+    def _share(self, prompts: list[Sequence], budget: int) -> list[tuple[Sequence, int]]:
         """Divide prompt tokens among prefilling sequences: half to the oldest, then shortest first."""
-        prompts = [sequence for sequence in self.running if sequence.prefilling]
         if not prompts or budget <= 0:
             return []
         oldest = min(prompts, key=lambda sequence: sequence.queued_ns)
@@ -140,26 +175,27 @@ class Scheduler:
             more = min(sequence.remaining - given, left)
             shares[id(sequence)] = given + more
             left -= more
-        return [(sequence, shares[id(sequence)]) for sequence in prompts if shares[id(sequence)] > 0]
+        shared = [(sequence, shares[id(sequence)]) for sequence in prompts if shares[id(sequence)] > 0]
+        return [(sequence, sequence.blocks.chunk(sequence.held, tokens)) for sequence, tokens in shared]
 
     def _start(self, sequence: Sequence, now_ns: int) -> None:
-        """The queue phase ends with the first tokens that are computed: holding a slot is still waiting."""
+        """The queue phase ends with the first tokens that are computed, or with the state that is read for it."""
         if sequence.started_ns is None:
-            sequence.started_ns = now_ns
-            self.started.append(Started(sequence.id, sequence.queue_timing(now_ns)))
+            restored = sequence.lookup.restore_ns
+            sequence.started_ns = now_ns if restored is None else max(sequence.queued_ns, restored[0])
+            sequence.prefill_ns = now_ns if restored is None else restored[1]
+            self.started.append(Started(sequence.id, [*sequence.lookup.timings(), sequence.queue_timing(sequence.started_ns)]))
 
     @staticmethod
     def _decode_part(sequence: Sequence) -> Part:
         assert sequence.slot is not None
-        assert sequence.last_token is not None
-        position = len(sequence.prompt) + sequence.completion_tokens - 1
-        return Part(sequence.slot, (sequence.last_token,), position, sample=True, prefill=False)
+        return Part(sequence.slot, (sequence.tokens[-1],), sequence.held, sample=True, prefill=False)
 
     @staticmethod
     def _prefill_part(sequence: Sequence, tokens: int) -> Part:
         assert sequence.slot is not None
-        chunk = sequence.prompt[sequence.computed : sequence.computed + tokens]
-        return Part(sequence.slot, chunk, sequence.computed, sample=tokens == sequence.remaining, prefill=True)
+        chunk = sequence.tokens[sequence.held : sequence.held + tokens]
+        return Part(sequence.slot, chunk, sequence.held, sample=len(chunk) == sequence.remaining, prefill=True)
 
     def _advance(self, sequence: Sequence, token: int | None, now_ns: int, outcome: Outcome) -> None:
         """Add the sampled token, if there is one, and end the sequence where it must end."""
@@ -168,9 +204,10 @@ class Scheduler:
             if self._vocabulary.is_end(token) or token in sequence.stop_tokens:
                 self._end(sequence, "stop", now_ns, outcome)
                 return
-            sequence.last_token = token
-            sequence.add_token(now_ns)
+            sequence.add_token(token, now_ns)
+            self._shares.sampled(sequence)
             text = sequence.text.push(self._vocabulary.piece(token))
+            sequence.answer.append(text)
         outcome.deltas.append(Delta(sequence.id, text, sequence.completion_tokens, sequence.computed))
         if sequence.text.stopped:
             self._end(sequence, "stop", now_ns, outcome)
@@ -182,10 +219,14 @@ class Scheduler:
         return min(sequence.max_tokens, self.n_ctx - len(sequence.prompt))
 
     def _end(self, sequence: Sequence, reason: str, now_ns: int, outcome: Outcome, message: str = "") -> None:
+        finished = sequence.finished(reason, now_ns, message)
+        sequence.answer.append(finished.text)
         if sequence.slot is None:
             self.waiting.remove(sequence)
         else:
             self.slots[sequence.slot] = None
-            outcome.closed.append(sequence.slot)
+            if sequence.started_ns is not None and reason in ("stop", "length"):
+                self.mean_held_ns += HELD_WEIGHT * (now_ns - sequence.started_ns - self.mean_held_ns)
+            self.placement.release(sequence, usable=reason != "error")
             sequence.slot = None
-        outcome.finished.append(sequence.finished(reason, now_ns, message))
+        outcome.finished.append(finished)

@@ -4,17 +4,64 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from gateway.engine.cache.blocks import Blocks
+from gateway.engine.cache.entry import Entry, Kernels, Origin, Tokens
+from gateway.engine.cache.reasons import Comparison
+from gateway.engine.cache.spans import MessageSpan
 from gateway.engine.protocol import Chunk, Finished, Sampling, Timing
 from gateway.engine.text import TextAssembler
-from telemetry.events import Phase
+from telemetry.events import CacheReason, CacheSource, Phase, Scalar
+
+NO_BLOCKS = Blocks((), 0, 0)
+NO_ORIGIN = Origin()
+NOT_COMPARED = Comparison(CacheReason.DISABLED)
 
 MAX_CHUNKS = 32
 """Chunks kept one by one; later ones are merged into the last (SIGNALS)."""
 
 
+@dataclass(slots=True, kw_only=True)
+class Lookup:
+    """What the cache did for a sequence. Times are monotonic nanoseconds; `restore_ns` is when state was read; `expected`
+    are the tokens that were there when the request came.
+    """
+
+    start_ns: int = 0
+    end_ns: int = 0
+    comparison: Comparison = NOT_COMPARED
+    spans: list[MessageSpan] = field(default_factory=list)
+    expected: int = 0
+    matched: int = 0
+    source: CacheSource = CacheSource.NONE
+    reason: CacheReason = CacheReason.DISABLED
+    restore_ns: tuple[int, int] | None = None
+    restore_bytes: int = 0
+    more: dict[str, Scalar] = field(default_factory=dict)
+
+    def timings(self) -> list[Timing]:
+        """The phases cache_lookup and, if a tier was read, cache_restore."""
+        attributes: dict[str, Scalar] = {"matched": self.matched, "source": str(self.source), "reason": str(self.reason)}
+        if self.comparison.divergence_token is not None:
+            attributes["divergence_token"] = self.comparison.divergence_token
+        if self.comparison.divergence_message is not None:
+            attributes["divergence_message"] = self.comparison.divergence_message
+        if self.spans:
+            attributes["messages"] = " ".join(f"{span.role}:{span.end}" for span in self.spans)
+        timings = [Timing(Phase.CACHE_LOOKUP, self.start_ns, self.end_ns, attributes | self.more)]
+        if self.restore_ns is not None:
+            restored: dict[str, Scalar] = {"bytes": self.restore_bytes, "source": str(self.source), "tokens": self.matched}
+            timings.append(Timing(Phase.CACHE_RESTORE, *self.restore_ns, restored))
+        return timings
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Sequence:
-    """A prompt, how to continue it, and everything stamped on the way. Times are monotonic nanoseconds."""
+    """A prompt, how to continue it, and everything stamped on the way. Times are monotonic nanoseconds.
+
+    `tokens` are the prompt and what was sampled; the state of the first `held` of them is in the slot.
+    """
 
     id: str
     prompt: list[int]
@@ -23,55 +70,96 @@ class Sequence:
     text: TextAssembler
     queued_ns: int
     stop_tokens: frozenset[int] = frozenset()
+    caller: str = ""
+    namespace: str = ""
+    origin: Origin = NO_ORIGIN
+    cacheable: bool = False
+    pinned: bool = False
+    lookup: Lookup = field(default_factory=Lookup)
+    entry: Entry | None = None
     position_in_queue: int = 0
     queue_depth: int = 0
+    queue_reason: str = "slots"
     holders: str = ""
     slot: int | None = None
-    computed: int = 0
-    last_token: int | None = None
+    tokens: list[int] = field(default_factory=list)
+    held: int = 0
+    large: bytearray = field(default_factory=bytearray)
+    blocks: Blocks = NO_BLOCKS
     started_ns: int | None = None
+    prefill_ns: int | None = None
     first_token_ns: int | None = None
     last_token_ns: int | None = None
-    completion_tokens: int = 0
+    answer: list[str] = field(default_factory=list)
     gaps_us: list[int] = field(default_factory=list)
     chunks: list[Chunk] = field(default_factory=list)
     steps: int = 0
     batch_sum: int = 0
 
+    def __post_init__(self) -> None:
+        self.tokens = list(self.prompt)
+
+    @property
+    def background(self) -> bool:
+        """Whether it must not delay interactive requests."""
+        return self.origin.background
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens of the answer so far."""
+        return len(self.tokens) - len(self.prompt)
+
     @property
     def prefilling(self) -> bool:
-        """Whether part of the prompt is still to be computed."""
-        return self.computed < len(self.prompt)
+        """Whether tokens are still to be computed before the next one can be sampled from the last of them."""
+        return self.held < len(self.prompt) or len(self.tokens) - self.held > 1
 
     @property
     def remaining(self) -> int:
-        """Prompt tokens still to be computed."""
-        return len(self.prompt) - self.computed
+        """Tokens still to be computed before the next one can be sampled."""
+        return len(self.tokens) - self.held
+
+    @property
+    def computed(self) -> int:
+        """Prompt tokens in the state, cached ones included."""
+        return min(self.held, len(self.prompt))
+
+    def prompt_array(self) -> Tokens:
+        """All tokens so far, as the cache wants them."""
+        return np.array(self.tokens, dtype=np.int32)
+
+    def kernels(self) -> Kernels:
+        """Which of the held tokens the kernel for many rows computed."""
+        return np.frombuffer(bytes(self.large), dtype=np.bool_)
+
+    def took(self, tokens: int) -> None:
+        """The next tokens are in the state now, computed in one step."""
+        self.held += tokens
+        self.large += bytes([self.blocks.is_large(tokens)]) * tokens
 
     def queue_timing(self, now_ns: int) -> Timing:
         """The queue phase, ended now. `reason` says what a wait was for; without a wait there is none."""
-        attributes: dict[str, str | int | float | bool] = {"position": self.position_in_queue, "depth": self.queue_depth}
-        if self.position_in_queue:
-            attributes |= {"reason": "slots", "holders": self.holders}
-        return Timing(Phase.QUEUE, self.queued_ns, now_ns, attributes)
+        attributes: dict[str, Scalar] = {"position": self.position_in_queue, "depth": self.queue_depth}
+        if self.position_in_queue or self.queue_reason != "slots":
+            attributes |= {"reason": self.queue_reason, "holders": self.holders}
+        return Timing(Phase.QUEUE, self.queued_ns, max(self.queued_ns, now_ns), attributes)
 
     def add_chunk(self, chunk: Chunk) -> None:
         """Note one step's share of the prompt."""
-        self.computed += chunk.tokens
         if len(self.chunks) < MAX_CHUNKS:
             self.chunks.append(chunk)
             return
         last = self.chunks[-1]
         self.chunks[-1] = Chunk(last.start_ns, chunk.end_ns, last.tokens + chunk.tokens, max(last.sequences, chunk.sequences))
 
-    def add_token(self, now_ns: int) -> None:
+    def add_token(self, token: int, now_ns: int) -> None:
         """Stamp one output token."""
         if self.first_token_ns is None:
             self.first_token_ns = now_ns
         if self.last_token_ns is not None:
             self.gaps_us.append((now_ns - self.last_token_ns) // 1000)
         self.last_token_ns = now_ns
-        self.completion_tokens += 1
+        self.tokens.append(token)
 
     def finished(self, reason: str, now_ns: int, message: str = "") -> Finished:
         """The closing report; phases that were under way end now."""
@@ -89,11 +177,12 @@ class Sequence:
         )
 
     def _timings(self, now_ns: int) -> list[Timing]:
-        if self.started_ns is None:
-            return [self.queue_timing(now_ns)]
+        if self.started_ns is None or self.prefill_ns is None:
+            return [*self.lookup.timings(), self.queue_timing(now_ns)]
         sampled_ns = self.first_token_ns or now_ns
-        prefill = {"tokens": len(self.prompt), "cached": 0, "computed": self.computed}
-        timings = [Timing(Phase.PREFILL, self.started_ns, sampled_ns, dict(prefill))]
+        cached = self.lookup.matched
+        prefill = {"tokens": len(self.prompt), "cached": cached, "computed": max(0, self.computed - cached)}
+        timings = [Timing(Phase.PREFILL, min(self.prefill_ns, sampled_ns), sampled_ns, dict(prefill))]
         if self.first_token_ns is not None and self.last_token_ns is not None:
             mean = self.batch_sum / self.steps if self.steps else 1.0
             decode = {"tokens": self.completion_tokens, "steps": self.steps, "mean_batch": round(mean, 3)}

@@ -12,53 +12,84 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
+from gateway.engine.cache.disk import DiskKey, DiskTier
+from gateway.engine.cache.lookup import CacheLookup
+from gateway.engine.cache.prefix_cache import Budget, PrefixCache
 from gateway.engine.engine import Engine
+from gateway.engine.forecast import predict_ttft_ms
 from gateway.engine.intake import Intake
 from gateway.engine.loop import DecodeLoop
 from gateway.engine.options import EngineOptions
 from gateway.engine.pace import Pace
 from gateway.engine.pipe import EnginePipe
+from gateway.engine.placement import Placement
 from gateway.engine.protocol import Cancel, Heartbeat, LoadFailed, Message, Ready, Submit
 from gateway.engine.scheduler import Scheduler
-from telemetry.events import EngineSample
+from telemetry.events import CacheSample, EngineSample
 
 SWITCH_INTERVAL_S = 0.0005
 """Python's default of 5 ms lets intake hold the decode thread up for longer than a small model's step."""
+
+SAVE_S = 0.7
+"""Longest time for each of the two things that are done before the process ends: out of the KV, and onto the disk."""
 
 Loader = Callable[[EngineOptions, Callable[[Message], None]], Engine]
 
 
 class Worker:
-    """Wires pipe, intake and decode loop of one loaded engine."""
+    """Wires pipe, cache, intake and decode loop of one loaded engine."""
 
     def __init__(self, engine: Engine, options: EngineOptions, pipe: EnginePipe) -> None:
         self._engine = engine
         self._options = options
         self._pipe = pipe
-        pace = Pace(engine.prefill_token_ns, int(options.max_stall_ms * 1e6), engine.config.n_ubatch)
+        config, backend = engine.config, engine.backend
+        self._cache = PrefixCache(Budget(options.cache_ram_bytes, options.cache_disk_bytes))
+        key = DiskKey(
+            config.model_digest, config.llama_cpp_build, config.kv_type_k, config.kv_type_v, 1 if config.kv_unified else config.slots
+        )
+        self._disk = DiskTier(Path(options.cache_folder), key, self._cache)
+        pace = Pace(engine.prefill_token_ns, int(options.max_stall_ms * 1e6), config.n_ubatch)
         scheduler = Scheduler(
-            slots=engine.config.slots,
-            n_ctx=engine.config.n_ctx,
-            max_batch=engine.config.n_batch,
+            placement=Placement(config.slots, backend, self._cache, pace, time.monotonic_ns),
+            n_ctx=config.n_ctx,
+            max_batch=config.n_batch,
             pace=pace,
             vocabulary=engine.tokens,
         )
-        self._loop = DecodeLoop(scheduler, engine.backend, pipe.send)
+        self._loop = DecodeLoop(scheduler, backend, pipe.send)
         self._intake = Intake(
             template=engine.template,
             tokenizer=engine.tokens,
-            n_ctx=engine.config.n_ctx,
+            n_ctx=config.n_ctx,
+            cache=CacheLookup(
+                self._cache,
+                self._disk,
+                engine.tokens,
+                rows=backend.rows,
+                enabled=options.cache_ram_bytes > 0,
+                unsupported="" if backend.trims else "this model's state cannot be cut to a prefix",
+            ),
+            predict_ttft_ms=lambda sequence: predict_ttft_ms(scheduler, sequence),
             send=pipe.send,
             deliver=self._loop.deliver,
         )
 
     def run(self) -> None:
         """Serve until the gateway closes the pipe or says to stop."""
-        for name, target in (("intake", self._intake.run), ("decode", self._loop.run), ("heartbeat", self._beat)):
+        self._disk.open()
+        threads = {"intake": self._intake.run, "decode": self._loop.run, "disk": self._disk.run, "heartbeat": self._beat}
+        for name, target in threads.items():
             threading.Thread(target=_or_die, args=(target,), name=name, daemon=True).start()
+        self._answer()
+        if self._options.cache_disk_bytes and self._loop.save_all(SAVE_S):
+            self._disk.flush(SAVE_S)
+
+    def _answer(self) -> None:
         while True:
             request = self._pipe.receive()
             if isinstance(request, Submit):
@@ -88,10 +119,16 @@ class Worker:
             slots_decode=len(running) - prefilling,
             queue_depth=len(waiting),
             queue_oldest_age_s=max((now_ns - sequence.queued_ns for sequence in waiting), default=0) / 1e9,
-            kv_used_tokens=loop.used_tokens,
+            kv_used_tokens=sum(sequence.held for sequence in running),
             kv_limit_tokens=self._engine.config.n_ctx * self._engine.config.slots,
             memory_bytes=psutil.Process().memory_info().rss,
             steps=tuple(samples),
+            cache=CacheSample(
+                tuple(self._cache.tiers()),
+                dict(self._cache.evicted),
+                dict(self._cache.discarded),
+                loop.scheduler.placement.restore_failures,
+            ),
         )
         return Heartbeat(sample, 0.0 if started_ns is None else (now_ns - started_ns) / 1e9)
 

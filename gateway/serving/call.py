@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.engine.protocol import Admitted, Delta, Finished, Refused, Started, Timing
 from gateway.errors import ApiError, ContextLengthError, EngineFailedError, InvalidRequestError
-from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, PrefillChunk
+from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, PrefillChunk, Scalar
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
 
@@ -83,6 +83,7 @@ class Call:
     @take.register
     def _(self, message: Admitted) -> None:
         self._recorder.tokens(self.record, message.prompt_tokens)
+        self.record.predicted_ttft_ms = message.predicted_ttft_ms
         self._add_timings(message.timings)
         self._admitted.set()
         self._recorder.enter(self.record, Phase.QUEUE)
@@ -97,7 +98,7 @@ class Call:
 
     @take.register
     def _(self, message: Started) -> None:
-        self._add_timings([message.queue])
+        self._add_timings(message.timings)
         self._recorder.enter(self.record, Phase.PREFILL)
 
     def step(self, delta: Delta, end_ns: int) -> None:
@@ -150,7 +151,7 @@ class Call:
     def _end_phases(self) -> None:
         """The engine will not report: what was under way ended now, by the stamps that it sent before."""
         record, now_ns = self.record, self._recorder.clock_ns()
-        if record.phase(Phase.CACHE_LOOKUP) is None:
+        if record.phase(Phase.TOKENIZE) is None or record.prompt_tokens is None:
             return
         reached_ns = max(timing.end_ns for timing in record.phases)
         if record.phase(Phase.QUEUE) is None:
@@ -173,7 +174,13 @@ def _cache_outcome(timing: Timing) -> CacheOutcome:
         matched_tokens=int(attributes["matched"]),
         source=CacheSource(str(attributes["source"])),
         reason=CacheReason(str(attributes["reason"])),
+        divergence_token=_index(attributes.get("divergence_token")),
+        divergence_message=_index(attributes.get("divergence_message")),
     )
+
+
+def _index(value: Scalar | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def _refusal(message: Refused) -> ApiError:

@@ -186,10 +186,11 @@ class EngineHandle:
 
     def _with_request_ids(self, started: Started) -> Started:
         """The engine names the holders of its slots by its own ids; the record names them by `x-request-id`."""
-        holders = str(started.queue.attributes.get("holders", ""))
-        if holders:
-            known = [self._request_ids[seq] for seq in holders.split(",") if seq in self._request_ids]
-            started.queue.attributes["holders"] = ",".join(known)
+        for timing in started.timings:
+            holders = str(timing.attributes.get("holders", ""))
+            if holders:
+                known = [self._request_ids[seq] for seq in holders.split(",") if seq in self._request_ids]
+                timing.attributes["holders"] = ",".join(known)
         return started
 
     @property

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Tokens
+from typing import Any
+
+import numpy as np
 
 from gateway.engine.backend import BackendError, Batch, StepResult
+from gateway.engine.cache.entry import State
+from gateway.engine.cache.prefix_cache import Budget, PrefixCache
+from gateway.engine.cache.reasons import Comparison
 from gateway.engine.pace import Pace
+from gateway.engine.placement import Placement
 from gateway.engine.protocol import Finished, Sampling
 from gateway.engine.scheduler import Outcome, Scheduler
-from gateway.engine.sequence import Sequence
+from gateway.engine.sequence import Lookup, Sequence
 from gateway.engine.text import TextAssembler
+from telemetry.events import CacheReason
 
 END = 0
 """The fake vocabulary's end-of-generation token."""
@@ -29,15 +37,26 @@ class FakeVocabulary:
 
 
 class FakeBackend:
-    """Keeps the tokens of each slot and answers with `next_token` of them; checks every position that it is given."""
+    """Keeps the tokens of each slot and answers with `next_token` of them; checks every position that it is given.
 
-    def __init__(self) -> None:
-        self.slots: dict[int, list[int]] = {}
+    A state is the tokens themselves, so one that is restored into the wrong sequence would be seen at once.
+    """
+
+    rows = 0
+    trims = True
+
+    def __init__(self, slots: int = 4, *, keeps_idle: bool = True) -> None:
+        self.keeps_idle = keeps_idle
+        self.slots: dict[int, list[int]] = {slot: [] for slot in range(slots)}
+        self.opened: set[int] = set()
         self.fail_next = False
+        self.fail_restores = False
+        self.computed = 0
+        self.restored = 0
 
     def open(self, slot: int, sampling: Sampling) -> None:
-        assert slot not in self.slots, f"slot {slot} was opened twice"
-        self.slots[slot] = []
+        assert slot not in self.opened, f"slot {slot} was opened twice"
+        self.opened.add(slot)
 
     def compute(self, batch: Batch) -> dict[int, int]:
         if self.fail_next:
@@ -45,18 +64,40 @@ class FakeBackend:
             raise BackendError("the fake was told to fail")
         sampled = {}
         for part in batch.parts:
+            assert part.slot in self.opened, f"slot {part.slot} is computed and nobody opened it"
             held = self.slots[part.slot]
             assert part.position == len(held), f"slot {part.slot} holds {len(held)} tokens and was given position {part.position}"
             held.extend(part.tokens)
+            self.computed += len(part.tokens)
             if part.sample:
                 sampled[part.slot] = next_token(held)
         return sampled
 
     def close(self, slot: int) -> None:
-        del self.slots[slot]
+        self.opened.remove(slot)
 
-    def used_tokens(self) -> int:
-        return sum(len(held) for held in self.slots.values())
+    def trim(self, slot: int, tokens: int) -> bool:
+        known = len(self.slots[slot]) >= tokens
+        self.slots[slot] = self.slots[slot][:tokens] if known else []
+        return known
+
+    def save(self, slot: int) -> State | None:
+        return np.array(self.slots[slot], dtype=np.int32).view(np.uint8)
+
+    def restore(self, slot: int, state: State, tokens: int) -> bool:
+        assert not self.slots[slot], f"slot {slot} is restored and not empty"
+        assert slot not in self.opened
+        if self.fail_restores:
+            return False
+        self.slots[slot] = [int(token) for token in state.view(np.int32)][:tokens]
+        self.restored += tokens
+        return True
+
+    def fork(self, source: int, target: int, tokens: int) -> bool:
+        if self.keeps_idle:
+            return False
+        self.slots[target] = self.slots[source][:tokens]
+        return True
 
 
 def next_token(held: Tokens[int]) -> int:
@@ -69,19 +110,42 @@ def expected(prompt: Tokens[int], count: int) -> list[int]:
     return [prompt[0] * 1000 + len(prompt) + index for index in range(count)]
 
 
-def sequence(name: str, prompt: list[int], max_tokens: int, *, stop: tuple[str, ...] = (), queued_ns: int = 0) -> Sequence:
-    """A sequence ready to be queued."""
-    return Sequence(id=name, prompt=prompt, sampling=Sampling(), max_tokens=max_tokens, text=TextAssembler(stop), queued_ns=queued_ns)
+def sequence(name: str, prompt: list[int], max_tokens: int, **more: Any) -> Sequence:
+    """A sequence ready to be queued; `stop` are strings that end it."""
+    text = TextAssembler(more.pop("stop", ()))
+    found = Lookup(comparison=Comparison(CacheReason.NEW_CONVERSATION))
+    return Sequence(
+        id=name,
+        prompt=prompt,
+        sampling=Sampling(),
+        max_tokens=max_tokens,
+        text=text,
+        queued_ns=0,
+        cacheable=more.pop("cacheable", True),
+        lookup=found,
+        **more,
+    )
 
 
 class Rig:
-    """Scheduler, fake backend and a clock that moves only when a step is computed."""
+    """Scheduler, placement, cache, fake backend and a clock that moves only when a step is computed."""
 
-    def __init__(self, *, slots: int = 4, n_ctx: int = 512, max_batch: int = 64, max_stall_tokens: int = 32) -> None:
+    def __init__(
+        self,
+        *,
+        slots: int = 4,
+        n_ctx: int = 512,
+        max_batch: int = 64,
+        max_stall_tokens: int = 32,
+        ram_bytes: int = 10**9,
+        keeps_idle: bool = True,
+    ) -> None:
         self.now_ns = 0
-        self.backend = FakeBackend()
+        self.backend = FakeBackend(slots, keeps_idle=keeps_idle)
+        self.cache = PrefixCache(Budget(ram_bytes))
         pace = Pace(float(TOKEN_NS), max_stall_tokens * TOKEN_NS, max_chunk=max_batch)
-        self.scheduler = Scheduler(slots=slots, n_ctx=n_ctx, max_batch=max_batch, pace=pace, vocabulary=FakeVocabulary())
+        self.placement = Placement(slots, self.backend, self.cache, pace, lambda: self.now_ns)
+        self.scheduler = Scheduler(placement=self.placement, n_ctx=n_ctx, max_batch=max_batch, pace=pace, vocabulary=FakeVocabulary())
         self.texts: dict[str, str] = {}
         self.finished: dict[str, Finished] = {}
         self.batches: list[Batch] = []
@@ -96,8 +160,6 @@ class Rig:
         """One turn of the decode loop."""
         batch = self.scheduler.plan(self.now_ns)
         self.batches.append(batch)
-        for slot in batch.opened:
-            self.backend.open(slot, Sampling())
         if batch.parts:
             start_ns, self.now_ns = self.now_ns, self.now_ns + TOKEN_NS * (batch.prefill_tokens + batch.decode_tokens)
             try:
@@ -122,15 +184,26 @@ class Rig:
             self.step()
         raise AssertionError(f"still busy after {most_steps} steps")
 
+    def answer(self, name: str, prompt: list[int], max_tokens: int, **more: Any) -> Sequence:
+        """Run one sequence to its end, alone."""
+        one = sequence(name, prompt, max_tokens, **more)
+        self.add(one)
+        self.run()
+        return one
+
     def check(self) -> None:
-        """Scheduler and backend agree on who holds which slot."""
+        """Scheduler, placement, cache and backend agree on who holds what."""
         self.scheduler.check_integrity()
-        held = {running.slot for running in self.scheduler.running}
-        assert held == set(self.backend.slots), f"scheduler holds {held}, backend {set(self.backend.slots)}"
+        running = {sequence.slot: sequence for sequence in self.scheduler.running}
+        assert set(running) == self.backend.opened, f"scheduler runs {set(running)}, backend {self.backend.opened}"
+        for slot, entry in enumerate(self.placement.held):
+            state = self.backend.slots[slot]
+            assert len(state) == (0 if entry is None else entry.held), f"slot {slot}: {len(state)} tokens in the backend"
+            one = running.get(slot)
+            known = one.tokens if one is not None else [] if entry is None else [int(token) for token in entry.tokens]
+            assert known[: len(state)] == state, f"slot {slot} holds another sequence's tokens"
 
     def _take(self, outcome: Outcome) -> None:
-        for slot in outcome.closed:
-            self.backend.close(slot)
         for delta in outcome.deltas:
             self.texts[delta.id] = self.texts.get(delta.id, "") + delta.text
         for finished in outcome.finished:

@@ -21,7 +21,7 @@ def test_one_sequence_gets_its_tokens_and_frees_its_slot() -> None:
     assert rig.texts["a"] == text([7] * 10, 5)
     assert rig.finished["a"].reason == "length"
     assert rig.finished["a"].completion_tokens == 5
-    assert rig.backend.slots == {}
+    assert rig.backend.opened == set()
 
 
 def test_decode_goes_on_beside_a_long_prompt() -> None:
@@ -96,7 +96,7 @@ def test_queue_phase_names_position_and_holders() -> None:
     rig.step()
     rig.add(sequence("c", [3] * 5, 3))
     rig.run()
-    queues = {started.id: started.queue for started in rig.scheduler.started}
+    queues = {started.id: started.timings[1] for started in rig.scheduler.started}
     assert queues["a"].attributes == {"position": 0, "depth": 0}
     assert queues["c"].attributes == {"position": 2, "depth": 1, "reason": "slots", "holders": "a"}
     assert queues["c"].end_ns > queues["c"].start_ns
@@ -147,7 +147,7 @@ def test_any_load_is_served_unmixed(load: list[tuple[int, int, int]], slots: int
             assert finished.reason == "cancelled"
             assert name in cancelled
             assert text(prompt, count).startswith(rig.texts[name])
-    assert rig.backend.slots == {}
+    assert rig.backend.opened == set()
 
 
 @settings(max_examples=50, deadline=None)

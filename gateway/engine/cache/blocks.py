@@ -1,0 +1,120 @@
+"""Where a prompt may be cut so that the cache never changes the answer (promise 5), to the last bit.
+
+llama.cpp's flash attention on the CPU has two kernels: one for `rows` (64) query tokens or more in a batch, one for
+fewer. Each gives a token the same numbers whatever stands beside it, but not the same as the other one. So a token must
+be computed by the same kernel every time: sampled tokens and short stretches by the small one, long messages by the
+large one. Measured: logits differ by up to 0.8 between the two, and by 0 within either (ARCHITECTURE.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.engine.cache.entry import Kernels
+from gateway.engine.cache.spans import MessageSpan
+
+MIN_ROWS = 2
+"""A last token alone would be computed by a third kernel, which divides a long KV among the threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Tokens `start` … `end`: an answer of the model, or everything between two answers' texts up to a message's end."""
+
+    start: int
+    end: int
+    sampled: bool
+
+
+class Blocks:
+    """The blocks of one prompt; `rows` 0 means that the backend has one kernel only, and any cut is as good."""
+
+    def __init__(self, spans: Sequence[MessageSpan], size: int, rows: int) -> None:
+        self._rows = rows
+        self._size = size
+        self._blocks = _blocks(spans, size) if rows else []
+        self._wanted: Kernels = np.zeros(size, dtype=np.bool_)
+        for block in self._blocks:
+            self._wanted[block.start : block.end] = self._large(block)
+
+    def round_hit(self, matched: int, large: Kernels) -> int:
+        """The most of `matched` tokens that may be taken from the cache, which were computed by the kernels `large`.
+
+        A long message leaves enough for its kernel, and what another kernel computed is computed again where that is
+        little: at most `rows` tokens. (More of it comes from prompts that had to share their steps with others.)
+        """
+        if not self._rows:
+            return matched
+        matched = min(matched, self._size - MIN_ROWS, len(large))
+        differing = np.flatnonzero(large[:matched] != self._wanted[:matched])
+        if len(differing) and matched - int(differing[0]) < self._rows:
+            matched = int(differing[0])
+        block = self._at(matched)
+        if block is None or matched == block.start or not self._large(block) or block.end - matched >= self._rows:
+            return max(0, matched)
+        return max(block.start, block.end - self._rows)
+
+    def is_large(self, rows: int) -> bool:
+        """Whether this many tokens in one step are computed by the large kernel."""
+        return 0 < self._rows <= rows
+
+    def chunk(self, position: int, most: int) -> int:
+        """How many tokens to compute next, of at most `most`, or a few more where the rest would be too small for its
+        kernel. With a budget that is too small for the kernel, the budget wins.
+        """
+        block = self._at(position)
+        if block is None:
+            return most
+        if not self._large(block):
+            return self._small_run(position, most)
+        left = block.end - position
+        if left <= most or most < self._rows:
+            return min(left, most)
+        return left if left < 2 * self._rows else min(most, left - self._rows)
+
+    def _at(self, position: int) -> Block | None:
+        return next((block for block in self._blocks if block.start <= position < block.end), None)
+
+    def _large(self, block: Block) -> bool:
+        return not block.sampled and block.end - block.start >= self._rows
+
+    def _small_run(self, position: int, most: int) -> int:
+        """Neighbouring small blocks share a chunk, as long as it stays small."""
+        limit = position + min(most, self._rows - 1)
+        end = position
+        for block in self._blocks:
+            if block.end <= position:
+                continue
+            if self._large(block) or end >= limit:
+                break
+            end = min(block.end, limit)
+        return end - position
+
+
+def _blocks(spans: Sequence[MessageSpan], size: int) -> list[Block]:
+    cuts: list[tuple[int, bool]] = []
+    for span in spans[:-1]:
+        if span.role == "assistant":
+            cuts.append((span.content, False))
+        cuts.append((span.end, span.role == "assistant"))
+    cuts.append((size, False))
+    blocks: list[Block] = []
+    start = 0
+    for end, sampled in cuts:
+        if end > start:
+            before = blocks[-1] if blocks else None
+            # what leads to an answer belongs to the message before it: it was one prompt's end when the answer was sampled
+            if (
+                before is not None
+                and not before.sampled
+                and not sampled
+                and end in {span.content for span in spans if span.role == "assistant"}
+            ):
+                blocks[-1] = Block(before.start, end, sampled=False)
+            else:
+                blocks.append(Block(start, end, sampled))
+            start = end
+    return blocks

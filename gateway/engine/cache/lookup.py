@@ -1,0 +1,73 @@
+"""The cache lookup of a new request, on the intake thread: which known prompt it resembles, and what must be read first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gateway.engine.cache.blocks import Blocks
+from gateway.engine.cache.disk import DiskTier
+from gateway.engine.cache.entry import Origin
+from gateway.engine.cache.prefix_cache import PrefixCache
+from gateway.engine.cache.reasons import SLACK_TOKENS, Prompt
+from gateway.engine.cache.spans import MessageSpan, message_spans
+from telemetry.events import CacheReason, CacheSource
+
+if TYPE_CHECKING:
+    from gateway.engine.engine import Tokens
+    from gateway.engine.protocol import Submit
+    from gateway.engine.sequence import Sequence
+
+MAX_SPANS = 128
+"""Messages whose places are told with the lookup; a longer chat tells its last ones' as one."""
+
+
+class CacheLookup:
+    """Fills a sequence's `lookup`. `unsupported` says why this engine cannot cache ("" if it can)."""
+
+    def __init__(self, cache: PrefixCache, disk: DiskTier, tokenizer: Tokens, *, rows: int, enabled: bool, unsupported: str = "") -> None:
+        self._cache = cache
+        self._disk = disk
+        self._tokenizer = tokenizer
+        self._rows = rows
+        self._enabled = enabled
+        self._unsupported = unsupported
+
+    def look_up(self, sequence: Sequence, request: Submit, text: str, start_ns: int) -> None:
+        """Compare the prompt with what is known. What will be found of it is decided when it gets its slot."""
+        lookup = sequence.lookup
+        spans = message_spans(text, request.messages, self._tokenizer.sizes(sequence.prompt))
+        sequence.blocks = Blocks(spans, len(sequence.prompt), self._rows)
+        sequence.pinned = request.pin
+        sequence.origin = _origin(request, spans)
+        lookup.spans = spans[:MAX_SPANS]
+        lookup.start_ns = start_ns
+        if self._unsupported:
+            lookup.reason, lookup.more = CacheReason.UNSUPPORTED, {"why": self._unsupported}
+        elif self._enabled and request.cache:
+            sequence.cacheable = True
+            prompt = Prompt(sequence.prompt_array(), spans, [str(message.get("content") or "") for message in request.messages])
+            lookup.comparison = self._cache.compare(prompt, sequence.namespace, sequence.origin)
+            found = self._cache.find(prompt.tokens, sequence.namespace)
+            lookup.expected = max(found.at_hand, found.disk[1])
+        lookup.end_ns = sequence.queued_ns = time.monotonic_ns()
+
+    def make_ready(self, sequence: Sequence, deliver: Callable[[Sequence], None]) -> None:
+        """Hand the sequence on: at once, or when the best prefix of it has been read from disk."""
+        if sequence.cacheable and self._cache.budget.disk_bytes:
+            found = self._cache.find(sequence.prompt_array(), sequence.namespace)
+            entry, tokens = found.disk
+            if entry is not None and tokens > found.at_hand + SLACK_TOKENS:
+                sequence.lookup.source = CacheSource.DISK
+                began_ns = time.monotonic_ns()
+                sequence.lookup.restore_ns = (began_ns, began_ns)
+                self._disk.load(entry, lambda: deliver(sequence))
+                return
+        deliver(sequence)
+
+
+def _origin(request: Submit, spans: list[MessageSpan]) -> Origin:
+    opening = next((span.key for span in spans if span.role == "user"), 0)
+    conversation = f"{request.caller}\n{request.conversation}" if request.conversation else ""
+    return Origin(conversation, opening, tuple(span.key for span in spans), request.background)

@@ -1,0 +1,291 @@
+"""The prefix cache: known prompts, and the RAM and disk tiers with their budgets.
+
+Thread-safe: intake looks prompts up, the decode thread stores, the disk thread reads and writes. It holds no native
+state: what the KV holds is the business of `gateway.engine.placement`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.engine.cache.entry import Entry, Origin, State, Tokens
+from gateway.engine.cache.index import PromptIndex
+from gateway.engine.cache.reasons import Comparison, Prompt
+from telemetry.events import CacheSource, TierSample
+
+MIN_STORED_TOKENS = 16
+"""Shorter prefixes are not worth a copy."""
+
+AGE_OFFSET_S = 30.0
+"""Ages are compared with this much added, so that an entry of seconds ago does not outweigh one of a minute ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Bytes for each tier; 0 turns a tier off."""
+
+    ram_bytes: int = 0
+    disk_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Found:
+    """What can be had of a prompt: the best entry of each tier with the useful tokens of it; `coming` is a running
+    sequence that will have computed as many. `lost` is what was in a tier and is no longer; `elsewhere` are tokens
+    that only another adapter has.
+    """
+
+    kv: tuple[Entry | None, int] = (None, 0)
+    ram: tuple[Entry | None, int] = (None, 0)
+    disk: tuple[Entry | None, int] = (None, 0)
+    coming: tuple[Entry | None, int] = (None, 0)
+    lost: tuple[Entry | None, int] = (None, 0)
+    elsewhere: int = 0
+
+    @property
+    def at_hand(self) -> int:
+        """Tokens that the KV or RAM can supply now."""
+        return max(self.kv[1], self.ram[1])
+
+
+class PrefixCache:
+    """Owns index and budgets; `deleted` collects files whose entries are gone, for the disk thread to remove."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.evicted: Counter[str] = Counter()
+        self.discarded: Counter[str] = Counter()
+        self.deleted: list[Path] = []
+        self._index = PromptIndex()
+        self._ram_bytes = 0
+        self._disk_bytes = 0
+        self._lock = threading.RLock()
+
+    def compare(self, prompt: Prompt, namespace: str, origin: Origin) -> Comparison:
+        """A prompt compared with the nearest known one."""
+        with self._lock:
+            return self._index.compare(prompt, namespace, origin)
+
+    def find(self, tokens: Tokens, namespace: str) -> Found:
+        """What each tier has of a prompt. One token is always left to compute: its logits give the first answer token."""
+        found, most = Found(), len(tokens) - 1
+        with self._lock:
+            for common, entry in self._index.tree(namespace).match(tokens):
+                if common <= found.at_hand:
+                    break
+                _weigh(found, entry, min(common, most))
+            found.elsewhere = self._index.elsewhere(tokens, namespace)
+        return found
+
+    def add(self, entry: Entry, now_ns: int) -> None:
+        """Make a prompt known; or known under its present tokens, when they have grown."""
+        with self._lock:
+            entry.used_ns = now_ns
+            self._index.add(entry)
+
+    def touch(self, entry: Entry, now_ns: int) -> None:
+        """Count a use."""
+        with self._lock:
+            entry.used_ns = now_ns
+            entry.uses += 1
+
+    def keep(self, entry: Entry, blob: State, now_ns: int) -> bool:
+        """Store the state of an entry's `held` tokens in RAM; what it covers goes, then what is worth least.
+
+        Returns whether it was kept: not if it is larger than the budget, nor a background entry that would push out
+        others.
+        """
+        with self._lock:
+            room = self.budget.ram_bytes - (self._ram_bytes if entry.origin.background else 0)
+            if blob.nbytes > room:
+                return False
+            self._drop_blob(entry)
+            entry.blob, entry.blob_tokens = blob, entry.held
+            self._ram_bytes += blob.nbytes
+            self._index.tree(entry.namespace).mark(entry)
+            self._drop_covered(entry)
+            self._shrink(now_ns)
+            return entry.blob is not None
+
+    def release(self, entry: Entry, now_ns: int, *, covered: int = 0) -> None:
+        """The KV no longer holds an entry, but for the first `covered` tokens, which another one has taken over: what is
+        stored of it stays, otherwise only the memory of it.
+        """
+        with self._lock:
+            entry.slot, entry.running = None, False
+            if entry.stored or entry not in self._index:
+                return
+            if covered >= entry.held:
+                self._index.forget(entry)
+                return
+            self.evicted[CacheSource.KV] += entry.held - covered
+            self._index.remember(entry, CacheSource.KV, now_ns)
+
+    def forget(self, entry: Entry) -> None:
+        """Drop an entry and all that is stored of it."""
+        with self._lock:
+            self._drop_blob(entry)
+            self._drop_file(entry)
+            self._index.forget(entry)
+
+    def unwritten(self, idle_since_ns: int) -> list[Entry]:
+        """Entries in RAM that are not on disk and were not used since a moment."""
+        with self._lock:
+            return [
+                entry
+                for entry in self._index
+                if entry.blob is not None
+                and entry.path is None
+                and not entry.unwritable
+                and entry.used_ns <= idle_since_ns
+                and self.budget.disk_bytes
+            ]
+
+    def written(self, entry: Entry, path: Path, size_bytes: int, now_ns: int) -> None:
+        """A file is there now."""
+        with self._lock:
+            if entry not in self._index or not entry.blob_tokens:
+                self.deleted.append(path)
+                return
+            entry.path, entry.disk_bytes = path, size_bytes
+            self._disk_bytes += size_bytes
+            self._index.tree(entry.namespace).mark(entry)
+            self._drop_covered(entry)
+            self._shrink(now_ns)
+
+    def unwritable(self, entry: Entry) -> None:
+        """The disk did not take an entry; it is not tried again."""
+        with self._lock:
+            self.discarded["unwritable"] += 1
+            entry.unwritable = True
+
+    def found_on_disk(self, entry: Entry, now_ns: int) -> None:
+        """A file of an earlier process."""
+        with self._lock:
+            self.add(entry, entry.used_ns)
+            self._disk_bytes += entry.disk_bytes
+            self._index.tree(entry.namespace).mark(entry)
+            self._shrink(now_ns)
+
+    def remember(self, entry: Entry, tier: str, now_ns: int) -> None:
+        """Make a prompt known whose state cannot be had, and why."""
+        with self._lock:
+            self._index.add(entry)
+            self._index.remember(entry, tier, now_ns)
+
+    def loaded(self, entry: Entry, blob: State, now_ns: int) -> None:
+        """An entry's file has been read into RAM."""
+        with self._lock:
+            if entry.blob is None and entry.path is not None:
+                entry.blob = blob
+                self._ram_bytes += blob.nbytes
+                self._index.tree(entry.namespace).mark(entry)
+                entry.used_ns = now_ns
+                self._shrink(now_ns, spare=entry)
+
+    def discard(self, entry: Entry, reason: str, now_ns: int) -> None:
+        """An entry's file is of no use; the reason is counted."""
+        with self._lock:
+            self.discarded[reason] += 1
+            self._drop_file(entry)
+            if entry.source is CacheSource.NONE and entry in self._index:
+                entry.blob_tokens = 0
+                self._index.remember(entry, CacheSource.DISK, now_ns)
+
+    def tiers(self) -> list[TierSample]:
+        """Entries, bytes and tokens of each tier; the KV's bytes are not counted here."""
+        with self._lock:
+            entries = list(self._index)
+            in_kv = [entry.held for entry in entries if entry.slot is not None]
+            in_ram = [entry.blob_tokens for entry in entries if entry.blob is not None]
+            on_disk = [entry.blob_tokens for entry in entries if entry.path is not None]
+            return [
+                TierSample(CacheSource.KV, len(in_kv), None, sum(in_kv)),
+                TierSample(CacheSource.RAM, len(in_ram), self._ram_bytes, sum(in_ram)),
+                TierSample(CacheSource.DISK, len(on_disk), self._disk_bytes, sum(on_disk)),
+            ]
+
+    def check_integrity(self) -> None:
+        """Raise AssertionError unless bytes and index agree and budgets are kept."""
+        with self._lock:
+            self._index.check_integrity()
+            entries = list(self._index)
+            ram = sum(entry.blob.nbytes for entry in entries if entry.blob is not None)
+            disk = sum(entry.disk_bytes for entry in entries if entry.path is not None)
+            assert ram == self._ram_bytes, f"{self._ram_bytes} bytes are counted in RAM and {ram} held"
+            assert disk == self._disk_bytes, f"{self._disk_bytes} bytes are counted on disk and {disk} held"
+            assert ram <= self.budget.ram_bytes, "RAM is over its budget"
+            assert disk <= self.budget.disk_bytes, "the disk is over its budget"
+
+    def _shrink(self, now_ns: int, spare: Entry | None = None) -> None:
+        """Evict what saves least prefill per byte and age until both budgets are kept; pinned entries go last."""
+        while self._ram_bytes > self.budget.ram_bytes:
+            held = [entry for entry in self._index if entry.blob is not None]
+            victim = self._least([entry for entry in held if entry is not spare] or held, now_ns)
+            self.evicted[CacheSource.RAM] += victim.blob_tokens
+            self._drop_blob(victim)
+            self._note_loss(victim, CacheSource.RAM, now_ns)
+        while self._disk_bytes > self.budget.disk_bytes:
+            victim = self._least([entry for entry in self._index if entry.path is not None], now_ns)
+            self.evicted[CacheSource.DISK] += victim.blob_tokens
+            self._drop_file(victim)
+            self._note_loss(victim, CacheSource.DISK, now_ns)
+
+    def _least(self, entries: Iterable[Entry], now_ns: int) -> Entry:
+        """Prefill tokens that only this entry saves, per byte, by use and age."""
+
+        def value(entry: Entry) -> tuple[bool, bool, float]:
+            own = self._index.tree(entry.namespace).own_tokens(entry)
+            size = entry.disk_bytes if entry.blob is None else entry.blob.nbytes
+            age_s = (now_ns - entry.used_ns) / 1e9 + AGE_OFFSET_S
+            return entry.pinned, not entry.origin.background, own * (1 + entry.uses) / max(1, size) / max(AGE_OFFSET_S, age_s)
+
+        return min(entries, key=value)
+
+    def _note_loss(self, entry: Entry, tier: CacheSource, now_ns: int) -> None:
+        if entry.source is CacheSource.NONE:
+            self._index.remember(entry, tier, now_ns)
+
+    def _drop_covered(self, entry: Entry) -> None:
+        """Entries that are a prefix of this one add nothing to it; their files stay until its own is written."""
+        for other in list(self._index.tree(entry.namespace).prefixes(entry)):
+            if other.slot is not None or other.pinned or len(other.tokens) > entry.blob_tokens:
+                continue
+            if other.path is None or entry.path is not None:
+                self.forget(other)
+            else:
+                self._drop_blob(other)
+
+    def _drop_blob(self, entry: Entry) -> None:
+        if entry.blob is not None:
+            self._ram_bytes -= entry.blob.nbytes
+            entry.blob = None
+            self._index.tree(entry.namespace).mark(entry)
+
+    def _drop_file(self, entry: Entry) -> None:
+        if entry.path is not None:
+            self.deleted.append(entry.path)
+            self._disk_bytes -= entry.disk_bytes
+            entry.path, entry.disk_bytes = None, 0
+            if entry in self._index:
+                self._index.tree(entry.namespace).mark(entry)
+
+
+def _weigh(found: Found, entry: Entry, common: int) -> None:
+    """Note an entry wherever it is better than what was found before."""
+    in_kv = min(common, entry.held) if entry.slot is not None else 0
+    stored = min(common, entry.blob_tokens)
+    if in_kv > found.kv[1]:
+        found.kv = (entry, in_kv)
+    if entry.blob is not None and stored > found.ram[1]:
+        found.ram = (entry, stored)
+    elif entry.blob is None and entry.path is not None and stored > found.disk[1]:
+        found.disk = (entry, stored)
+    if entry.running and common > max(entry.held, found.coming[1]):
+        found.coming = (entry, min(common, entry.prompt_tokens))
+    if entry.source is CacheSource.NONE and common > found.lost[1]:
+        found.lost = (entry, common)

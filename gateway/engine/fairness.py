@@ -1,0 +1,52 @@
+"""Whose request comes next: interactive before background, and callers by what they have had so far.
+
+Source of the fair share: virtual token counters (Sheng et al., "Fairness in Serving Large Language Models", 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.engine.sequence import Sequence
+
+OUTPUT_WEIGHT = 2.0
+"""An output token counts as much as this many prompt tokens that are computed."""
+
+BACKGROUND_PATIENCE_NS = 60 * 10**9
+"""A background request that has waited this long is treated like any other."""
+
+MAX_CALLERS = 1000
+
+
+class FairShare:
+    """Counts what each caller was served, in prompt tokens."""
+
+    def __init__(self) -> None:
+        self._served: dict[str, float] = {}
+
+    def arrived(self, sequence: Sequence, present: Iterable[Sequence]) -> None:
+        """A caller that comes (back) begins where the least served one present stands: absence is no credit."""
+        callers = {other.caller for other in present}
+        if sequence.caller in callers:
+            return
+        least = min((self._served.get(caller, 0.0) for caller in callers), default=0.0)
+        if not callers or len(self._served) > MAX_CALLERS:
+            self._served = {caller: self._served.get(caller, 0.0) for caller in callers}
+        self._served[sequence.caller] = max(least, self._served.get(sequence.caller, 0.0))
+
+    def computed(self, sequence: Sequence, tokens: int) -> None:
+        """Prompt tokens were computed for a caller."""
+        self._served[sequence.caller] = self._served.get(sequence.caller, 0.0) + tokens
+
+    def sampled(self, sequence: Sequence) -> None:
+        """A token was sampled for a caller."""
+        self._served[sequence.caller] = self._served.get(sequence.caller, 0.0) + OUTPUT_WEIGHT
+
+    def order(self, waiting: Iterable[Sequence], now_ns: int) -> list[Sequence]:
+        """Who is next: interactive first, then the caller who had least, then who came first."""
+        return sorted(waiting, key=lambda one: (yields(one, now_ns), self._served.get(one.caller, 0.0), one.queued_ns))
+
+
+def yields(sequence: Sequence, now_ns: int) -> bool:
+    """Whether a sequence lets interactive ones pass."""
+    return sequence.background and now_ns - sequence.queued_ns < BACKGROUND_PATIENCE_NS
