@@ -98,10 +98,12 @@ class Gateway:
         """Let running requests finish within the deadline, then stop engines and write what telemetry holds."""
         self.admission.close()
         deadline = time.monotonic() + self.settings.server.shutdown_s
+        busy = bool(self.telemetry.live.running())
         while self.telemetry.live.running() and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
         await asyncio.gather(*(supervisor.stop(ENGINE_STOP_S) for supervisor in self.supervisors))
-        await asyncio.sleep(0.1)  # the last error frames leave before their connections are closed
+        if busy:
+            await asyncio.sleep(0.1)  # the last frames leave before their connections are closed
         self.asgi.close()
 
     def _application(self) -> ExchangeMiddleware:
