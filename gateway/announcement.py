@@ -16,9 +16,10 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
 
     event: Literal["listening", "progress", "ready", "failed", "stopping"]
     message: str
-    base_url: str
-    dashboard_url: str
-    metrics_url: str
+    base_url: str | msgspec.UnsetType = msgspec.UNSET
+    """This and the other URLs are absolute; left out where the gateway has no address."""
+    dashboard_url: str | msgspec.UnsetType = msgspec.UNSET
+    metrics_url: str | msgspec.UnsetType = msgspec.UNSET
     models: list[str]
     progress: float | None = None
 
@@ -29,7 +30,7 @@ Announce = Callable[[Announcement], None]
 class Announcer(NullSink):
     """Turns engine states into announcements; `ready` comes once, when every model is."""
 
-    def __init__(self, announce: Announce, base_url: str, models: list[str]) -> None:
+    def __init__(self, announce: Announce, base_url: str | None, models: list[str]) -> None:
         self._announce = announce
         self._base_url = base_url
         self._models = models
@@ -43,13 +44,16 @@ class Announcer(NullSink):
             Announcement(
                 event=event,
                 message=message,
-                base_url=self._base_url,
-                dashboard_url=f"{self._base_url}/dashboard",
-                metrics_url=f"{self._base_url}/metrics",
+                base_url=self._url(""),
+                dashboard_url=self._url("/dashboard"),
+                metrics_url=self._url("/metrics"),
                 models=self._models,
                 progress=progress,
             )
         )
+
+    def _url(self, path: str) -> str | msgspec.UnsetType:
+        return msgspec.UNSET if self._base_url is None else f"{self._base_url}{path}"
 
     def engine_status(self, status: EngineStatus) -> None:
         if status.state is EngineState.READY and status.model not in self._ready:

@@ -27,7 +27,7 @@ from gateway.api.health import healthz, metrics, readyz
 from gateway.api.models import get_model, list_models
 from gateway.engine.options import EngineOptions
 from gateway.errors import ApiError
-from gateway.listen import AddressError, claim_port, listening, on_stop_signal
+from gateway.listen import AddressError, claim, ending, listening, on_stop_signal
 from gateway.models.storage import DEMO_MODEL, ModelFile, ModelFileError, resolve
 from gateway.serving.admission import Admission
 from gateway.serving.engine_handle import EngineHandle, Limits
@@ -54,7 +54,7 @@ class Gateway:
         engine_command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         self.settings = settings
-        self.port = claim_port(settings.server.host, settings.server.port)
+        self.address = claim(settings.server.host, settings.server.port)
         files = [resolve(reference) for reference in settings.engine.models or (DEMO_MODEL,)]
         names = [file.name for file in files]
         if len(set(names)) < len(names):
@@ -83,9 +83,10 @@ class Gateway:
     @property
     def base_url(self) -> str:
         """Where clients reach the gateway."""
-        host = self.settings.server.host
-        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
-        return f"http://{name}:{self.port}"
+        ip, port = self.address.reached_at
+        if self.settings.server.host == "localhost":
+            return f"http://localhost:{port}"
+        return f"http://[{ip}]:{port}" if ":" in ip else f"http://{ip}:{port}"
 
     async def start(self) -> None:
         """Open the store, then start the engines; returns while they load."""
@@ -97,10 +98,12 @@ class Gateway:
         """Let running requests finish within the deadline, then stop engines and write what telemetry holds."""
         self.admission.close()
         deadline = time.monotonic() + self.settings.server.shutdown_s
+        busy = bool(self.telemetry.live.running())
         while self.telemetry.live.running() and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
         await asyncio.gather(*(supervisor.stop(ENGINE_STOP_S) for supervisor in self.supervisors))
-        await asyncio.sleep(0.1)  # the last error frames leave before their connections are closed
+        if busy:
+            await asyncio.sleep(0.1)  # the last frames leave before their connections are closed
         self.asgi.close()
 
     def _application(self) -> ExchangeMiddleware:
@@ -122,7 +125,9 @@ class Gateway:
             request_max_body_size=None,
         )
         server = self.settings.server
-        guarded = GuardMiddleware(litestar, bind=server.host, allowed_hosts=server.allowed_hosts, allowed_origins=server.allowed_origins)
+        guarded = GuardMiddleware(
+            litestar, bind=self.address.ip, allowed_hosts=server.allowed_hosts, allowed_origins=server.allowed_origins
+        )
         return ExchangeMiddleware(guarded, self.telemetry.recorder, self.telemetry.metrics, self.admission.ended)
 
     def _dashboard(self) -> Any:
@@ -176,20 +181,32 @@ def _handle(settings: Settings, file: ModelFile, telemetry: TelemetryStack, comm
 async def run(gateway: Gateway) -> int:
     """Serve until a stop signal; returns the exit code."""
     stop = asyncio.Event()
-    settings = gateway.settings
     try:
         with on_stop_signal(stop.set):
             await gateway.start()
-            async with listening(gateway.asgi, settings.server.host, gateway.port) as server:
-                gateway.announcer.say("listening", f"listening on {gateway.base_url}")
-                waiting = asyncio.create_task(stop.wait())
-                await asyncio.wait({waiting, server}, return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
-                gateway.announcer.say("stopping", "stopping: running requests may finish")
+            try:
+                await _serve_until(stop, gateway)
+            except AddressError as error:
+                gateway.announcer.say("failed", str(error))
                 await gateway.stop()
+                return 1
     finally:
-        await gateway.telemetry.stop(settings.store.shutdown_s)
+        await gateway.telemetry.stop(gateway.settings.store.shutdown_s)
     return 0 if stop.is_set() else 1
+
+
+async def _serve_until(stop: asyncio.Event, gateway: Gateway) -> None:
+    """Listen until the stop signal, or until the HTTP server ends by itself."""
+    async with listening(gateway.asgi, gateway.address) as server:
+        gateway.announcer.say("listening", f"listening on {gateway.base_url}")
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait({waiting, server}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if stop.is_set():
+            gateway.announcer.say("stopping", "stopping: running requests may finish")
+        else:
+            gateway.announcer.say("failed", ending(server))
+        await gateway.stop()
 
 
 def serve(settings: Settings, env: Mapping[str, str], announce: Announce) -> int:
@@ -197,6 +214,6 @@ def serve(settings: Settings, env: Mapping[str, str], announce: Announce) -> int
     try:
         gateway = Gateway(settings, env, announce)
     except (AddressError, ModelFileError) as error:
-        Announcer(announce, "", []).say("failed", str(error))
+        Announcer(announce, None, []).say("failed", str(error))
         return 1
     return asyncio.run(run(gateway))

@@ -7,24 +7,20 @@ lstrip_blocks, loop controls, `raise_exception`, `strftime_now`, and `tojson` wi
 from __future__ import annotations
 
 import ctypes
-import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from gateway.chat.allowance import TemplateError
+from gateway.chat.sandbox import Sandbox
+
+__all__ = ["ChatTemplate", "TemplateError", "TemplateTimeoutError"]
 
 MAX_TEMPLATE_CHARS = 1_000_000
 MAX_OUTPUT_CHARS = 64_000_000
-MAX_REPEAT = 1_000_000
-"""Largest product of `*` that involves a string or a list: a template may not allocate without limit."""
-
-
-class TemplateError(ValueError):
-    """The template cannot render these messages; the text says why and is meant for the caller."""
+COMPILE_TIMEOUT_S = 10.0
 
 
 class TemplateTimeoutError(TemplateError):
@@ -35,35 +31,22 @@ class _Interrupt(BaseException):
     """Raised inside the rendering thread when its time is over; templates cannot catch it."""
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, and no operator that makes huge values out of small ones."""
-
-    intercepted_binops = frozenset({"*", "**", "%"})
-
-    def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**" or (operator == "%" and isinstance(left, str)):
-            raise TemplateError(f"the chat template uses {operator!r} in a way that is not allowed")
-        if operator == "*" and not all(isinstance(value, int | float) for value in (left, right)):
-            size, times = (len(left), right) if hasattr(left, "__len__") else (len(right), left)
-            if size * int(times) > MAX_REPEAT:
-                raise TemplateError("the chat template builds a value that is too large")
-        return super().call_binop(context, operator, left, right)
-
-
 class ChatTemplate:
     """A compiled template. `bos` and `eos` are the texts of those tokens, which templates may print."""
 
     def __init__(self, source: str, *, bos: str = "", eos: str = "", timeout_s: float = 2.0) -> None:
         if len(source) > MAX_TEMPLATE_CHARS:
             raise TemplateError(f"the chat template has {len(source)} characters; the most is {MAX_TEMPLATE_CHARS}")
-        environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
-        environment.filters["tojson"] = _tojson
-        environment.globals |= {"raise_exception": _raise_exception, "strftime_now": _strftime_now}
+        self._sandbox = Sandbox()
+        self._sandbox.globals["strftime_now"] = _strftime_now
         self._timeout_s = timeout_s
         self._tokens = {"bos_token": bos, "eos_token": eos}
         try:
-            self._template = environment.from_string(source)
-        except (jinja2.TemplateError, RecursionError) as error:
+            with _time_limit(COMPILE_TIMEOUT_S):
+                self._template = self._sandbox.from_string(source)
+        except _Interrupt:
+            raise TemplateTimeoutError(f"the model's chat template took longer than {COMPILE_TIMEOUT_S:g} s to compile") from None
+        except Exception as error:  # Jinja's, Python's compiler's, or an integer of too many digits
             raise TemplateError(f"the model's chat template does not compile: {error}") from None
 
     def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
@@ -73,6 +56,7 @@ class ChatTemplate:
             TemplateError: the template refuses the messages, is broken, too slow or too large.
         """
         try:
+            self._sandbox.allowance.renew()
             with _time_limit(self._timeout_s):
                 return self._collect({**self._tokens, "messages": messages, "add_generation_prompt": True})
         except _Interrupt:
@@ -114,13 +98,5 @@ def _time_limit(seconds: float) -> Iterator[None]:
             over = True
 
 
-def _raise_exception(message: object) -> NoReturn:
-    raise TemplateError(str(message)[:1000])
-
-
 def _strftime_now(pattern: str) -> str:
     return datetime.now().astimezone().strftime(pattern[:200])
-
-
-def _tojson(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)

@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli import db, doctor, models, serve, settings_cmd
 from gateway.cli.options import PASS_SETTINGS
-from gateway.cli.output import fail
+from gateway.cli.output import CommandError, fail, fail_json
 from gateway.models.storage import ModelFileError
 from gateway.settings import SettingsError
 
@@ -42,18 +42,32 @@ def firsttoken(
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; what a person did wrong is one line, not a traceback."""
+    """Run the command line and return its exit code; what a person did wrong is one line, not a traceback.
+
+    With `--json` it is one JSON object on standard output: `{"error": {"type", "message"}}`.
+    """
+    given = sys.argv[1:] if args is None else list(args)
+    as_json = "--json" in given
     try:
-        app(args=None if args is None else list(args), prog_name="firsttoken")
-    except SettingsError as error:
-        fail(str(error))
-        return USED_WRONGLY
-    except ModelFileError as error:
-        fail(str(error))
+        code = app(args=given, prog_name="firsttoken", standalone_mode=not as_json)
+    except (SettingsError, ModelFileError, CommandError, typer.TyperException) as error:
+        return _failed(error, as_json=as_json)
+    except typer.Abort:
         return FAILED
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
-    return 0
+        code = stop.code
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: Exception, *, as_json: bool) -> int:
+    """Say what went wrong; returns the exit code."""
+    code = FAILED if isinstance(error, ModelFileError | CommandError) else USED_WRONGLY
+    message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+    if as_json:
+        fail_json(message, "failed" if code == FAILED else "usage")
+    else:
+        fail(message)
+    return code
 
 
 if __name__ == "__main__":

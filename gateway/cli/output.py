@@ -31,6 +31,15 @@ def fail(message: str) -> None:
     errors.print(f"[red]error:[/red] {_escape(redact(message))}", highlight=False, soft_wrap=True)
 
 
+class CommandError(RuntimeError):
+    """A verb cannot do what it was asked to; the text says why and what to do."""
+
+
+def fail_json(message: str, kind: str) -> None:
+    """What `fail` says, for programs: one object on standard output, where a verb's answer would be."""
+    print_json({"error": {"type": kind, "message": redact(message)}})
+
+
 def table(*columns: str) -> Table:
     """An empty table in the one style that all verbs use; the last column folds."""
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))

@@ -14,7 +14,7 @@ from rich.status import Status
 
 from gateway.announcement import Announcement
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import console, fail, print_json
+from gateway.cli.output import CommandError, console, fail, print_json
 
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on (server.host).", show_default=False)]
 PortOption = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on (server.port).", show_default=False)]
@@ -50,12 +50,16 @@ def serve(
 
 
 def _make_home(home: Path) -> None:
-    """Create the home folder, readable by its owner only: it holds the database."""
+    """Create the home folder, readable by its owner only: it holds the database.
+
+    Raises:
+        CommandError: it cannot be created.
+    """
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        fail(f"cannot create the home folder {home}: {error.strerror}; choose another with --home or FIRSTTOKEN_HOME")
-        raise typer.Exit(1) from None
+        message = f"cannot create the home folder {home}: {error.strerror}; choose another with --home or FIRSTTOKEN_HOME"
+        raise CommandError(message) from None
 
 
 class _Display:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.padding import Padding
 
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import console, print_json, redact, table
@@ -13,6 +15,7 @@ from gateway.settings import SettingInfo, Settings, describe
 
 MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Print the reference page (docs/settings.md) instead.")]
 
+LEAST_DESCRIPTION_COLUMNS = 50
 _SECRET_KEYS = frozenset({"store.url"})
 
 
@@ -32,10 +35,21 @@ def settings(
         print_json({"home": effective.home, "settings": [_entry(info, effective) for info in describe()]})
         return
     console.print(f"home folder: {escape(str(effective.home))}", soft_wrap=True)
-    grid = table("setting", "value", "description")
-    for info in describe():
-        grid.add_row(info.name, escape(shown(value_of(effective, info))), escape(info.description))
-    console.print(grid)
+    _print([(info.name, shown(value_of(effective, info)), info.description) for info in describe()])
+
+
+def _print(rows: Sequence[tuple[str, str, str]]) -> None:
+    """A table where the descriptions have room, else each description below its setting."""
+    beside = max(len(name) for name, _, _ in rows) + max(len(value) for _, value, _ in rows) + 4
+    if console.width - beside >= LEAST_DESCRIPTION_COLUMNS:
+        grid = table("setting", "value", "description")
+        for row in rows:
+            grid.add_row(*map(escape, row))
+        console.print(grid)
+        return
+    for name, value, description in rows:
+        console.print(f"[bold]{name}[/bold] = {escape(value)}", soft_wrap=True, highlight=False)
+        console.print(Padding(escape(description), (0, 0, 0, 4)), highlight=False)
 
 
 def value_of(effective: Settings, info: SettingInfo) -> object:

@@ -118,7 +118,7 @@ class Worker:
             slots_prefill=prefilling,
             slots_decode=len(running) - prefilling,
             queue_depth=len(waiting),
-            queue_oldest_age_s=max((now_ns - sequence.queued_ns for sequence in waiting), default=0) / 1e9,
+            queue_oldest_age_s=max((_age_s(sequence.queued_ns, now_ns) for sequence in waiting), default=0.0),
             kv_used_tokens=sum(sequence.held for sequence in running),
             kv_limit_tokens=self._engine.config.n_ctx * self._engine.config.slots,
             memory_bytes=psutil.Process().memory_info().rss,
@@ -130,7 +130,12 @@ class Worker:
                 loop.scheduler.placement.restore_failures,
             ),
         )
-        return Heartbeat(sample, 0.0 if started_ns is None else (now_ns - started_ns) / 1e9)
+        return Heartbeat(sample, 0.0 if started_ns is None else _age_s(started_ns, now_ns))
+
+
+def _age_s(since_ns: int, now_ns: int) -> float:
+    """Seconds since a stamp of another thread, which may have come after `now_ns` was read."""
+    return max(0, now_ns - since_ns) / 1e9
 
 
 def _or_die(target: Callable[[], None]) -> None:

@@ -33,6 +33,8 @@ class Supervisor:
             await asyncio.gather(self._task, return_exceptions=True)
         self._handle.announce(EngineState.STOPPED, "was stopped")
         if self._handle.process is not None:
+            if self._handle.ready is None:  # it hears us only once it has loaded, and has nothing to lose before
+                self._handle.process.kill()
             await self._handle.process.stop(deadline_s)
         self._handle.drop_calls("was stopped")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,20 @@ class Batch:
             self.completed[event.seq] = event
         else:
             self.admitted[event["seq"]] = event
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """The same events in two batches; both events of a request stay together."""
+        order = list(dict.fromkeys([*self.admitted, *self.completed]))
+        if len(order) == 1:  # its row at admission, then its completion: either may be the bad one
+            return Batch(admitted=self.admitted), Batch(completed=self.completed)
+        first = set(order[: len(order) // 2])
+        return self._only(first), self._only(set(order) - first)
+
+    def _only(self, seqs: AbstractSet[int]) -> Batch:
+        return Batch(
+            {seq: row for seq, row in self.admitted.items() if seq in seqs},
+            {seq: record for seq, record in self.completed.items() if seq in seqs},
+        )
 
 
 @dataclass(slots=True)

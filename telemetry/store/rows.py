@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Table
+
 from telemetry.events import EngineConfig, Phase
 from telemetry.record import RequestRecord
-from telemetry.store.models import Base, RequestRow
+from telemetry.store.models import Base
 
 Row = dict[str, Any]
 
-LIMITS: dict[str, int] = {
-    column.name: length for column in RequestRow.__table__.columns if (length := getattr(column.type, "length", None)) is not None
-}
-"""Longest texts of `requests`: PostgreSQL refuses a longer one, and with it the whole batch."""
+TABLES = Base.metadata.tables
+
+
+def _limits(table: Table) -> dict[str, int | None]:
+    return {column.name: getattr(column.type, "length", None) for column in table.columns}
+
+
+LIMITS = _limits(TABLES["requests"])
+CONFIG_LIMITS = _limits(TABLES["engine_config"])
+"""Longest texts per column, None without a limit: PostgreSQL refuses a longer one."""
 
 
 def request_row(record: RequestRecord) -> Row:
     """The row of a request as it is now: `running` until its end."""
-    row = _identity(record) | _tokens(record) | _times(record)
-    for name, limit in LIMITS.items():
-        if isinstance(row[name], str):
-            row[name] = row[name][:limit].replace("\x00", "")
+    return _storable(_identity(record) | _tokens(record) | _times(record), LIMITS)
+
+
+def _storable(row: Row, limits: Mapping[str, int | None]) -> Row:
+    """Texts as every database takes them: no NUL, no half of a surrogate pair, not longer than the column."""
+    for name, value in row.items():
+        if isinstance(value, str):
+            row[name] = value.replace("\x00", "").encode("utf-8", "replace").decode()[: limits[name]]
     return row
 
 
@@ -82,6 +95,5 @@ def _times(record: RequestRecord) -> Row:
 def config_row(config: EngineConfig) -> Row:
     """The row of an engine configuration, `details` with every field."""
     details = dataclasses.asdict(config)
-    columns = Base.metadata.tables["engine_config"].columns.keys()
-    row = {name: value for name, value in details.items() if name in columns}
-    return row | {"id": config.config_id, "first_seen_at": datetime.now(UTC), "details": details}
+    row = {name: value for name, value in details.items() if name in CONFIG_LIMITS}
+    return _storable(row, CONFIG_LIMITS) | {"id": config.config_id, "first_seen_at": datetime.now(UTC), "details": details}

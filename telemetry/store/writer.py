@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.events import EngineConfig
@@ -131,8 +131,11 @@ class StoreSink(NullSink):
         known = Known()
         try:
             while not self._abandoned.is_set():
-                self._gather()
-                await self._flush(engine, known)
+                try:
+                    self._gather()
+                    await self._flush(engine, known)
+                except Exception as error:  # whatever it is: the thread goes on with the next events
+                    self._failed(error)
                 if self._stopping.is_set() and not self._queue:
                     return
         finally:
@@ -160,24 +163,43 @@ class StoreSink(NullSink):
     def _take(self) -> Batch:
         batch = Batch()
         for _ in range(min(MAX_BATCH, len(self._queue))):
-            with contextlib.suppress(IndexError):  # `stop` may clear the queue meanwhile
-                batch.add(self._queue.popleft())
+            try:
+                event = self._queue.popleft()
+            except IndexError:  # `stop` cleared the queue meanwhile
+                break
+            try:
+                batch.add(event)
+            except Exception as error:
+                self.dropped += 1
+                self._failed(error)
         return batch
 
     async def _write(self, engine: AsyncEngine, batch: Batch, known: Known) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
+        """Write a batch. Where a value in it is at fault, write its halves, and so on: only the bad events are lost."""
+        error = await self._attempt(engine, batch, known)
+        if error is None:
+            self.state = OK
+        elif len(batch) > 1 and _is_of_a_value(error) and not self._abandoned.is_set():
+            for half in batch.halves():
+                await self._write(engine, half, known)
+        else:
+            self.dropped += len(batch)
+            self._failed(error)
+
+    async def _attempt(self, engine: AsyncEngine, batch: Batch, known: Known) -> Exception | None:
+        """Try to write, again while the database is locked; returns the last failure."""
+        error: Exception | None = None
+        for _ in range(ATTEMPTS):
             try:
                 await self._transaction(engine, batch, known)
-            except (SQLAlchemyError, OSError, ValueError, TypeError, AssertionError) as error:
+                return None
+            except Exception as raised:
+                error = raised
                 known.configs.clear()
-                if attempt == ATTEMPTS or self._abandoned.is_set() or not _locked(error):
-                    self.dropped += len(batch)
-                    self._failed(error)
-                    return
-                await asyncio.sleep(RETRY_S)
-            else:
-                self.state = OK
-                return
+            if self._abandoned.is_set() or not _locked(error):
+                break
+            await asyncio.sleep(RETRY_S)
+        return error
 
     async def _transaction(self, engine: AsyncEngine, batch: Batch, known: Known) -> None:
         began = time.monotonic()
@@ -213,6 +235,11 @@ async def interrupt_stale(url: str) -> int:
 def _locked(error: Exception) -> bool:
     """Whether waiting may help: another process holds SQLite's write lock."""
     return "locked" in str(getattr(error, "orig", "")).lower()
+
+
+def _is_of_a_value(error: Exception) -> bool:
+    """Whether other events may be written although these cannot: not where the database itself is at fault."""
+    return not isinstance(error, OperationalError | DisconnectionError | OSError) and not getattr(error, "connection_invalidated", False)
 
 
 def _first_line(error: Exception) -> str:
