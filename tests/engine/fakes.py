@@ -120,7 +120,7 @@ def sequence(name: str, prompt: list[int], max_tokens: int, **more: Any) -> Sequ
         sampling=Sampling(),
         max_tokens=max_tokens,
         text=text,
-        queued_ns=0,
+        queued_ns=more.pop("queued_ns", 0),
         cacheable=more.pop("cacheable", True),
         lookup=found,
         **more,
