@@ -82,11 +82,11 @@ class FakeBackend:
     def open(self, slot: int, sampling: Sampling) -> None:
         """There is nothing to choose among."""
 
-    def compute(self, batch: Batch) -> dict[int, int]:
+    def compute(self, batch: Batch) -> dict[int, list[int]]:
         self._wait(batch)
         for part in batch.parts:
-            self._held[part.slot] = self._held.get(part.slot, 0) + len(part.tokens)
-        return {part.slot: ALPHABET[self._held[part.slot] % len(ALPHABET)] for part in batch.parts if part.sample}
+            self._held[part.slot] = self._held.get(part.slot, 0) + len(part.tokens) - part.drafted
+        return {part.slot: [ALPHABET[self._held[part.slot] % len(ALPHABET)]] for part in batch.parts if part.sample}
 
     def close(self, slot: int) -> None:
         """There is nothing to free."""

@@ -169,6 +169,7 @@ def _handle(settings: Settings, file: ModelFile, telemetry: TelemetryStack, comm
         threads=engine.threads,
         gpu_layers=engine.gpu_layers,
         max_stall_ms=engine.max_stall_ms,
+        speculative=engine.speculative,
         cache_folder=str(settings.home / "cache" / "prefix"),
         cache_ram_bytes=engine.cache_ram_bytes,
         cache_disk_bytes=engine.cache_disk_bytes,

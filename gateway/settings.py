@@ -69,6 +69,13 @@ class EngineSettings(_Section, frozen=True):
     cache_disk_bytes: Annotated[
         int, Meta(ge=0, description="Disk of each model for cached prefixes, which survive a restart; 0 keeps them in memory only.")
     ] = 4 * 1024**3
+    speculative: Annotated[
+        str,
+        Meta(
+            pattern="^(off|ngram)$",
+            description="Speculative decoding: `ngram` drafts what followed the same tokens before, per request and only while it pays; `off`.",
+        ),
+    ] = "ngram"
     heartbeat_timeout_s: Annotated[float, Meta(gt=0, description="An engine silent for longer is killed and started again.")] = 10.0
     step_timeout_s: Annotated[float, Meta(gt=0, description="An engine whose single step takes longer is killed and started again.")] = (
         120.0

@@ -17,7 +17,8 @@ class BackendError(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class Part:
     """One sequence's share of a batch: `tokens` go to positions `position` … of `slot`; `sample` asks for the
-    next token after the last of them.
+    next token after the last of them. The last `drafted` tokens are guesses: the next token is sampled before each of
+    them too, until one was wrong; the state keeps those that were right.
     """
 
     slot: int
@@ -25,6 +26,7 @@ class Part:
     position: int
     sample: bool
     prefill: bool
+    drafted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,20 @@ class Batch:
     def decode_tokens(self) -> int:
         return sum(len(part.tokens) for part in self.parts if not part.prefill)
 
+    @property
+    def drafted(self) -> int:
+        return sum(part.drafted for part in self.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What came of a batch: the sampled token by slot, and when it began and ended (monotonic ns)."""
+    """What came of a batch: sampled tokens by slot (one, and one more for each guess that was right), and when it began
+    and ended (monotonic ns).
+    """
 
     start_ns: int
     end_ns: int
-    sampled: dict[int, int] = field(default_factory=dict)
+    sampled: dict[int, list[int]] = field(default_factory=dict)
 
 
 class Vocabulary(Protocol):
@@ -75,8 +83,8 @@ class Backend(Protocol):
     def open(self, slot: int, sampling: Sampling) -> None:
         """Prepare a slot for choosing the tokens of a new sequence; the state in it stays."""
 
-    def compute(self, batch: Batch) -> dict[int, int]:
-        """Compute a batch; returns the sampled token of each part that asked for one.
+    def compute(self, batch: Batch) -> dict[int, list[int]]:
+        """Compute a batch; returns the sampled tokens of each part that asked for them.
 
         Raises:
             BackendError: nothing of the batch can be used.

@@ -12,6 +12,7 @@ from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.engine import Tokens
 from gateway.engine.protocol import Admitted, Message, Refused, Submit, Timing
 from gateway.engine.sequence import Sequence
+from gateway.engine.speculation import PromptLookup
 from gateway.engine.text import TextAssembler
 from telemetry.events import Phase
 
@@ -26,6 +27,7 @@ class Intake:
         tokenizer: Tokens,
         n_ctx: int,
         cache: CacheLookup,
+        speculative: bool,
         predict_ttft_ms: Callable[[Sequence], float],
         send: Callable[[Message], None],
         deliver: Callable[[Sequence], None],
@@ -34,6 +36,7 @@ class Intake:
         self._tokenizer = tokenizer
         self._n_ctx = n_ctx
         self._cache = cache
+        self._speculative = speculative
         self._predict_ttft_ms = predict_ttft_ms
         self._send = send
         self._deliver = deliver
@@ -102,7 +105,7 @@ class Intake:
         return self._template.render(request.messages)
 
     def _sequence(self, request: Submit, tokens: list[int], now_ns: int) -> Sequence:
-        return Sequence(
+        sequence = Sequence(
             id=request.id,
             prompt=tokens,
             sampling=request.sampling,
@@ -112,6 +115,8 @@ class Intake:
             stop_tokens=frozenset(request.stop_tokens),
             caller=request.caller,
         )
+        sequence.drafter = PromptLookup(sequence.tokens) if self._speculative else None
+        return sequence
 
     def _refuse_size(self, request: Submit, size: int, timings: list[Timing]) -> None:
         if size == 0:

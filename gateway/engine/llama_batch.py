@@ -63,13 +63,25 @@ class LlamaBackend:
     def open(self, slot: int, sampling: Sampling) -> None:
         self._samplers[slot] = Sampler(sampling, self._model.n_vocab)
 
-    def compute(self, batch: Batch) -> dict[int, int]:
+    def compute(self, batch: Batch) -> dict[int, list[int]]:
         wanted = self._columns.fill(batch)
         self._batch.n_tokens = sum(len(part.tokens) for part in batch.parts)
         code = llama.llama_decode(self._context, self._batch)
         if code != 0:
             raise BackendError(f"llama_decode failed with code {code}" + (": the KV cache is full" if code == 1 else ""))
-        return {slot: self._samplers[slot].sample(self._context, index) for slot, index in wanted.items()}
+        return {part.slot: self._sample(part, index) for part, index in wanted}
+
+    def _sample(self, part: Part, last: int) -> list[int]:
+        """The next token; where the part ends in guesses, one before each of them until one was wrong, which cuts them off."""
+        sampler, first = self._samplers[part.slot], last - part.drafted
+        sampled = [sampler.sample(self._context, first)]
+        for index in range(first + 1, last + 1):
+            if part.tokens[index - last - 1] != sampled[-1]:
+                break
+            sampled.append(sampler.sample(self._context, index))
+        if part.drafted:
+            llama.llama_memory_seq_rm(self._memory, part.slot, part.position + len(part.tokens) - part.drafted + len(sampled) - 1, -1)
+        return sampled
 
     def close(self, slot: int) -> None:
         sampler = self._samplers.pop(slot, None)
@@ -134,9 +146,10 @@ class _Columns:
         self._sequence = batch.seq_id
         self._size = size
 
-    def fill(self, batch: Batch) -> dict[int, int]:
-        """Write a batch; returns the position of the last token of each slot that wants a sample."""
-        wanted, at = {}, 0
+    def fill(self, batch: Batch) -> list[tuple[Part, int]]:
+        """Write a batch; returns the parts that want a sample, each with the position of its last token."""
+        wanted: list[tuple[Part, int]] = []
+        at = 0
         for part in batch.parts:
             end = at + len(part.tokens)
             assert end <= self._size, "the scheduler planned more tokens than a batch holds"
@@ -146,7 +159,7 @@ class _Columns:
             for index in range(at, end):
                 self._sequence[index][0] = part.slot
             if part.sample:
-                self.logits[end - 1] = 1
-                wanted[part.slot] = end - 1
+                self.logits[end - 1 - part.drafted : end] = 1
+                wanted.append((part, end - 1))
             at = end
         return wanted

@@ -18,6 +18,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     threads: int = 0
     gpu_layers: int = -1
     max_stall_ms: float = 250.0
+    speculative: str = "ngram"
     cache_folder: str = ""
     cache_ram_bytes: int = 0
     cache_disk_bytes: int = 0

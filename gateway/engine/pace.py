@@ -7,6 +7,9 @@ from dataclasses import dataclass
 WEIGHT = 0.2
 """Of a new measurement in the moving averages."""
 
+FORGET = 0.01
+"""How fast a bad experience with drafting is forgotten, per step without: it may have been another program's doing."""
+
 MIN_CHUNK = 16
 """A prompt always gets this far per step, or it would never end."""
 
@@ -16,7 +19,7 @@ MIN_ALONE = 64
 
 @dataclass(slots=True)
 class Pace:
-    """Moving averages of what a prompt token, a decode-only step and the copy of a token's state cost, in nanoseconds.
+    """Moving averages of what a prompt token, a decode-only step, the copy of a token's state and a drafted token cost (ns).
 
     `max_stall_ns` bounds a step that decodes; `max_chunk` bounds any step (tokens), which also bounds how long a
     cancel or a new request waits.
@@ -27,6 +30,12 @@ class Pace:
     max_chunk: int
     decode_step_ns: float = 0.0
     copy_token_ns: float = 20_000.0
+    draft_token_ns: float = 0.0
+
+    @property
+    def draft_cost_ns(self) -> float:
+        """What a drafted token costs: what a prompt token does, until it is measured."""
+        return self.draft_token_ns or self.prefill_token_ns
 
     def budget(self, decoding: int) -> int:
         """Prompt tokens for the next step beside `decoding` sequences."""
@@ -35,9 +44,13 @@ class Pace:
         left_ns = self.max_stall_ns - self.decode_step_ns
         return max(MIN_CHUNK, min(self.max_chunk, int(left_ns / self.prefill_token_ns)))
 
-    def learn(self, duration_ns: int, prefill_tokens: int, decode_tokens: int) -> None:
+    def learn(self, duration_ns: int, prefill_tokens: int, decode_tokens: int, drafted: int = 0) -> None:
         """Take in one measured step."""
-        if prefill_tokens == 0:
+        if drafted and not prefill_tokens:
+            cost_ns = max(1.0, (duration_ns - self.decode_step_ns) / drafted)
+            self.draft_token_ns = self.draft_cost_ns + WEIGHT * (cost_ns - self.draft_cost_ns)
+        elif prefill_tokens == 0:
+            self.draft_token_ns = self.draft_cost_ns + FORGET * (self.prefill_token_ns - self.draft_cost_ns)
             self.decode_step_ns += WEIGHT * (duration_ns - self.decode_step_ns)
         elif prefill_tokens >= MIN_CHUNK:
             beside_ns = self.decode_step_ns if decode_tokens else 0.0

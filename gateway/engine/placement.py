@@ -64,6 +64,10 @@ class Placement:
         assert entry is not None
         self.backend.close(slot)
         entry.running = False
+        if usable and request.held > len(request.tokens):  # guesses that were right, behind the end of the answer
+            usable = self.backend.trim(slot, len(request.tokens))
+            request.held = len(request.tokens)
+            del request.large[request.held :]
         if not usable or not request.cacheable or request.held < MIN_STORED_TOKENS:
             self._clear(slot)
             self.cache.forget(entry)

@@ -81,8 +81,8 @@ class Scheduler:
         self._fill_slots(now_ns)
         active = self._active(now_ns)
         decoding = [sequence for sequence in active if not sequence.prefilling]
-        parts = [self._decode_part(sequence) for sequence in decoding]
-        budget = min(self.pace.budget(len(decoding)), self._max_batch - len(parts))
+        parts = [self._decode_part(sequence, len(decoding)) for sequence in decoding]
+        budget = min(self.pace.budget(len(decoding)), self._max_batch - sum(len(part.tokens) for part in parts))
         for sequence, tokens in self._share([sequence for sequence in active if sequence.prefilling], budget):
             self._start(sequence, now_ns)
             parts.append(self._prefill_part(sequence, tokens))
@@ -90,13 +90,14 @@ class Scheduler:
 
     def apply(self, batch: Batch, result: StepResult) -> Outcome:
         """Take in what a batch gave: advance prompts, add tokens, end what is complete."""
-        self.pace.learn(result.end_ns - result.start_ns, batch.prefill_tokens, batch.decode_tokens)
+        self.pace.learn(result.end_ns - result.start_ns, batch.prefill_tokens, batch.decode_tokens, batch.drafted)
         outcome = Outcome()
         for part in batch.parts:
             sequence = self.slots[part.slot]
             assert sequence is not None, f"slot {part.slot} was in a batch and is empty"
             assert sequence.entry is not None
-            sequence.took(len(part.tokens))
+            sampled = result.sampled.get(part.slot, [])
+            sequence.took(len(part.tokens) - part.drafted + max(0, len(sampled) - 1))
             sequence.entry.held = sequence.held
             if part.prefill:
                 sequence.entry.large = sequence.kernels()
@@ -105,7 +106,9 @@ class Scheduler:
             else:
                 sequence.steps += 1
                 sequence.batch_sum += len(batch.parts)
-            self._advance(sequence, result.sampled.get(part.slot), result.end_ns, outcome)
+                if sequence.drafter is not None:
+                    sequence.drafter.learn(part.drafted, sampled, self.pace)
+            self._advance(sequence, sampled, result.end_ns, outcome)
         return outcome
 
     def fail(self, batch: Batch, message: str, now_ns: int) -> Outcome:
@@ -186,10 +189,14 @@ class Scheduler:
             sequence.prefill_ns = now_ns if restored is None else restored[1]
             self.started.append(Started(sequence.id, [*sequence.lookup.timings(), sequence.queue_timing(sequence.started_ns)]))
 
-    @staticmethod
-    def _decode_part(sequence: Sequence) -> Part:
+    def _decode_part(self, sequence: Sequence, decoding: int) -> Part:
+        """The last token, and a few that may follow it where that pays."""
         assert sequence.slot is not None
-        return Part(sequence.slot, (sequence.tokens[-1],), sequence.held, sample=True, prefill=False)
+        draft: tuple[int, ...] = ()
+        if sequence.drafter is not None:
+            most = min(self._limit(sequence) - sequence.completion_tokens - 1, self._max_batch // decoding - 1)
+            draft = sequence.drafter.propose(most, self.pace, decoding)
+        return Part(sequence.slot, (sequence.tokens[-1], *draft), sequence.held, sample=True, prefill=False, drafted=len(draft))
 
     @staticmethod
     def _prefill_part(sequence: Sequence, tokens: int) -> Part:
@@ -197,22 +204,25 @@ class Scheduler:
         chunk = sequence.tokens[sequence.held : sequence.held + tokens]
         return Part(sequence.slot, chunk, sequence.held, sample=len(chunk) == sequence.remaining, prefill=True)
 
-    def _advance(self, sequence: Sequence, token: int | None, now_ns: int, outcome: Outcome) -> None:
-        """Add the sampled token, if there is one, and end the sequence where it must end."""
-        text = ""
-        if token is not None:
+    def _advance(self, sequence: Sequence, sampled: list[int], now_ns: int, outcome: Outcome) -> None:
+        """Add the sampled tokens, if there are any, and end the sequence where it must end."""
+        text, reason = "", ""
+        for token in sampled:
             if self._vocabulary.is_end(token) or token in sequence.stop_tokens:
-                self._end(sequence, "stop", now_ns, outcome)
-                return
+                reason = "stop"
+                break
             sequence.add_token(token, now_ns)
             self._shares.sampled(sequence)
-            text = sequence.text.push(self._vocabulary.piece(token))
+            text += sequence.text.push(self._vocabulary.piece(token))
+            if sequence.text.stopped or sequence.completion_tokens >= self._limit(sequence):
+                reason = "stop" if sequence.text.stopped else "length"
+                break
+        if text:
             sequence.answer.append(text)
-        outcome.deltas.append(Delta(sequence.id, text, sequence.completion_tokens, sequence.computed))
-        if sequence.text.stopped:
-            self._end(sequence, "stop", now_ns, outcome)
-        elif sequence.completion_tokens >= self._limit(sequence):
-            self._end(sequence, "length", now_ns, outcome)
+        if text or not reason:
+            outcome.deltas.append(Delta(sequence.id, text, sequence.completion_tokens, sequence.computed))
+        if reason:
+            self._end(sequence, reason, now_ns, outcome)
 
     def _limit(self, sequence: Sequence) -> int:
         """Output tokens that a sequence may have: what was asked for, and what fits its context."""

@@ -16,6 +16,7 @@ from gateway.engine.placement import Placement
 from gateway.engine.protocol import Finished, Sampling
 from gateway.engine.scheduler import Outcome, Scheduler
 from gateway.engine.sequence import Lookup, Sequence
+from gateway.engine.speculation import PromptLookup
 from gateway.engine.text import TextAssembler
 from telemetry.events import CacheReason
 
@@ -45,8 +46,10 @@ class FakeBackend:
     rows = 0
     trims = True
 
-    def __init__(self, slots: int = 4, *, keeps_idle: bool = True) -> None:
+    def __init__(self, slots: int = 4, *, keeps_idle: bool = True, period: int = 0) -> None:
         self.keeps_idle = keeps_idle
+        self.period = period
+        self.guessed = 0
         self.slots: dict[int, list[int]] = {slot: [] for slot in range(slots)}
         self.opened: set[int] = set()
         self.fail_next = False
@@ -58,7 +61,7 @@ class FakeBackend:
         assert slot not in self.opened, f"slot {slot} was opened twice"
         self.opened.add(slot)
 
-    def compute(self, batch: Batch) -> dict[int, int]:
+    def compute(self, batch: Batch) -> dict[int, list[int]]:
         if self.fail_next:
             self.fail_next = False
             raise BackendError("the fake was told to fail")
@@ -67,10 +70,20 @@ class FakeBackend:
             assert part.slot in self.opened, f"slot {part.slot} is computed and nobody opened it"
             held = self.slots[part.slot]
             assert part.position == len(held), f"slot {part.slot} holds {len(held)} tokens and was given position {part.position}"
-            held.extend(part.tokens)
             self.computed += len(part.tokens)
+            held.extend(part.tokens[: len(part.tokens) - part.drafted])
             if part.sample:
-                sampled[part.slot] = next_token(held)
+                sampled[part.slot] = self._verify(held, part.tokens[len(part.tokens) - part.drafted :])
+        return sampled
+
+    def _verify(self, held: list[int], guesses: Tokens[int]) -> list[int]:
+        sampled = [next_token(held, self.period)]
+        for guess in guesses:
+            if guess != sampled[-1]:
+                break
+            held.append(guess)
+            self.guessed += 1
+            sampled.append(next_token(held, self.period))
         return sampled
 
     def close(self, slot: int) -> None:
@@ -100,21 +113,26 @@ class FakeBackend:
         return True
 
 
-def next_token(held: Tokens[int]) -> int:
-    """Depends on the first token (whose conversation it is) and the length only."""
-    return held[0] * 1000 + len(held)
+def next_token(held: Tokens[int], period: int = 0) -> int:
+    """Depends on the first token (whose conversation it is) and the length only; repeats itself with a period."""
+    return held[0] * 1000 + (len(held) % period if period else len(held))
 
 
-def expected(prompt: Tokens[int], count: int) -> list[int]:
+def expected(prompt: Tokens[int], count: int, period: int = 0) -> list[int]:
     """What a sequence of this prompt must be given."""
-    return [prompt[0] * 1000 + len(prompt) + index for index in range(count)]
+    held, given = list(prompt), []
+    for _ in range(count):
+        given.append(next_token(held, period))
+        held.append(given[-1])
+    return given
 
 
 def sequence(name: str, prompt: list[int], max_tokens: int, **more: Any) -> Sequence:
     """A sequence ready to be queued; `stop` are strings that end it."""
     text = TextAssembler(more.pop("stop", ()))
     found = Lookup(comparison=Comparison(CacheReason.NEW_CONVERSATION))
-    return Sequence(
+    drafting = more.pop("drafting", False)
+    made = Sequence(
         id=name,
         prompt=prompt,
         sampling=Sampling(),
@@ -125,10 +143,14 @@ def sequence(name: str, prompt: list[int], max_tokens: int, **more: Any) -> Sequ
         lookup=found,
         **more,
     )
+    made.drafter = PromptLookup(made.tokens) if drafting else None
+    return made
 
 
 class Rig:
-    """Scheduler, placement, cache, fake backend and a clock that moves only when a step is computed."""
+    """Scheduler, placement, cache, fake backend and a clock that moves only when a step is computed: by `TOKEN_NS` for
+    each of its tokens, and `step_tokens` more.
+    """
 
     def __init__(
         self,
@@ -139,9 +161,12 @@ class Rig:
         max_stall_tokens: int = 32,
         ram_bytes: int = 10**9,
         keeps_idle: bool = True,
+        period: int = 0,
+        step_tokens: int = 0,
     ) -> None:
         self.now_ns = 0
-        self.backend = FakeBackend(slots, keeps_idle=keeps_idle)
+        self.step_tokens = step_tokens
+        self.backend = FakeBackend(slots, keeps_idle=keeps_idle, period=period)
         self.cache = PrefixCache(Budget(ram_bytes))
         pace = Pace(float(TOKEN_NS), max_stall_tokens * TOKEN_NS, max_chunk=max_batch)
         self.placement = Placement(slots, self.backend, self.cache, pace, lambda: self.now_ns)
@@ -161,7 +186,7 @@ class Rig:
         batch = self.scheduler.plan(self.now_ns)
         self.batches.append(batch)
         if batch.parts:
-            start_ns, self.now_ns = self.now_ns, self.now_ns + TOKEN_NS * (batch.prefill_tokens + batch.decode_tokens)
+            start_ns, self.now_ns = self.now_ns, self.now_ns + TOKEN_NS * (self.step_tokens + batch.prefill_tokens + batch.decode_tokens)
             try:
                 sampled = self.backend.compute(batch)
             except BackendError as error:
