@@ -20,7 +20,7 @@ def run() -> Comparison:
     if absent := missing_peer(NAME, ABOUT):
         return absent
     with both(slots=STREAMS + 1) as servers:
-        found = rounds(servers, 4, _measure)
+        found = rounds(servers, 2, _measure)
     rows = [
         Row("longest gap in a stream", "ms", *found["gap"], most=0.1),
         Row("TTFT of the long prompt", "ms", *found["long"], most=1.3),
@@ -30,7 +30,7 @@ def run() -> Comparison:
 
 
 def _measure(server: Server, salt: str) -> dict[str, float]:
-    chats = [Chat(questions=[question(f"{salt} {number}")], max_tokens=256) for number in range(STREAMS)]
+    chats = [Chat(questions=[question(f"{salt} {number}")], max_tokens=192) for number in range(STREAMS)]
     late = Chat(questions=[words(LONG_TOKENS, salt)], after_s=ARRIVES_S, max_tokens=8)
     held = hold(server, salt, [*chats, late], workers=STREAMS + 1)
     streams = _running(held)
