@@ -20,7 +20,7 @@ def run() -> Comparison:
         try:
             lookup, plain = (stack.enter_context(ours(2, FLAG, value)) for value in ("ngram", "off"))
         except ServerError as error:
-            return Comparison(NAME, ABOUT, not_measured=f"the server refuses {FLAG}: {str(error).strip().splitlines()[-1][:200]}")
+            return Comparison(NAME, ABOUT, not_measured=f"the server refuses {FLAG}: {_reason(error)}")
         found = rounds((lookup, plain), 4, _measure)
     rows = [Row("repeated code", "tokens/s", *found["code"], least=1.3), Row("free text", "tokens/s", *found["free"], least=0.97)]
     return Comparison(NAME, ABOUT, rows, sides=("ngram", "off"))
@@ -30,3 +30,9 @@ def _measure(server: Server, salt: str) -> dict[str, float]:
     code = hold(server, salt, [Chat(questions=[edit(salt)], max_tokens=256)])
     free = hold(server, f"{salt}-free", [Chat(questions=[question(f"{salt} {number}")], max_tokens=128) for number in range(2)])
     return {name: held.percentile(0.5, lambda turn: turn.decode_tps) for name, held in (("code", code), ("free", free))}
+
+
+def _reason(error: ServerError) -> str:
+    """The last line with words in it, without the frame that the command line draws around its errors."""
+    lines = [line.strip(" │╭╰─╯╮") for line in str(error).splitlines()]
+    return next((line for line in reversed(lines) if line), "no reason given")[:200]
