@@ -26,7 +26,7 @@ check: $(VENV)/.installed-dev ## format, lint, types and contracts
 	@$(BIN)/mypy --strict
 	@$(BIN)/python -m pytest tests/contracts
 
-bench: $(VENV)/.installed-dev ## run the benchmark; ARGS="--help" lists its options
+bench: $(VENV)/.installed-bench ## run the benchmark; ARGS="--help" lists its options
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: $(VENV)/.installed ## write docs/settings.md again
@@ -39,3 +39,7 @@ $(VENV)/.installed: $(DECLARED)
 $(VENV)/.installed-dev: $(DECLARED)
 	@PYTHON="$(PYTHON)" .ci/install $(VENV) demo,test,dev
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-bench: $(DECLARED)
+	@PYTHON="$(PYTHON)" .ci/install $(VENV) demo,test,dev,bench
+	@touch $(VENV)/.installed $(VENV)/.installed-dev $@

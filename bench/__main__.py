@@ -7,14 +7,19 @@ import sys
 from collections.abc import Sequence
 
 from bench import machine, report
-from bench.scenarios import SCENARIOS
+from bench.scenarios import ABOUT, SCENARIOS
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measure, then report."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the gateway on this machine.")
     names = ", ".join(SCENARIOS)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"what to measure (default all): {names}")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure the gateway on this machine, alone and beside llama.cpp's own server.",
+        epilog="scenarios:\n" + "\n".join(f"  {name:16} {about}" for name, about in ABOUT.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="what to measure (default all)")
     parser.add_argument("--json", action="store_true", help="print JSON for programs instead of tables for people")
     given = parser.parse_args(arguments)
     unknown = [name for name in given.scenarios if name not in SCENARIOS]

@@ -7,7 +7,9 @@ measure, and both share the machine.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
+from collections.abc import AsyncIterator
 from typing import Self
 
 import msgspec
@@ -51,8 +53,64 @@ class Sample(msgspec.Struct, frozen=True):
         return self.wall_ms - self.timings.engine_ms
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """One streamed answer as the client saw it, measured alike for every server. `ttft_ms` and `content_ms` count from
+    the request written to each chunk with text in it.
+    """
+
+    wall_ms: float
+    content_ms: list[float]
+    text: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+    @property
+    def ttft_ms(self) -> float:
+        """To the first chunk with text."""
+        return self.content_ms[0]
+
+    @property
+    def longest_gap_ms(self) -> float:
+        """The longest time between two chunks with text."""
+        return max((after - before for before, after in itertools.pairwise(self.content_ms)), default=0.0)
+
+    @property
+    def decode_tps(self) -> float:
+        """Tokens per second after the first one."""
+        return (self.completion_tokens - 1) * 1e3 / max(self.content_ms[-1] - self.content_ms[0], 1e-6)
+
+
 class _Tail(msgspec.Struct):
     timings: Timings
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta = msgspec.field(default_factory=_Delta)
+
+
+class _CachedTokens(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int
+    completion_tokens: int
+    prompt_tokens_details: _CachedTokens | None = None
+
+
+class _FrameTimings(msgspec.Struct):
+    cache_n: int | None = None
+
+
+class _Frame(msgspec.Struct):
+    choices: list[_Choice] = []
+    usage: _Usage | None = None
+    timings: _FrameTimings | None = None
 
 
 class Connection:
@@ -80,6 +138,36 @@ class Connection:
         Raises:
             ChatError: it was refused or failed.
         """
+        begun_ns = self._send(body, request_id)
+        answer = await self._answer()
+        ended_ns = time.monotonic_ns()
+        return Sample((ended_ns - begun_ns) / 1e6, (self._first_ns - begun_ns) / 1e6, _timings(answer))
+
+    async def turn(self, body: bytes, request_id: str) -> Turn:
+        """Send one streamed chat and note when each piece of its text came.
+
+        Raises:
+            ChatError: it was refused or failed, or had no text.
+        """
+        begun_ns = self._send(body, request_id)
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        if head.split(b" ", 2)[1] != b"200" or b"transfer-encoding: chunked" not in head:
+            raise ChatError(head.decode(errors="replace")[:500])
+        content_ms, texts, frames = [], [], []
+        async for frame in self._frames():
+            frames.append(frame)
+            text = "".join(choice.delta.content or "" for choice in frame.choices)
+            if text:
+                content_ms.append((time.monotonic_ns() - begun_ns) / 1e6)
+                texts.append(text)
+        wall_ms = (time.monotonic_ns() - begun_ns) / 1e6
+        usage = next((frame.usage for frame in reversed(frames) if frame.usage), None)
+        if not texts or usage is None:
+            raise ChatError(f"an answer without {'text' if usage else 'usage'}")
+        return Turn(wall_ms, content_ms, "".join(texts), usage.prompt_tokens, _cached(usage, frames), usage.completion_tokens)
+
+    def _send(self, body: bytes, request_id: str) -> int:
+        """Write one request; returns when (monotonic ns)."""
         head = (
             f"POST {ROUTE} HTTP/1.1\r\nhost: {self._host}\r\ncontent-type: application/json\r\n"
             f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -87,9 +175,19 @@ class Connection:
         begun_ns = time.monotonic_ns()
         self._first_ns = 0
         self._writer.write(head.encode() + body)
-        answer = await self._answer()
-        ended_ns = time.monotonic_ns()
-        return Sample((ended_ns - begun_ns) / 1e6, (self._first_ns - begun_ns) / 1e6, _timings(answer))
+        return begun_ns
+
+    async def _frames(self) -> AsyncIterator[_Frame]:
+        """The frames of a stream as they come; a frame may span chunks."""
+        rest = b""
+        while length := int(await self._reader.readline(), 16):
+            rest += (await self._reader.readexactly(length + 2))[:-2]
+            *whole, rest = rest.split(b"\n\n")
+            for frame in whole:
+                data = frame.partition(b"data:")[2].strip()
+                if data and data != b"[DONE]":
+                    yield _decoded(data)
+        await self._reader.readline()
 
     async def _answer(self) -> bytes:
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
@@ -133,3 +231,20 @@ def _timings(answer: bytes) -> Timings:
         return msgspec.json.decode(text, type=_Tail).timings
     except msgspec.DecodeError as error:
         raise ChatError(f"{error}: {text[:500].decode(errors='replace')}") from None
+
+
+def _decoded(data: bytes) -> _Frame:
+    if data.startswith(b'{"error"'):
+        raise ChatError(data.decode(errors="replace")[:500])
+    try:
+        return msgspec.json.decode(data, type=_Frame)
+    except msgspec.DecodeError as error:
+        raise ChatError(f"{error}: {data[:500].decode(errors='replace')}") from None
+
+
+def _cached(usage: _Usage, frames: list[_Frame]) -> int:
+    """Prompt tokens that were not computed: from the usage, or from the timings where it does not say."""
+    details = usage.prompt_tokens_details
+    if details is not None and details.cached_tokens is not None:
+        return details.cached_tokens
+    return next((frame.timings.cache_n or 0 for frame in reversed(frames) if frame.timings), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,3 +34,13 @@ class Result(Protocol):
     @property
     def failure(self) -> str:
         """Why a promise does not hold; empty when all do or there is none."""
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Linear between the two nearest values (Hyndman and Fan's type 7, as numpy does); `share` is 0 to 1."""
+    assert values, "a percentile of nothing"
+    ordered = sorted(values)
+    at = (len(ordered) - 1) * share
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)

@@ -4,11 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench import concurrency, overhead, single
+from bench import (
+    concurrency,
+    idle_history,
+    long_arrival,
+    one_stream,
+    overhead,
+    repetitive,
+    restart,
+    returning_chats,
+    scheduler_alone,
+    shared_prompt,
+    short_chats,
+    single,
+    ten_turns,
+)
 from bench.figures import Result
+
+_PROMISES = (
+    one_stream,
+    short_chats,
+    shared_prompt,
+    ten_turns,
+    returning_chats,
+    long_arrival,
+    restart,
+    idle_history,
+    repetitive,
+    scheduler_alone,
+)
 
 SCENARIOS: dict[str, Callable[[], Result]] = {
     "single": single.run,
     "concurrency": concurrency.run,
     "overhead": overhead.run,
+    **{module.NAME: module.run for module in _PROMISES},
 }
+
+ABOUT: dict[str, str] = {
+    "single": "one stream alone on our gateway",
+    "concurrency": "8 chats at once against one after another, on our gateway",
+    "overhead": "what the gateway itself costs, with a fake engine",
+    **{module.NAME: module.ABOUT for module in _PROMISES},
+}
+"""A line about each, for `--help`."""

@@ -1,4 +1,4 @@
-"""A gateway under test: a process of its own on a free loopback port, with a home folder that is thrown away."""
+"""A server under test, ours or the peer's: a process of its own on a free loopback port."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Self
 import psutil
 
 from bench import gateway
-from gateway.models.storage import DEMO_MODEL
+from gateway.models.storage import DEMO_MODEL, resolve
 
 START_S = 120.0
 STOP_S = 30.0
@@ -26,18 +26,23 @@ OTHERS = ("FIRSTTOKEN_", "OTEL_", "FAKE_")
 
 
 class ServerError(RuntimeError):
-    """The gateway did not come up; the text holds the end of its output."""
+    """The server did not come up; the text holds the end of its output."""
 
 
 class Server:
-    """`with Server(fake=True, flags=…) as server:` runs a gateway; `home` is gone afterwards."""
+    """`with Server(fake=True, flags=…) as server:` runs a gateway. Its `home` is gone afterwards, unless one was given."""
 
-    def __init__(self, *, fake: bool, flags: tuple[str, ...] = (), env: dict[str, str] | None = None) -> None:
+    name = "the gateway"
+    ready_route = "/readyz"
+
+    def __init__(
+        self, *, fake: bool = False, flags: tuple[str, ...] = (), env: dict[str, str] | None = None, home: Path | None = None
+    ) -> None:
         self.model = gateway.MODEL if fake else DEMO_MODEL
         self.host = "127.0.0.1"
         self.port = _free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="firsttoken-bench-")
-        self.home = Path(self._folder.name)
+        self.home = home or Path(self._folder.name)
         self._command = [*self._program(fake), "--server-port", str(self.port), *flags]
         self._env = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)} | (env or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -90,18 +95,30 @@ class Server:
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 output = (self.home / "serve.out").read_text(errors="replace")
-                raise ServerError(f"the gateway is not ready:\n{output[-4000:]}")
+                raise ServerError(f"{self.name} is not ready:\n{output[-4000:]}")
             time.sleep(0.1)
 
     def _ready(self) -> bool:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=5)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", self.ready_route)
             return connection.getresponse().status == http.client.OK
         except OSError:
             return False
         finally:
             connection.close()
+
+
+class PeerServer(Server):
+    """llama.cpp's own server (`bench.peer`) with the demo model."""
+
+    name = "the peer"
+    ready_route = "/health"
+
+    def __init__(self, *, slots: int, n_ctx: int, threads: int) -> None:
+        super().__init__()
+        numbers = (self.port, slots, n_ctx, threads)
+        self._command = [sys.executable, "-m", "bench.peer", str(resolve(DEMO_MODEL).path), *map(str, numbers)]
 
 
 def _free_port() -> int:
