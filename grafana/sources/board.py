@@ -94,7 +94,7 @@ def _source(kind: str, label: str) -> dashboard.DatasourceVariable:
 def _query(name: str, label: str, query: str, description: str, *, every: str = ".*") -> dashboard.QueryVariable:
     """A variable with several values; `every` also matches series that lack the label when it is `.*`."""
     variable = dashboard.QueryVariable(name).label(label).description(description).datasource(PROMETHEUS)
-    variable = variable.query({"query": query, "refId": f"variable-{name}"}).refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+    variable = variable.query({"query": query, "refId": "StandardVariableQuery"}).refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
     variable = variable.sort(model.VariableSort.NUMERICAL_ASC).multi(multi=True).include_all(include_all=True).all_value(every)
     return variable.current(model.VariableOption(selected=True, text="All", value="$__all"))
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard, logs, loki, table, tempo
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.common import LogsSortOrder
 
+import telemetry.semconv as names
 from grafana.sources import queries as q
 from grafana.sources.board import Board, Section
 from grafana.sources.overview import LATENCY
 from grafana.sources.panels import SECONDS, Panel, Query, graph, heat
-from telemetry import semconv as names
 
 TEMPO = model.DataSourceRef("tempo", "${tempo}")
 LOKI = model.DataSourceRef("loki", "${loki}")
@@ -41,16 +40,20 @@ WAITED = (
 )
 
 KEPT = "&".join(f"${{{variable}:queryparam}}" for variable in ("prometheus", "tempo", "loki", "job", "instance", "model", "gateway"))
-TRACE_LINK = {"title": "Show below", "url": f"/d/firsttoken-traces?${{__url_time_range}}&{KEPT}&var-trace_id=${{__value.raw}}"}
+TRACE_LINK = {
+    "title": "Show below",
+    "url": f"/d/firsttoken-traces?${{__url_time_range}}&{KEPT}&var-trace_id=${{__data.fields.traceIdHidden}}",
+}
+"""Fields of a table of spans are called `spanID`, `traceIdHidden`, and as the attributes without `span.`."""
 PAGE_LINK = {"title": "Open the request's page", "url": "${gateway}/dashboard/requests/${__value.raw}", "targetBlank": True}
 
 
 def spans(title: str, description: str, traceql: str, *, width: int = 24) -> Panel:
-    """A table of the spans that a TraceQL query finds; trace and request ids are links."""
+    """A table of the spans that a TraceQL query finds; span and request ids are links."""
     panel = table.Panel().title(title).description(description).datasource(TEMPO).unit("none").span(width).height(8)
-    panel = panel.override_by_regexp("(?i)^trace ?id.*", [model.DynamicConfigValue("links", [TRACE_LINK])])
-    panel = panel.override_by_regexp(f".*{re.escape(names.REQUEST_ID)}$", [model.DynamicConfigValue("links", [PAGE_LINK])])
-    panel = panel.override_by_regexp("(?i)^duration$", [model.DynamicConfigValue("unit", "ns")])
+    panel = panel.override_by_name("spanID", [model.DynamicConfigValue("links", [TRACE_LINK])])
+    panel = panel.override_by_name(names.REQUEST_ID, [model.DynamicConfigValue("links", [PAGE_LINK])])
+    panel = panel.override_by_name(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, [model.DynamicConfigValue("unit", SECONDS)])
     return panel.targets([_Spans(traceql)])
 
 
@@ -114,7 +117,7 @@ TRACES = Board(
                 ),
                 spans(
                     "Requests",
-                    "The latest requests. A request id leads to its page on the gateway, a trace id shows its spans below.",
+                    "The latest requests. A request id leads to its page on the gateway, a span id shows its trace below.",
                     REQUESTS,
                 ),
                 spans("Answers", "The latest inference spans: model, tokens, time to the first chunk.", ANSWERS, width=12),

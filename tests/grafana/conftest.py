@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import httpx
 import pytest
@@ -19,9 +20,23 @@ SCRAPES_S = 2.5
 """Long enough for two scrapes, a heartbeat and an export."""
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One run, seen from both sides: the URL of the Prometheus that scraped it, and what came over OTLP."""
+
+    url: str
+    receiver: OtlpReceiver
+
+
 @pytest.fixture(scope="session")
-def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of the Prometheus. The same traffic runs twice, since a rate needs two different samples."""
+def scraped(observed: Observed) -> str:
+    """The URL of the Prometheus."""
+    return observed.url
+
+
+@pytest.fixture(scope="session")
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
+    """A run with everything happening that panels show. The same traffic runs twice, since a rate needs two different samples."""
     with OtlpReceiver() as receiver:
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
         flags = ("--engine-n-ctx", "1024", "--engine-slots", "2", "--server-max-queue", "2")
@@ -34,16 +49,15 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                     time.sleep(SCRAPES_S)
                 restart_engine(served)
                 time.sleep(SCRAPES_S)
-                yield url
+                yield Observed(url, receiver)
         finally:
             served.stop()
 
 
 def traffic(served: Served) -> None:
-    """Answers of two context sizes, wrong requests, one whose client leaves, and more than the queue takes."""
+    """Answers of two context sizes, a wrong request, one whose client leaves, and more than the queue takes."""
     served.chat(max_tokens=8)
     served.chat("Tell me about the number seven. " * 80, max_tokens=8)
-    served.chat(temperature=99)
     served.chat(model="nobody")
     with served.stream(max_tokens=200) as response:
         next(response.iter_lines())
@@ -55,7 +69,8 @@ def traffic(served: Served) -> None:
 def restart_engine(served: Served) -> None:
     """Kill the engine while it answers: the request fails, and the engine is started again."""
     with contextlib.suppress(httpx.HTTPError), served.stream(max_tokens=200) as response:
-        next(response.iter_lines())
+        lines = response.iter_lines()
+        next(lines)
         os.kill(served.engine_pid(), signal.SIGKILL)
-        response.read()
+        list(lines)
     until(served.ready, 60, f"{MODEL} to come back")

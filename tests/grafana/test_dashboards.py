@@ -83,11 +83,11 @@ def test_links_lead_to_dashboards_that_exist(board: dict[str, Any]) -> None:
 
 
 def test_traces_lead_to_the_request_page() -> None:
-    """The trace explorer's request ids open the request's page, and its trace ids show the spans."""
+    """The trace explorer's request ids open the request's page, and its span ids show the trace."""
     (board,) = (board for board in dashboards() if board["uid"] == "firsttoken-traces")
     text = str(board["panels"])
     assert "${gateway}/dashboard/requests/${__value.raw}" in text
-    assert "var-trace_id=${__value.raw}" in text
+    assert "var-trace_id=${__data.fields.traceIdHidden}" in text
     assert any(panel["type"] == "traces" for panel in board["panels"])
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import httpx
 import pytest
 
+from telemetry.instruments import BY_NAME
 from tests.e2e.serving import until
 from tests.e2e.test_prometheus import query
 from tests.grafana.awaiting import AWAITING
-from tests.grafana.bundle import Expression, panel_expressions
+from tests.grafana.bundle import SERIES, Expression, panel_expressions
+from tests.grafana.conftest import Observed
 
 SHOWN = [e for e in panel_expressions() if e.panel not in AWAITING]
 AWAITED = [e for e in panel_expressions() if e.panel in AWAITING]
@@ -47,7 +50,7 @@ def test_exemplars_lead_to_traces(scraped: str, expression: Expression) -> None:
     ("name", "promql"),
     [
         ("refused", 'sum(firsttoken_requests_rejected_total{reason="queue_full"}) > 0'),
-        ("the client's mistakes", 'sum(gen_ai_server_request_duration_seconds_count{error_type="invalid_value"}) > 0'),
+        ("the client's mistakes", 'sum(gen_ai_server_request_duration_seconds_count{error_type="model_not_found"}) > 0'),
         ("departures", 'sum(gen_ai_server_request_duration_seconds_count{error_type="client_disconnect"}) > 0'),
         ("a crash of the engine", 'sum(gen_ai_server_request_duration_seconds_count{error_type=~"engine_.*"}) > 0'),
         ("a restart of the engine", "sum(increase(firsttoken_model_loads_total[5m])) > 0"),
@@ -57,3 +60,21 @@ def test_exemplars_lead_to_traces(scraped: str, expression: Expression) -> None:
 def test_the_run_had(scraped: str, name: str, promql: str) -> None:
     """The panels showed what they are for, not only zeros."""
     assert until(lambda: query(scraped, promql), 10, name)
+
+
+def test_both_paths_carry_the_same(observed: Observed) -> None:
+    """What came over OTLP has the names, units and labels of the instruments, and every family scraped came over OTLP too:
+    translated, they are the same series, so the dashboards work with either.
+    """
+    scraped = {SERIES[row["metric"]["__name__"]] for row in query(observed.url, 'count by (__name__) ({job="firsttoken"})') if is_ours(row)}
+    received = {metric.name: metric for metric in list(observed.receiver.metrics)}
+    assert {instrument.name for instrument in scraped} == set(received)
+    for name, metric in received.items():
+        points = getattr(metric, metric.WhichOneof("data")).data_points
+        assert metric.unit == BY_NAME[name].unit
+        assert {pair.key for point in points for pair in point.attributes} <= set(BY_NAME[name].labels)
+
+
+def is_ours(row: dict[str, Any]) -> bool:
+    """Whether a series is not Prometheus' own word about the scrape (`up`, `scrape_duration_seconds`, …)."""
+    return row["metric"]["__name__"] != "up" and not row["metric"]["__name__"].startswith("scrape_")
