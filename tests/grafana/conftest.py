@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from tests.e2e.otlp_receiver import OtlpReceiver
+from tests.e2e.prometheus import prometheus, query
 from tests.e2e.serving import MODEL, Served, together, until
-from tests.e2e.test_prometheus import prometheus, query
 
 SCRAPES_S = 2.5
 """Long enough for two scrapes, a heartbeat and an export."""

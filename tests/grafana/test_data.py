@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from grafana.sources import families
 from telemetry.instruments import BY_NAME
+from tests.e2e.prometheus import query
 from tests.e2e.serving import until
-from tests.e2e.test_prometheus import query
 from tests.grafana.awaiting import AWAITING
 from tests.grafana.bundle import SERIES, Expression, panel_expressions
 from tests.grafana.conftest import Observed
@@ -60,6 +61,13 @@ def test_exemplars_lead_to_traces(scraped: str, expression: Expression) -> None:
 def test_the_run_had(scraped: str, name: str, promql: str) -> None:
     """The panels showed what they are for, not only zeros."""
     assert until(lambda: query(scraped, promql), 10, name)
+
+
+@pytest.mark.parametrize("group", families.GROUPS, ids=[group.alert for group in families.GROUPS])
+def test_nothing_is_absent_from_a_real_run(scraped: str, group: families.Group) -> None:
+    """With real traffic the evidence of every `absent()` rule holds, and no family that it watches is missing."""
+    assert not group.evidence or until(lambda: query(scraped, group.evidence), 10, group.evidence)
+    assert query(scraped, group.expr) == []
 
 
 def test_both_paths_carry_the_same(observed: Observed) -> None:
