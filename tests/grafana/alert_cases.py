@@ -55,10 +55,13 @@ OBJECTIVE_CASES = (
     Case("FirsttokenAvailabilityFastBurn", "nobody asks", QUIET, "65m", _requests("8x70", "2x70")),
     Case("FirsttokenAvailabilitySlowBurn", "one in ten fails", FIRES, "370m", _requests("0+9x380", "0+1x380")),
     Case("FirsttokenAvailabilitySlowBurn", "one in fifty fails", QUIET, "370m", _requests("0+49x380", "0+1x380")),
+    Case("FirsttokenAvailabilitySlowBurn", "it is over", QUIET, "400m", _requests("0+8x400", "0+2x360 720x40")),
     Case("FirsttokenTtftFastBurn", "four in five are late", FIRES, "65m", _first_tokens("0+2x70", "0+10x70")),
     Case("FirsttokenTtftFastBurn", "half are late", QUIET, "65m", _first_tokens("0+5x70", "0+10x70")),
+    Case("FirsttokenTtftFastBurn", "it is over", QUIET, "75m", _first_tokens("0+1x62 63+10x20", "0+10x80")),
     Case("FirsttokenTtftSlowBurn", "half are late", FIRES, "370m", _first_tokens("0+5x380", "0+10x380")),
     Case("FirsttokenTtftSlowBurn", "one in five is late", QUIET, "370m", _first_tokens("0+8x380", "0+10x380")),
+    Case("FirsttokenTtftSlowBurn", "it is over", QUIET, "400m", _first_tokens("0+2x360 722+10x40", "0+10x400")),
 )
 
 STATE_CASES = (
