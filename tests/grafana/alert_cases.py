@@ -58,7 +58,7 @@ OBJECTIVE_CASES = (
     Case("FirsttokenAvailabilitySlowBurn", "it is over", QUIET, "400m", _requests("0+8x400", "0+2x360 720x40")),
     Case("FirsttokenTtftFastBurn", "four in five are late", FIRES, "65m", _first_tokens("0+2x70", "0+10x70")),
     Case("FirsttokenTtftFastBurn", "half are late", QUIET, "65m", _first_tokens("0+5x70", "0+10x70")),
-    Case("FirsttokenTtftFastBurn", "it is over", QUIET, "75m", _first_tokens("0+1x62 63+10x20", "0+10x80")),
+    Case("FirsttokenTtftFastBurn", "it is over", QUIET, "75m", _first_tokens("0x62 10+10x20", "0+10x80")),
     Case("FirsttokenTtftSlowBurn", "half are late", FIRES, "370m", _first_tokens("0+5x380", "0+10x380")),
     Case("FirsttokenTtftSlowBurn", "one in five is late", QUIET, "370m", _first_tokens("0+8x380", "0+10x380")),
     Case("FirsttokenTtftSlowBurn", "it is over", QUIET, "400m", _first_tokens("0+2x360 722+10x40", "0+10x400")),
