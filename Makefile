@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DECLARED := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check bench docs
+.PHONY: help install serve test check bench docs grafana
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bench: $(VENV)/.installed-bench ## run the benchmark; ARGS="--help" lists its op
 
 docs: $(VENV)/.installed ## write docs/settings.md again
 	@$(BIN)/firsttoken settings --markdown > docs/settings.md
+
+grafana: $(VENV)/.installed-dev ## write grafana/dashboards and grafana/alerting again
+	@$(BIN)/python -m grafana.build
 
 $(VENV)/.installed: $(DECLARED)
 	@PYTHON="$(PYTHON)" .ci/install $(VENV) demo

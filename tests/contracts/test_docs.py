@@ -48,7 +48,7 @@ def test_readme_names_no_verb_too_many() -> None:
     assert set(re.findall(r"`(?:\.venv/bin/)?firsttoken ([a-z]+)", readme)) <= known
 
 
-@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "grafana/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "grafana/README.md", "docs/grafana.md"])
 def test_links_lead_somewhere(page: str) -> None:
     """Every relative link of a page names a file that exists (pictures of the dashboard are made by hand)."""
     path = ROOT / page

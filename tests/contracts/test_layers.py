@@ -10,7 +10,7 @@ import pytest
 
 from tests.contracts.sources import ROOT, Import, all_imports, imports_of
 
-OURS = ("gateway", "telemetry", "dashboard", "migrations", "bench", "tests")
+OURS = ("gateway", "telemetry", "dashboard", "migrations", "grafana", "bench", "tests")
 COMPOSERS = ("gateway/app.py", "gateway/cli/*.py")
 
 
@@ -49,7 +49,12 @@ RULES = (
     Rule("telemetry imports nothing of ours", ("telemetry/",), OURS, allowed=("telemetry",)),
     Rule("the dashboard gets live data by injection, never from the gateway", ("dashboard/",), OURS, allowed=("dashboard", "telemetry")),
     Rule("migrations know the models only", ("migrations/",), OURS, allowed=("migrations", "telemetry.store.models"), except_files=()),
-    Rule("nothing of the product imports its tests or benchmark", ("gateway/", "telemetry/", "dashboard/"), ("tests", "bench")),
+    Rule("Grafana's sources know names, nothing that runs", ("grafana/",), OURS, allowed=("grafana", "telemetry.semconv")),
+    Rule(
+        "nothing of the product imports its tests, benchmark or Grafana sources",
+        ("gateway/", "telemetry/", "dashboard/"),
+        ("tests", "bench", "grafana"),
+    ),
     Rule("serving does not know the API", ("gateway/serving/",), ("gateway.api", "gateway.cli", "gateway.app", "dashboard")),
     Rule(
         "the engine knows neither serving nor the API",
@@ -107,6 +112,8 @@ def test_rule_covers_files(rule: Rule) -> None:
         ("gateway/engine/scheduler.py", "import llama_cpp.llama_cpp as native"),
         ("gateway/engine/loop.py", "from ..serving import router"),
         ("gateway/serving/router.py", "from gateway.api.guard import guard"),
+        ("grafana/sources/alerts.py", "from telemetry.store import models"),
+        ("gateway/app.py", "from grafana import build"),
     ],
 )
 def test_rules_catch(path: str, source: str) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.e2e.serving import Served, free_port, until
+from tests.e2e.prometheus import prometheus, query
+from tests.e2e.serving import Served, until
 
 OPENMETRICS = {"accept": "application/openmetrics-text; version=1.0.0"}
 P95 = "histogram_quantile(0.95, sum by (le, context_bucket) (rate(firsttoken_ttft_by_context_seconds_bucket[1m])))"
@@ -38,35 +36,6 @@ def test_openmetrics_has_exemplars_with_trace_ids(served: Served) -> None:
         if sample.exemplar
     }
     assert served.row(answer.headers["x-request-id"])["trace_id"] in traces
-
-
-@contextlib.contextmanager
-def prometheus(folder: Path, target: int) -> Iterator[str]:
-    """A Prometheus that scrapes the target every second."""
-    config = folder / "prometheus.yml"
-    config.write_text(
-        "global: {scrape_interval: 1s}\n"
-        f"scrape_configs: [{{job_name: firsttoken, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]\n"
-    )
-    port = free_port()
-    command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*command, "--enable-feature=exemplar-storage"], stdout=log, stderr=log)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def query(url: str, promql: str) -> list[dict[str, Any]]:
-    """The result of an instant query; nothing while the server starts."""
-    with contextlib.suppress(httpx.TransportError):
-        answer = httpx.get(f"{url}/api/v1/query", params={"query": promql})
-        if answer.status_code == 200:
-            found: list[dict[str, Any]] = answer.json()["data"]["result"]
-            return found
-    return []
 
 
 def test_prometheus_answers_p95_by_context_bucket(served: Served, tmp_path: Path) -> None:

@@ -1,0 +1,179 @@
+"""Dashboard *Engine & cache*: what the engines do, how full they are, and what the prefix cache saves."""
+
+from __future__ import annotations
+
+from grafana.sources import queries as q
+from grafana.sources.board import Board, Section
+from grafana.sources.objectives import KV_SHARE, QUEUE_AGE_S
+from grafana.sources.panels import BAD, BYTES, COUNT, SECONDS, SHARE, STATE_COLOURS, TOKENS_PER_S, Query, graph, heat
+
+STEP = "firsttoken_engine_step_duration_seconds"
+TOKENS, TIME = "firsttoken_engine_tokens_total", "firsttoken_engine_time_seconds_total"
+QUERIES, HITS = "firsttoken_prefix_cache_queries_total", "firsttoken_prefix_cache_hits_total"
+NAMED = "{{gen_ai_request_model}}"
+BY_MODEL = "gen_ai_request_model"
+COMPUTED = f'{q.MODEL},phase=~"prefill|decode"'
+
+
+def _tokens(phase: str) -> str:
+    return q.rate(TOKENS, scope=f'{q.MODEL},phase="{phase}"')
+
+
+SLOTS = Section(
+    "Slots and queue",
+    [
+        graph(
+            "Slots",
+            "Sequences that the engines can decode at once, by what they do.",
+            COUNT,
+            Query(q.total("firsttoken_engine_slots", "state"), "{{state}}"),
+            stacked=True,
+            colours=STATE_COLOURS,
+        ),
+        graph(
+            "Waiting requests",
+            "Requests that wait for a slot, by model.",
+            COUNT,
+            Query(q.total("firsttoken_queue_depth", BY_MODEL), NAMED),
+        ),
+        graph(
+            "Oldest waiting request",
+            f"How long the request that waits longest has waited. The alert line is {QUEUE_AGE_S} s.",
+            SECONDS,
+            Query(f"max by ({BY_MODEL}) (firsttoken_queue_oldest_age_seconds{{{q.MODEL}}})", NAMED),
+            limits={float(QUEUE_AGE_S): BAD},
+        ),
+        graph(
+            "KV in use",
+            f"Share of the KV cells in use. The alert line is {KV_SHARE:.0%}.",
+            SHARE,
+            Query(f"{q.total('firsttoken_kv_cache_usage', BY_MODEL)} / {q.total('firsttoken_kv_cache_limit', BY_MODEL)}", NAMED),
+            maximum=1,
+            limits={KV_SHARE: BAD},
+        ),
+    ],
+)
+
+STEPS = Section(
+    "Steps",
+    [
+        graph(
+            "Engine speed",
+            "Tokens per second while the engine worked on that phase: tokens ÷ time of the steps that held them. A mixed step counts for both.",
+            TOKENS_PER_S,
+            Query(f"{q.rate(TOKENS, 'phase', scope=COMPUTED)} / {q.rate(TIME, 'phase', scope=COMPUTED)}", "{{phase}}"),
+        ),
+        graph(
+            "Engine tokens",
+            "Tokens per second that went through the engines, by phase; cached ones were not computed.",
+            TOKENS_PER_S,
+            Query(q.rate(TOKENS, "phase"), "{{phase}}"),
+        ),
+        graph(
+            "Sequences in a step",
+            "Mean and p95 of the sequences in one llama_decode: how much batching the traffic allows.",
+            COUNT,
+            Query(q.mean("firsttoken_engine_batch_sequences", BY_MODEL), f"{NAMED} mean"),
+            Query(q.quantile(0.95, "firsttoken_engine_batch_sequences", BY_MODEL), f"{NAMED} p95"),
+        ),
+        heat(
+            "Tokens in a step",
+            "How many steps held how many tokens. Decode alone is a line at the number of sequences; prefill lies above it.",
+            COUNT,
+            q.buckets("firsttoken_engine_batch_tokens"),
+        ),
+        heat("Step duration", "How long one llama_decode took. A second band is prefill beside decode.", SECONDS, q.buckets(STEP)),
+        graph(
+            "Time in steps",
+            "Share of the time that engines spend in steps with prefill or decode. Both of 1 means steps of both kinds, without a pause.",
+            SHARE,
+            Query(q.rate(TIME, f"{BY_MODEL}, phase", scope=COMPUTED), f"{NAMED} {{{{phase}}}}"),
+        ),
+    ],
+)
+
+CACHE = Section(
+    "Prefix cache",
+    [
+        graph(
+            "Hit share by tier",
+            "Share of the prompt tokens looked up that a tier supplied: kv, ram or disk.",
+            SHARE,
+            Query(f"{q.rate(HITS, 'source')} / ignoring (source) group_left () {q.rate(QUERIES)}", "{{source}}"),
+            stacked=True,
+            maximum=1,
+        ),
+        graph(
+            "Misses by reason",
+            "Prompt tokens per second that were looked up and not supplied, by the reason that the lookup gave.",
+            TOKENS_PER_S,
+            Query(f"{q.rate(QUERIES, 'reason')} - {q.rate(HITS, 'reason')}", "{{reason}}"),
+            stacked=True,
+        ),
+        graph(
+            "Evictions",
+            "Tokens per second that the cache let go, by tier. Together with misses for `evicted` they say that it is too small.",
+            TOKENS_PER_S,
+            Query(q.rate("firsttoken_prefix_cache_evictions_total", "source"), "{{source}}"),
+        ),
+        graph(
+            "Cache size",
+            "Bytes held by each tier of the prefix cache.",
+            BYTES,
+            Query(q.total("firsttoken_prefix_cache_bytes", "tier"), "{{tier}}"),
+            stacked=True,
+        ),
+        graph(
+            "Cached prefixes",
+            "Entries in each tier of the prefix cache.",
+            COUNT,
+            Query(q.total("firsttoken_prefix_cache_entries", "tier"), "{{tier}}"),
+            stacked=True,
+        ),
+        graph(
+            "Draft tokens accepted",
+            "Share of the drafted tokens that the model accepted (speculative decoding).",
+            SHARE,
+            Query(f"{_tokens('accepted')} / {_tokens('draft')}", "accepted"),
+            maximum=1,
+        ),
+    ],
+)
+
+PROCESSES = Section(
+    "Engine processes",
+    [
+        graph(
+            "Loads and restarts",
+            "How often a model was loaded in the last 15 minutes after its first load (each is a restart), or given up (failed).",
+            COUNT,
+            Query(q.increase("firsttoken_model_loads_total", f"{BY_MODEL}, state", window="15m"), f"{NAMED} {{{{state}}}}"),
+            width=8,
+        ),
+        graph(
+            "Load time",
+            "Mean time to load a model since the gateway started.",
+            SECONDS,
+            Query(
+                f"{q.total('firsttoken_model_load_duration_seconds_sum', BY_MODEL)}"
+                f" / {q.total('firsttoken_model_load_duration_seconds_count', BY_MODEL)}",
+                NAMED,
+            ),
+            width=8,
+        ),
+        graph(
+            "Memory of engines",
+            "Resident memory of each model's engine process, weights that are mapped from the file included.",
+            BYTES,
+            Query(q.total("firsttoken_model_memory_bytes", BY_MODEL), NAMED),
+            width=8,
+        ),
+    ],
+)
+
+ENGINE = Board(
+    uid="firsttoken-engine",
+    title="firsttoken: Engine & cache",
+    description="What the engines are busy with, how full they are, and what the prefix cache saves.",
+    sections=[SLOTS, STEPS, CACHE, PROCESSES],
+)

@@ -1,0 +1,128 @@
+"""Which metric families must be there, and what proves that they must: the `absent()` rules.
+
+A family without series is normal before its first event, so each group names evidence. `absent()` sees the whole
+Prometheus: with several gateways it speaks when the last one has gone silent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GATEWAY_RUNS = "count(firsttoken_event_loop_lag_seconds_count) > 0"
+ENGINE_RUNS = 'sum(firsttoken_model_loads_total{state="ready"}) > 0'
+WAS_ANSWERED = 'sum(http_server_request_duration_seconds_count{http_route=~"/v1/.*completions",http_response_status_code="200"}) > 0'
+LONGER_ANSWERS = "sum(gen_ai_client_inference_usage_output_tokens_total) > sum(gen_ai_server_request_duration_seconds_count)"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Families that must be there whenever the evidence holds."""
+
+    alert: str
+    summary: str
+    evidence: str
+    metrics: tuple[str, ...]
+    severity: str = "warning"
+
+    @property
+    def expr(self) -> str:
+        """One series per missing family, with its name in the label `family`."""
+        missing = " or ".join(f'label_replace(absent({metric}), "family", "{metric}", "", "")' for metric in self.metrics)
+        return f"({missing}) and on () ({self.evidence})" if self.evidence else missing
+
+
+FAMILY = "{{ .Labels.family }}"
+
+GROUPS = (
+    Group(
+        "FirsttokenSilent",
+        "No gateway sends metrics",
+        "",
+        ("firsttoken_event_loop_lag_seconds_count",),
+        "critical",
+    ),
+    Group(
+        "FirsttokenGatewayMetricAbsent",
+        f"A gateway runs, but there is no {FAMILY}",
+        GATEWAY_RUNS,
+        (
+            "process_cpu_time_seconds_total",
+            "process_memory_usage_bytes",
+            "firsttoken_store_queue_size",
+            "firsttoken_store_dropped_total",
+            "firsttoken_store_flush_duration_seconds_count",
+        ),
+    ),
+    Group(
+        "FirsttokenEngineMetricAbsent",
+        f"An engine was loaded, but there is no {FAMILY}",
+        ENGINE_RUNS,
+        (
+            "firsttoken_engine_slots",
+            "firsttoken_queue_depth",
+            "firsttoken_queue_oldest_age_seconds",
+            "firsttoken_kv_cache_usage",
+            "firsttoken_kv_cache_limit",
+            "firsttoken_model_memory_bytes",
+            "firsttoken_model_load_duration_seconds_count",
+        ),
+    ),
+    Group(
+        "FirsttokenRequestMetricAbsent",
+        f"Requests were answered, but there is no {FAMILY}",
+        WAS_ANSWERED,
+        (
+            "gen_ai_server_request_duration_seconds_count",
+            "gen_ai_server_time_to_first_token_seconds_count",
+            "gen_ai_client_inference_usage_input_tokens_total",
+            "gen_ai_client_inference_usage_output_tokens_total",
+            "gen_ai_client_inference_usage_cache_read_input_tokens_total",
+            "firsttoken_ttft_by_context_seconds_count",
+            "firsttoken_phase_duration_seconds_count",
+            "firsttoken_overhead_duration_seconds_count",
+            "firsttoken_engine_tokens_total",
+            "firsttoken_engine_time_seconds_total",
+            "firsttoken_engine_batch_sequences_count",
+            "firsttoken_engine_batch_tokens_count",
+            "firsttoken_engine_step_duration_seconds_count",
+            "firsttoken_prefix_cache_queries_total",
+            "firsttoken_prefix_cache_hits_total",
+            "http_server_active_requests",
+        ),
+    ),
+    Group(
+        "FirsttokenTokenMetricAbsent",
+        f"Answers had more than one token, but there is no {FAMILY}",
+        LONGER_ANSWERS,
+        (
+            "gen_ai_server_time_per_output_token_seconds_count",
+            "firsttoken_inter_token_latency_seconds_count",
+            "firsttoken_output_rate_per_second_count",
+            "firsttoken_prompt_rate_per_second_count",
+        ),
+    ),
+    Group(
+        "FirsttokenModelLoadsAbsent",
+        f"Engines report, but there is no {FAMILY}",
+        "count(firsttoken_engine_slots) > 0",
+        ("firsttoken_model_loads_total",),
+    ),
+    Group(
+        "FirsttokenHttpMetricAbsent",
+        f"Requests are counted, but there is no {FAMILY}",
+        "sum(gen_ai_server_request_duration_seconds_count) > 0",
+        ("http_server_request_duration_seconds_count",),
+    ),
+)
+
+CONDITIONAL = {
+    "firsttoken_requests_rejected_total": "exists from the first refusal on",
+    "firsttoken_store_file_size_bytes": "SQLite only",
+    "firsttoken_process_file_descriptors": "not on Windows",
+    "otel_sdk_exporter_span_exported_total": "only with a collector for traces",
+    "otel_sdk_exporter_log_exported_total": "only with a collector for logs",
+    "otel_sdk_exporter_metric_data_point_exported_total": "only with a collector for metrics",
+    "otel_sdk_processor_span_processed_total": "only with a collector for traces",
+    "otel_sdk_processor_log_processed_total": "only with a collector for logs",
+}
+"""Families that may be missing on a healthy gateway, and why: no rule watches them."""

@@ -1,0 +1,41 @@
+"""The service-level objectives and alert thresholds: the one place to change them, then `make grafana`.
+
+Burn rates and windows are those of the SRE workbook, chapter 5 ("Alerting on SLOs"): 14.4 for an hour spends 2 % of
+a 30-day budget, 6 for six hours spends 5 %.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AVAILABILITY = 0.99
+"""Share of requests that the gateway answers, of those that were not the client's mistake or cancelled by it."""
+
+TTFT_SHARE = 0.95
+"""Share of first tokens that come within `TTFT_S`."""
+
+TTFT_S = 2.5
+"""Seconds. It is a bucket boundary, and no whole number: a scrape writes `le="1.0"` where OTLP may write `le="1"`."""
+
+SERVER_FAILURES = ("engine_error", "engine_unavailable", "internal_error", "queue_full", "timeout")
+"""`error.type` of requests that we failed. A refusal because the queue is full counts: capacity is ours to provide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """An error budget spent `factor` times too fast, over a long window and still over the short one."""
+
+    name: str
+    factor: float
+    long_window: str
+    short_window: str
+    severity: str
+
+
+FAST = Burn("Fast", 14.4, "1h", "5m", "critical")
+SLOW = Burn("Slow", 6.0, "6h", "30m", "warning")
+
+QUEUE_AGE_S = 30
+KV_SHARE = 0.95
+LOOP_LAG_S = 0.1
+"""99th percentile; a bucket boundary of `firsttoken.event_loop.lag`, whose last one is 0.25 s."""

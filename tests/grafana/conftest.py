@@ -1,0 +1,76 @@
+"""A real Prometheus that scraped a real run of the gateway, with everything happening that panels show."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from tests.e2e.otlp_receiver import OtlpReceiver
+from tests.e2e.prometheus import prometheus, query
+from tests.e2e.serving import MODEL, Served, together, until
+
+SCRAPES_S = 2.5
+"""Long enough for two scrapes, a heartbeat and an export."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One run, seen from both sides: the URL of the Prometheus that scraped it, and what came over OTLP."""
+
+    url: str
+    receiver: OtlpReceiver
+
+
+@pytest.fixture(scope="session")
+def scraped(observed: Observed) -> str:
+    """The URL of the Prometheus."""
+    return observed.url
+
+
+@pytest.fixture(scope="session")
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
+    """A run with everything happening that panels show. The same traffic runs twice, since a rate needs two different samples."""
+    with OtlpReceiver() as receiver:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
+        flags = ("--engine-n-ctx", "1024", "--engine-slots", "2", "--server-max-queue", "2")
+        served = Served(tmp_path_factory.mktemp("observed"), *flags, env=env).start()
+        try:
+            with prometheus(tmp_path_factory.mktemp("prometheus"), served.port) as url:
+                until(lambda: [row for row in query(url, "up") if row["value"][1] == "1"], 30, "a scrape")
+                for _ in range(2):
+                    traffic(served)
+                    time.sleep(SCRAPES_S)
+                restart_engine(served)
+                time.sleep(SCRAPES_S)
+                yield Observed(url, receiver)
+        finally:
+            served.stop()
+
+
+def traffic(served: Served) -> None:
+    """Answers of two context sizes, a wrong request, one whose client leaves, and more than the queue takes."""
+    served.chat(max_tokens=8)
+    served.chat("Tell me about the number seven. " * 80, max_tokens=8)
+    served.chat(model="nobody")
+    with served.stream(max_tokens=200) as response:
+        next(response.iter_lines())
+    statuses = [answer.status_code for answer in together(*[lambda: served.chat("Count to ten.", max_tokens=24)] * 8)]
+    assert {200, 429} == set(statuses)
+    httpx.get(f"{served.base_url}/dashboard")
+
+
+def restart_engine(served: Served) -> None:
+    """Kill the engine while it answers: the request fails, and the engine is started again."""
+    with contextlib.suppress(httpx.HTTPError), served.stream(max_tokens=200) as response:
+        lines = response.iter_lines()
+        next(lines)
+        os.kill(served.engine_pid(), signal.SIGKILL)
+        list(lines)
+    until(served.ready, 60, f"{MODEL} to come back")

@@ -1,0 +1,113 @@
+"""Every panel is readable: described, with a unit, in its place; and its links lead somewhere."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import pytest
+
+from telemetry import semconv
+from telemetry.instruments import ALL
+from tests.grafana.bundle import SERIES, dashboards, panel_expressions, panels, selectors
+
+UNITS = {"s", "ns", "reqps", "cps", "suffix: tok/s", "percentunit", "bytes", "short", "none"}
+EVERYWHERE = {"prometheus", "job", "instance", "model", "gateway"}
+SEMANTIC_NAMES = {value for value in vars(semconv).values() if isinstance(value, str)} | {"service.name"}
+
+each_board = pytest.mark.parametrize("board", dashboards(), ids=lambda board: board["uid"])
+each_panel = pytest.mark.parametrize(("uid", "panel"), panels(), ids=[f"{uid}: {panel['title']}" for uid, panel in panels()])
+
+
+def test_all_six_are_there() -> None:
+    """The bundle has the dashboards that the documentation names."""
+    assert {board["uid"] for board in dashboards()} == {
+        f"firsttoken-{name}" for name in ("overview", "latency", "engine", "models", "health", "traces")
+    }
+
+
+@each_panel
+def test_panel_says_what_it_shows(uid: str, panel: dict[str, Any]) -> None:
+    """A panel has a title, a description that is a sentence, a unit, and a data source chosen by a variable."""
+    assert panel["title"]
+    assert len(panel["description"]) > 20
+    assert panel["description"].endswith(".")
+    assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
+    assert panel["datasource"]["uid"].startswith("${")
+    assert all(target["datasource"] == panel["datasource"] for target in panel["targets"])
+
+
+@each_panel
+def test_series_are_named(uid: str, panel: dict[str, Any]) -> None:
+    """Every line, bar and bucket has a legend of ours, and a panel's queries have different ones."""
+    if panel["type"] in ("table", "logs", "traces"):
+        return
+    legends = [target["legendFormat"] for target in panel["targets"]]
+    assert "__auto" not in legends
+    assert len(set(legends)) == len(legends)
+
+
+@each_board
+def test_grid_is_full_and_nothing_overlaps(board: dict[str, Any]) -> None:
+    """Panels keep inside 24 columns, no two share a cell, and ids are unique."""
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        at = panel["gridPos"]
+        cells = set(itertools.product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])))
+        assert at["x"] + at["w"] <= 24
+        assert not taken & cells
+        taken |= cells
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(set(ids)) == len(ids)
+
+
+@each_board
+def test_variables(board: dict[str, Any]) -> None:
+    """Each dashboard can be narrowed and pointed at other data sources; every variable used is defined and described."""
+    variables = {variable["name"]: variable for variable in board["templating"]["list"]}
+    assert set(variables) >= EVERYWHERE
+    assert all(variable["description"] for variable in variables.values())
+    used = set(re.findall(r"\$\{?(\w+)", str(board["panels"]) + str(board["links"])))
+    built_in = {name for name in used if name.startswith("__")}
+    assert used - built_in <= set(variables)
+
+
+@each_board
+def test_links_lead_to_dashboards_that_exist(board: dict[str, Any]) -> None:
+    """Every /d/ address is one of ours; the other dashboards and the gateway's pages are in the menu."""
+    known = {other["uid"] for other in dashboards()}
+    assert set(re.findall(r"/d/([\w-]+)", str(board))) <= known
+    assert {link["type"] for link in board["links"]} == {"dashboards", "link"}
+    assert board["tags"] == ["firsttoken"]
+
+
+def test_traces_lead_to_the_request_page() -> None:
+    """The trace explorer's request ids open the request's page, and its span ids show the trace."""
+    (board,) = (board for board in dashboards() if board["uid"] == "firsttoken-traces")
+    text = str(board["panels"])
+    assert "${gateway}/dashboard/requests/${__value.raw}" in text
+    assert "var-trace_id=${__data.fields.traceIdHidden}" in text
+    assert any(panel["type"] == "traces" for panel in board["panels"])
+
+
+def test_traceql_names_what_spans_have() -> None:
+    """Every attribute and span name in a TraceQL query is one of the conventions that our spans follow."""
+    queries = [target["query"] for _, panel in panels() if panel["datasource"]["type"] == "tempo" for target in panel["targets"]]
+    named = {name for query in queries for name in re.findall(r"(?:span|resource)\.([\w.]+)", query)}
+    spans = {name for query in queries for name in re.findall(r'(?<!\.)\bname="([^"]+)"', query)}
+    assert named
+    assert named <= SEMANTIC_NAMES
+    assert spans <= set(semconv.SPAN_NAMES.values())
+
+
+def test_every_instrument_is_on_some_panel() -> None:
+    """No metric is recorded that nobody can see."""
+    shown = {SERIES[found.metric] for e in panel_expressions() for found in selectors(e.filled) if found.metric in SERIES}
+    assert [instrument.name for instrument in ALL if instrument not in shown] == []
+
+
+def test_histograms_lead_to_traces() -> None:
+    """Latency panels ask for exemplars."""
+    boards = {e.where.split(":")[0] for e in panel_expressions() if e.exemplars}
+    assert boards >= {"firsttoken-overview", "firsttoken-latency", "firsttoken-traces"}
