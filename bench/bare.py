@@ -81,12 +81,13 @@ def _decode_tps(backend: Any, depth: int) -> float:
 
     backend.open(0, Sampling(temperature=0))
     prompt = Part(0, [PROMPT_TOKEN] * depth, 0, sample=True, prefill=True)
-    token = backend.compute(Batch((prompt,), (0,)))[0]
+    token = backend.compute(Batch((prompt,)))[0][-1]
     begun_s = time.perf_counter()
     for step in range(DECODED):
-        token = backend.compute(Batch((Part(0, (token,), depth + step, sample=True, prefill=False),)))[0]
+        token = backend.compute(Batch((Part(0, (token,), depth + step, sample=True, prefill=False),)))[0][-1]
     took_s = time.perf_counter() - begun_s
     backend.close(0)
+    backend.trim(0, 0)
     return DECODED / took_s
 
 
@@ -94,20 +95,22 @@ def _scheduler() -> Shares:
     """Drive the real scheduler and backend as the decode loop does, with a clock around each part."""
     from gateway.engine import llama_batch  # noqa: PLC0415
     from gateway.engine.backend import StepResult  # noqa: PLC0415
+    from gateway.engine.cache.prefix_cache import Budget, PrefixCache  # noqa: PLC0415
     from gateway.engine.pace import Pace  # noqa: PLC0415
+    from gateway.engine.placement import Placement  # noqa: PLC0415
     from gateway.engine.scheduler import Scheduler  # noqa: PLC0415
 
     sampling_ns = _clock_sampling(llama_batch)
     model, backend = _engine(SEQUENCES)
-    scheduler = Scheduler(slots=SEQUENCES, n_ctx=backend.n_ctx, max_batch=2048, pace=Pace(1e6, int(100e6), 512), vocabulary=_Endless(model))
+    pace = Pace(1e6, int(100e6), 512)
+    placement = Placement(SEQUENCES, backend, PrefixCache(Budget()), pace, time.monotonic_ns)
+    scheduler = Scheduler(placement=placement, n_ctx=backend.n_ctx, max_batch=2048, pace=pace, vocabulary=_Endless(model))
     for number in range(SEQUENCES):
         scheduler.add(_sequence(number))
     planning_ns = computing_ns = steps = 0
     while steps < STEPS:
         begun_ns = time.monotonic_ns()
         batch = scheduler.plan(begun_ns)
-        for slot in batch.opened:
-            backend.open(slot, scheduler.slots[slot].sampling)
         start_ns = time.monotonic_ns()
         if batch.prefill_tokens:
             sampling_ns[0] = 0
@@ -150,9 +153,10 @@ class _Endless:
 def _sequence(number: int) -> Any:
     from gateway.engine.protocol import Sampling  # noqa: PLC0415
     from gateway.engine.sequence import Sequence  # noqa: PLC0415
+    from gateway.engine.speculation import PromptLookup  # noqa: PLC0415
     from gateway.engine.text import TextAssembler  # noqa: PLC0415
 
-    return Sequence(
+    sequence = Sequence(
         id=str(number),
         prompt=[PROMPT_TOKEN + number] * PROMPT_TOKENS,
         sampling=Sampling(temperature=0),
@@ -160,6 +164,8 @@ def _sequence(number: int) -> Any:
         text=TextAssembler(()),
         queued_ns=time.monotonic_ns(),
     )
+    sequence.drafter = PromptLookup(sequence.tokens)  # as in the product; random text gives it nothing to propose
+    return sequence
 
 
 if __name__ == "__main__":
