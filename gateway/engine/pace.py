@@ -10,6 +10,9 @@ WEIGHT = 0.2
 FORGET = 0.01
 """How fast a bad experience with drafting is forgotten, per step without: it may have been another program's doing."""
 
+SMALL_SHARE = 0.6
+"""From this share of the faster kernel's rows on, a chunk is filled up to them: it takes about as long."""
+
 MIN_CHUNK = 16
 """A prompt always gets this far per step, or it would never end."""
 
@@ -22,7 +25,8 @@ class Pace:
     """Moving averages of what a prompt token, a decode-only step, the copy of a token's state and a drafted token cost (ns).
 
     `max_stall_ns` bounds a step that decodes; `max_chunk` bounds any step (tokens), which also bounds how long a
-    cancel or a new request waits.
+    cancel or a new request waits. `rows` are the tokens from which the backend's faster kernel computes a prompt; beside
+    decodes it takes one more, since llama.cpp computes one token of each sequence together first.
     """
 
     prefill_token_ns: float
@@ -30,6 +34,7 @@ class Pace:
     max_chunk: int
     decode_step_ns: float = 0.0
     copy_token_ns: float = 20_000.0
+    rows: int = 0
     draft_token_ns: float = 0.0
 
     @property
@@ -42,7 +47,8 @@ class Pace:
         if decoding == 0:
             return max(MIN_ALONE, min(self.max_chunk, int(2 * self.max_stall_ns / self.prefill_token_ns)))
         left_ns = self.max_stall_ns - self.decode_step_ns
-        return max(MIN_CHUNK, min(self.max_chunk, int(left_ns / self.prefill_token_ns)))
+        chunk = max(MIN_CHUNK, min(self.max_chunk, int(left_ns / self.prefill_token_ns)))
+        return self.rows + 1 if SMALL_SHARE * self.rows <= chunk <= self.rows else chunk
 
     def learn(self, duration_ns: int, prefill_tokens: int, decode_tokens: int, drafted: int = 0) -> None:
         """Take in one measured step."""

@@ -118,7 +118,7 @@ class Placement:
             return self._vacate(free), 0, CacheSource.NONE
         if source.slot in free and source is found.kv[0]:
             assert source.slot is not None
-            if not self._worth_a_copy(source, matched) or _is_saved(source) or len(free) == 1:
+            if not self._worth_a_copy(source, matched) or _is_saved(source) or len(free) == 1 or self.cache.budget.ram_bytes:
                 return self._take_over(source.slot, source, matched)
         if source is found.kv[0]:
             assert source.slot is not None

@@ -58,7 +58,7 @@ class Worker:
             config.model_digest, config.llama_cpp_build, config.kv_type_k, config.kv_type_v, 1 if config.kv_unified else config.slots
         )
         self._disk = DiskTier(Path(options.cache_folder), key, self._cache)
-        pace = Pace(engine.prefill_token_ns, int(options.max_stall_ms * 1e6), config.n_ubatch)
+        pace = Pace(engine.prefill_token_ns, int(options.max_stall_ms * 1e6), config.n_ubatch, rows=backend.rows)
         scheduler = Scheduler(
             placement=Placement(config.slots, backend, self._cache, pace, time.monotonic_ns),
             n_ctx=config.n_ctx,
