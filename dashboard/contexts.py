@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
+from dashboard.cache_map import CacheMap
 from dashboard.charts import Bar, HeatCell, Waterfall
 from dashboard.deps import StoreState
 from dashboard.time_charts import TimeChart
@@ -109,6 +110,7 @@ class RequestContext:
     identity: Annotated[tuple[Fact, ...], "Ids and what served it."]
     cache: Annotated[tuple[Fact, ...], "What the prefix cache gave."]
     cache_words: Annotated[str, "The cache reason in words."]
+    cache_map: Annotated[CacheMap | None, "The prompt's messages and what the cache had of them, or None where that is not recorded."]
     error_type: Annotated[str, "`error.type`, or ''."]
     error_message: Annotated[str, "The error as the client got it, or ''."]
     error_words: Annotated[str, "What the error means and what to do, or ''."]

@@ -160,6 +160,24 @@ CACHE_QUERIES = _counter(
 CACHE_HITS = _counter(
     names.METRIC_CACHE_HITS, "{token}", "Prompt tokens that the prefix cache supplied.", (*_MODEL, names.SOURCE, names.REASON)
 )
+CACHE_EVICTIONS = _counter(
+    names.METRIC_CACHE_EVICTIONS, "{token}", "Tokens that a tier of the prefix cache let go.", (*_MODEL, names.SOURCE)
+)
+CACHE_BYTES = _gauge(names.METRIC_CACHE_BYTES, "By", "Bytes in a tier of the prefix cache (ram, disk).", (*_MODEL, names.TIER))
+CACHE_ENTRIES = _gauge(names.METRIC_CACHE_ENTRIES, "{entry}", "Prefixes in a tier of the prefix cache.", (*_MODEL, names.TIER))
+CACHE_DISCARDED = _counter(
+    names.METRIC_CACHE_DISCARDED, "{file}", "Cache files of no use: corrupt, foreign, unreadable, unwritable.", (*_MODEL, names.REASON)
+)
+CACHE_RESTORE_FAILURES = _counter(
+    names.METRIC_CACHE_RESTORE_FAILURES, "{restore}", "Cached states that could not be read back; the prompt was computed.", _MODEL
+)
+TTFT_PREDICTION_ERROR = _histogram(
+    names.METRIC_TTFT_PREDICTION_ERROR,
+    "s",
+    "How far the time to first token predicted at admission was off: `over` came sooner, `under` later.",
+    (*_MODEL, names.DIRECTION),
+    TTFT_BUCKETS,
+)
 LOAD_DURATION = _histogram(names.METRIC_LOAD_DURATION, "s", "Time to load a model.", _MODEL, DURATION_BUCKETS)
 LOADS = _counter(names.METRIC_LOADS, "{load}", "Loads of a model by outcome (ready, failed).", (*_MODEL, names.STATE))
 MODEL_MEMORY = _gauge(names.METRIC_MODEL_MEMORY, "By", "Resident memory of a model's engine process.", _MODEL)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from telemetry import instruments as metric
-from telemetry.events import EngineSample, EngineState, EngineStatus
+from telemetry.events import CacheSample, EngineSample, EngineState, EngineStatus, Phase
 from telemetry.instruments import Instrument
 from telemetry.metrics_prometheus import PrometheusBackend
 from telemetry.record import RequestRecord, TraceIds
@@ -19,6 +19,9 @@ from telemetry.semconv import UNKNOWN_MODEL
 
 HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 """Known to the HTTP convention; any other is `_OTHER`."""
+
+DISCARD_REASONS = ("corrupt", "foreign", "unreadable", "unwritable")
+"""Why a file of the prefix cache is of no use."""
 
 
 class Backend(Protocol):
@@ -82,6 +85,8 @@ class MetricsSink(NullSink):
         self._latencies(record, labels)
         self._tokens(record, labels)
         self._rates(record, (*labels, record.context_bucket or ""))
+        self._drafts(record, labels[0])
+        self._prediction(record, labels[0])
         self._phases(record, labels[0])
 
     def rejected(self, reason: str) -> None:
@@ -131,6 +136,20 @@ class MetricsSink(NullSink):
         if record.prefill_tps is not None:
             self.record(metric.PROMPT_RATE, record.prefill_tps, *labels, trace=record.trace)
 
+    def _drafts(self, record: RequestRecord, model: str) -> None:
+        decode = record.phase(Phase.DECODE)
+        if decode is not None and "draft" in decode.attributes:
+            self.record(metric.ENGINE_TOKENS, float(decode.attributes["draft"]), model, "draft")
+            self.record(metric.ENGINE_TOKENS, float(decode.attributes["accepted"]), model, "accepted")
+
+    def _prediction(self, record: RequestRecord, model: str) -> None:
+        """Predicted at the end of the lookup, measured from there to the first token."""
+        lookup = record.phase(Phase.CACHE_LOOKUP)
+        if lookup is None or record.predicted_ttft_ms is None or record.first_token_ns is None:
+            return
+        off_s = record.predicted_ttft_ms / 1e3 - (record.first_token_ns - lookup.end_ns) / 1e9
+        self.record(metric.TTFT_PREDICTION_ERROR, abs(off_s), model, "over" if off_s > 0 else "under", trace=record.trace)
+
     def _phases(self, record: RequestRecord, model: str) -> None:
         for timing in record.phases:
             seconds = max(0, timing.end_ns - timing.start_ns) / 1e9
@@ -160,6 +179,18 @@ class MetricsSink(NullSink):
             self.record(metric.MODEL_MEMORY, sample.memory_bytes, model)
         if sample.steps:
             self._steps(sample)
+        if sample.cache is not None:
+            self._cache(model, sample.cache)
+
+    def _cache(self, model: str, cache: CacheSample) -> None:
+        for tier in cache.tiers:
+            self.record(metric.CACHE_ENTRIES, tier.entries, model, tier.tier.value)
+            if tier.size_bytes is not None:
+                self.record(metric.CACHE_BYTES, tier.size_bytes, model, tier.tier.value)
+            self.total(metric.CACHE_EVICTIONS, cache.evicted_tokens.get(tier.tier.value, 0), model, tier.tier.value)
+        for reason in DISCARD_REASONS:
+            self.total(metric.CACHE_DISCARDED, cache.discarded.get(reason, 0), model, reason)
+        self.total(metric.CACHE_RESTORE_FAILURES, cache.restore_failures, model)
 
     def _steps(self, sample: EngineSample) -> None:
         model, steps = sample.model, sample.steps

@@ -70,6 +70,8 @@ class RequestRecord:
     completion_tokens: int | None = None
     cache: CacheOutcome | None = None
     predicted_ttft_ms: float | None = None
+    dropped_messages: Sequence[int] = ()
+    dropped_tokens: int | None = None
     context_bucket: str | None = None
     engine_config_id: str | None = None
     first_token_ns: int | None = None

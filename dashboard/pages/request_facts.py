@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dashboard import explain, formats
+from dashboard.cache_map import CacheMap, cache_map
 from dashboard.charts import waterfall
 from dashboard.contexts import Fact, RequestContext
 from dashboard.curl import curl
 from dashboard.deps import DashboardDeps
 from dashboard.running import running_row
-from dashboard.timeline import of_record, of_stored
+from dashboard.timeline import Timeline, of_record, of_stored
+from telemetry.events import Phase, Scalar
 from telemetry.record import RequestRecord
 from telemetry.store.models import RequestRow
 from telemetry.store.queries.requests import RequestDetail
@@ -30,6 +32,7 @@ def missing_context(request_id: str, store_error: str) -> RequestContext:
         identity=(),
         cache=(),
         cache_words="",
+        cache_map=None,
         error_type="",
         error_message="",
         error_words="",
@@ -61,6 +64,7 @@ def live_context(deps: DashboardDeps, record: RequestRecord, store_error: str) -
         ),
         cache=(),
         cache_words=explain.cache_reason(record.cache.reason.value) if record.cache else "The prefix cache was not asked yet.",
+        cache_map=_live_map(record),
         error_type=record.error_type or "",
         error_message=record.error_message or "",
         error_words=explain.error(record.error_type),
@@ -87,6 +91,7 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail) -> RequestContext
     """A recorded request."""
     row = detail.row
     timeline = None if detail.phases is None else of_stored(detail.phases)
+    lookup = _attributes(timeline, Phase.CACHE_LOOKUP)
     return RequestContext(
         request_id=row.id,
         found=True,
@@ -94,11 +99,12 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail) -> RequestContext
         running=None,
         started_at=row.started_at,
         waterfall=None if timeline is None else waterfall(timeline),
-        numbers=_numbers(row),
+        numbers=_numbers(row, _attributes(timeline, Phase.DECODE), _attributes(timeline, Phase.TOKENIZE)),
         parameters=_parameters(row.params),
         identity=_identity(detail),
-        cache=_cache(row),
+        cache=_cache(row, lookup),
         cache_words=explain.cache_reason(row.cache_reason),
+        cache_map=cache_map(lookup),
         error_type=row.error_type or "",
         error_message=row.error_message or "",
         error_words=explain.error(row.error_type),
@@ -108,7 +114,18 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail) -> RequestContext
     )
 
 
-def _numbers(row: RequestRow) -> tuple[Fact, ...]:
+def _attributes(timeline: Timeline | None, phase: Phase) -> Mapping[str, Scalar]:
+    """What was noted with a phase, if it was recorded."""
+    phases = () if timeline is None else timeline.phases
+    return next((timed.attributes for timed in phases if timed.phase is phase), {})
+
+
+def _live_map(record: RequestRecord) -> CacheMap | None:
+    lookup = record.phase(Phase.CACHE_LOOKUP)
+    return None if lookup is None else cache_map(lookup.attributes)
+
+
+def _numbers(row: RequestRow, decode: Mapping[str, Scalar], tokenize: Mapping[str, Scalar]) -> tuple[Fact, ...]:
     ms, count = formats.milliseconds, formats.count
     return (
         Fact("wall time", ms(row.total_ms), "first byte read to last byte written"),
@@ -127,20 +144,53 @@ def _numbers(row: RequestRow) -> tuple[Fact, ...]:
         Fact("inter-token max", ms(row.itl_max_ms)),
         Fact("stalls", count(row.stalls), "gaps longer than four medians"),
         Fact("gateway overhead", ms(row.overhead_ms), "wall minus engine, queue and the client"),
+        *_drafted(decode),
+        *_dropped(tokenize),
     )
+
+
+def _drafted(decode: Mapping[str, Scalar]) -> list[Fact]:
+    """Speculative decoding, where anything was drafted."""
+    if not decode.get("draft"):
+        return []
+    gain = f"about {formats.milliseconds(float(decode.get('gain_ms', 0.0)))} saved (estimated)"
+    return [Fact("drafted tokens accepted", f"{decode.get('accepted')} of {decode.get('draft')}", gain)]
+
+
+def _dropped(tokenize: Mapping[str, Scalar]) -> list[Fact]:
+    """Messages that were left out because the chat is longer than the context."""
+    if not tokenize.get("dropped_messages"):
+        return []
+    indexes = ", ".join(str(int(index) + 1) for index in str(tokenize["dropped_messages"]).split())
+    return [Fact("messages left out", indexes, f"{tokenize.get('dropped_tokens')} tokens: the chat is longer than the context")]
 
 
 def _with_unit(rate: float | None) -> str:
     return formats.rate(rate) if rate is None else f"{formats.rate(rate)} tokens/s"
 
 
-def _cache(row: RequestRow) -> tuple[Fact, ...]:
+def _cache(row: RequestRow, lookup: Mapping[str, Scalar]) -> tuple[Fact, ...]:
     return (
         Fact("cached tokens", formats.count(row.cached_tokens), "of the prompt"),
         Fact("hit", formats.percent(row.cached_tokens, row.prompt_tokens)),
         Fact("source", formats.text(row.cache_source)),
         Fact("reason", formats.text(row.cache_reason)),
+        *_lookup_facts(lookup),
     )
+
+
+def _lookup_facts(lookup: Mapping[str, Scalar]) -> list[Fact]:
+    """What else the lookup told: what was lost, why caching is impossible, what was predicted."""
+    facts = []
+    if "lost_tier" in lookup:
+        age = formats.milliseconds(float(lookup.get("lost_age_s", 0.0)) * 1e3)
+        facts.append(Fact("evicted from", str(lookup["lost_tier"]), f"{lookup.get('lost_tokens')} tokens, {age} before"))
+    if "why" in lookup:
+        facts.append(Fact("why", str(lookup["why"])))
+    if "predicted_ttft_ms" in lookup:
+        predicted = formats.milliseconds(float(lookup["predicted_ttft_ms"]))
+        facts.append(Fact("predicted time to first token", predicted, "estimated at admission, from the tokens ahead"))
+    return facts
 
 
 def _identity(detail: RequestDetail) -> tuple[Fact, ...]:

@@ -94,11 +94,11 @@ class Answer:
             await self._stream(call, completion, send)
         else:
             text = "".join([piece async for piece in call.texts()])
-            await send_json(send, 200, completion.whole(text, self._serving.recorder.clock_ns()))
+            await send_json(send, 200, completion.whole(text, self._serving.recorder.clock_ns()), completion.headers)
 
     async def _stream(self, call: Call, completion: Completion, send: Send) -> None:
         self._streaming = True
-        await send_start(send, 200, b"text/event-stream; charset=utf-8", STREAM_HEADERS)
+        await send_start(send, 200, b"text/event-stream; charset=utf-8", STREAM_HEADERS | completion.headers)
         first = completion.role_chunk()
         async for text in call.texts():
             await send_body(send, first + completion.text_chunk(text), more=True)

@@ -127,6 +127,13 @@ class Timings(msgspec.Struct):
     context_bucket: str
 
 
+class TruncationNote(msgspec.Struct):
+    """Messages of the request (by index) that were left out because the chat is longer than the context."""
+
+    dropped_messages: list[int]
+    dropped_tokens: int
+
+
 class AnswerMessage(msgspec.Struct):
     """The whole answer."""
 
@@ -155,6 +162,7 @@ class ChatCompletion(msgspec.Struct):
     usage: Usage
     timings: Timings
     system_fingerprint: str
+    truncation: TruncationNote | UnsetType = UNSET
 
 
 class AnswerDelta(msgspec.Struct, omit_defaults=True):
@@ -184,3 +192,4 @@ class ChatCompletionChunk(msgspec.Struct, omit_defaults=True):
     system_fingerprint: str
     usage: Usage | UnsetType | None = UNSET
     timings: Timings | UnsetType = UNSET
+    truncation: TruncationNote | UnsetType = UNSET

@@ -15,6 +15,7 @@ from gateway.api.chat_schema import (
     ChunkChoice,
     PromptTokensDetails,
     Timings,
+    TruncationNote,
     Usage,
 )
 from telemetry.events import Phase
@@ -53,8 +54,15 @@ class Completion:
                 usage=self._usage(),
                 timings=self._timings(now_ns),
                 system_fingerprint=self._fingerprint,
+                truncation=self._truncation(),
             )
         )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Response headers that tell of messages that were left out."""
+        dropped = self._record.dropped_messages
+        return {"x-firsttoken-dropped-messages": ",".join(map(str, dropped))} if dropped else {}
 
     def role_chunk(self) -> bytes:
         """The first frame: who speaks."""
@@ -81,8 +89,15 @@ class Completion:
             system_fingerprint=self._fingerprint,
             usage=usage or msgspec.UNSET,
             timings=timings or msgspec.UNSET,
+            truncation=self._truncation() if timings is not None else msgspec.UNSET,
         )
         return sse(_encode(chunk))
+
+    def _truncation(self) -> TruncationNote | msgspec.UnsetType:
+        record = self._record
+        if not record.dropped_messages:
+            return msgspec.UNSET
+        return TruncationNote(list(record.dropped_messages), record.dropped_tokens or 0)
 
     def _usage(self) -> Usage:
         record = self._record

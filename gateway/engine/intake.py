@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.engine import Tokens
@@ -14,7 +16,8 @@ from gateway.engine.protocol import Admitted, Message, Refused, Submit, Timing
 from gateway.engine.sequence import Sequence
 from gateway.engine.speculation import PromptLookup
 from gateway.engine.text import TextAssembler
-from telemetry.events import Phase
+from gateway.engine.truncation import Messages, Truncation, room, truncate, without
+from telemetry.events import Phase, Scalar
 
 
 class Intake:
@@ -91,13 +94,35 @@ class Intake:
         tokens = self._tokenizer.tokenize(text)
         tokenized_ns = time.monotonic_ns()
         timings.append(Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, {"tokens": len(tokens), "characters": len(text)}))
+        truncation = self._truncate(request, len(tokens))
+        if truncation is not None:
+            request = msgspec.structs.replace(request, messages=without(request.messages, truncation.dropped_messages))
+            text = self._render(request)
+            tokens = self._tokenizer.tokenize(text)
+            tokenized_ns = time.monotonic_ns()
+            timings[-1] = Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, _told(truncation, len(tokens), len(text)))
         if not 0 < len(tokens) < self._n_ctx:
             self._refuse_size(request, len(tokens), timings)
             return
         sequence = self._sequence(request, tokens, tokenized_ns)
         self._cache.look_up(sequence, request, text, tokenized_ns)
-        self._send(Admitted(id=request.id, prompt_tokens=len(tokens), timings=timings, predicted_ttft_ms=self._predict_ttft_ms(sequence)))
+        predicted_ms = self._predict_ttft_ms(sequence)
+        self._send(
+            Admitted(id=request.id, prompt_tokens=len(tokens), timings=timings, predicted_ttft_ms=predicted_ms, truncation=truncation)
+        )
         self._cache.make_ready(sequence, self.hand_over)
+
+    def _truncate(self, request: Submit, size: int) -> Truncation | None:
+        """Which turns to leave out, where that was asked for and is needed and enough."""
+        most = room(self._n_ctx, request.max_tokens)
+        if not request.truncate or size <= most:
+            return None
+
+        def measure(messages: Messages) -> int:
+            return len(self._tokenizer.tokenize(self._render(msgspec.structs.replace(request, messages=list(messages)))))
+
+        found = truncate(request.messages, size, most, measure)
+        return None if found is None else Truncation(found[0], size - found[1])
 
     def _render(self, request: Submit) -> str:
         if self._template is None:
@@ -134,3 +159,9 @@ class Intake:
             self._pending.discard(request.id)
             self._cancelled.discard(request.id)
         self._send(Refused(id=request.id, code=code, message=message, param="messages", details=details or {}, timings=timings))
+
+
+def _told(truncation: Truncation, tokens: int, characters: int) -> dict[str, Scalar]:
+    """The tokenize phase of a prompt that lost turns."""
+    dropped = " ".join(str(index) for index in truncation.dropped_messages)
+    return {"tokens": tokens, "characters": characters, "dropped_messages": dropped, "dropped_tokens": truncation.dropped_tokens}

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.engine.truncation import Truncation
 from telemetry.events import EngineConfig, EngineSample, Scalar
 
 MAX_FRAME_BYTES = 64 * 2**20
@@ -109,13 +110,14 @@ class Timing(msgspec.Struct, frozen=True):
 
 class Admitted(Message, frozen=True, kw_only=True):
     """The prompt is rendered and tokenised and waits for a slot. `timings` holds render and tokenize;
-    `predicted_ttft_ms` is how long the first token will take from now.
+    `predicted_ttft_ms` is how long the first token will take from now; `truncation` says what was left out.
     """
 
     id: str
     prompt_tokens: int
     timings: list[Timing]
     predicted_ttft_ms: float | None = None
+    truncation: Truncation | None = None
 
 
 class Refused(Message, frozen=True, kw_only=True):

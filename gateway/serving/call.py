@@ -84,6 +84,9 @@ class Call:
     def _(self, message: Admitted) -> None:
         self._recorder.tokens(self.record, message.prompt_tokens)
         self.record.predicted_ttft_ms = message.predicted_ttft_ms
+        if message.truncation is not None:
+            self.record.dropped_messages = message.truncation.dropped_messages
+            self.record.dropped_tokens = message.truncation.dropped_tokens
         self._add_timings(message.timings)
         self._admitted.set()
         self._recorder.enter(self.record, Phase.QUEUE)
@@ -146,6 +149,8 @@ class Call:
                 self._close_admit(timing.start_ns)
             if phase is Phase.CACHE_LOOKUP:
                 self.record.cache = _cache_outcome(timing)
+                if self.record.predicted_ttft_ms is not None:
+                    timing.attributes["predicted_ttft_ms"] = round(self.record.predicted_ttft_ms, 3)
             self._recorder.phase(self.record, phase, timing.start_ns, timing.end_ns, **timing.attributes)
 
     def _end_phases(self) -> None:

@@ -131,6 +131,19 @@ CACHE = Section(
             stacked=True,
         ),
         graph(
+            "Failed restores and discarded files",
+            "Cached states per second that could not be read back, and cache files that were of no use, by reason.",
+            COUNT,
+            Query(q.rate("firsttoken_prefix_cache_restore_failures_total"), "failed restores"),
+            Query(q.rate("firsttoken_prefix_cache_discarded_total", "reason"), "{{reason}}"),
+        ),
+        graph(
+            "TTFT prediction error",
+            "How far the time to first token predicted at admission was off (p50): `over` came sooner, `under` later.",
+            SECONDS,
+            Query(q.quantile(0.5, "firsttoken_ttft_prediction_error_seconds", "direction"), "{{direction}}"),
+        ),
+        graph(
             "Draft tokens accepted",
             "Share of the drafted tokens that the model accepted (speculative decoding).",
             SHARE,

@@ -1,0 +1,66 @@
+"""The cache map of one prompt: its messages as one bar, what the prefix cache supplied, and where it parted from what was known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from telemetry.events import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBar:
+    """One message on the bar; positions are percent of the prompt."""
+
+    index: int
+    role: str
+    tokens: int
+    cached: int
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class CacheMap:
+    """A prompt of `tokens` tokens; `divergence` is where it differs from the nearest known one (percent), if it does."""
+
+    tokens: int
+    cached: int
+    messages: tuple[MessageBar, ...]
+    divergence: float | None
+    divergence_token: int | None
+    divergence_message: int | None
+
+    @property
+    def cached_width(self) -> float:
+        """Percent of the prompt that was cached."""
+        return 100 * self.cached / self.tokens
+
+    @property
+    def parted(self) -> str:
+        """Where the prompt parted, in words, or ''."""
+        if self.divergence_token is None or self.divergence_message is None:
+            return ""
+        role = next((bar.role for bar in self.messages if bar.index == self.divergence_message), "")
+        return f"message {self.divergence_message + 1}{f' ({role})' if role else ''}, token {self.divergence_token + 1}"
+
+
+def cache_map(attributes: Mapping[str, Scalar]) -> CacheMap | None:
+    """The map from the attributes of a cache lookup; None where they do not tell of messages."""
+    spans = [part.rpartition(":") for part in str(attributes.get("messages", "")).split()]
+    ends = [(role, int(end)) for role, _, end in spans if end.isdigit()]
+    tokens = ends[-1][1] if ends else 0
+    if tokens <= 0:
+        return None
+    cached = min(tokens, int(attributes.get("matched", 0)))
+    bars, start = [], 0
+    for index, (role, end) in enumerate(ends):
+        share = MessageBar(index, role, end - start, max(0, min(cached, end) - start), 100 * start / tokens, 100 * (end - start) / tokens)
+        bars.append(share)
+        start = end
+    at, message = _index(attributes.get("divergence_token")), _index(attributes.get("divergence_message"))
+    return CacheMap(tokens, cached, tuple(bars), None if at is None else min(100.0, 100 * at / tokens), at, message)
+
+
+def _index(value: Scalar | None) -> int | None:
+    return None if value is None else int(value)
