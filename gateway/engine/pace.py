@@ -36,11 +36,15 @@ class Pace:
     copy_token_ns: float = 20_000.0
     rows: int = 0
     draft_token_ns: float = 0.0
+    draft_step_ns: float = 0.0
 
-    @property
-    def draft_cost_ns(self) -> float:
-        """What a drafted token costs: what a prompt token does, until it is measured."""
-        return self.draft_token_ns or self.prefill_token_ns
+    def draft_ns(self, drafted: int) -> float:
+        """How much longer a step with so many drafted tokens takes: a part for the step, and one for each of them.
+
+        Until it is measured: half a step (more than one row takes slower kernels), and what a prompt token costs.
+        """
+        step_ns = self.draft_step_ns or self.decode_step_ns / 2
+        return step_ns + drafted * (self.draft_token_ns or self.prefill_token_ns)
 
     def budget(self, decoding: int) -> int:
         """Prompt tokens for the next step beside `decoding` sequences."""
@@ -53,15 +57,22 @@ class Pace:
     def learn(self, duration_ns: int, prefill_tokens: int, decode_tokens: int, drafted: int = 0) -> None:
         """Take in one measured step."""
         if drafted and not prefill_tokens:
-            cost_ns = max(1.0, (duration_ns - self.decode_step_ns) / drafted)
-            self.draft_token_ns = self.draft_cost_ns + WEIGHT * (cost_ns - self.draft_cost_ns)
+            self._learn_draft(duration_ns - self.decode_step_ns, drafted)
         elif prefill_tokens == 0:
-            self.draft_token_ns = self.draft_cost_ns + FORGET * (self.prefill_token_ns - self.draft_cost_ns)
+            self.draft_token_ns += FORGET * (self.prefill_token_ns - self.draft_token_ns)
+            self.draft_step_ns += FORGET * (self.decode_step_ns / 2 - self.draft_step_ns)
             self.decode_step_ns += WEIGHT * (duration_ns - self.decode_step_ns)
         elif prefill_tokens >= MIN_CHUNK:
             beside_ns = self.decode_step_ns if decode_tokens else 0.0
             cost_ns = max(1.0, (duration_ns - beside_ns) / prefill_tokens)
             self.prefill_token_ns += WEIGHT * (cost_ns - self.prefill_token_ns)
+
+    def _learn_draft(self, extra_ns: float, drafted: int) -> None:
+        """Share what a step took longer than expected between its two parts."""
+        wrong_ns = WEIGHT * (extra_ns - self.draft_ns(drafted))
+        token_ns, step_ns = self.draft_token_ns or self.prefill_token_ns, self.draft_step_ns or self.decode_step_ns / 2
+        self.draft_token_ns = max(1.0, token_ns + wrong_ns / 2 / drafted)
+        self.draft_step_ns = max(1.0, step_ns + wrong_ns / 2)
 
     def learn_copy(self, duration_ns: int, tokens: int) -> None:
         """Take in one state that was read back; what is saved on the way costs about as much again."""

@@ -7,24 +7,20 @@ with what was sampled.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.engine.pace import Pace
 
-NGRAM = 3
-"""Tokens that must repeat before what followed them is proposed."""
+SHORT, LONG = 3, 8
+"""Tokens that must repeat before what followed them is proposed; after `LONG` ones it is far more certain."""
 
 MAX_DRAFT = 16
 WEIGHT = 0.15
 """Of one more token in the moving average of acceptance."""
 
-MARGIN = 1.25
+MARGIN = 1.1
 """A draft must promise this many times what its verification costs."""
-
-LONG_MATCH = 8
-"""From this many repeated tokens on, what follows is far more certain: such drafts have an average of their own."""
 
 
 @dataclass(slots=True)
@@ -37,29 +33,34 @@ class Tally:
 
 
 class PromptLookup:
-    """One request's n-grams. `tokens` is its list of all tokens, which grows; the index follows it."""
+    """One request's repetitions. `tokens` is its list of all tokens, which grows; the index follows it.
+
+    The source of a draft is where the last one was right, else what followed the last `LONG` tokens before, else the
+    last `SHORT` ones.
+    """
 
     def __init__(self, tokens: Sequence[int]) -> None:
         self.tally = Tally()
         self.acceptance = {False: 0.0, True: 0.0}
-        """By whether the match was long; nothing is drafted until repetition has been seen."""
+        """By whether the source is a sure one; nothing is drafted until repetition has been seen."""
         self._tokens = tokens
-        self._follows: dict[tuple[int, ...], int] = {}
-        self._indexed = NGRAM
+        self._follows: dict[int, dict[tuple[int, ...], int]] = {SHORT: {}, LONG: {}}
+        self._indexed = 0
+        self._source: int | None = None
+        self._run = 0
         self._proposed: tuple[int, ...] = ()
-        self._long = False
         self._index(len(tokens))
 
     def propose(self, most: int, pace: Pace, decoding: int) -> tuple[int, ...]:
         """Tokens that may come next and are worth verifying now, beside `decoding` sequences; often none.
 
-        A drafted token pays as long as the chance that it is reached and right, per nanosecond that its verification
-        takes, is above what the step gives without it.
+        As many as give most tokens per second: each is reached with the chance that all before it are right, and makes
+        the step longer.
         """
         self._index(len(self._tokens))
-        at = self._follows.get(tuple(self._tokens[-NGRAM:]))
-        self._proposed = () if at is None else tuple(self._tokens[at : at + MAX_DRAFT])
-        self._long = at is not None and self._repeats(at)
+        if self._source is None:
+            self._find_source()
+        self._proposed = () if self._source is None else tuple(self._tokens[self._source : self._source + MAX_DRAFT])
         worth = self._worth(pace, decoding)
         return self._proposed[: max(0, min(most, worth))]
 
@@ -69,29 +70,47 @@ class PromptLookup:
         if drafted:
             self.tally.drafted += drafted
             self.tally.accepted += accepted
-            self.tally.saved_ns += accepted * pace.decode_step_ns - drafted * pace.draft_cost_ns
+            self.tally.saved_ns += accepted * pace.decode_step_ns - pace.draft_ns(drafted)
         for proposed, token in zip(self._proposed, sampled, strict=False):
-            self.acceptance[self._long] += WEIGHT * ((proposed == token) - self.acceptance[self._long])
+            sure = self._sure
+            self.acceptance[sure] += WEIGHT * ((proposed == token) - self.acceptance[sure])
             if proposed != token:
-                break
+                self._source, self._run = None, 0
+                return
+            self._run += 1
+            self._source = None if self._source is None else self._source + 1
+        if len(sampled) > len(self._proposed):
+            self._source, self._run = None, 0
+
+    @property
+    def _sure(self) -> bool:
+        return self._run >= LONG
+
+    def _find_source(self) -> None:
+        """What followed the last tokens before; a long match counts as so many right guesses."""
+        for size in (LONG, SHORT):
+            at = self._follows[size].get(tuple(self._tokens[-size:]))
+            if at is not None:
+                self._source, self._run = at, size if size == LONG else 0
+                return
 
     def _worth(self, pace: Pace, decoding: int) -> int:
-        acceptance = self.acceptance[self._long]
+        acceptance = self.acceptance[self._sure]
         if not pace.decode_step_ns or not self._proposed:
             return 0
-        threshold = MARGIN * pace.draft_cost_ns * decoding / pace.decode_step_ns
-        if threshold >= acceptance:
-            return 0
-        return int(math.log(threshold) / math.log(min(acceptance, 0.98)))
-
-    def _repeats(self, at: int) -> bool:
-        """Whether the tokens before this place are the last ones, for longer than the n-gram."""
-        tokens, size = self._tokens, len(self._tokens)
-        return at >= LONG_MATCH and all(tokens[at - back] == tokens[size - back] for back in range(NGRAM + 1, LONG_MATCH + 1))
+        best, worth = MARGIN * decoding / pace.decode_step_ns, 0
+        expected = float(decoding)
+        for drafted in range(1, len(self._proposed) + 1):
+            expected += acceptance**drafted
+            rate = expected / (pace.decode_step_ns + pace.draft_ns(drafted))
+            if rate > best:
+                best, worth = rate, drafted
+        return worth
 
     def _index(self, size: int) -> None:
-        """Note what follows every n-gram but the last one, which nothing follows yet."""
+        """Note what follows every run of tokens but the last one, which nothing follows yet."""
         tokens = self._tokens
-        for end in range(self._indexed, size):
-            self._follows[tuple(tokens[end - NGRAM : end])] = end
+        for length, follows in self._follows.items():
+            for end in range(max(self._indexed, length), size):
+                follows[tuple(tokens[end - length : end])] = end
         self._indexed = max(self._indexed, size)

@@ -14,7 +14,7 @@ def text(prompt: list[int], count: int, period: int) -> str:
 
 def test_repeating_text_takes_fewer_steps() -> None:
     """Text with a period of 10 tokens is drafted and accepted; the tokens are the same."""
-    rig = Rig(period=10, max_batch=64, step_tokens=9)
+    rig = Rig(period=10, max_batch=64, step_tokens=20)
     one = rig.answer("a", [3] * 5, 200, drafting=True)
     assert rig.texts["a"] == text([3] * 5, 200, 10)
     assert one.steps < 100
@@ -33,7 +33,7 @@ def test_text_that_never_repeats_is_never_drafted() -> None:
 def test_drafting_stops_where_it_does_not_pay() -> None:
     """A drafted token that costs as much as a step is not worth it, however sure."""
     rig = Rig(period=10)
-    rig.scheduler.pace.draft_token_ns = 10.0**9
+    rig.scheduler.pace.draft_token_ns = rig.scheduler.pace.draft_step_ns = 10.0**9
     one = rig.answer("a", [3] * 5, 100, drafting=True)
     assert one.drafter is not None
     assert one.drafter.tally.drafted == 0
