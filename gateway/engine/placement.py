@@ -263,13 +263,11 @@ class Placement:
         lost, lost_tokens = found.lost
         lookup.reason = explain(lookup.comparison, matched=best, prompt_tokens=len(request.prompt), lost=lost_tokens)
         if lookup.reason is CacheReason.EVICTED and lost is not None:
-            lookup.more |= {
-                "lost_tier": lost.lost,
-                "lost_age_s": round((self._clock_ns() - lost.lost_ns) / 1e9, 3),
-                "lost_tokens": lost_tokens,
-            }
+            lookup.more["lost_tokens"] = lost_tokens
             if lost.lost == CacheReason.KV_TYPE_CHANGED:
                 lookup.reason = CacheReason.KV_TYPE_CHANGED
+            else:
+                lookup.more |= {"lost_tier": lost.lost, "lost_age_s": round((self._clock_ns() - lost.lost_ns) / 1e9, 3)}
         elif found.elsewhere > matched + SLACK_TOKENS and not matched:
             lookup.reason = CacheReason.ADAPTER_CHANGED
 

@@ -41,7 +41,7 @@ class CacheLookup:
         sequence.blocks = Blocks(spans, len(sequence.prompt), self._rows)
         sequence.pinned = request.pin
         sequence.origin = _origin(request, spans)
-        lookup.spans = spans[:MAX_SPANS]
+        lookup.spans = spans if len(spans) <= MAX_SPANS else [*spans[: MAX_SPANS - 1], _merged(spans[MAX_SPANS - 1 :])]
         lookup.start_ns = start_ns
         if self._unsupported:
             lookup.reason, lookup.more = CacheReason.UNSUPPORTED, {"why": self._unsupported}
@@ -65,6 +65,12 @@ class CacheLookup:
                 self._disk.load(entry, lambda: deliver(sequence))
                 return
         deliver(sequence)
+
+
+def _merged(spans: list[MessageSpan]) -> MessageSpan:
+    """Many messages told as one."""
+    first, last = spans[0], spans[-1]
+    return MessageSpan(f"{len(spans)}-more", first.start, first.content, last.end, 0)
 
 
 def _origin(request: Submit, spans: list[MessageSpan]) -> Origin:

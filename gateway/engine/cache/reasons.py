@@ -91,7 +91,7 @@ def _later_message(prompt: Prompt, known: Entry, message: int, *, same_conversat
         return CacheReason.TEMPLATE_CHANGED
     if message >= len(keys) - 1:
         return CacheReason.APPENDED
-    shares_a_turn = any(span.role == "user" for span in prompt.spans[:message])
+    shares_a_turn = any(span.role == "user" for span in prompt.spans[:message]) or not set(keys[message + 1 :]).isdisjoint(theirs)
     if not same_conversation and not shares_a_turn:
         return CacheReason.APPENDED
     if message == len(theirs) and known.reply.strip() == prompt.texts[message].strip():
