@@ -47,6 +47,9 @@ class ServerSettings(_Section, frozen=True):
     ] = ()
 
 
+KV_TYPES = "^(f16|bf16|q8_0|q5_1|q5_0|q4_1|q4_0|iq4_nl)$"
+
+
 class EngineSettings(_Section, frozen=True):
     """Each model's engine process."""
 
@@ -69,6 +72,19 @@ class EngineSettings(_Section, frozen=True):
     cache_disk_bytes: Annotated[
         int, Meta(ge=0, description="Disk of each model for cached prefixes, which survive a restart; 0 keeps them in memory only.")
     ] = 4 * 1024**3
+    kv_type_k: Annotated[
+        str, Meta(pattern=KV_TYPES, description="Type of keys in the KV cache: f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl.")
+    ] = "f16"
+    kv_type_v: Annotated[str, Meta(pattern=KV_TYPES, description="Type of values; a quantised one needs flash attention.")] = "f16"
+    kv_unified: Annotated[
+        bool,
+        Meta(
+            description="One KV buffer for all sequences instead of one each: shares prefixes for nothing, but idle tokens slow decoding."
+        ),
+    ] = False
+    flash_attention: Annotated[
+        bool, Meta(description="Flash attention; off, each sequence slows the others, and values cannot be quantised.")
+    ] = True
     speculative: Annotated[
         str,
         Meta(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import llama_cpp.llama_cpp as llama
 import numpy as np
 
+from gateway.engine import kv_types
 from gateway.engine.backend import BackendError, Batch, Part
 from gateway.engine.cache.entry import State
 from gateway.engine.llama_model import LlamaModel, ModelError
@@ -27,6 +28,8 @@ class ContextOptions:
     n_batch: int
     n_ubatch: int
     threads: int
+    kv_type_k: str = "f16"
+    kv_type_v: str = "f16"
     kv_unified: bool = False
     flash_attention: bool = True
 
@@ -35,11 +38,14 @@ class LlamaBackend:
     """A llama.cpp context with one sequence per slot."""
 
     def __init__(self, model: LlamaModel, options: ContextOptions) -> None:
+        if problem := kv_types.refusal(options.kv_type_k, options.kv_type_v, flash_attention=options.flash_attention):
+            raise ModelError(problem)
         params = llama.llama_context_default_params()
         params.n_ctx = options.n_ctx * options.slots
         params.n_seq_max = options.slots
         params.n_batch, params.n_ubatch = options.n_batch, min(options.n_ubatch, options.n_batch)
         params.n_threads = params.n_threads_batch = options.threads
+        params.type_k, params.type_v = kv_types.TYPES[options.kv_type_k], kv_types.TYPES[options.kv_type_v]
         params.kv_unified = options.kv_unified
         params.flash_attn_type = int(options.flash_attention)
         context = llama.llama_init_from_model(model.handle, params)
@@ -58,7 +64,8 @@ class LlamaBackend:
         self.n_ctx = int(llama.llama_n_ctx_seq(context))
         self.keeps_idle = not options.kv_unified
         self.trims = self._probe_trim()
-        self.rows = SMALL_KERNEL_ROWS if options.flash_attention and not llama.llama_supports_gpu_offload() else 0
+        two_kernels = options.flash_attention and (options.kv_type_k, options.kv_type_v) == ("f16", "f16")
+        self.rows = SMALL_KERNEL_ROWS if two_kernels and not llama.llama_supports_gpu_offload() else 0
 
     def open(self, slot: int, sampling: Sampling) -> None:
         self._samplers[slot] = Sampler(sampling, self._model.n_vocab)
@@ -89,8 +96,8 @@ class LlamaBackend:
             sampler.close()
 
     def trim(self, slot: int, tokens: int) -> bool:
-        if tokens > 0 and self._holds(slot) >= tokens and llama.llama_memory_seq_rm(self._memory, slot, tokens, -1):
-            return self._holds(slot) == tokens
+        if tokens > 0 and self.holds(slot) >= tokens and llama.llama_memory_seq_rm(self._memory, slot, tokens, -1):
+            return self.holds(slot) == tokens
         llama.llama_memory_seq_rm(self._memory, slot, -1, -1)
         return tokens == 0
 
@@ -113,9 +120,9 @@ class LlamaBackend:
         if not self.options.kv_unified:
             return False  # with a stream per sequence, llama.cpp copies the whole stream, used or not
         llama.llama_memory_seq_cp(self._memory, source, target, 0, tokens)
-        return self._holds(target) == tokens
+        return self.holds(target) == tokens
 
-    def _holds(self, slot: int) -> int:
+    def holds(self, slot: int) -> int:
         """Tokens in a slot's state."""
         return 1 + int(llama.llama_memory_seq_pos_max(self._memory, slot))
 

@@ -14,6 +14,7 @@ import msgspec
 import psutil
 
 from gateway.chat.template import ChatTemplate
+from gateway.engine import kv_types
 from gateway.engine.backend import Batch, Part
 from gateway.engine.digest import file_digest
 from gateway.engine.engine import Engine
@@ -84,7 +85,8 @@ def _template(source: str, special: dict[str, str], timeout_s: float) -> ChatTem
 def _context_options(model: LlamaModel, options: EngineOptions) -> ContextOptions:
     trained = int(llama.llama_model_n_ctx_train(model.handle))
     budget = psutil.virtual_memory().available * KV_SHARE_OF_MEMORY
-    affordable = int(budget / (options.slots * max(1, model.kv_bytes_per_token))) // 256 * 256
+    token_bytes = max(1.0, model.kv_bytes_per_token * kv_types.share(options.kv_type_k, options.kv_type_v))
+    affordable = int(budget / (options.slots * token_bytes)) // 256 * 256
     chosen = options.n_ctx or max(MIN_CONTEXT, min(trained, affordable))
     return ContextOptions(
         n_ctx=chosen,
@@ -92,14 +94,20 @@ def _context_options(model: LlamaModel, options: EngineOptions) -> ContextOption
         n_batch=max(options.n_batch, options.slots),
         n_ubatch=options.n_ubatch,
         threads=options.threads or psutil.cpu_count(logical=False) or 1,
+        kv_type_k=options.kv_type_k,
+        kv_type_v=options.kv_type_v,
+        kv_unified=options.kv_unified,
+        flash_attention=options.flash_attention,
     )
 
 
 def _backend(model: LlamaModel, context: ContextOptions) -> LlamaBackend:
-    """With flash attention, which is what keeps sequences from slowing each other; without it where it cannot be had."""
+    """With flash attention if asked for, which keeps sequences from slowing each other; without it where it cannot be had."""
     try:
         return LlamaBackend(model, context)
     except ModelError:
+        if not context.flash_attention or context.kv_type_v not in kv_types.EXACT:
+            raise
         return LlamaBackend(model, replace(context, flash_attention=False))
 
 
@@ -128,8 +136,8 @@ def _config(model: LlamaModel, options: EngineOptions, backend: LlamaBackend, di
         architecture=model.metadata("general.architecture") or "unknown",
         parameters=int(llama.llama_model_n_params(model.handle)),
         quantisation=quantisation.decode(),
-        kv_type_k="f16",
-        kv_type_v="f16",
+        kv_type_k=context.kv_type_k,
+        kv_type_v=context.kv_type_v,
         kv_unified=context.kv_unified,
         flash_attention="on" if context.flash_attention else "off",
         threads=context.threads,

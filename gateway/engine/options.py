@@ -18,6 +18,10 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     threads: int = 0
     gpu_layers: int = -1
     max_stall_ms: float = 250.0
+    kv_type_k: str = "f16"
+    kv_type_v: str = "f16"
+    kv_unified: bool = False
+    flash_attention: bool = True
     speculative: str = "ngram"
     cache_folder: str = ""
     cache_ram_bytes: int = 0

@@ -1,0 +1,120 @@
+"""Scheduler, placement and cache on the real model under a random load: nothing leaks, nothing mixes."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from gateway.engine.cache.entry import Origin
+from gateway.engine.cache.prefix_cache import Budget, PrefixCache
+from gateway.engine.cache.reasons import Comparison
+from gateway.engine.llama_batch import ContextOptions, LlamaBackend
+from gateway.engine.llama_model import LlamaModel
+from gateway.engine.pace import Pace
+from gateway.engine.placement import Placement
+from gateway.engine.protocol import Sampling
+from gateway.engine.scheduler import Scheduler
+from gateway.engine.sequence import Lookup, Sequence
+from gateway.engine.speculation import PromptLookup
+from gateway.engine.text import TextAssembler
+from gateway.models.storage import DEMO_MODEL, resolve
+from telemetry.events import CacheReason, CacheSource
+
+REQUESTS = 500
+SLOTS = 4
+CANARIES = ("zebra", "violin", "harbor", "pepper", "lantern", "glacier", "tunnel", "ribbon")
+
+
+@pytest.fixture(scope="module")
+def model() -> LlamaModel:
+    return LlamaModel(resolve(DEMO_MODEL).path, gpu_layers=0, progress=lambda _fraction: None)
+
+
+class Rig:
+    """The engine without its process; a turn is what the decode loop does, and checks everything after it."""
+
+    def __init__(self, model: LlamaModel, ram_bytes: int) -> None:
+        self.backend = LlamaBackend(model, ContextOptions(n_ctx=256, slots=SLOTS, n_batch=512, n_ubatch=512, threads=2))
+        self.cache = PrefixCache(Budget(ram_bytes))
+        pace = Pace(3e6, int(250e6), 512, rows=self.backend.rows)
+        placement = Placement(SLOTS, self.backend, self.cache, pace, time.monotonic_ns)
+        self.scheduler = Scheduler(placement=placement, n_ctx=256, max_batch=512, pace=pace, vocabulary=model)
+        self.answers: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+
+    def turn(self) -> None:
+        from gateway.engine.backend import StepResult
+
+        batch = self.scheduler.plan(time.monotonic_ns())
+        if not batch.parts:
+            return
+        start_ns = time.monotonic_ns()
+        outcome = self.scheduler.apply(batch, StepResult(start_ns, time.monotonic_ns(), self.backend.compute(batch)))
+        for delta in outcome.deltas:
+            self.answers[delta.id] = self.answers.get(delta.id, "") + delta.text
+        for finished in outcome.finished:
+            self.answers[finished.id] = self.answers.get(finished.id, "") + finished.text
+            self.reasons[finished.id] = finished.reason
+        self.scheduler.check_integrity()
+        for slot, entry in enumerate(self.scheduler.placement.held):
+            held = 0 if entry is None else entry.held
+            assert self.backend.holds(slot) == held, f"slot {slot} holds {self.backend.holds(slot)} cells for {held} tokens"
+
+
+def sequence(model: LlamaModel, name: str, text: str, count: int, **more: bool) -> Sequence:
+    one = Sequence(
+        id=name,
+        prompt=model.tokenize(text),
+        sampling=Sampling(temperature=0.0),
+        max_tokens=count,
+        text=TextAssembler(()),
+        queued_ns=time.monotonic_ns(),
+        cacheable=more.get("cacheable", True),
+        pinned=more.get("pinned", False),
+        origin=Origin(background=more.get("background", False)),
+        lookup=Lookup(comparison=Comparison(CacheReason.NEW_CONVERSATION)),
+    )
+    one.drafter = PromptLookup(one.tokens)
+    return one
+
+
+def prompt(canary: str, filler: int) -> str:
+    """A word that the model says again, behind a beginning that prompts share up to different places."""
+    shared = "Here is a list of words, one after the other, and nothing else at all. " * (1 + filler % 2)
+    return f"{shared}{'and so on ' * filler}{canary} {canary} {canary} {canary} {canary}"
+
+
+def test_random_load_on_the_real_model(model: LlamaModel) -> None:
+    """500 requests of mixed sizes with cancels, forks, evictions and a RAM budget of a few entries: each answer says its
+    own word and no other's, and slots, cells and bytes are as they should be after every step.
+    """
+    draw = random.Random(7)
+    rig = Rig(model, ram_bytes=6_000_000)
+    said: dict[str, str] = {}
+    for number in range(REQUESTS):
+        name, canary = f"r{number}", draw.choice(CANARIES)
+        said[name] = canary
+        flags = {"cacheable": draw.random() > 0.1, "pinned": draw.random() < 0.02, "background": draw.random() < 0.1}
+        rig.scheduler.add(sequence(model, name, prompt(canary, draw.randrange(0, 5)), draw.randint(1, 4), **flags))
+        for _ in range(draw.randint(0, 3)):
+            rig.turn()
+        if draw.random() < 0.05:
+            rig.scheduler.cancel(f"r{draw.randrange(number + 1)}", time.monotonic_ns())
+        if draw.random() < 0.1:
+            rig.scheduler.placement.save_one_idle()
+    while not rig.scheduler.idle:
+        rig.turn()
+    ended = [name for name, reason in rig.reasons.items() if reason in ("length", "stop")]
+    assert len(ended) > 0.9 * REQUESTS
+    for name in ended:
+        others = [canary for canary in CANARIES if canary != said[name] and canary in rig.answers[name]]
+        assert not others, f"{name} said {others} instead of {said[name]}"
+    repeated = sum(said[name][:3] in rig.answers[name] for name in ended)
+    assert repeated > 0.8 * len(ended), "the model says its word again, or this test could not fail"
+    tiers = {tier.tier: tier for tier in rig.cache.tiers()}
+    assert rig.cache.evicted[CacheSource.RAM] > 0, "the budget was too large to evict anything"
+    assert tiers[CacheSource.RAM].size_bytes is not None
+    assert tiers[CacheSource.RAM].size_bytes <= 6_000_000
+    assert rig.scheduler.placement.restore_failures == 0
