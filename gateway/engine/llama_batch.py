@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import llama_cpp.llama_cpp as llama
 import numpy as np
+import numpy.typing as npt
 
 from gateway.engine import kv_types
 from gateway.engine.backend import BackendError, Batch, Part
@@ -121,6 +122,15 @@ class LlamaBackend:
             return False  # with a stream per sequence, llama.cpp copies the whole stream, used or not
         llama.llama_memory_seq_cp(self._memory, source, target, 0, tokens)
         return self.holds(target) == tokens
+
+    def logits(self, tokens: list[int], position: int) -> list[npt.NDArray[np.float32]]:
+        """Compute tokens in slot 0 and return the logits after each of them: for measuring quality."""
+        self._columns.fill(Batch((Part(0, tokens, position, sample=True, prefill=True, drafted=len(tokens) - 1),)))
+        self._batch.n_tokens = len(tokens)
+        if llama.llama_decode(self._context, self._batch) != 0:
+            raise BackendError("llama_decode failed")
+        size = (self._model.n_vocab,)
+        return [np.ctypeslib.as_array(llama.llama_get_logits_ith(self._context, index), shape=size).copy() for index in range(len(tokens))]
 
     def holds(self, slot: int) -> int:
         """Tokens in a slot's state."""
