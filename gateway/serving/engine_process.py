@@ -16,6 +16,11 @@ WORKER_COMMAND = (sys.executable, "-m", "gateway.engine.worker")
 KEPT_LOG_BYTES = 10 * 2**20
 """An engine's log is emptied at a start that finds it larger than this."""
 
+SPIN_COUNT = "20000"
+"""How long OpenMP's workers spin at a barrier before they sleep: longer than any operation of a step, much shorter than its
+default of 300,000, with which two engines on the same cores hold each other up for whole time slices.
+"""
+
 
 class EngineProcess:
     """A running `gateway.engine.worker`. It ends by itself when our end of its standard input closes."""
@@ -40,7 +45,7 @@ class EngineProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={"GOMP_SPINCOUNT": SPIN_COUNT, **os.environ, "PYTHONUNBUFFERED": "1"},
             )
         return cls(process)
 
