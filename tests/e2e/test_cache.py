@@ -104,7 +104,7 @@ def test_a_damaged_file_is_discarded(launch: Callable[..., Served]) -> None:
     assert (found["cache_n"], found["text"]) == (0, answer["text"])
     counted = 'firsttoken_prefix_cache_discarded_total{gen_ai_request_model="smollm2-135m-instruct",reason="corrupt"} 1'
     until(lambda: counted in httpx.get(f"{again.base_url}/metrics").text, 10, "the count")
-    assert not path.exists()
+    until(lambda: not path.exists() or path.read_bytes() != data, 5, "the damaged file to go")
     assert again.stop() == 0
 
 

@@ -116,6 +116,7 @@ class DiskTier:
                 self._cache.loaded(entry, read_file(path, self._key), time.monotonic_ns())
         except DamagedError as error:
             self._cache.discard(entry, str(error), time.monotonic_ns())
+            self._delete()
         finally:
             then()
 
