@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from bench.prompts import edit
 from tests.e2e.otlp_receiver import OtlpReceiver
 from tests.e2e.prometheus import prometheus, query
 from tests.e2e.serving import MODEL, Served, together, until
@@ -55,9 +56,10 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
 
 
 def traffic(served: Served) -> None:
-    """Answers of two context sizes, a wrong request, one whose client leaves, and more than the queue takes."""
+    """Answers of two context sizes, one that repeats its prompt (so that drafting pays), a wrong request, one whose client leaves, and more than the queue takes."""
     served.chat(max_tokens=8)
     served.chat("Tell me about the number seven. " * 80, max_tokens=8)
+    served.chat(edit("one change"), max_tokens=200)
     served.chat(model="nobody")
     with served.stream(max_tokens=200) as response:
         next(response.iter_lines())

@@ -55,6 +55,7 @@ def test_exemplars_lead_to_traces(scraped: str, expression: Expression) -> None:
         ("departures", 'sum(gen_ai_server_request_duration_seconds_count{error_type="client_disconnect"}) > 0'),
         ("a crash of the engine", 'sum(gen_ai_server_request_duration_seconds_count{error_type=~"engine_.*"}) > 0'),
         ("a restart of the engine", "sum(increase(firsttoken_model_loads_total[5m])) > 0"),
+        ("drafts", 'sum(firsttoken_engine_tokens_total{phase="draft"}) > 0'),
         ("two context sizes", "count(count by (context_bucket) (firsttoken_ttft_by_context_seconds_count)) > 1"),
     ],
 )
