@@ -72,9 +72,7 @@ def test_usage_is_exact(client: openai.OpenAI, tokenizer: Any) -> None:
 
 def test_timings_extend_the_answer(client: openai.OpenAI) -> None:
     """The answer carries timings that agree with its usage and with each other."""
-    answer = client.chat.completions.create(
-        model=MODEL, messages=CHAT, temperature=0, max_tokens=20, extra_body={"cache_prompt": False}
-    )
+    answer = client.chat.completions.create(model=MODEL, messages=CHAT, temperature=0, max_tokens=20, extra_body={"cache_prompt": False})
     timings = answer.model_extra["timings"]
     assert answer.usage is not None
     assert timings["cache_n"] + timings["prompt_n"] == answer.usage.prompt_tokens

@@ -97,9 +97,7 @@ def test_client_that_leaves_frees_its_slot(served: Served, text: str) -> None:
         body = {"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": text}], "stream": True, "max_tokens": 900}
         headers = {"x-request-id": request_id}
         try:
-            with client.stream(
-                "POST", f"{served.base_url}/v1/chat/completions", json=body, headers=headers, timeout=patience
-            ) as response:
+            with client.stream("POST", f"{served.base_url}/v1/chat/completions", json=body, headers=headers, timeout=patience) as response:
                 next(response.iter_lines())
         except httpx.ReadTimeout:
             assert prefill_only
