@@ -15,7 +15,9 @@ from dashboard.deps import StoreState
 from dashboard.time_charts import TimeChart
 from telemetry.live import LiveEngine
 from telemetry.store.models import RequestRow
-from telemetry.store.queries.statistics import Group, Spread, Totals, Window
+from telemetry.store.queries.groups import Group
+from telemetry.store.queries.statistics import Spread, Totals
+from telemetry.store.queries.windows import Window
 
 
 @dataclass(frozen=True, slots=True)

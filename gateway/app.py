@@ -25,6 +25,7 @@ from gateway.api.failures import api_error, http_error, unexpected_error
 from gateway.api.guard import GuardMiddleware
 from gateway.api.health import healthz, metrics, readyz
 from gateway.api.models import get_model, list_models
+from gateway.api.stats import StatsSource, stats
 from gateway.engine.options import EngineOptions
 from gateway.errors import ApiError
 from gateway.listen import AddressError, claim, ending, listening, on_stop_signal
@@ -115,9 +116,10 @@ class Gateway:
             "started_at": int(time.time()),
             "store_state": lambda: self.telemetry.store.state,
             "metrics_page": self.telemetry.metrics.render,
+            "stats_source": StatsSource(self.telemetry.reader, ContextBuckets(self.settings.telemetry.context_buckets).labels),
         }
         litestar = Litestar(
-            route_handlers=[chat_completions, list_models, get_model, healthz, readyz, metrics, _home, self._dashboard()],
+            route_handlers=[chat_completions, list_models, get_model, healthz, readyz, metrics, stats, _home, self._dashboard()],
             dependencies={name: _provide(value) for name, value in provided.items()},
             exception_handlers={ApiError: api_error, HTTPException: http_error, Exception: unexpected_error},
             openapi_config=OpenAPIConfig(title="firsttoken", version=version("firsttoken"), path="/schema"),

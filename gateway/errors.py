@@ -9,6 +9,7 @@ ApiError
 ├─ QueueFullError           429  too many requests wait already
 ├─ EngineFailedError        500  the engine could not do this request; it goes on
 ├─ EngineUnavailableError   503  the engine is gone, starting or given up
+├─ StoreUnavailableError    503  the database could not be read
 └─ RequestTimeoutError      504  the request lived longer than server.request_timeout_s
 """
 
@@ -137,6 +138,13 @@ class EngineUnavailableError(ApiError):
 
     status = 503
     default_code = "engine_unavailable"
+
+
+class StoreUnavailableError(ApiError):
+    """The database did not answer, or not in time."""
+
+    status = 503
+    default_code = "store_unavailable"
 
 
 class RequestTimeoutError(ApiError):

@@ -17,9 +17,10 @@ from dashboard.render import PageRequest, respond
 from telemetry.live import LiveEngine
 from telemetry.store.measures import Measure
 from telemetry.store.models import EngineConfigRow
-from telemetry.store.queries import requests, statistics
+from telemetry.store.queries import groups, requests
+from telemetry.store.queries.groups import Group
 from telemetry.store.queries.reading import StoreUnreadable
-from telemetry.store.queries.statistics import WINDOWS, Group, Window
+from telemetry.store.queries.windows import WINDOWS, Window
 
 
 @dataclass(slots=True)
@@ -39,8 +40,8 @@ class ModelsView:
     async def refresh(self) -> None:
         reader, now_s = self.deps.reader, self.deps.wall_s()
         try:
-            self.contexts = await statistics.by_context(reader, self.window, now_s)
-            self.measured = await statistics.by_configuration(reader, self.window, now_s)
+            self.contexts = await groups.by_context(reader, self.window, now_s)
+            self.measured = await groups.by_configuration(reader, self.window, now_s)
             self.configurations = await requests.configurations(reader)
             self.error = ""
         except StoreUnreadable as error:

@@ -17,7 +17,8 @@ from dashboard.time_charts import time_charts
 from telemetry.store.measures import Measure
 from telemetry.store.queries import statistics
 from telemetry.store.queries.reading import StoreUnreadable
-from telemetry.store.queries.statistics import NOTHING, WINDOWS, Point, Spread, Totals, Window
+from telemetry.store.queries.statistics import NOTHING, Point, Spread, Totals
+from telemetry.store.queries.windows import WINDOWS, Window
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar.exceptions import ClientException
 
-from telemetry.store.queries.statistics import WINDOWS, Window
+from telemetry.store.queries.windows import WINDOWS, Window
 
 DEFAULT_WINDOW = "1h"
 

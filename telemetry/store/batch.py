@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import Table, select, update
@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from telemetry.events import EngineConfig, Status
 from telemetry.record import RequestRecord
 from telemetry.store import phases
-from telemetry.store.models import Base, EngineConfigRow, HistogramRow, PhasesRow, RequestRow, RollupRow, SeriesRow
+from telemetry.store.models import Base, CacheRollupRow, EngineConfigRow, HistogramRow, PhasesRow, RequestRow, RollupRow, SeriesRow
 from telemetry.store.rollup import Rollup, Series, roll_up
 from telemetry.store.rows import Row, config_row, request_row
 
 _TABLES = Base.metadata.tables
 REQUESTS, PHASES, CONFIGS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, EngineConfigRow))
-SERIES, ROLLUPS, HISTOGRAMS = (_TABLES[row.__tablename__] for row in (SeriesRow, RollupRow, HistogramRow))
+SERIES, ROLLUPS, HISTOGRAMS, CACHE = (_TABLES[row.__tablename__] for row in (SeriesRow, RollupRow, HistogramRow, CacheRollupRow))
 
 MAX_ROWS = 500
 """Rows per executemany: keeps one statement's buffers small."""
@@ -99,6 +99,7 @@ async def _roll_up(insert: _Insert, records: Sequence[RequestRecord], known: Kno
     keyed = [({"minute": minute, "series_id": known.series[series]}, rollup) for (minute, series), rollup in merged.items()]
     await insert.add(ROLLUPS, [key | rollup.counters for key, rollup in keyed])
     await insert.add(HISTOGRAMS, [row for key, rollup in keyed for row in _buckets(key, rollup)])
+    await insert.add(CACHE, [row for key, rollup in keyed for row in _cache_rows(key, rollup)])
 
 
 def _buckets(key: Row, rollup: Rollup) -> list[Row]:
@@ -107,6 +108,10 @@ def _buckets(key: Row, rollup: Rollup) -> list[Row]:
         for measure, buckets in rollup.histograms.items()
         for bucket, count in buckets.items()
     ]
+
+
+def _cache_rows(key: Row, rollup: Rollup) -> list[Row]:
+    return [key | {"reason": reason, "source": source} | asdict(tally) for (reason, source), tally in rollup.cache.items()]
 
 
 async def _ensure_series(insert: _Insert, wanted: set[Series], known: Known) -> None:

@@ -12,6 +12,7 @@ class Measure(StrEnum):
     OUTPUT_RATE = "output_rate"
     PROMPT_RATE = "prompt_rate"
     INTER_TOKEN = "inter_token"  # noqa: S105 - a measure
+    QUEUE = "queue"
 
 
 SCALE: dict[Measure, float] = {
@@ -19,5 +20,6 @@ SCALE: dict[Measure, float] = {
     Measure.OUTPUT_RATE: 1e-3,
     Measure.PROMPT_RATE: 1e-3,
     Measure.INTER_TOKEN: 1e-3,
+    Measure.QUEUE: 1e-3,
 }
 """From the stored unit to the shown one: milliseconds and tokens per second."""

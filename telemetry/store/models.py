@@ -138,3 +138,21 @@ class HistogramRow(Base):
     measure: Mapped[str] = mapped_column(String(16), primary_key=True)
     bucket: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     count: Mapped[int]
+
+
+class CacheRollupRow(Base):
+    """Lookups in the prefix cache of one minute of one series, by reason and by the tier that the hit came from.
+
+    `computed_us` is the time of the prefill that computed what was missed.
+    """
+
+    __tablename__ = "rollup_cache"
+
+    minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
+    reason: Mapped[str] = mapped_column(String(24), primary_key=True)
+    source: Mapped[str] = mapped_column(String(8), primary_key=True)
+    lookups: Mapped[int]
+    cached_tokens: Mapped[int] = mapped_column(BIG)
+    computed_tokens: Mapped[int] = mapped_column(BIG)
+    computed_us: Mapped[int] = mapped_column(BIG)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from telemetry import histogram
-from telemetry.events import Status
+from telemetry.events import Phase, Status
 from telemetry.record import RequestRecord
 from telemetry.store.measures import Measure
 
@@ -14,6 +14,24 @@ Series = tuple[str, str, str]
 """Model, engine configuration id, context bucket; '' where not known."""
 
 MINUTE_NS = 60 * 10**9
+
+
+@dataclass(slots=True)
+class CacheTally:
+    """Lookups in the prefix cache with one outcome: what was there, what was computed, and how long that took."""
+
+    lookups: int = 0
+    cached_tokens: int = 0
+    computed_tokens: int = 0
+    computed_us: int = 0
+
+    def add(self, record: RequestRecord) -> None:
+        """Count one request that looked up; one that ended before its first token computed an unknown part, counted as none."""
+        self.lookups += 1
+        self.cached_tokens += record.cached_tokens or 0
+        if record.computed_tokens is not None:
+            self.computed_tokens += record.computed_tokens
+            self.computed_us += round((record.phase_ms(Phase.PREFILL) or 0) * 1e3)
 
 
 @dataclass(slots=True)
@@ -27,6 +45,8 @@ class Rollup:
     cached_tokens: int = 0
     completion_tokens: int = 0
     histograms: dict[Measure, dict[int, int]] = field(default_factory=dict)
+    cache: dict[tuple[str, str], CacheTally] = field(default_factory=dict)
+    """By reason and source."""
 
     def add(self, record: RequestRecord) -> None:
         """Count one completed request."""
@@ -39,6 +59,8 @@ class Rollup:
         for measure, values in measured(record).items():
             if values:
                 histogram.merge(self.histograms.setdefault(measure, {}), histogram.count(values))
+        if record.cache is not None:
+            self.cache.setdefault((record.cache.reason.value, record.cache.source.value), CacheTally()).add(record)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -54,6 +76,7 @@ def measured(record: RequestRecord) -> dict[Measure, list[float]]:
         Measure.OUTPUT_RATE: [] if record.decode_tps is None else [record.decode_tps * 1e3],
         Measure.PROMPT_RATE: [] if record.prefill_tps is None else [record.prefill_tps * 1e3],
         Measure.INTER_TOKEN: [float(gap) for gap in record.gaps_us],
+        Measure.QUEUE: [] if (waited_ms := record.phase_ms(Phase.QUEUE)) is None else [waited_ms * 1e3],
     }
 
 

@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from telemetry.histogram import bucket_of
 from telemetry.store.measures import Measure
 from telemetry.store.models import HistogramRow, PhasesRow, RequestRow, RollupRow, SeriesRow
-from telemetry.store.queries import requests, statistics
+from telemetry.store.queries import groups, requests, statistics
 from telemetry.store.queries.reading import StoreUnreadable
 from telemetry.store.queries.requests import Cursor, RequestFilter
-from telemetry.store.queries.statistics import WINDOWS
+from telemetry.store.queries.windows import WINDOWS
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import CONFIG, MODEL, NOW, empty_database, row
 
@@ -125,7 +125,7 @@ def test_a_window_merges_buckets_instead_of_averaging(pages: Pages) -> None:
         assert (await statistics.totals(engine, WINDOWS["all"], NOW_S)).requests == 30
         assert {
             group.model: group.spread(Measure.TTFT).count
-            for group in await statistics.by_context(engine, window, NOW_S)
+            for group in await groups.by_context(engine, window, NOW_S)
             if group.totals.requests
         } == {"m1": 200}
 

@@ -24,8 +24,10 @@ from telemetry.histogram import bucket_of
 from telemetry.store import phases
 from telemetry.store.engine import create_reader
 from telemetry.store.measures import Measure
-from telemetry.store.queries import statistics
-from telemetry.store.queries.statistics import WINDOWS, Group, Spreads, Totals
+from telemetry.store.queries import groups, statistics
+from telemetry.store.queries.groups import Group
+from telemetry.store.queries.statistics import Spreads, Totals
+from telemetry.store.queries.windows import WINDOWS
 from tests.e2e.serving import MODEL, Served, frames, until
 
 SENTENCE = "The fox runs over the hill and the dog sleeps. "
@@ -147,7 +149,7 @@ async def rolled_up(served: Served) -> tuple[Totals, Spreads, list[Group]]:
         return (
             await statistics.totals(reader, window, now_s),
             await statistics.spreads(reader, window, now_s),
-            await statistics.by_context(reader, window, now_s),
+            await groups.by_context(reader, window, now_s),
         )
     finally:
         await reader.dispose()

@@ -70,7 +70,7 @@ def test_the_newest_revision_equals_the_models(path: Path) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
     engine.dispose()
-    assert migrate.current(url_of(path)) == migrate.head() == "0001"
+    assert migrate.current(url_of(path)) == migrate.head() is not None
 
 
 def test_upgrading_twice_changes_nothing(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,32 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import percentile
 from telemetry.store.measures import SCALE, Measure
-from telemetry.store.models import HistogramRow, RollupRow, SeriesRow
+from telemetry.store.models import HistogramRow, RollupRow
 from telemetry.store.queries.reading import fetch
+from telemetry.store.queries.windows import Window
 
 MAX_POINTS = 120
 """Most points of a chart; longer windows take several minutes per point."""
 
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of time that ends now: `minutes` long, or since the first request (None)."""
-
-    key: str
-    label: str
-    minutes: int | None
-
-
-WINDOWS = {
-    window.key: window
-    for window in (
-        Window("15m", "15 minutes", 15),
-        Window("1h", "hour", 60),
-        Window("24h", "24 hours", 24 * 60),
-        Window("7d", "7 days", 7 * 24 * 60),
-        Window("all", "all time", None),
-    )
-}
+STEPS = (1, 2, 5, 10, 15, 30, 60, 2 * 60, 4 * 60, 6 * 60, 12 * 60)
+"""Minutes per point; then whole days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +68,7 @@ class Point:
         return self.spreads.get(measure, NOTHING)
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Counters and distributions of one model and context bucket, or of one model and engine configuration (`part`)."""
-
-    model: str
-    part: str
-    totals: Totals
-    spreads: Spreads
-
-    def spread(self, measure: Measure) -> Spread:
-        """The distribution of a measure in this group."""
-        return self.spreads.get(measure, NOTHING)
-
-
-_COUNTERS = (
+COUNTERS = (
     func.sum(RollupRow.requests),
     func.sum(RollupRow.errors),
     func.sum(RollupRow.cancelled),
@@ -110,8 +80,8 @@ _COUNTERS = (
 
 async def totals(engine: AsyncEngine, window: Window, now_s: float) -> Totals:
     """Counters of all models together."""
-    rows = await fetch(engine, select(*_COUNTERS).where(*_within(RollupRow.minute, window, now_s)))
-    return _totals(rows[0])
+    rows = await fetch(engine, select(*COUNTERS).where(*within(RollupRow.minute, window, now_s)))
+    return totals_of(rows[0])
 
 
 async def anything(engine: AsyncEngine) -> bool:
@@ -123,10 +93,10 @@ async def spreads(engine: AsyncEngine, window: Window, now_s: float) -> dict[Mea
     """Distributions of all models together."""
     statement = (
         select(HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count))
-        .where(*_within(HistogramRow.minute, window, now_s))
+        .where(*within(HistogramRow.minute, window, now_s))
         .group_by(HistogramRow.measure, HistogramRow.bucket)
     )
-    return _spreads((measure, bucket, count) for measure, bucket, count in await fetch(engine, statement))
+    return spreads_of((measure, bucket, count) for measure, bucket, count in await fetch(engine, statement))
 
 
 async def points(engine: AsyncEngine, window: Window, now_s: float) -> list[Point]:
@@ -135,7 +105,7 @@ async def points(engine: AsyncEngine, window: Window, now_s: float) -> list[Poin
     first = await _first_minute(engine, window, last)
     if first is None:
         return []
-    step = -(-(last - first + 1) // MAX_POINTS)
+    step = _step(first, last)
     counters = await _counters_by_step(engine, first, step)
     histograms = await _histograms_by_step(engine, first, step)
     return [
@@ -144,34 +114,10 @@ async def points(engine: AsyncEngine, window: Window, now_s: float) -> list[Poin
     ]
 
 
-async def by_context(engine: AsyncEngine, window: Window, now_s: float) -> list[Group]:
-    """Per model and context bucket; requests whose prompt was never counted have the part ''."""
-    return await _groups(engine, window, now_s, SeriesRow.context_bucket)
-
-
-async def by_configuration(engine: AsyncEngine, window: Window, now_s: float) -> list[Group]:
-    """Per model and engine configuration; requests that no engine took have the part ''."""
-    return await _groups(engine, window, now_s, SeriesRow.engine_config_id)
-
-
-async def _groups(engine: AsyncEngine, window: Window, now_s: float, part: Any) -> list[Group]:
-    counted = (
-        select(SeriesRow.model, part, *_COUNTERS)
-        .join(SeriesRow, SeriesRow.id == RollupRow.series_id)
-        .where(*_within(RollupRow.minute, window, now_s))
-        .group_by(SeriesRow.model, part)
-    )
-    measured = (
-        select(SeriesRow.model, part, HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count))
-        .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
-        .where(*_within(HistogramRow.minute, window, now_s))
-        .group_by(SeriesRow.model, part, HistogramRow.measure, HistogramRow.bucket)
-    )
-    buckets: dict[tuple[str, str], list[tuple[str, int, int]]] = defaultdict(list)
-    for model, name, *histogram in await fetch(engine, measured):
-        buckets[model, name].append((histogram[0], histogram[1], histogram[2]))
-    rows = await fetch(engine, counted)
-    return [Group(row[0], row[1], _totals(row[2:]), _spreads(buckets[row[0], row[1]])) for row in rows]
+def _step(first: int, last: int) -> int:
+    """The smallest step that gives at most `MAX_POINTS`; points begin at its multiples, so the first one may be cut."""
+    steps = itertools.chain(STEPS, (days * 24 * 60 for days in itertools.count(1)))
+    return next(step for step in steps if last // step - first // step < MAX_POINTS)
 
 
 async def _first_minute(engine: AsyncEngine, window: Window, last: int) -> int | None:
@@ -182,13 +128,13 @@ async def _first_minute(engine: AsyncEngine, window: Window, last: int) -> int |
 
 
 async def _counters_by_step(engine: AsyncEngine, first: int, step: int) -> dict[int, tuple[int, int]]:
-    index = RollupRow.minute // _constant(step)
+    index = RollupRow.minute // constant(step)
     statement = select(index, func.sum(RollupRow.requests), func.sum(RollupRow.errors)).where(RollupRow.minute >= first).group_by(index)
     return {row[0]: (int(row[1]), int(row[2])) for row in await fetch(engine, statement)}
 
 
 async def _histograms_by_step(engine: AsyncEngine, first: int, step: int) -> dict[int, dict[Measure, Spread]]:
-    index = HistogramRow.minute // _constant(step)
+    index = HistogramRow.minute // constant(step)
     statement = (
         select(index, HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count))
         .where(HistogramRow.minute >= first, HistogramRow.measure.in_([Measure.TTFT, Measure.OUTPUT_RATE]))
@@ -197,24 +143,25 @@ async def _histograms_by_step(engine: AsyncEngine, first: int, step: int) -> dic
     buckets: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
     for number, measure, bucket, count in await fetch(engine, statement):
         buckets[number].append((measure, bucket, count))
-    return {number: _spreads(rows) for number, rows in buckets.items()}
+    return {number: spreads_of(rows) for number, rows in buckets.items()}
 
 
-def _constant(number: int) -> ColumnElement[int]:
+def constant(number: int) -> ColumnElement[int]:
     """A number in the statement's text: PostgreSQL takes two bound parameters for two different expressions in GROUP BY."""
     return literal_column(str(number), Integer)
 
 
-def _within(minute: Any, window: Window, now_s: float) -> list[ColumnElement[bool]]:
+def within(minute: Any, window: Window, now_s: float) -> list[ColumnElement[bool]]:
     """The minutes of a window, the current one included."""
     return [] if window.minutes is None else [minute > int(now_s) // 60 - window.minutes]
 
 
-def _totals(row: Any) -> Totals:
+def totals_of(row: Any) -> Totals:
+    """The sums of `COUNTERS`; NULL (nothing in the window) is 0."""
     return Totals(*(int(value or 0) for value in row))
 
 
-def _spreads(rows: Any) -> dict[Measure, Spread]:
+def spreads_of(rows: Any) -> dict[Measure, Spread]:
     """Percentiles per measure from (measure, bucket, count) rows; measures of a newer version are passed over."""
     histograms: dict[Measure, dict[int, int]] = defaultdict(dict)
     for name, bucket, count in rows:

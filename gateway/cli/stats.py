@@ -1,0 +1,113 @@
+"""`firsttoken stats`: what was measured, per model and context size, engine configuration or day."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from gateway.cli.db import revision
+from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
+from gateway.cli.output import CommandError, console, print_json, redact, table
+from gateway.settings import Settings
+from telemetry.context_buckets import ContextBuckets
+from telemetry.store.queries.windows import By, Window, window_of
+
+if TYPE_CHECKING:
+    from telemetry.store.queries.report import ReportRow
+    from telemetry.store.queries.statistics import Spread
+
+NOT_MEASURED = "-"
+
+ModelOption = Annotated[str | None, typer.Option("--model", help="Only this model.", show_default=False)]
+SinceOption = Annotated[str, typer.Option("--since", help="How far back: 90m, 36h, 7d, 2w or all.")]
+ByOption = Annotated[By, typer.Option("--by", help="What the rows are: context (bucket), config (engine configuration) or day.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV, every measure with count, p50, p95 and p99.")]
+
+
+def stats(
+    context: typer.Context,
+    model: ModelOption = None,
+    since: SinceOption = "24h",
+    by: ByOption = By.CONTEXT,
+    home: HomeOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    csv: CsvOption = False,
+) -> None:
+    """Show speeds, waits, cache share and errors from the store; no server needs to run."""
+    if as_json and csv:
+        raise typer.BadParameter("choose --json or --csv")
+    try:
+        window = window_of(since)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--since") from None
+    effective = effective_settings(context, home, config)
+    rows = _read(effective, window, by, model)
+    if as_json:
+        print_json({"since": window.key, "by": by, "model": model, "rows": rows})
+    elif csv:
+        from telemetry.store.queries.report import as_csv
+
+        typer.echo(as_csv(rows), nl=False)
+    else:
+        _print(rows, window, by, model)
+
+
+def _read(effective: Settings, window: Window, by: By, model: str | None) -> list[ReportRow]:
+    from telemetry.store import migrate
+    from telemetry.store.engine import create_reader
+    from telemetry.store.queries.reading import StoreUnreadable
+    from telemetry.store.queries.report import report
+
+    found = revision(effective)
+    if found != migrate.head():
+        state = "does not exist yet: serve some requests first" if found is None else "is of another version: run `firsttoken db upgrade`"
+        raise CommandError(f"the database {redact(effective.store_url)} {state}")
+    buckets = ContextBuckets(effective.telemetry.context_buckets).labels
+
+    async def read() -> list[ReportRow]:
+        reader = create_reader(effective.store_url)
+        try:
+            return await report(reader, window, by, time.time(), model=model, buckets=buckets)
+        finally:
+            await reader.dispose()
+
+    try:
+        return asyncio.run(read())
+    except StoreUnreadable as error:
+        raise CommandError(f"the database {redact(effective.store_url)} could not be read: {error}") from error
+
+
+def _print(rows: Sequence[ReportRow], window: Window, by: By, model: str | None) -> None:
+    """One table per model: medians with p95 beside them."""
+    if not rows:
+        console.print(f"No requests{f' of {escape(model)}' if model else ''} in this window ({window.label}).", highlight=False)
+    for name in dict.fromkeys(row.model for row in rows):
+        console.print(f"[bold]{escape(name) or 'no model that is served'}[/bold]  {window.label}, p50 / p95", highlight=False)
+        grid = table(by.value, "requests", "errors", "cached", "queue ms", "TTFT ms", "prompt t/s", "output t/s", "inter-token ms")
+        for row in rows:
+            if row.model == name:
+                grid.add_row(*_cells(row))
+        console.print(grid)
+
+
+def _cells(row: ReportRow) -> list[str]:
+    share = NOT_MEASURED if row.cached_share is None else f"{row.cached_share:.0%}"
+    spreads = (row.queue_ms, row.ttft_ms, row.prompt_rate, row.output_rate, row.inter_token_ms)
+    return [escape(row.group) or "not known", f"{row.requests:,}", f"{row.errors:,}", share, *(_pair(spread) for spread in spreads)]
+
+
+def _pair(spread: Spread) -> str:
+    if spread.p50 is None or spread.p95 is None:
+        return NOT_MEASURED
+    return f"{_short(spread.p50)} / {_short(spread.p95)}"
+
+
+def _short(value: float) -> str:
+    """Three significant digits or so."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"

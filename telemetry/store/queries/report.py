@@ -1,0 +1,105 @@
+"""What `firsttoken stats` prints and `GET /api/stats` answers: every measure of a window, by group."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telemetry.store.measures import Measure
+from telemetry.store.queries import groups
+from telemetry.store.queries.groups import Group
+from telemetry.store.queries.statistics import Spread, Totals
+from telemetry.store.queries.windows import By, Window
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One model and one context bucket, engine configuration or day. Spreads: None where nothing was measured.
+
+    `errors` and `cancelled` are parts of `requests`; `cached_share` is the share of prompt tokens that the prefix cache
+    supplied. Times are milliseconds, rates tokens per second.
+    """
+
+    model: str
+    group: str
+    requests: int
+    errors: int
+    cancelled: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    cached_share: float | None
+    ttft_ms: Spread
+    queue_ms: Spread
+    prompt_rate: Spread
+    output_rate: Spread
+    inter_token_ms: Spread
+
+
+_READERS: dict[By, Callable[[AsyncEngine, Window, float, str | None], Awaitable[list[Group]]]] = {
+    By.CONTEXT: groups.by_context,
+    By.CONFIG: groups.by_configuration,
+    By.DAY: groups.by_day,
+}
+
+
+EMPTY = Group("", "", Totals(), {})
+"""A group without requests: its row has every column."""
+
+
+async def report(
+    engine: AsyncEngine, window: Window, by: By, now_s: float, *, model: str | None = None, buckets: Sequence[str] = ()
+) -> list[ReportRow]:
+    """The rows of a window, by model; context buckets in the order of `buckets`, days newest first.
+
+    Raises:
+        StoreUnreadable: the database did not answer, or not in time.
+    """
+    found = await _READERS[by](engine, window, now_s, model)
+    if by is By.CONTEXT:
+        order = {label: index for index, label in enumerate(buckets)}
+        found.sort(key=lambda group: (group.model, order.get(group.part, len(order)), group.part))
+    else:
+        found.sort(key=lambda group: group.model)
+    return [_row(group) for group in found]
+
+
+def _row(group: Group) -> ReportRow:
+    totals = group.totals
+    return ReportRow(
+        model=group.model,
+        group=group.part,
+        requests=totals.requests,
+        errors=totals.errors,
+        cancelled=totals.cancelled,
+        prompt_tokens=totals.prompt_tokens,
+        cached_tokens=totals.cached_tokens,
+        completion_tokens=totals.completion_tokens,
+        cached_share=totals.cached_tokens / totals.prompt_tokens if totals.prompt_tokens else None,
+        ttft_ms=group.spread(Measure.TTFT),
+        queue_ms=group.spread(Measure.QUEUE),
+        prompt_rate=group.spread(Measure.PROMPT_RATE),
+        output_rate=group.spread(Measure.OUTPUT_RATE),
+        inter_token_ms=group.spread(Measure.INTER_TOKEN),
+    )
+
+
+def flat(row: ReportRow) -> dict[str, str | float | None]:
+    """The row without nesting, for CSV: `ttft_ms.p50` becomes `ttft_ms_p50`."""
+    columns: dict[str, str | float | None] = {}
+    for name, value in asdict(row).items():
+        columns |= {f"{name}_{part}": number for part, number in value.items()} if isinstance(value, dict) else {name: value}
+    return columns
+
+
+def as_csv(rows: Sequence[ReportRow]) -> str:
+    """A header and one line per row; what was not measured is an empty field."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, flat(_row(EMPTY)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat(row) for row in rows)
+    return text.getvalue()

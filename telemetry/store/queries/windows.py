@@ -1,0 +1,55 @@
+"""What statistics cover: a stretch of time, and what their rows are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+_SPAN = re.compile(r"(?P<number>[1-9]\d{0,5})(?P<unit>[mhdw])")
+_MINUTES = {"m": 1, "h": 60, "d": 24 * 60, "w": 7 * 24 * 60}
+_WORDS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class By(StrEnum):
+    """What a report's rows are, besides their model."""
+
+    CONTEXT = "context"
+    CONFIG = "config"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time that ends now: `minutes` long, or since the first request (None)."""
+
+    key: str
+    label: str
+    minutes: int | None
+
+
+WINDOWS = {
+    window.key: window
+    for window in (
+        Window("15m", "15 minutes", 15),
+        Window("1h", "hour", 60),
+        Window("24h", "24 hours", 24 * 60),
+        Window("7d", "7 days", 7 * 24 * 60),
+        Window("all", "all time", None),
+    )
+}
+
+
+def window_of(text: str) -> Window:
+    """The window that a text names: `90m`, `36h`, `7d`, `2w`, or `all`.
+
+    Raises:
+        ValueError: the text names none; the message says what would.
+    """
+    if text in WINDOWS:
+        return WINDOWS[text]
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no stretch of time: write e.g. 90m, 36h, 7d, 2w or all")
+    number, unit = int(found["number"]), found["unit"]
+    return Window(text, f"{number} {_WORDS[unit]}", number * _MINUTES[unit])
