@@ -25,7 +25,7 @@ class Layout:
     """What the frame around every page gets, as `layout`."""
 
     title: Annotated[str, "The page's name, in the title and in its heading."]
-    active: Annotated[str, "The navigation entry that is this page's: overview, requests, models, live, or ''."]
+    active: Annotated[str, "The navigation entry that is this page's: overview, requests, models, cache, live, or ''."]
     follow_url: Annotated[str, "The stream that keeps this page up to date, or '' for a page that does not change."]
     version: Annotated[str, "firsttoken's version."]
     status: Annotated[int, "The HTTP status that the page is sent with."]
@@ -173,6 +173,49 @@ class ModelsContext:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """Lookups of one model with one reason; `share` is percent of all prefill time of the window."""
+
+    model: str
+    reason: str
+    lookups: int
+    cached_tokens: int
+    computed_tokens: int
+    computed_s: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class CacheTier:
+    """What one tier of an engine's prefix cache holds now; the KV tier's bytes belong to the KV cache (None)."""
+
+    model: str
+    tier: str
+    entries: int
+    tokens: int
+    size_bytes: int | None
+    evicted_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheContext:
+    """The prefix cache: what it gave, why prompts were computed all the same, what it holds."""
+
+    window: Annotated[Window, "The window that the ledger covers."]
+    windows: Annotated[tuple[Window, ...], "The windows to choose from."]
+    lookups: Annotated[int, "Prompts looked up in the window."]
+    cached_tokens: Annotated[int, "Prompt tokens that the cache supplied."]
+    computed_tokens: Annotated[int, "Prompt tokens that prefill computed."]
+    computed_s: Annotated[float, "Seconds of prefill."]
+    by_source: Annotated[dict[str, int], "Cached tokens by tier: kv, ram, disk."]
+    saved_s: Annotated[float | None, "Seconds of prefill that the cache saved (estimated), None where nothing was computed."]
+    ledger: Annotated[tuple[LedgerRow, ...], "By model and reason, the dearest first."]
+    several_models: Annotated[bool, "The ledger has more than one model."]
+    tiers: Annotated[tuple[CacheTier, ...], "Each engine's tiers as they are now."]
+    store_error: Annotated[str, "Why the store could not be read, or ''."]
+
+
+@dataclass(frozen=True, slots=True)
 class LiveContext:
     """The present moment."""
 
@@ -195,6 +238,7 @@ PAGES = {
     "requests.html": RequestsContext,
     "request.html": RequestContext,
     "models.html": ModelsContext,
+    "cache.html": CacheContext,
     "live.html": LiveContext,
     "error.html": ErrorContext,
 }

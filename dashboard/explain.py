@@ -20,6 +20,18 @@ CACHE_REASONS = {
     CacheReason.UNSUPPORTED: "This model's state cannot be cached: the whole prompt was computed.",
 }
 
+CACHE_REMEDIES = {
+    CacheReason.SYSTEM_CHANGED: "Keep the system message the same from request to request; put what changes into the last message.",
+    CacheReason.TOOLS_CHANGED: "Send the same tools in the same order.",
+    CacheReason.HISTORY_EDITED: "Clients that shorten or rewrite old messages pay for it here.",
+    CacheReason.VOLATILE_PREFIX: "Move what changes (a date, a counter) behind what stays.",
+    CacheReason.EVICTED: "Raise engine.cache_ram_bytes or engine.cache_disk_bytes, or pin the prefix.",
+    CacheReason.DISABLED: "Set engine.cache_ram_bytes, or leave cache_prompt on.",
+}
+"""What to do about a reason, where something can be done."""
+
+CACHE_SOURCES = {"kv": "KV", "ram": "RAM", "disk": "disk", "none": "none"}
+
 ERRORS = {
     "client_disconnect": "The client closed the connection before the answer was complete.",
     "context_length_exceeded": "The prompt does not fit into the model's context. Send less, or raise engine.n_ctx.",

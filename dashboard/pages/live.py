@@ -13,6 +13,7 @@ from dashboard.contexts import Layout, LiveContext
 from dashboard.curl import curl
 from dashboard.deps import DashboardDeps, Deps
 from dashboard.following import PageView, follow
+from dashboard.pages.cache import CacheView
 from dashboard.pages.models import ModelsView
 from dashboard.pages.overview import OverviewView
 from dashboard.pages.request import RequestView
@@ -70,6 +71,8 @@ def followed_view(deps: DashboardDeps, query: FollowQuery) -> PageView:
             return RequestView(deps, query.request_id)
         case "models":
             return ModelsView(deps, chosen_window(query.window))
+        case "cache":
+            return CacheView(deps, chosen_window(query.window))
         case "live" | "":
             return LiveNowView(deps)
     raise ClientException(f"No page is called {query.view!r}.")

@@ -16,7 +16,14 @@ from telemetry.events import Phase, PhaseTiming, Status
 from tests.browser.conftest import Served
 from tests.dashboard.samples import MS, record
 
-PAGES = {"overview": "", "requests": "/requests", "request": "/requests/req_000000000000000000000000", "models": "/models", "live": "/live"}
+PAGES = {
+    "overview": "",
+    "requests": "/requests",
+    "request": "/requests/req_000000000000000000000000",
+    "models": "/models",
+    "cache": "/cache",
+    "live": "/live",
+}
 SCREENSHOTS = os.environ.get("FIRSTTOKEN_SCREENSHOTS")
 IN_TIME_MS = 10_000
 
@@ -57,7 +64,7 @@ def test_pages_fit_and_complain_of_nothing(browser: Browser, served: Served, wid
 def test_empty_pages_fit(browser: Browser, served_empty: Served, width: int) -> None:
     """The same without a single request."""
     with opened(browser, width) as (page, complaints):
-        for name in ("overview", "requests", "models", "live"):
+        for name in ("overview", "requests", "models", "cache", "live"):
             visit(page, served_empty, name)
         assert complaints == []
 

@@ -15,13 +15,24 @@ from dashboard.deps import DashboardDeps, StoreState
 from dashboard.router import dashboard_router
 from telemetry.clock import ClockAnchor
 from telemetry.context_buckets import ContextBuckets
-from telemetry.events import EngineConfig, EngineSample, EngineState, EngineStatus, Phase, PhaseTiming, PrefillChunk
+from telemetry.events import (
+    CacheSample,
+    CacheSource,
+    EngineConfig,
+    EngineSample,
+    EngineState,
+    EngineStatus,
+    Phase,
+    PhaseTiming,
+    PrefillChunk,
+    TierSample,
+)
 from telemetry.histogram import bucket_of
 from telemetry.live import LiveSink
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.store import phases
 from telemetry.store.measures import Measure
-from telemetry.store.models import Base, EngineConfigRow, HistogramRow, PhasesRow, RequestRow, RollupRow, SeriesRow
+from telemetry.store.models import Base, CacheRollupRow, EngineConfigRow, HistogramRow, PhasesRow, RequestRow, RollupRow, SeriesRow
 
 MODEL = "smollm2-135m-instruct"
 NOW = datetime(2026, 11, 23, 4, 46, 30, tzinfo=UTC)
@@ -134,6 +145,14 @@ def _fail(failed: RequestRow) -> None:
     )
 
 
+LEDGER = [
+    {"reason": "full_hit", "source": "kv", "lookups": 3, "cached_tokens": 2000, "computed_tokens": 3, "computed_us": 9_000},
+    {"reason": "appended", "source": "ram", "lookups": 5, "cached_tokens": 4000, "computed_tokens": 297, "computed_us": 191_000},
+    {"reason": "appended", "source": "disk", "lookups": 2, "cached_tokens": 2500, "computed_tokens": 100, "computed_us": 100_000},
+    {"reason": "history_edited", "source": "kv", "lookups": 2, "cached_tokens": 300, "computed_tokens": 800, "computed_us": 900_000},
+]
+
+
 async def fill_rollups(engine: AsyncEngine, minutes: int = 50) -> None:
     """Roll-ups over the last minutes for four context buckets."""
     rng = random.Random(11)
@@ -146,6 +165,7 @@ async def fill_rollups(engine: AsyncEngine, minutes: int = 50) -> None:
         for minute in range(last - minutes + 1, last + 1):
             for series_id, (_, ttft_ms, rate) in enumerate(buckets, 1):
                 _add_minute(session, minute, series_id, rng, ttft_ms, rate)
+        session.add_all(CacheRollupRow(minute=last, series_id=1, **entry) for entry in LEDGER)
         await session.commit()
 
 
@@ -173,7 +193,13 @@ def _add_minute(session: AsyncSession, minute: int, series_id: int, rng: random.
 def ready_engine(sink: LiveSink, decode: int = 2, prefill: int = 1) -> None:
     """One engine that is ready and reports itself."""
     sink.engine_status(EngineStatus(MODEL, EngineState.READY, restarts=1, pid=4711, load_ms=842.0, config=CONFIG))
-    sink.engine_sample(EngineSample(MODEL, 8 - decode - prefill, prefill, decode, 1, 0.42, 5210, 65536, 412 * 2**20))
+    tiers = (
+        TierSample(CacheSource.KV, 2, None, 1900),
+        TierSample(CacheSource.RAM, 14, 900 * 2**20, 38_000),
+        TierSample(CacheSource.DISK, 40, 2 * 2**30, 90_000),
+    )
+    cache = CacheSample(tiers, {"ram": 12_000, "disk": 0})
+    sink.engine_sample(EngineSample(MODEL, 8 - decode - prefill, prefill, decode, 1, 0.42, 5210, 65536, 412 * 2**20, cache=cache))
 
 
 def running_records(sink: LiveSink, now_ns: int) -> list[RequestRecord]:

@@ -14,13 +14,13 @@ from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MODEL, NOW, fill_requests, record, row, running_records
 
 FIRST = "req_000000000000000000000000"
-URLS = ["", "/requests", f"/requests/{FIRST}", "/models", "/live"]
+URLS = ["", "/requests", f"/requests/{FIRST}", "/models", "/cache", "/live"]
 
 
 async def break_store(pages: Pages) -> None:
     """Take the tables away under the reader."""
     async with pages.site.engine.begin() as connection:
-        for table in ("rollups", "rollup_histograms", "request_phases", "requests", "series", "engine_config"):
+        for table in ("rollups", "rollup_histograms", "rollup_cache", "request_phases", "requests", "series", "engine_config"):
             await connection.execute(text(f"DROP TABLE {table}"))
 
 
@@ -35,16 +35,16 @@ def test_a_page_is_served_with_strict_headers_and_nothing_inline(busy: Pages, ur
     assert not re.search(r"\sstyle=|<style|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:|https?://(?!127\.0\.0\.1)", response.text)
 
 
-@pytest.mark.parametrize("url", ["", "/requests", "/models", "/live"])
+@pytest.mark.parametrize("url", ["", "/requests", "/models", "/cache", "/live"])
 def test_an_empty_site_says_what_to_do(pages: Pages, url: str) -> None:
     """Without requests each page is designed: it says so, and the first three pages of use say what to send."""
     response = pages.get(url)
     assert response.status_code == 200
-    assert ("curl http://127.0.0.1:8080/v1/chat/completions" in response.text) == (url != "/models")
+    assert ("curl http://127.0.0.1:8080/v1/chat/completions" in response.text) == (url not in ("/models", "/cache"))
     assert "firsttoken serve --model" in response.text or url == "/requests"
 
 
-@pytest.mark.parametrize(("url", "status"), [("", 200), ("/models", 200), ("/requests", 503), (f"/requests/{FIRST}", 503)])
+@pytest.mark.parametrize(("url", "status"), [("", 200), ("/models", 200), ("/cache", 200), ("/requests", 503), (f"/requests/{FIRST}", 503)])
 def test_an_unreadable_store_is_told_with_its_remedy(busy: Pages, url: str, status: int) -> None:
     """Pages with a live part stay 200, the others are 503; all say what failed and what to check."""
     busy.run(break_store(busy))
@@ -177,6 +177,15 @@ def test_the_newest_of_requests_that_share_an_id_is_shown(pages: Pages) -> None:
     page = pages.get(f"/requests/{FIRST}").text
     assert "77,777" in page
     assert "2 requests share this id" in page
+
+
+def test_the_cache_page_shows_the_ledger_and_the_tiers(busy: Pages) -> None:
+    """Reasons with tokens and prefill time, the dearest first, the share of the cache, and what the tiers hold."""
+    page = busy.get("/cache").text
+    assert page.index("history_edited") < page.index("appended") < page.index("full_hit")
+    assert "shorten or rewrite old messages" in page
+    for expected in ("88%", "8,800 of 10,000", "12 lookups", "1.20 s", "8.80 s", "2.0 GiB", "part of the KV cache"):
+        assert expected in page, expected
 
 
 def test_models_show_configuration_and_speed_by_context(busy: Pages) -> None:

@@ -16,6 +16,12 @@ RULES = "You are the guide of a museum of clocks. " + " ".join(f"Room {number} h
 SYSTEM = {"role": "system", "content": RULES}
 
 
+LEDGER = """SELECT reason, sum(lookups) AS lookups, sum(cached_tokens) AS cached, sum(computed_tokens) AS computed, sum(computed_us) / 1000 AS ms
+FROM rollup_cache GROUP BY reason ORDER BY reason"""
+LEDGER_OF_THE_REQUESTS = """SELECT cache_reason AS reason, count(*) AS lookups, sum(cached_tokens) AS cached,
+sum(prompt_tokens - cached_tokens) AS computed, CAST(sum(prefill_ms) AS INTEGER) AS ms FROM requests GROUP BY cache_reason ORDER BY cache_reason"""
+
+
 def user(text: str) -> dict[str, str]:
     return {"role": "user", "content": text}
 
@@ -54,7 +60,9 @@ def test_reasons_of_a_chat(launch: Callable[..., Served]) -> None:
     told = [ask(served, [message, user(f"What is in room {at}?")])["cache_reason"] for at, message in enumerate(clock)]
     assert told[-1] == "volatile_prefix"
     assert ask(served, second, cache_prompt=False)["cache_reason"] == "disabled"
+    assert "volatile_prefix" in httpx.get(f"{served.base_url}/dashboard/cache").text
     assert served.stop() == 0
+    assert served.rows(LEDGER) == served.rows(LEDGER_OF_THE_REQUESTS)
 
 
 def test_the_page_shows_the_map(served: Served) -> None:
