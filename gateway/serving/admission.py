@@ -64,11 +64,18 @@ class Admission:
             self._recorder.phase(record, Phase.MODEL_LOAD, start_ns, self._recorder.clock_ns())
 
     def _queue_full(self, handle: EngineHandle) -> QueueFullError:
-        """`Retry-After`: the time until one waiting place is free, from the mean of recent requests; at least 1 s."""
-        mean_s = sum(self._durations_s) / len(self._durations_s) if self._durations_s else 1.0
-        retry_s = max(1, math.ceil(mean_s / handle.slots))
+        """`Retry-After`: the time until one waiting place is free; at least 1 s."""
+        retry_s = max(1, math.ceil(self._place_free_s(handle)))
         message = (
             f"{handle.in_flight + self._waiting_for_load[handle.model]} requests are running or waiting for {handle.model!r}, which is the most allowed "
             f"(engine.slots + server.max_queue). Try again in {retry_s} s."
         )
         return QueueFullError(message, retry_after_s=retry_s)
+
+    def _place_free_s(self, handle: EngineHandle) -> float:
+        """A place is free when the next waiting request starts: by its predicted TTFT, else by the mean of recent requests."""
+        next_ms = handle.next_start_ms(self._recorder.clock_ns())
+        if next_ms is not None:
+            return next_ms / 1e3
+        mean_s = sum(self._durations_s) / len(self._durations_s) if self._durations_s else 1.0
+        return mean_s / handle.slots

@@ -27,7 +27,7 @@ from gateway.engine.protocol import (
 from gateway.errors import EngineUnavailableError
 from gateway.serving.call import Call
 from gateway.serving.engine_process import WORKER_COMMAND, EngineProcess
-from telemetry.events import EngineState, EngineStatus
+from telemetry.events import EngineState, EngineStatus, Phase
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
 
@@ -79,6 +79,17 @@ class EngineHandle:
     def in_flight(self) -> int:
         """Requests that the engine has and has not ended."""
         return len(self._calls)
+
+    def next_start_ms(self, now_ns: int) -> float | None:
+        """Milliseconds until the first of the waiting requests is expected to have its first token, by the engine's own
+        prediction when it took it; None while none waits or none is predicted.
+        """
+        left = [
+            record.predicted_ttft_ms - (now_ns - lookup.end_ns) / 1e6
+            for record in (call.record for call in self._calls.values())
+            if record.first_token_ns is None and record.predicted_ttft_ms is not None and (lookup := record.phase(Phase.CACHE_LOOKUP))
+        ]
+        return min(left, default=None)
 
     @property
     def slots(self) -> int:
