@@ -13,6 +13,10 @@ def _yes(value: object) -> str:
     return "yes" if value else "no"
 
 
+def _named(value: object) -> str:
+    return str(value) if value else "none"
+
+
 def _number(value: object) -> str:
     return formats.count(value) if isinstance(value, int | float) else formats.text(value)
 
@@ -42,6 +46,7 @@ _FIELDS: tuple[tuple[str, str, Callable[[object], str], str], ...] = (
     ("kv_type_k", "KV type, keys", formats.text, ""),
     ("kv_type_v", "KV type, values", formats.text, ""),
     ("kv_unified", "unified KV", _yes, "one KV buffer for all sequences"),
+    ("adapters", "LoRA adapters", _named, ""),
     ("llama_cpp_build", "llama.cpp", formats.text, ""),
     ("model_file", "model file", formats.text, ""),
     ("model_digest", "model digest", formats.text, ""),

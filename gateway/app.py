@@ -29,6 +29,7 @@ from gateway.api.stats import StatsSource, stats
 from gateway.engine.options import EngineOptions
 from gateway.errors import ApiError
 from gateway.listen import AddressError, claim, ending, listening, on_stop_signal
+from gateway.models.adapters import SEPARATOR, adapters_by_model
 from gateway.models.storage import DEMO_MODEL, ModelFile, ModelFileError, resolve
 from gateway.serving.admission import Admission
 from gateway.serving.engine_handle import EngineHandle, Limits
@@ -60,18 +61,19 @@ class Gateway:
         names = [file.name for file in files]
         if len(set(names)) < len(names):
             raise ModelFileError(f"two models have the same name: {', '.join(sorted(names))}; rename one of the files")
+        adapters = adapters_by_model(settings.engine.adapters, names)
         self.announcer = Announcer(announce, self.base_url, names)
         self.telemetry = TelemetryStack(
             env=env,
             store_url=settings.store_url,
             store_queue_size=settings.store.queue_size,
             buckets=ContextBuckets(settings.telemetry.context_buckets),
-            served=names,
+            served=[*names, *(f"{model}{SEPARATOR}{adapter}" for model, own in adapters.items() for adapter in own)],
             log_level=settings.telemetry.log_level,
             enabled=settings.telemetry.enabled,
             more_sinks=[self.announcer],
         )
-        handles = [_handle(settings, file, self.telemetry, engine_command) for file in files]
+        handles = [_handle(settings, file, adapters[file.name], self.telemetry, engine_command) for file in files]
         self.router = Router(handles)
         self.supervisors = [Supervisor(handle) for handle in handles]
         self.admission = Admission(
@@ -158,7 +160,9 @@ def _provide(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
 
 
-def _handle(settings: Settings, file: ModelFile, telemetry: TelemetryStack, command: Sequence[str]) -> EngineHandle:
+def _handle(
+    settings: Settings, file: ModelFile, adapters: dict[str, str], telemetry: TelemetryStack, command: Sequence[str]
+) -> EngineHandle:
     engine = settings.engine
     options = EngineOptions(
         model=file.name,
@@ -176,6 +180,7 @@ def _handle(settings: Settings, file: ModelFile, telemetry: TelemetryStack, comm
         kv_unified=engine.kv_unified,
         flash_attention=engine.flash_attention,
         speculative=engine.speculative,
+        adapters=adapters,
         cache_folder=str(settings.home / "cache" / "prefix"),
         cache_ram_bytes=engine.cache_ram_bytes,
         cache_disk_bytes=engine.cache_disk_bytes,

@@ -57,6 +57,10 @@ class EngineSettings(_Section, frozen=True):
         tuple[str, ...],
         Meta(description="Models to serve: `smollm2-135m-instruct` (the demo) or paths of GGUF files. Empty: the demo model."),
     ] = ()
+    adapters: Annotated[
+        tuple[str, ...],
+        Meta(description="LoRA adapters (GGUF): `name=path`, or `model:name=path` with several models; clients ask for `model:name`."),
+    ] = ()
     slots: Annotated[int, Meta(ge=1, le=256, description="Sequences decoded at once.")] = 8
     n_ctx: Annotated[int, Meta(ge=0, description="Tokens per sequence; 0 is the model's trained context, bounded by memory.")] = 0
     n_batch: Annotated[int, Meta(ge=32, description="Most tokens in one `llama_decode`.")] = 2048

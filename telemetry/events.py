@@ -114,7 +114,8 @@ class EngineConfig:
     """What decides an engine's speed; `config_id` is the fingerprint over all other fields but `model`.
 
     `model` is the name that clients use; sizes are bytes; `threads` and `threads_batch` are CPU threads for
-    decode and for prefill; `kv_unified` tells whether sequences share one KV buffer.
+    decode and for prefill; `kv_unified` tells whether sequences share one KV buffer; `adapters` are the LoRA adapters'
+    names with the beginning of their digests.
     """
 
     config_id: str
@@ -138,6 +139,7 @@ class EngineConfig:
     n_ubatch: int
     gpu_layers: int
     llama_cpp_build: str
+    adapters: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from gateway.engine.protocol import Submit
 from gateway.errors import ApiError, EngineUnavailableError, RequestTimeoutError
 from gateway.serving.admission import Admission
 from gateway.serving.call import Call
-from gateway.serving.engine_handle import EngineHandle
+from gateway.serving.router import Target
 from telemetry.events import Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended, Recorder
@@ -39,9 +39,10 @@ class Serving:
 class Answer:
     """An ASGI response: the answer to one checked request."""
 
-    def __init__(self, serving: Serving, handle: EngineHandle, record: RequestRecord, chat: Chat) -> None:
+    def __init__(self, serving: Serving, target: Target, record: RequestRecord, chat: Chat) -> None:
         self._serving = serving
-        self._handle = handle
+        self._handle = target.handle
+        self._adapter = target.adapter
         self._record = record
         self._chat = chat
         self._call: Call | None = None
@@ -76,6 +77,7 @@ class Answer:
         submit = Submit(
             id=str(record.seq),
             messages=chat.messages,
+            adapter=self._adapter,
             sampling=chat.sampling,
             max_tokens=chat.max_tokens,
             stop=chat.stop,

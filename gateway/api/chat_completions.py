@@ -42,7 +42,7 @@ async def chat_completions(request: Request[Any, Any, State], serving: Serving, 
         body = await read_body(request, max_body_bytes)
         chat = parse_chat(body)
         _describe(record, chat)
-        handle = router.find(chat.model)
+        target = router.find(chat.model)
     except ApiError as error:
         record.model = record.model or model_of(body)
         serving.recorder.admit(record)
@@ -50,7 +50,7 @@ async def chat_completions(request: Request[Any, Any, State], serving: Serving, 
         exchange.ended = Ended(Status.ERROR, error.status, error.code, error.message)
         raise
     serving.recorder.admit(record)
-    return Answer(serving, handle, record, chat)
+    return Answer(serving, target, record, chat)
 
 
 def _open(serving: Serving, exchange: Exchange) -> RequestRecord:

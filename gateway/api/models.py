@@ -7,13 +7,14 @@ from typing import Literal
 import msgspec
 from litestar import get
 
-from gateway.serving.engine_handle import EngineHandle
-from gateway.serving.router import Router
+from gateway.serving.router import Router, Target
 from telemetry.events import EngineConfig
 
 
 class Model(msgspec.Struct):
-    """One model: OpenAI's four fields, its state, and once loaded what it runs with."""
+    """One model: OpenAI's four fields, its state, and once loaded what it runs with. `parent` is the model that a LoRA adapter
+    belongs to.
+    """
 
     id: str
     object: Literal["model"]
@@ -24,6 +25,7 @@ class Model(msgspec.Struct):
     config: EngineConfig | None
     special_tokens: dict[str, str] | None
     chat_template: bool | None
+    parent: str | None = None
 
 
 class ModelList(msgspec.Struct):
@@ -33,10 +35,10 @@ class ModelList(msgspec.Struct):
     data: list[Model]
 
 
-def _model(handle: EngineHandle, created: int) -> Model:
-    ready = handle.ready
+def _model(name: str, target: Target, created: int) -> Model:
+    handle, ready = target.handle, target.handle.ready
     return Model(
-        id=handle.model,
+        id=name,
         object="model",
         created=created,
         owned_by="firsttoken",
@@ -45,16 +47,18 @@ def _model(handle: EngineHandle, created: int) -> Model:
         config=None if ready is None else ready.config,
         special_tokens=None if ready is None else ready.special_tokens,
         chat_template=None if ready is None else ready.chat_template is not None,
+        parent=handle.model if target.adapter else None,
     )
 
 
 @get("/v1/models", operation_id="listModels", tags=["models"])
 async def list_models(router: Router, started_at: int) -> ModelList:
-    """List the models that are served here."""
-    return ModelList("list", [_model(handle, started_at) for handle in router.handles])
+    """List the models that are served here, those with a LoRA adapter included."""
+    return ModelList("list", [_model(name, router.find(name), started_at) for name in router.names])
 
 
 @get("/v1/models/{model_id:path}", operation_id="getModel", tags=["models"])
 async def get_model(model_id: str, router: Router, started_at: int) -> Model:
     """Describe one model: its state, and the settings that it really runs with."""
-    return _model(router.find(model_id.removeprefix("/")), started_at)
+    name = model_id.removeprefix("/")
+    return _model(name, router.find(name), started_at)

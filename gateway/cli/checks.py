@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from gateway.cli import db
 from gateway.cli.output import redact, size
+from gateway.models.adapters import adapters_by_model
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
 from gateway.settings import Settings
 
@@ -107,7 +108,8 @@ def check_gpu(*, offload: bool, find: Callable[[str], str | None] = shutil.which
 
 
 def check_models(settings: Settings) -> Iterator[Check]:
-    """Every configured model is there, readable, and a GGUF file."""
+    """Every configured model and LoRA adapter is there, readable, and a GGUF file."""
+    names: list[str] = []
     for reference in settings.engine.models or (DEMO_MODEL,):
         try:
             file = resolve(reference)
@@ -115,6 +117,13 @@ def check_models(settings: Settings) -> Iterator[Check]:
             yield Check("model", "fail", str(error))
         else:
             yield Check("model", "ok", f"{file.name}: {file.path} ({size(file.size_bytes)})")
+            names.append(file.name)
+    try:
+        adapters = adapters_by_model(settings.engine.adapters, names)
+    except ModelFileError as error:
+        yield Check("adapter", "fail", str(error))
+    else:
+        yield from (Check("adapter", "ok", f"{model}:{name}: {path}") for model, own in adapters.items() for name, path in own.items())
 
 
 def check_port(host: str, port: int) -> Check:

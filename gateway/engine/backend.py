@@ -31,9 +31,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one `llama_decode` computes."""
+    """What one `llama_decode` computes, all of it with one LoRA adapter ("": the bare model)."""
 
     parts: tuple[Part, ...] = ()
+    adapter: str = ""
 
     @property
     def prefill_tokens(self) -> int:

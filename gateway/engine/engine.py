@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -26,7 +27,8 @@ class Tokens(Vocabulary, Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
     """Everything that was loaded. `prefill_token_ns` is the measured cost of a prompt token, the scheduler's first
-    estimate; `chat_template` is the Jinja source, None where the model has none.
+    estimate; `chat_template` is the Jinja source, None where the model has none; `namespaces` says, by LoRA adapter, which
+    part of the prefix cache is its own.
     """
 
     backend: Backend
@@ -36,3 +38,4 @@ class Engine:
     chat_template: str | None
     special_tokens: dict[str, str]
     prefill_token_ns: int
+    namespaces: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -21,7 +21,10 @@ from telemetry.events import Phase, Scalar
 
 
 class Intake:
-    """Takes `Submit`s, answers `Admitted` or `Refused`, and hands ready sequences to `deliver`, by way of `cache`."""
+    """Takes `Submit`s, answers `Admitted` or `Refused`, and hands ready sequences to `deliver`, by way of `cache`.
+
+    `namespaces` are the cache's, by adapter.
+    """
 
     def __init__(
         self,
@@ -30,6 +33,7 @@ class Intake:
         tokenizer: Tokens,
         n_ctx: int,
         cache: CacheLookup,
+        namespaces: Mapping[str, str],
         speculative: bool,
         predict_ttft_ms: Callable[[Sequence], float],
         send: Callable[[Message], None],
@@ -39,6 +43,7 @@ class Intake:
         self._tokenizer = tokenizer
         self._n_ctx = n_ctx
         self._cache = cache
+        self._namespaces = namespaces
         self._speculative = speculative
         self._predict_ttft_ms = predict_ttft_ms
         self._send = send
@@ -139,6 +144,8 @@ class Intake:
             queued_ns=now_ns,
             stop_tokens=frozenset(request.stop_tokens),
             caller=request.caller,
+            adapter=request.adapter,
+            namespace=self._namespaces.get(request.adapter, ""),
         )
         sequence.drafter = PromptLookup(sequence.tokens) if self._speculative else None
         return sequence

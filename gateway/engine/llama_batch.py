@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gateway.engine import kv_types
 from gateway.engine.backend import BackendError, Batch, Part
 from gateway.engine.cache.entry import State
+from gateway.engine.llama_adapters import LlamaAdapters
 from gateway.engine.llama_model import LlamaModel, ModelError
 from gateway.engine.llama_sampler import Sampler
 from gateway.engine.protocol import Sampling
@@ -38,7 +39,7 @@ class ContextOptions:
 class LlamaBackend:
     """A llama.cpp context with one sequence per slot."""
 
-    def __init__(self, model: LlamaModel, options: ContextOptions) -> None:
+    def __init__(self, model: LlamaModel, options: ContextOptions, adapters: LlamaAdapters | None = None) -> None:
         if problem := kv_types.refusal(options.kv_type_k, options.kv_type_v, flash_attention=options.flash_attention):
             raise ModelError(problem)
         params = llama.llama_context_default_params()
@@ -59,6 +60,7 @@ class LlamaBackend:
         self._context = context
         self._memory = llama.llama_get_memory(context)
         self._model = model
+        self._adapters = adapters or LlamaAdapters(model, {})
         self._samplers: dict[int, Sampler] = {}
         self._batch = llama.llama_batch_init(options.n_batch, 0, 1)
         self._columns = _Columns(self._batch, options.n_batch)
@@ -72,6 +74,7 @@ class LlamaBackend:
         self._samplers[slot] = Sampler(sampling, self._model.n_vocab)
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
+        self._adapters.use(self._context, batch.adapter)
         wanted = self._columns.fill(batch)
         self._batch.n_tokens = sum(len(part.tokens) for part in batch.parts)
         code = llama.llama_decode(self._context, self._batch)

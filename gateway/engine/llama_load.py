@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from gateway.engine import kv_types
 from gateway.engine.backend import Batch, Part
 from gateway.engine.digest import file_digest
 from gateway.engine.engine import Engine
+from gateway.engine.llama_adapters import LlamaAdapters
 from gateway.engine.llama_batch import ContextOptions, LlamaBackend
 from gateway.engine.llama_model import LlamaModel, ModelError
 from gateway.engine.options import EngineOptions
@@ -42,24 +43,26 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
     report = _Progress(send)
     model = LlamaModel(path, gpu_layers=options.gpu_layers, progress=lambda fraction: report("loading weights", fraction))
     send(Loading("allocating the KV cache"))
-    backend = _backend(model, _context_options(model, options))
+    digests = {name: _digest(options, Path(file), send) for name, file in options.adapters.items()}
+    backend = _backend(model, _context_options(model, options), LlamaAdapters(model, options.adapters))
     prefill_token_ns = _warm_up(backend)
     source, special = model.chat_template, model.special_tokens
     return Engine(
         backend=backend,
         tokens=model,
         template=None if source is None else _template(source, special, options.template_timeout_s),
-        config=_config(model, options, backend, digest),
+        config=_config(model, options, backend, digest, digests),
         chat_template=source,
         special_tokens=special,
         prefill_token_ns=prefill_token_ns,
+        namespaces=digests,
     )
 
 
 def _digest(options: EngineOptions, path: Path, send: Callable[[Message], None]) -> str:
     """The file's digest, with progress for the first time."""
     if not path.is_file():
-        raise ModelError(f"there is no model file at {path}")
+        raise ModelError(f"there is no file at {path}")
     report = _Progress(send)
     return file_digest(path, Path(options.digest_cache), lambda fraction: report("computing the file's digest", fraction))
 
@@ -101,14 +104,14 @@ def _context_options(model: LlamaModel, options: EngineOptions) -> ContextOption
     )
 
 
-def _backend(model: LlamaModel, context: ContextOptions) -> LlamaBackend:
+def _backend(model: LlamaModel, context: ContextOptions, adapters: LlamaAdapters) -> LlamaBackend:
     """With flash attention if asked for, which keeps sequences from slowing each other; without it where it cannot be had."""
     try:
-        return LlamaBackend(model, context)
+        return LlamaBackend(model, context, adapters)
     except ModelError:
         if not context.flash_attention or context.kv_type_v not in kv_types.EXACT:
             raise
-        return LlamaBackend(model, replace(context, flash_attention=False))
+        return LlamaBackend(model, replace(context, flash_attention=False), adapters)
 
 
 def _warm_up(backend: LlamaBackend) -> int:
@@ -124,7 +127,7 @@ def _warm_up(backend: LlamaBackend) -> int:
     return max(1, duration_ns // WARM_UP_TOKENS)
 
 
-def _config(model: LlamaModel, options: EngineOptions, backend: LlamaBackend, digest: str) -> EngineConfig:
+def _config(model: LlamaModel, options: EngineOptions, backend: LlamaBackend, digest: str, adapters: Mapping[str, str]) -> EngineConfig:
     context = backend.options
     quantisation = llama.llama_ftype_name(llama.llama_model_ftype(model.handle)) or b"unknown"
     config = EngineConfig(
@@ -148,6 +151,7 @@ def _config(model: LlamaModel, options: EngineOptions, backend: LlamaBackend, di
         n_batch=context.n_batch,
         n_ubatch=min(context.n_ubatch, context.n_batch),
         gpu_layers=options.gpu_layers if llama.llama_supports_gpu_offload() else 0,
+        adapters=", ".join(f"{name} ({adapter_digest[:12]})" for name, adapter_digest in adapters.items()),
         llama_cpp_build=f"llama-cpp-python {version('llama-cpp-python')} (llama.cpp {llama.llama_version().decode()})",
     )
     fingerprint = hashlib.sha256(msgspec.json.encode(config, order="sorted")).hexdigest()[:16]

@@ -6,7 +6,9 @@ import msgspec
 
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """See the `engine` settings. `model` is the name that clients use, `path` its file; 0 means "choose"."""
+    """See the `engine` settings. `model` is the name that clients use, `path` its file; 0 means "choose"; `adapters` are the
+    files of its LoRA adapters by name.
+    """
 
     model: str
     path: str
@@ -23,6 +25,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     kv_unified: bool = False
     flash_attention: bool = True
     speculative: str = "ngram"
+    adapters: dict[str, str] = {}
     cache_folder: str = ""
     cache_ram_bytes: int = 0
     cache_disk_bytes: int = 0

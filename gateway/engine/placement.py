@@ -268,7 +268,7 @@ class Placement:
                 lookup.reason = CacheReason.KV_TYPE_CHANGED
             else:
                 lookup.more |= {"lost_tier": lost.lost, "lost_age_s": round((self._clock_ns() - lost.lost_ns) / 1e9, 3)}
-        elif found.elsewhere > matched + SLACK_TOKENS and not matched:
+        elif found.elsewhere > best + SLACK_TOKENS and lookup.reason is CacheReason.NEW_CONVERSATION:
             lookup.reason = CacheReason.ADAPTER_CHANGED
 
 

@@ -49,7 +49,8 @@ class Submit(Message, frozen=True, kw_only=True):
 
     `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a `background`
     request lets all others pass; `cache` False neither uses the prefix cache nor stays in it, `pin` keeps it there;
-    `truncate` drops whole oldest turns where the prompt is too long for the context.
+    `truncate` drops whole oldest turns where the prompt is too long for the context; `adapter` is the LoRA adapter to
+    answer with ("": none).
     """
 
     id: str
@@ -64,6 +65,7 @@ class Submit(Message, frozen=True, kw_only=True):
     cache: bool = True
     pin: bool = False
     truncate: bool = False
+    adapter: str = ""
 
 
 class Cancel(Message, frozen=True):

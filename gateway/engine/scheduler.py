@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from gateway.engine.adapters import AdapterTurns
 from gateway.engine.backend import Batch, Part, StepResult, Vocabulary
 from gateway.engine.fairness import FairShare, yields
 from gateway.engine.pace import Pace
@@ -47,6 +48,7 @@ class Scheduler:
         self._max_batch = max_batch
         self._vocabulary = vocabulary
         self._shares = FairShare()
+        self._turns = AdapterTurns()
 
     @property
     def running(self) -> list[Sequence]:
@@ -80,13 +82,18 @@ class Scheduler:
         self._suspend_background(now_ns)
         self._fill_slots(now_ns)
         active = self._active(now_ns)
+        if not active:
+            return Batch()
+        delayed = sum(not sequence.prefilling for sequence in active)
+        adapter = self._turns.choose({sequence.adapter for sequence in active}, now_ns)
+        active = [sequence for sequence in active if sequence.adapter == adapter]
         decoding = [sequence for sequence in active if not sequence.prefilling]
         parts = [self._decode_part(sequence, len(decoding)) for sequence in decoding]
-        budget = min(self.pace.budget(len(decoding)), self._max_batch - sum(len(part.tokens) for part in parts))
+        budget = min(self.pace.budget(delayed), self._max_batch - sum(len(part.tokens) for part in parts))
         for sequence, tokens in self._share([sequence for sequence in active if sequence.prefilling], budget):
             self._start(sequence, now_ns)
             parts.append(self._prefill_part(sequence, tokens))
-        return Batch(tuple(parts))
+        return Batch(tuple(parts), adapter)
 
     def apply(self, batch: Batch, result: StepResult) -> Outcome:
         """Take in what a batch gave: advance prompts, add tokens, end what is complete."""

@@ -61,7 +61,8 @@ class Lookup:
 class Sequence:
     """A prompt, how to continue it, and everything stamped on the way. Times are monotonic nanoseconds.
 
-    `tokens` are the prompt and what was sampled; the state of the first `held` of them is in the slot.
+    `tokens` are the prompt and what was sampled; the state of the first `held` of them is in the slot. `adapter` is the
+    LoRA adapter that computes it, and `namespace` what of the cache it may use: that of the same adapter.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Sequence:
     queued_ns: int
     stop_tokens: frozenset[int] = frozenset()
     caller: str = ""
+    adapter: str = ""
     namespace: str = ""
     origin: Origin = NO_ORIGIN
     cacheable: bool = False

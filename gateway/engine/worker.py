@@ -79,6 +79,7 @@ class Worker:
                 enabled=options.cache_ram_bytes > 0,
                 unsupported="" if backend.trims else "this model's state cannot be cut to a prefix",
             ),
+            namespaces=engine.namespaces,
             speculative=options.speculative == "ngram" and backend.trims,
             predict_ttft_ms=lambda sequence: predict_ttft_ms(scheduler, sequence),
             send=pipe.send,

@@ -66,7 +66,7 @@ def resolve(reference: str) -> ModelFile:
         NotAGgufError: it is no GGUF file.
     """
     name, path = _locate(reference)
-    _check_magic(path)
+    check_magic(path)
     return ModelFile(name=name, path=path, size_bytes=path.stat().st_size)
 
 
@@ -94,8 +94,13 @@ def _demo_path() -> Path:
     return found
 
 
-def _check_magic(path: Path) -> None:
-    """Read the first bytes of a file and compare them with what every GGUF file begins with."""
+def check_magic(path: Path) -> None:
+    """Read the first bytes of a file and compare them with what every GGUF file begins with.
+
+    Raises:
+        ModelNotReadableError: the file cannot be read.
+        NotAGgufError: it is something else.
+    """
     try:
         with path.open("rb") as file:
             magic = file.read(len(GGUF_MAGIC))

@@ -92,6 +92,11 @@ class EngineHandle:
         return min(left, default=None)
 
     @property
+    def adapters(self) -> list[str]:
+        """Names of the LoRA adapters that it is loaded with."""
+        return sorted(self._options.adapters)
+
+    @property
     def slots(self) -> int:
         """Sequences that the engine decodes at once."""
         return self._options.slots

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from gateway.errors import ModelNotFoundError
+from gateway.models.adapters import SEPARATOR
 from gateway.serving.engine_handle import EngineHandle
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What answers a request: an engine, and a LoRA adapter of it ("": the bare model)."""
+
+    handle: EngineHandle
+    adapter: str = ""
 
 
 class Router:
@@ -19,14 +29,21 @@ class Router:
         """All engines, by model name."""
         return [self._handles[name] for name in sorted(self._handles)]
 
-    def find(self, model: str) -> EngineHandle:
-        """The engine of a model.
+    def find(self, model: str) -> Target:
+        """The engine of a model, and the adapter that `model:adapter` asks for.
 
         Raises:
             ModelNotFoundError: it is not served here; the message lists what is.
         """
-        handle = self._handles.get(model)
-        if handle is None:
-            served = ", ".join(sorted(self._handles)) or "none"
-            raise ModelNotFoundError(f"The model {model[:100]!r} is not served here; served are: {served}.", param="model")
-        return handle
+        if model in self._handles:
+            return Target(self._handles[model])
+        base, _, adapter = model.rpartition(SEPARATOR)
+        if base in self._handles and adapter in self._handles[base].adapters:
+            return Target(self._handles[base], adapter)
+        served = ", ".join(self.names) or "none"
+        raise ModelNotFoundError(f"The model {model[:100]!r} is not served here; served are: {served}.", param="model")
+
+    @property
+    def names(self) -> list[str]:
+        """Everything that clients may ask for: models, and models with an adapter."""
+        return [name for handle in self.handles for name in (handle.model, *(f"{handle.model}{SEPARATOR}{own}" for own in handle.adapters))]

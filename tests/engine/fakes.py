@@ -23,6 +23,8 @@ from telemetry.events import CacheReason
 END = 0
 """The fake vocabulary's end-of-generation token."""
 
+ADAPTERS = ("", "sql", "law")
+
 TOKEN_NS = 1_000_000
 """What each token of a batch costs on the fake clock."""
 
@@ -40,7 +42,8 @@ class FakeVocabulary:
 class FakeBackend:
     """Keeps the tokens of each slot and answers with `next_token` of them; checks every position that it is given.
 
-    A state is the tokens themselves, so one that is restored into the wrong sequence would be seen at once.
+    A state is the tokens themselves and the adapter that computed each, so one that is restored into the wrong sequence,
+    or computed on with another adapter, would be seen at once.
     """
 
     rows = 0
@@ -51,6 +54,8 @@ class FakeBackend:
         self.period = period
         self.guessed = 0
         self.slots: dict[int, list[int]] = {slot: [] for slot in range(slots)}
+        self.made_with: dict[int, list[str]] = {slot: [] for slot in range(slots)}
+        """The adapter that each token of a slot was computed with."""
         self.opened: set[int] = set()
         self.fail_next = False
         self.fail_restores = False
@@ -74,6 +79,9 @@ class FakeBackend:
             held.extend(part.tokens[: len(part.tokens) - part.drafted])
             if part.sample:
                 sampled[part.slot] = self._verify(held, part.tokens[len(part.tokens) - part.drafted :])
+            made_with = self.made_with[part.slot]
+            made_with.extend([batch.adapter] * (len(held) - len(made_with)))
+            assert set(made_with) == {batch.adapter}, f"slot {part.slot} was computed with {set(made_with)}"
         return sampled
 
     def _verify(self, held: list[int], guesses: Tokens[int]) -> list[int]:
@@ -92,24 +100,28 @@ class FakeBackend:
     def trim(self, slot: int, tokens: int) -> bool:
         known = len(self.slots[slot]) >= tokens
         self.slots[slot] = self.slots[slot][:tokens] if known else []
+        self.made_with[slot] = self.made_with[slot][: len(self.slots[slot])]
         return known
 
     def save(self, slot: int) -> State | None:
-        return np.array(self.slots[slot], dtype=np.int32).view(np.uint8)
+        marked = [token | ADAPTERS.index(adapter) << 20 for token, adapter in zip(self.slots[slot], self.made_with[slot], strict=True)]
+        return np.array(marked, dtype=np.int32).view(np.uint8)
 
     def restore(self, slot: int, state: State, tokens: int) -> bool:
         assert not self.slots[slot], f"slot {slot} is restored and not empty"
         assert slot not in self.opened
         if self.fail_restores:
             return False
-        self.slots[slot] = [int(token) for token in state.view(np.int32)][:tokens]
+        marked = [int(token) for token in state.view(np.int32)][:tokens]
+        self.slots[slot] = [token & (1 << 20) - 1 for token in marked]
+        self.made_with[slot] = [ADAPTERS[token >> 20] for token in marked]
         self.restored += tokens
         return True
 
     def fork(self, source: int, target: int, tokens: int) -> bool:
         if self.keeps_idle:
             return False
-        self.slots[target] = self.slots[source][:tokens]
+        self.slots[target], self.made_with[target] = self.slots[source][:tokens], self.made_with[source][:tokens]
         return True
 
 
