@@ -39,6 +39,7 @@ from gateway.serving.supervisor import Supervisor
 from gateway.settings import Settings
 from telemetry.context_buckets import ContextBuckets
 from telemetry.stack import TelemetryStack
+from telemetry.store.retention import Retention
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Gateway:
             served=[*names, *(f"{model}{SEPARATOR}{adapter}" for model, own in adapters.items() for adapter in own)],
             log_level=settings.telemetry.log_level,
             enabled=settings.telemetry.enabled,
+            retention=Retention(settings.store.retention_days, settings.store.rollup_retention_days, settings.store.max_bytes),
             more_sinks=[self.announcer],
         )
         handles = [_handle(settings, file, adapters[file.name], self.telemetry, engine_command) for file in files]

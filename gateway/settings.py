@@ -126,6 +126,13 @@ class StoreSettings(_Section, frozen=True):
 
     url: Annotated[str, Meta(description="SQLAlchemy URL; empty is `sqlite+aiosqlite:///$FIRSTTOKEN_HOME/firsttoken.db`.")] = ""
     queue_size: Annotated[int, Meta(ge=100, description="Most events waiting to be written; more are dropped and counted.")] = 20_000
+    retention_days: Annotated[float, Meta(ge=0, description="Days that requests are kept; 0 is for ever.")] = 90.0
+    rollup_retention_days: Annotated[
+        float, Meta(ge=0, description="Days that statistics (roll-ups per minute) are kept; 0 is for ever.")
+    ] = 730.0
+    max_bytes: Annotated[
+        int, Meta(ge=0, description="Size of the database from which the oldest requests go (SQLite only); 0 is no limit.")
+    ] = 2 * 1024**3
     shutdown_s: Annotated[float, Meta(gt=0, description="Longest time to write what is waiting at shutdown.")] = 5.0
 
 

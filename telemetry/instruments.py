@@ -194,6 +194,7 @@ HTTP_DURATION = _histogram(
 HTTP_ACTIVE = Instrument(names.METRIC_HTTP_ACTIVE, Kind.UP_DOWN, "{request}", "HTTP server requests in flight.", _HTTP_ACTIVE)
 STORE_QUEUE = _gauge(names.METRIC_STORE_QUEUE, "{event}", "Events waiting to be written to the store.")
 STORE_DROPPED = _counter(names.METRIC_STORE_DROPPED, "{event}", "Events that the store lost: queue full or database failing.")
+STORE_PRUNED = _counter(names.METRIC_STORE_PRUNED, "{request}", "Requests that the store forgot, by age or for its size.")
 STORE_FLUSH = _histogram(names.METRIC_STORE_FLUSH, "s", "Time of one transaction of the store's writer.", (), PHASE_BUCKETS)
 STORE_FILE_SIZE = _gauge(names.METRIC_STORE_FILE_SIZE, "By", "Size of the store's file and its write-ahead log (SQLite only).")
 PROCESS_CPU_TIME = _counter(names.METRIC_PROCESS_CPU_TIME, "s", "CPU time of the gateway process.", (names.CPU_MODE,))

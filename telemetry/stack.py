@@ -16,6 +16,7 @@ from telemetry.recorder import Recorder, Sink
 from telemetry.spans import SpanSink
 from telemetry.store.engine import create_reader
 from telemetry.store.migrate import upgrade
+from telemetry.store.retention import Retention
 from telemetry.store.writer import StoreSink, interrupt_stale
 from telemetry.system import ExportSource, ProcessSource, StoreSource, SystemMonitor
 
@@ -38,10 +39,11 @@ class TelemetryStack:
         served: Sequence[str],
         log_level: str,
         enabled: bool,
+        retention: Retention | None = None,
         more_sinks: Sequence[Sink] = (),
     ) -> None:
         self.live = LiveSink()
-        self.store = StoreSink(store_url, queue_size=store_queue_size)
+        self.store = StoreSink(store_url, queue_size=store_queue_size, retention=retention)
         self.reader = create_reader(store_url)
         self._store_url = store_url
         self._enabled = enabled

@@ -32,6 +32,10 @@ class StoreStats(Protocol):
     def dropped(self) -> int:
         """Events lost since the start."""
 
+    @property
+    def pruned(self) -> int:
+        """Requests forgotten since the start."""
+
     def take_flushes(self) -> list[float]:
         """Seconds of each transaction since the last call."""
 
@@ -55,6 +59,7 @@ class StoreSource:
     def collect(self, sink: MetricsSink) -> None:
         sink.record(metric.STORE_QUEUE, self._stats.queue_size)
         sink.total(metric.STORE_DROPPED, self._stats.dropped)
+        sink.total(metric.STORE_PRUNED, self._stats.pruned)
         for seconds in self._stats.take_flushes():
             sink.record(metric.STORE_FLUSH, seconds)
         size = self._stats.file_size_bytes()

@@ -50,6 +50,7 @@ GROUPS = (
             "process_memory_usage_bytes",
             "firsttoken_store_queue_size",
             "firsttoken_store_dropped_total",
+            "firsttoken_store_pruned_total",
             "firsttoken_store_flush_duration_seconds_count",
         ),
     ),

@@ -108,6 +108,12 @@ STORE = Section(
             BYTES,
             Query(q.total("firsttoken_store_file_size_bytes", "instance", scope=q.GATEWAY), "{{instance}}"),
         ),
+        graph(
+            "Requests forgotten",
+            "Requests per second that the store deleted, because they are older than store.retention_days or the file is larger than store.max_bytes.",
+            "cps",
+            Query(_gateway("firsttoken_store_pruned_total", "instance"), "{{instance}}"),
+        ),
     ],
 )
 

@@ -24,6 +24,7 @@ from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 from telemetry.store.batch import Batch, Known, interrupt, write
 from telemetry.store.engine import create_writer
+from telemetry.store.retention import Keeper, Retention
 from telemetry.store.rows import Row, request_row
 
 log = logging.getLogger(__name__)
@@ -49,12 +50,13 @@ OK = "ok"
 class StoreSink(NullSink):
     """Writes requests, phases, engine configurations and roll-ups. `start` it once, `stop` it once."""
 
-    def __init__(self, url: str, queue_size: int, batch_s: float = BATCH_S) -> None:
+    def __init__(self, url: str, queue_size: int, batch_s: float = BATCH_S, retention: Retention | None = None) -> None:
         self.state = OK
         self.dropped = 0
         self._url = url
         self._queue_size = queue_size
         self._batch_s = batch_s
+        self._keeper = Keeper(retention) if retention else None
         self._queue: deque[Row | RequestRecord] = deque()
         self._configs: dict[str, EngineConfig] = {}
         self._flushes: deque[float] = deque(maxlen=1000)
@@ -86,6 +88,11 @@ class StoreSink(NullSink):
     def queue_size(self) -> int:
         """Events that wait to be written."""
         return len(self._queue)
+
+    @property
+    def pruned(self) -> int:
+        """Requests forgotten since the start, by age or for size."""
+        return 0 if self._keeper is None else self._keeper.pruned
 
     def take_flushes(self) -> list[float]:
         """Seconds of each transaction since the last call."""
@@ -134,6 +141,8 @@ class StoreSink(NullSink):
                 try:
                     self._gather()
                     await self._flush(engine, known)
+                    if self._keeper is not None and not self._stopping.is_set():
+                        await self._keeper.turn(engine)
                 except Exception as error:  # whatever it is: the thread goes on with the next events
                     self._failed(error)
                 if self._stopping.is_set() and not self._queue:
@@ -143,7 +152,7 @@ class StoreSink(NullSink):
 
     def _gather(self) -> None:
         """Wait for something to write, and a little longer for more. The loop of this thread has nothing else to do."""
-        self._wake.wait()
+        self._wake.wait(None if self._keeper is None else self._keeper.wait_s())
         self._wake.clear()
         if not self._stopping.is_set() and not self._queue_is_long():
             self._stopping.wait(self._batch_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import DecodeError
 from sqlalchemy import ColumnElement, Select, func, select
@@ -12,12 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from telemetry.store.models import EngineConfigRow, PhasesRow, RequestRow, SeriesRow
 from telemetry.store.phases import StoredPhases, decode
 from telemetry.store.queries.reading import StoreUnreadable, fetch
+from telemetry.store.seq import seq_at
 
 PAGE_SIZE = 50
 """Requests on one page."""
-
-SEQ_SHIFT = 10
-"""`seq` is wall-clock microseconds shifted left by this (`telemetry.recorder.Recorder`), so time bounds are `seq` bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +90,10 @@ def _conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
     if wanted.status is not None:
         conditions.append(RequestRow.status == wanted.status)
     if wanted.since is not None:
-        conditions.append(RequestRow.seq >= _seq_at(wanted.since))
+        conditions.append(RequestRow.seq >= seq_at(wanted.since))
     if wanted.until is not None:
-        conditions.append(RequestRow.seq < _seq_at(wanted.until))
+        conditions.append(RequestRow.seq < seq_at(wanted.until))
     return conditions
-
-
-def _seq_at(moment: datetime) -> int:
-    """The smallest `seq` of a request admitted at this time."""
-    microseconds = round((moment.astimezone(UTC) - datetime.fromtimestamp(0, UTC)).total_seconds() * 1e6)
-    return microseconds << SEQ_SHIFT
 
 
 async def one(engine: AsyncEngine, request_id: str) -> RequestDetail | None:

@@ -1,0 +1,146 @@
+"""What the store forgets: requests by age and by the database's size, roll-ups by age; a chunk per transaction.
+
+SQLite gives emptied pages back (`auto_vacuum=INCREMENTAL`, set when the file is made); an older file reuses them, so it
+stops growing. Nothing needs VACUUM.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, Table, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from telemetry.events import Status
+from telemetry.store.batch import CACHE, HISTOGRAMS, REQUESTS, ROLLUPS
+from telemetry.store.seq import seq_at
+
+log = logging.getLogger(__name__)
+
+CHUNK_ROWS = 500
+"""Requests deleted in one transaction: some milliseconds, so that writing never waits for it."""
+
+CHUNK_MINUTES = 24 * 60
+"""Minutes of roll-ups deleted in one transaction."""
+
+EVERY_S = 60.0
+"""Between two looks at whether something must go."""
+
+ENOUGH = 0.9
+"""Of `max_bytes`: down to where requests go once the database has outgrown it."""
+
+DAY_MINUTES = 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long requests and roll-ups stay (days), and the database's largest size (bytes, SQLite only); 0 is no limit."""
+
+    request_days: float = 0
+    rollup_days: float = 0
+    max_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Applies a retention little by little: one `turn` between two batches of the writer."""
+
+    retention: Retention
+    pruned: int = 0
+    """Requests forgotten since the start."""
+    _due_s: float = field(default_factory=time.monotonic)
+    _shrinking: bool = False
+
+    def wait_s(self) -> float:
+        """Seconds until the next turn has something to do."""
+        return max(0.0, self._due_s - time.monotonic())
+
+    async def turn(self, engine: AsyncEngine) -> None:
+        """Delete one chunk, if it is time.
+
+        Raises:
+            SQLAlchemyError: the database cannot be written; the next turn comes later.
+        """
+        if self.wait_s() > 0:
+            return
+        self._due_s = time.monotonic() + EVERY_S
+        async with engine.begin() as connection:
+            requests, more = await self._chunk(connection, datetime.now(UTC))
+        self.pruned += requests
+        if requests and engine.dialect.name == "sqlite":
+            await give_back_pages(engine)
+        if more:
+            self._due_s = time.monotonic()
+
+    async def _chunk(self, connection: AsyncConnection, now: datetime) -> tuple[int, bool]:
+        """What goes next; returns how many requests went, and whether there may be more to do."""
+        too_large = await self._too_large(connection)
+        aged = await prune_requests(connection, self._request_limit(now))
+        for_size = await prune_requests(connection, None) if too_large and not aged else 0
+        if too_large and not aged and not for_size:
+            self._shrinking = False
+            log.warning("the database is larger than store.max_bytes and holds no request that could go")
+        minutes = await prune_rollups(connection, self._rollup_limit(now))
+        return aged + for_size, aged == CHUNK_ROWS or for_size > 0 or minutes
+
+    async def _too_large(self, connection: AsyncConnection) -> bool:
+        """Begins above `max_bytes`, and lasts until there is room again."""
+        used = await used_bytes(connection) if self.retention.max_bytes else None
+        if used is not None:
+            self._shrinking = used > self.retention.max_bytes * (ENOUGH if self._shrinking else 1)
+        return self._shrinking
+
+    def _request_limit(self, now: datetime) -> int:
+        days = self.retention.request_days
+        return seq_at(now - timedelta(days=days)) if days else 0
+
+    def _rollup_limit(self, now: datetime) -> int:
+        days = self.retention.rollup_days
+        return int(now.timestamp() // 60 - days * DAY_MINUTES) if days else 0
+
+
+async def prune_requests(connection: AsyncConnection, before_seq: int | None, most: int = CHUNK_ROWS) -> int:
+    """Delete the oldest ended requests with their phases, at most so many, all of them admitted before `before_seq`
+    (None: whenever); returns how many.
+    """
+    ended: list[ColumnElement[bool]] = [REQUESTS.c.status != Status.RUNNING.value]
+    if before_seq is not None:
+        ended.append(REQUESTS.c.seq < before_seq)
+    oldest = select(REQUESTS.c.seq).where(*ended).order_by(REQUESTS.c.seq).limit(most).subquery()
+    last = (await connection.execute(select(func.max(oldest.c.seq)))).scalar_one()
+    if last is None:
+        return 0
+    return (await connection.execute(delete(REQUESTS).where(REQUESTS.c.seq <= last, ended[0]))).rowcount
+
+
+async def prune_rollups(connection: AsyncConnection, before_minute: int) -> bool:
+    """Delete the oldest roll-ups from before a minute, at most a day of them; returns whether there were any."""
+    first = (await connection.execute(select(func.min(ROLLUPS.c.minute)))).scalar_one()
+    if first is None or first >= before_minute:
+        return False
+    until = min(before_minute, first + CHUNK_MINUTES)
+    tables: tuple[Table, ...] = (HISTOGRAMS, CACHE, ROLLUPS)
+    for table in tables:
+        await connection.execute(delete(table).where(table.c.minute < until))
+    return True
+
+
+async def used_bytes(connection: AsyncConnection) -> int | None:
+    """Bytes of the pages in use; None for another database than SQLite, whose size says little about what is in it."""
+    if connection.dialect.name != "sqlite":
+        return None
+    pages, free, size = [
+        int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()) for name in ("page_count", "freelist_count", "page_size")
+    ]
+    return (pages - free) * size
+
+
+async def give_back_pages(engine: AsyncEngine) -> None:
+    """Shorten the SQLite file by its free pages; without effect on a file that was made without `auto_vacuum`."""
+    async with engine.connect() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        await raw.executescript("PRAGMA incremental_vacuum")  # one page per step: `execute` takes only the first of them
