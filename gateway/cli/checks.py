@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from gateway.cli import db
+from gateway.cli.database import revision
 from gateway.cli.output import redact, size
 from gateway.models.adapters import adapters_by_model
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
@@ -161,7 +161,7 @@ def check_database(settings: Settings) -> Check:
     from telemetry.store import migrate
 
     try:
-        found, head = db.revision(settings), migrate.head()
+        found, head = revision(settings), migrate.head()
     except Exception as error:  # any driver's error means the same here: it does not answer
         lines = redact(str(error)).splitlines() or [type(error).__name__]
         return Check("database", "fail", f"{redact(settings.store_url)}: {lines[0]}; check store.url")

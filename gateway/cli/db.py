@@ -1,14 +1,21 @@
-"""`firsttoken db …`: the schema of the database."""
+"""`firsttoken db …`: the schema of the database, what is in it, and whether it is sound."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import asdict
+
 import typer
 
+from gateway.cli import db_export, db_prune
+from gateway.cli.database import revision, work_with
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import console, print_json, redact
-from gateway.settings import Settings
+from gateway.cli.output import console, print_json, redact, size, table
+from gateway.settings import Settings, StoreSettings
 
-app = typer.Typer(no_args_is_help=True, help="Database: bring its schema up to date, show its revision.")
+app = typer.Typer(no_args_is_help=True, help="Database: its schema, what is in it, what to keep, and a way out of it.")
+app.command(context_settings=PASS_SETTINGS)(db_prune.prune)
+app.command(context_settings=PASS_SETTINGS)(db_export.export)
 
 
 @app.command(context_settings=PASS_SETTINGS)
@@ -30,22 +37,53 @@ def current(context: typer.Context, home: HomeOption = None, config: ConfigOptio
         raise typer.Exit(1)
 
 
-def revision(effective: Settings) -> str | None:
-    """The database's revision, or None where there is none yet; a missing SQLite file is not created by asking."""
-    from sqlalchemy.engine import make_url
+@app.command(context_settings=PASS_SETTINGS)
+def stats(context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show how much is in the database, its size, and what is kept how long."""
+    from telemetry.store.inspection import contents
 
-    from telemetry.store import migrate
+    effective = effective_settings(context, home, config)
+    found, store = work_with(effective, contents), effective.store
+    if as_json:
+        limits = {
+            "retention_days": store.retention_days,
+            "rollup_retention_days": store.rollup_retention_days,
+            "max_bytes": store.max_bytes,
+        }
+        print_json({"url": redact(effective.store_url), **asdict(found), "retention": limits})
+        return
+    console.print(redact(effective.store_url), soft_wrap=True, highlight=False)
+    grid = table("table", "rows")
+    for name, rows in found.rows.items():
+        grid.add_row(name, f"{rows:,}")
+    console.print(grid)
+    if found.oldest and found.newest:
+        console.print(f"requests from {found.oldest:%Y-%m-%d %H:%M} to {found.newest:%Y-%m-%d %H:%M} UTC", highlight=False)
+    if found.used_bytes is not None:
+        cap = f" of {size(store.max_bytes)} ({found.used_bytes / store.max_bytes:.0%})" if store.max_bytes else ", without a limit"
+        console.print(f"{size(found.used_bytes)} used{cap}, {size(found.free_bytes or 0)} free in the file", highlight=False)
+    kept = [f"{what} {days:g} days" if days else f"{what} for ever" for what, days in _kept(store)]
+    console.print(f"kept: {', '.join(kept)}", highlight=False)
 
-    url = make_url(effective.store_url)
-    if url.get_backend_name() == "sqlite" and url.database and not _exists(url.database):
-        return None
-    return migrate.current(effective.store_url)
+
+def _kept(store: StoreSettings) -> list[tuple[str, float]]:
+    return [("requests", store.retention_days), ("statistics", store.rollup_retention_days)]
 
 
-def _exists(path: str) -> bool:
-    from pathlib import Path
+@app.command(context_settings=PASS_SETTINGS)
+def verify(context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check pages, references and that statistics equal the requests they came from; exit code 1 when something is wrong."""
+    from telemetry.store.inspection import verify as check
 
-    return path == ":memory:" or Path(path).exists()
+    effective = effective_settings(context, home, config)
+    with console.status("reading the whole database …") if not as_json else nullcontext():
+        problems = work_with(effective, check)
+    if as_json:
+        print_json({"url": redact(effective.store_url), "ok": not problems, "problems": problems})
+    else:
+        console.print("\n".join(problems) or "sound: pages, references, and statistics against requests", highlight=False, markup=False)
+    if problems:
+        raise typer.Exit(1)
 
 
 def _show(effective: Settings, *, as_json: bool) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from gateway.cli.db import revision
+from gateway.cli.database import work_with
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import CommandError, console, print_json, redact, table
+from gateway.cli.output import console, print_json, table
 from gateway.settings import Settings
 from telemetry.context_buckets import ContextBuckets
 from telemetry.store.queries.windows import By, Window, window_of
@@ -59,28 +58,10 @@ def stats(
 
 
 def _read(effective: Settings, window: Window, by: By, model: str | None) -> list[ReportRow]:
-    from telemetry.store import migrate
-    from telemetry.store.engine import create_reader
-    from telemetry.store.queries.reading import StoreUnreadable
     from telemetry.store.queries.report import report
 
-    found = revision(effective)
-    if found != migrate.head():
-        state = "does not exist yet: serve some requests first" if found is None else "is of another version: run `firsttoken db upgrade`"
-        raise CommandError(f"the database {redact(effective.store_url)} {state}")
     buckets = ContextBuckets(effective.telemetry.context_buckets).labels
-
-    async def read() -> list[ReportRow]:
-        reader = create_reader(effective.store_url)
-        try:
-            return await report(reader, window, by, time.time(), model=model, buckets=buckets)
-        finally:
-            await reader.dispose()
-
-    try:
-        return asyncio.run(read())
-    except StoreUnreadable as error:
-        raise CommandError(f"the database {redact(effective.store_url)} could not be read: {error}") from error
+    return work_with(effective, lambda reader: report(reader, window, by, time.time(), model=model, buckets=buckets))
 
 
 def _print(rows: Sequence[ReportRow], window: Window, by: By, model: str | None) -> None:

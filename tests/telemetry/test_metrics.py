@@ -28,7 +28,6 @@ class FakeStore:
     queue_size = 3
     dropped = 2
     pruned = 1
-    pruned = 0
 
     def take_flushes(self) -> list[float]:
         return [0.01]

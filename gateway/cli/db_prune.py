@@ -1,0 +1,95 @@
+"""`firsttoken db prune`: forget old requests and statistics now, by the settings or by what is given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.database import work_with
+from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
+from gateway.cli.output import console, print_json
+from telemetry.store.queries.windows import window_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from telemetry.store.retention import Retention
+
+DAY_MINUTES = 24 * 60
+
+OlderOption = Annotated[
+    str | None,
+    typer.Option("--older-than", help="Forget requests older than this: 12h, 30d, 8w; default store.retention_days.", show_default=False),
+]
+BytesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-bytes", min=1, help="Forget the oldest requests until so much is used; default store.max_bytes.", show_default=False
+    ),
+]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say how many requests are too old.")]
+
+
+def prune(
+    context: typer.Context,
+    older_than: OlderOption = None,
+    max_bytes: BytesOption = None,
+    dry_run: DryOption = False,
+    home: HomeOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget requests that are too old or too many, with their phases, and old statistics; safe beside a running server."""
+    from telemetry.store.retention import Retention
+
+    store = (effective := effective_settings(context, home, config)).store
+    days = store.retention_days if older_than is None else _days(older_than)
+    retention = Retention(days, store.rollup_retention_days, store.max_bytes if max_bytes is None else max_bytes)
+    if dry_run:
+        too_old = work_with(effective, lambda reader: _too_old(reader, days))
+        _tell(
+            {"would_prune": too_old},
+            f"{too_old:,} requests are older than {days:g} days" if days else "requests are kept for ever",
+            as_json=as_json,
+        )
+        return
+    pruned = work_with(effective, lambda writer: _prune(writer, retention, quiet=as_json), write=True)
+    _tell({"pruned": pruned}, f"{pruned:,} requests forgotten", as_json=as_json)
+
+
+def _days(text: str) -> float:
+    try:
+        minutes = window_of(text).minutes
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--older-than") from None
+    if minutes is None:
+        raise typer.BadParameter("`all` is no age; write e.g. 30d", param_hint="--older-than")
+    return minutes / DAY_MINUTES
+
+
+async def _too_old(reader: AsyncEngine, days: float) -> int:
+    from telemetry.store.export import Range, count
+
+    return await count(reader, Range(until=datetime.now(UTC) - timedelta(days=days))) if days else 0
+
+
+async def _prune(writer: AsyncEngine, retention: Retention, *, quiet: bool) -> int:
+    from rich.console import Console
+
+    from telemetry.store.retention import Keeper
+
+    keeper = Keeper(retention)
+    with Console(stderr=True, quiet=quiet).status("") as status:
+        while keeper.wait_s() == 0:
+            await keeper.turn(writer)
+            status.update(f"{keeper.pruned:,} requests forgotten …")
+    return keeper.pruned
+
+
+def _tell(answer: dict[str, int], words: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+    else:
+        console.print(words, highlight=False)

@@ -1,0 +1,143 @@
+"""What is in the database, how large it is, and whether it is sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from telemetry.events import Status
+from telemetry.store.batch import CACHE, CONFIGS, HISTOGRAMS, PHASES, REQUESTS, ROLLUPS, SERIES
+from telemetry.store.retention import used_bytes
+from telemetry.store.seq import moment_of
+
+TABLES = (REQUESTS, PHASES, ROLLUPS, HISTOGRAMS, CACHE, SERIES, CONFIGS)
+
+ENDED = REQUESTS.c.status.in_([Status.OK.value, Status.ERROR.value, Status.CANCELLED.value])
+"""What the roll-ups count; `interrupted` requests never got there."""
+
+LONGEST_MINUTES = 15
+"""How long a request may have taken (`server.request_timeout_s` and some)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Rows by table, bytes in use (SQLite: pages in use; None where it is not known), and the range of requests."""
+
+    rows: dict[str, int]
+    used_bytes: int | None
+    free_bytes: int | None
+    oldest: datetime | None
+    newest: datetime | None
+
+
+async def contents(engine: AsyncEngine) -> Contents:
+    """Count everything.
+
+    Raises:
+        SQLAlchemyError: the database cannot be read.
+    """
+    async with engine.connect() as connection:
+        rows = {table.name: int((await connection.execute(select(func.count()).select_from(table))).scalar_one()) for table in TABLES}
+        oldest, newest = (await connection.execute(select(func.min(REQUESTS.c.seq), func.max(REQUESTS.c.seq)))).one()
+        used = await used_bytes(connection)
+        return Contents(
+            rows,
+            used,
+            None if used is None else await _pragma(connection, "freelist_count") * await _pragma(connection, "page_size"),
+            None if oldest is None else moment_of(oldest),
+            None if newest is None else moment_of(newest),
+        )
+
+
+async def verify(engine: AsyncEngine) -> list[str]:
+    """Everything that is wrong, in words; nothing is right. Reads the whole database.
+
+    Raises:
+        SQLAlchemyError: the database cannot be read.
+    """
+    async with engine.connect() as connection:
+        if damage := await _damage(connection):
+            return damage
+        return [*await _lost_references(connection), *await _lost_phases(connection), *await _rollup_differences(connection)]
+
+
+async def _pragma(connection: AsyncConnection, name: str) -> int:
+    return int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one())
+
+
+async def _damage(connection: AsyncConnection) -> list[str]:
+    """What SQLite's own check finds in pages and indexes; a server looks after its own."""
+    if connection.dialect.name != "sqlite":
+        return []
+    said = [str(row[0]) for row in (await connection.exec_driver_sql("PRAGMA integrity_check(20)")).all()]
+    return [f"SQLite: {line}" for line in said if line != "ok"]
+
+
+async def _lost_references(connection: AsyncConnection) -> list[str]:
+    """Rows that refer to one that is not there; a server does not let that happen."""
+    if connection.dialect.name != "sqlite":
+        return []
+    broken = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings().all()
+    return [f"{row['table']}, row {row['rowid']}: what it refers to in {row['parent']} is not there" for row in broken]
+
+
+async def _lost_phases(connection: AsyncConnection) -> list[str]:
+    """Requests that ended and have no phases."""
+    without = (
+        select(func.count()).select_from(REQUESTS).outerjoin(PHASES, PHASES.c.seq == REQUESTS.c.seq).where(ENDED, PHASES.c.seq.is_(None))
+    )
+    missing = int((await connection.execute(without)).scalar_one())
+    return [f"{missing} ended requests have no phases"] if missing else []
+
+
+async def _rollup_differences(connection: AsyncConnection) -> list[str]:
+    """Each whole minute that requests still cover has as many of them in its roll-ups."""
+    first = (await connection.execute(select(func.min(REQUESTS.c.seq)))).scalar_one()
+    if first is None:
+        return []
+    counted = await _requests_by_minute(connection)
+    stored = dict(
+        (await connection.execute(select(ROLLUPS.c.minute, func.sum(ROLLUPS.c.requests)).group_by(ROLLUPS.c.minute))).tuples().all()
+    )
+    covered, kept = int(moment_of(first).timestamp()) // 60, min(stored, default=0)
+    if kept < covered:  # older requests were forgotten, of which some may have ended later than the first one that is there
+        covered += LONGEST_MINUTES
+    return _differences({minute: int(total) for minute, total in stored.items()}, counted, covered, kept)
+
+
+async def _requests_by_minute(connection: AsyncConnection) -> dict[int, int]:
+    """Ended requests by the minute of their end: admission (from `seq`) plus total time."""
+    columns = (REQUESTS.c.seq, REQUESTS.c.total_ms)
+    counted: dict[int, int] = {}
+    async for seq, total_ms in await connection.stream(select(*columns).where(ENDED)):
+        ended = moment_of(seq) + timedelta(milliseconds=total_ms or 0)
+        minute = int(ended.timestamp()) // 60
+        counted[minute] = counted.get(minute, 0) + 1
+    return counted
+
+
+def _differences(stored: dict[int, int], counted: dict[int, int], covered: int, kept: int) -> list[str]:
+    """Minutes from `covered` on, whose requests are all there, and from `kept` on, whose roll-ups are; rounding may move a
+    request by one minute, so runs of neighbouring minutes are compared by their sum.
+    """
+    minutes = sorted({minute for minute in (*stored, *counted) if minute > covered and minute >= kept})
+    found: list[str] = []
+    run: list[int] = []
+    for minute, following in zip(minutes, [*minutes[1:], None], strict=True):
+        run.append(minute)
+        if following is None or following > minute + 1:
+            found += _run_difference(stored, counted, run)
+            run = []
+    return found
+
+
+def _run_difference(stored: dict[int, int], counted: dict[int, int], run: Sequence[int]) -> list[str]:
+    in_rollups, in_rows = (sum(found.get(minute, 0) for minute in run) for found in (stored, counted))
+    if in_rollups == in_rows:
+        return []
+    at = datetime.fromtimestamp(run[0] * 60, UTC).strftime("%Y-%m-%d %H:%M")
+    return [f"from {at} UTC, {len(run)} minutes: {in_rollups} requests in the roll-ups, {in_rows} rows"]
