@@ -11,7 +11,8 @@ from gateway.cli import db_export, db_prune
 from gateway.cli.database import revision, work_with
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import console, print_json, redact, size, table
-from gateway.settings import Settings, StoreSettings
+from gateway.settings import Settings
+from gateway.settings_sections import StoreSettings
 
 app = typer.Typer(no_args_is_help=True, help="Database: its schema, what is in it, what to keep, and a way out of it.")
 app.command(context_settings=PASS_SETTINGS)(db_prune.prune)

@@ -1,0 +1,134 @@
+"""The settings themselves, by section: type, bounds, default and description of each.
+
+Every description below is also the documentation (`docs/settings.md` is written from it, and a test compares them).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from telemetry.context_buckets import DEFAULT_EDGES
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A group of settings."""
+
+
+class ServerSettings(Section, frozen=True):
+    """The HTTP server."""
+
+    host: Annotated[str, Meta(description="Address to listen on. Anything but loopback is a decision: there is no TLS here.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8080
+    max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body; a larger one is answered 413.")] = 8 * 2**20
+    max_queue: Annotated[int, Meta(ge=0, description="Requests that may wait for a slot per model; one more is answered 429.")] = 64
+    load_wait_s: Annotated[
+        float, Meta(ge=0, description="How long a request waits for a model that is loading or restarting; then it is answered 503.")
+    ] = 60.0
+    request_timeout_s: Annotated[float, Meta(gt=0, description="Longest life of a request; then it is cancelled with `timeout`.")] = 600.0
+    shutdown_s: Annotated[float, Meta(ge=0, description="How long running requests may finish after a stop signal.")] = 10.0
+    allowed_hosts: Annotated[
+        tuple[str, ...], Meta(description="Host names answered to besides loopback ones (without port); `*` is any.")
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...], Meta(description="Origins that may change state from a browser, e.g. `https://chat.example`.")
+    ] = ()
+
+
+KV_TYPES = "^(f16|bf16|q8_0|q5_1|q5_0|q4_1|q4_0|iq4_nl)$"
+
+
+class EngineSettings(Section, frozen=True):
+    """Each model's engine process."""
+
+    models: Annotated[
+        tuple[str, ...],
+        Meta(description="Models to serve: `smollm2-135m-instruct` (the demo) or paths of GGUF files. Empty: the demo model."),
+    ] = ()
+    adapters: Annotated[
+        tuple[str, ...],
+        Meta(description="LoRA adapters (GGUF): `name=path`, or `model:name=path` with several models; clients ask for `model:name`."),
+    ] = ()
+    slots: Annotated[int, Meta(ge=1, le=256, description="Sequences decoded at once.")] = 8
+    n_ctx: Annotated[int, Meta(ge=0, description="Tokens per sequence; 0 is the model's trained context, bounded by memory.")] = 0
+    n_batch: Annotated[int, Meta(ge=32, description="Most tokens in one `llama_decode`.")] = 2048
+    n_ubatch: Annotated[int, Meta(ge=32, description="Tokens computed at once inside a batch.")] = 512
+    threads: Annotated[int, Meta(ge=0, description="CPU threads; 0 is the number of physical cores.")] = 0
+    gpu_layers: Annotated[int, Meta(ge=-1, description="Layers put on a GPU; -1 is all (used only by a GPU build of llama.cpp).")] = -1
+    max_stall_ms: Annotated[
+        float, Meta(gt=0, description="Longest step while sequences decode: bounds how much of a prompt is computed beside them.")
+    ] = 250.0
+    cache_ram_bytes: Annotated[int, Meta(ge=0, description="Memory of each engine for cached prefixes; 0 turns the prefix cache off.")] = (
+        1024**3
+    )
+    cache_disk_bytes: Annotated[
+        int, Meta(ge=0, description="Disk of each model for cached prefixes, which survive a restart; 0 keeps them in memory only.")
+    ] = 4 * 1024**3
+    kv_type_k: Annotated[
+        str, Meta(pattern=KV_TYPES, description="Type of keys in the KV cache: f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl.")
+    ] = "f16"
+    kv_type_v: Annotated[str, Meta(pattern=KV_TYPES, description="Type of values; a quantised one needs flash attention.")] = "f16"
+    kv_unified: Annotated[
+        bool,
+        Meta(
+            description="One KV buffer for all sequences instead of one each: shares prefixes for nothing, but idle tokens slow decoding."
+        ),
+    ] = False
+    flash_attention: Annotated[
+        bool, Meta(description="Flash attention; off, each sequence slows the others, and values cannot be quantised.")
+    ] = True
+    speculative: Annotated[
+        str,
+        Meta(
+            pattern="^(off|ngram)$",
+            description="Speculative decoding: `ngram` drafts what followed the same tokens before, per request and only while it pays; `off`.",
+        ),
+    ] = "ngram"
+    heartbeat_timeout_s: Annotated[float, Meta(gt=0, description="An engine silent for longer is killed and started again.")] = 10.0
+    step_timeout_s: Annotated[float, Meta(gt=0, description="An engine whose single step takes longer is killed and started again.")] = (
+        120.0
+    )
+    load_timeout_s: Annotated[float, Meta(gt=0, description="Longest time that loading a model may take.")] = 600.0
+    max_restarts: Annotated[int, Meta(ge=0, description="Failures in a row after which an engine is given up (state `failed`).")] = 5
+    template_timeout_s: Annotated[
+        float, Meta(gt=0, description="Longest rendering of a model's chat template, which is untrusted code.")
+    ] = 2.0
+
+
+class TelemetrySettings(Section, frozen=True):
+    """Measurement. OTLP itself is configured by the standard `OTEL_*` variables."""
+
+    enabled: Annotated[
+        bool, Meta(description="Off: no spans, metrics or rows, only the live view. For measuring what telemetry costs.")
+    ] = True
+    context_buckets: Annotated[tuple[int, ...], Meta(description="Upper edges, in prompt tokens, of the context-size buckets.")] = (
+        DEFAULT_EDGES
+    )
+    log_level: Annotated[
+        str, Meta(pattern="^(debug|info|warning|error)$", description="Least severe log line written: debug, info, warning or error.")
+    ] = "info"
+
+
+class StoreSettings(Section, frozen=True):
+    """The database of requests and statistics."""
+
+    url: Annotated[str, Meta(description="SQLAlchemy URL; empty is `sqlite+aiosqlite:///$FIRSTTOKEN_HOME/firsttoken.db`.")] = ""
+    queue_size: Annotated[int, Meta(ge=100, description="Most events waiting to be written; more are dropped and counted.")] = 20_000
+    retention_days: Annotated[float, Meta(ge=0, description="Days that requests are kept; 0 is for ever.")] = 90.0
+    rollup_retention_days: Annotated[
+        float, Meta(ge=0, description="Days that statistics (roll-ups per minute) are kept; 0 is for ever.")
+    ] = 730.0
+    max_bytes: Annotated[
+        int, Meta(ge=0, description="Size of the database from which the oldest requests go (SQLite only); 0 is no limit.")
+    ] = 2 * 1024**3
+    shutdown_s: Annotated[float, Meta(gt=0, description="Longest time to write what is waiting at shutdown.")] = 5.0
+
+
+class CaptureSettings(Section, frozen=True):
+    """What of the content is kept."""
+
+    content: Annotated[
+        bool, Meta(description="Keep prompts and answers. Reserved: content is never kept yet, and turning it on is refused.")
+    ] = False
