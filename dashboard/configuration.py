@@ -17,6 +17,10 @@ def _named(value: object) -> str:
     return str(value) if value else "none"
 
 
+def _model_own(value: object) -> str:
+    return str(value) if value else "the model's own"
+
+
 def _number(value: object) -> str:
     return formats.count(value) if isinstance(value, int | float) else formats.text(value)
 
@@ -46,6 +50,8 @@ _FIELDS: tuple[tuple[str, str, Callable[[object], str], str], ...] = (
     ("kv_type_k", "KV type, keys", formats.text, ""),
     ("kv_type_v", "KV type, values", formats.text, ""),
     ("kv_unified", "unified KV", _yes, "one KV buffer for all sequences"),
+    ("load_mode", "loading of weights", formats.text, ""),
+    ("rope", "RoPE and YaRN", _model_own, ""),
     ("adapters", "LoRA adapters", _named, ""),
     ("llama_cpp_build", "llama.cpp", formats.text, ""),
     ("model_file", "model file", formats.text, ""),

@@ -141,11 +141,12 @@ class HeatMap:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One model: its engine now, its configuration, and its speed by context size."""
+    """One model: its engine now, its configuration, what of it was chosen by measurement, and its speed by context size."""
 
     name: str
     engine: LiveEngine | None
     configuration: tuple[Fact, ...]
+    tuning: str
     buckets: tuple[Group, ...]
 
 

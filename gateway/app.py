@@ -26,7 +26,7 @@ from gateway.api.guard import GuardMiddleware
 from gateway.api.health import healthz, metrics, readyz
 from gateway.api.models import get_model, list_models
 from gateway.api.stats import StatsSource, stats
-from gateway.engine.options import EngineOptions
+from gateway.engine_options import check_overrides, engine_options, engine_settings
 from gateway.errors import ApiError
 from gateway.listen import AddressError, claim, ending, listening, on_stop_signal
 from gateway.models.adapters import SEPARATOR, adapters_by_model
@@ -63,6 +63,7 @@ class Gateway:
         if len(set(names)) < len(names):
             raise ModelFileError(f"two models have the same name: {', '.join(sorted(names))}; rename one of the files")
         adapters = adapters_by_model(settings.engine.adapters, names)
+        check_overrides(settings.engine, names)
         self.announcer = Announcer(announce, self.base_url, names)
         self.telemetry = TelemetryStack(
             env=env,
@@ -165,29 +166,7 @@ def _provide(value: object) -> Provide:
 def _handle(
     settings: Settings, file: ModelFile, adapters: dict[str, str], telemetry: TelemetryStack, command: Sequence[str]
 ) -> EngineHandle:
-    engine = settings.engine
-    options = EngineOptions(
-        model=file.name,
-        path=str(file.path),
-        digest_cache=str(settings.home / "cache" / "digests.json"),
-        slots=engine.slots,
-        n_ctx=engine.n_ctx,
-        n_batch=engine.n_batch,
-        n_ubatch=engine.n_ubatch,
-        threads=engine.threads,
-        gpu_layers=engine.gpu_layers,
-        max_stall_ms=engine.max_stall_ms,
-        kv_type_k=engine.kv_type_k,
-        kv_type_v=engine.kv_type_v,
-        kv_unified=engine.kv_unified,
-        flash_attention=engine.flash_attention,
-        speculative=engine.speculative,
-        adapters=adapters,
-        cache_folder=str(settings.home / "cache" / "prefix"),
-        cache_ram_bytes=engine.cache_ram_bytes,
-        cache_disk_bytes=engine.cache_disk_bytes,
-        template_timeout_s=engine.template_timeout_s,
-    )
+    options, engine = engine_options(settings, file, adapters), engine_settings(settings.engine, file.name)
     limits = Limits(engine.heartbeat_timeout_s, engine.step_timeout_s, engine.load_timeout_s, engine.max_restarts)
     return EngineHandle(options, telemetry.recorder, settings.home / "logs" / f"engine-{file.name}.log", limits, command)
 

@@ -55,7 +55,42 @@ class EngineSettings(Section, frozen=True):
     n_ctx: Annotated[int, Meta(ge=0, description="Tokens per sequence; 0 is the model's trained context, bounded by memory.")] = 0
     n_batch: Annotated[int, Meta(ge=32, description="Most tokens in one `llama_decode`.")] = 2048
     n_ubatch: Annotated[int, Meta(ge=32, description="Tokens computed at once inside a batch.")] = 512
-    threads: Annotated[int, Meta(ge=0, description="CPU threads; 0 is the number of physical cores.")] = 0
+    load_mode: Annotated[
+        str,
+        Meta(
+            pattern=r"^(auto|none|mmap|mlock|mmap\+mlock)$",
+            description="How weights are loaded: `mmap` (pages come as needed), `mlock` (kept in RAM), both, `none` (read), `auto`.",
+        ),
+    ] = "auto"
+    rope_scaling: Annotated[
+        str,
+        Meta(
+            pattern="^(|none|linear|yarn|longrope)$",
+            description="RoPE scaling for contexts beyond the trained one; empty is the model's own.",
+        ),
+    ] = ""
+    rope_freq_base: Annotated[float, Meta(ge=0, description="RoPE base frequency; 0 is the model's own.")] = 0.0
+    rope_freq_scale: Annotated[
+        float, Meta(ge=0, description="RoPE frequency scale, e.g. 0.25 for four times the context; 0 is the model's own.")
+    ] = 0.0
+    yarn_orig_ctx: Annotated[int, Meta(ge=0, description="YaRN: the context that the model was trained with; 0 is the model's own.")] = 0
+    yarn_ext_factor: Annotated[float, Meta(ge=-1, description="YaRN: mix of extrapolation; -1 is the model's own.")] = -1.0
+    yarn_attn_factor: Annotated[float, Meta(ge=-1, description="YaRN: scale of attention; -1 is the model's own.")] = -1.0
+    yarn_beta_fast: Annotated[float, Meta(ge=-1, description="YaRN: low correction dimension; -1 is the model's own.")] = -1.0
+    yarn_beta_slow: Annotated[float, Meta(ge=-1, description="YaRN: high correction dimension; -1 is the model's own.")] = -1.0
+    tune: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|off)$",
+            description="`auto`: what is not set is measured at a model's first load here (some seconds) and remembered; `off`: built-in defaults.",
+        ),
+    ] = "auto"
+    overrides: Annotated[
+        tuple[str, ...],
+        Meta(description="Settings of single models: `model:key=value`, e.g. `qwen3-8b:kv_type_k=q8_0`; keys are those of this section."),
+    ] = ()
+    threads: Annotated[int, Meta(ge=0, description="CPU threads for tokens of answers; 0 is chosen by measurement, else one per core.")] = 0
+    threads_batch: Annotated[int, Meta(ge=0, description="CPU threads for prompts; 0 is chosen by measurement, else as `threads`.")] = 0
     gpu_layers: Annotated[int, Meta(ge=-1, description="Layers put on a GPU; -1 is all (used only by a GPU build of llama.cpp).")] = -1
     max_stall_ms: Annotated[
         float, Meta(gt=0, description="Longest step while sequences decode: bounds how much of a prompt is computed beside them.")
@@ -71,14 +106,18 @@ class EngineSettings(Section, frozen=True):
     ] = "f16"
     kv_type_v: Annotated[str, Meta(pattern=KV_TYPES, description="Type of values; a quantised one needs flash attention.")] = "f16"
     kv_unified: Annotated[
-        bool,
+        bool | None,
         Meta(
-            description="One KV buffer for all sequences instead of one each: shares prefixes for nothing, but idle tokens slow decoding."
+            description="One KV buffer for all sequences instead of one each: shares prefixes for nothing, but idle tokens slow decoding. "
+            "Unset: by measurement, else false."
         ),
-    ] = False
+    ] = None
     flash_attention: Annotated[
-        bool, Meta(description="Flash attention; off, each sequence slows the others, and values cannot be quantised.")
-    ] = True
+        bool | None,
+        Meta(
+            description="Flash attention; off, each sequence slows the others, and values cannot be quantised. Unset: by measurement, else true."
+        ),
+    ] = None
     speculative: Annotated[
         str,
         Meta(

@@ -114,7 +114,8 @@ class EngineConfig:
     """What decides an engine's speed; `config_id` is the fingerprint over all other fields but `model`.
 
     `model` is the name that clients use; sizes are bytes; `threads` and `threads_batch` are CPU threads for
-    decode and for prefill; `kv_unified` tells whether sequences share one KV buffer; `adapters` are the LoRA adapters'
+    decode and for prefill; `kv_unified` tells whether sequences share one KV buffer; `rope` are RoPE and YaRN
+    parameters that differ from the model's own ("": none do); `adapters` are the LoRA adapters'
     names with the beginning of their digests.
     """
 
@@ -139,6 +140,8 @@ class EngineConfig:
     n_ubatch: int
     gpu_layers: int
     llama_cpp_build: str
+    load_mode: str = "auto"
+    rope: str = ""
     adapters: str = ""
 
 
@@ -208,3 +211,4 @@ class EngineStatus:
     load_ms: float | None = None
     load_progress: float | None = None
     config: EngineConfig | None = None
+    tuning: str = ""

@@ -65,7 +65,8 @@ class ModelsView:
             details = asdict(engine.status.config)
         elif engine is None:
             details = next((row.details for row in self.configurations if row.model == name), {})
-        return ModelCard(name, engine, configuration_facts(details), tuple(self._by_bucket(name)))
+        tuning = "" if engine is None else engine.status.tuning
+        return ModelCard(name, engine, configuration_facts(details), tuning, tuple(self._by_bucket(name)))
 
     def _by_bucket(self, name: str) -> Sequence[Group]:
         """A model's groups in the order of the buckets; labels of an earlier setting come last."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import db, doctor, models, serve, settings_cmd, stats
+from gateway.cli import db, doctor, models, serve, settings_cmd, stats, tune
 from gateway.cli.options import PASS_SETTINGS
 from gateway.cli.output import CommandError, fail, fail_json
 from gateway.models.storage import ModelFileError
@@ -21,6 +21,7 @@ USED_WRONGLY = 2
 app = typer.Typer(name="firsttoken", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command(context_settings=PASS_SETTINGS)(serve.serve)
 app.command(context_settings=PASS_SETTINGS)(stats.stats)
+app.command(context_settings=PASS_SETTINGS)(tune.tune)
 app.command(context_settings=PASS_SETTINGS)(doctor.doctor)
 app.command(context_settings=PASS_SETTINGS)(settings_cmd.settings)
 app.add_typer(models.app, name="models")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gateway.chat.template import ChatTemplate
 from gateway.engine.backend import Backend, Vocabulary
+from gateway.engine.tuning import Tuning
 from telemetry.events import EngineConfig
 
 
@@ -28,7 +29,7 @@ class Tokens(Vocabulary, Protocol):
 class Engine:
     """Everything that was loaded. `prefill_token_ns` is the measured cost of a prompt token, the scheduler's first
     estimate; `chat_template` is the Jinja source, None where the model has none; `namespaces` says, by LoRA adapter, which
-    part of the prefix cache is its own.
+    part of the prefix cache is its own; `tuning` is what was chosen by measurement.
     """
 
     backend: Backend
@@ -39,3 +40,4 @@ class Engine:
     special_tokens: dict[str, str]
     prefill_token_ns: int
     namespaces: Mapping[str, str] = field(default_factory=dict)
+    tuning: Tuning | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import llama_cpp.llama_cpp as llama
 import numpy as np
@@ -23,17 +24,21 @@ SMALL_KERNEL_ROWS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextOptions:
-    """What a context is made with; `n_ctx` is per sequence."""
+    """What a context is made with; `n_ctx` is per sequence, `threads_batch` for prompts (0: the same). `rope` are llama.cpp's context
+    parameters for RoPE and YaRN that differ from the model's own.
+    """
 
     n_ctx: int
     slots: int
     n_batch: int
     n_ubatch: int
     threads: int
+    threads_batch: int = 0
     kv_type_k: str = "f16"
     kv_type_v: str = "f16"
     kv_unified: bool = False
     flash_attention: bool = True
+    rope: Mapping[str, float] = field(default_factory=dict)
 
 
 class LlamaBackend:
@@ -46,7 +51,9 @@ class LlamaBackend:
         params.n_ctx = options.n_ctx * options.slots
         params.n_seq_max = options.slots
         params.n_batch, params.n_ubatch = options.n_batch, min(options.n_ubatch, options.n_batch)
-        params.n_threads = params.n_threads_batch = options.threads
+        params.n_threads, params.n_threads_batch = options.threads, options.threads_batch or options.threads
+        for name, value in options.rope.items():
+            setattr(params, name, value)
         params.type_k, params.type_v = kv_types.TYPES[options.kv_type_k], kv_types.TYPES[options.kv_type_v]
         params.kv_unified = options.kv_unified
         params.flash_attn_type = int(options.flash_attention)
@@ -69,6 +76,13 @@ class LlamaBackend:
         self.trims = self._probe_trim()
         two_kernels = options.flash_attention and (options.kv_type_k, options.kv_type_v) == ("f16", "f16")
         self.rows = SMALL_KERNEL_ROWS if two_kernels and not llama.llama_supports_gpu_offload() else 0
+
+    def free(self) -> None:
+        """Give the context's memory back; nothing may be computed afterwards."""
+        for slot in list(self._samplers):
+            self.close(slot)
+        llama.llama_batch_free(self._batch)
+        llama.llama_free(self._context)
 
     def open(self, slot: int, sampling: Sampling) -> None:
         self._samplers[slot] = Sampler(sampling, self._model.n_vocab)

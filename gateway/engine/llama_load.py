@@ -11,7 +11,6 @@ from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
 import msgspec
-import psutil
 
 from gateway.chat.template import ChatTemplate
 from gateway.engine import kv_types
@@ -20,15 +19,13 @@ from gateway.engine.digest import file_digest
 from gateway.engine.engine import Engine
 from gateway.engine.llama_adapters import LlamaAdapters
 from gateway.engine.llama_batch import ContextOptions, LlamaBackend
+from gateway.engine.llama_context import context_options
 from gateway.engine.llama_model import LlamaModel, ModelError
+from gateway.engine.llama_tune import tuned, unset
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import Loading, Message, Sampling
 from telemetry.events import EngineConfig
 
-KV_SHARE_OF_MEMORY = 0.4
-"""Of the memory that is available at load, for the KV cache of all slots; `n_ctx` 0 is bounded by it."""
-
-MIN_CONTEXT = 512
 WARM_UP_TOKENS = 64
 
 
@@ -41,10 +38,16 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
     path = Path(options.path)
     digest = _digest(options, path, send)
     report = _Progress(send)
-    model = LlamaModel(path, gpu_layers=options.gpu_layers, progress=lambda fraction: report("loading weights", fraction))
+    model = LlamaModel(
+        path, gpu_layers=options.gpu_layers, load_mode=options.load_mode, progress=lambda fraction: report("loading weights", fraction)
+    )
     send(Loading("allocating the KV cache"))
     digests = {name: _digest(options, Path(file), send) for name, file in options.adapters.items()}
-    backend = _backend(model, _context_options(model, options), LlamaAdapters(model, options.adapters))
+    context = context_options(model, options)
+    tuning = tuned(model, options, context, digest, lambda fraction: report("measuring which settings are fastest", fraction))
+    if tuning is not None:
+        context = replace(context, **{name: tuning.chosen[name] for name in unset(options)})  # type: ignore[arg-type]  # by name
+    backend = _backend(model, context, LlamaAdapters(model, options.adapters))
     prefill_token_ns = _warm_up(backend)
     source, special = model.chat_template, model.special_tokens
     return Engine(
@@ -56,6 +59,7 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
         special_tokens=special,
         prefill_token_ns=prefill_token_ns,
         namespaces=digests,
+        tuning=tuning,
     )
 
 
@@ -83,25 +87,6 @@ class _Progress:
 
 def _template(source: str, special: dict[str, str], timeout_s: float) -> ChatTemplate:
     return ChatTemplate(source, bos=special.get("bos", ""), eos=special.get("eos", ""), timeout_s=timeout_s)
-
-
-def _context_options(model: LlamaModel, options: EngineOptions) -> ContextOptions:
-    trained = int(llama.llama_model_n_ctx_train(model.handle))
-    budget = psutil.virtual_memory().available * KV_SHARE_OF_MEMORY
-    token_bytes = max(1.0, model.kv_bytes_per_token * kv_types.share(options.kv_type_k, options.kv_type_v))
-    affordable = int(budget / (options.slots * token_bytes)) // 256 * 256
-    chosen = options.n_ctx or max(MIN_CONTEXT, min(trained, affordable))
-    return ContextOptions(
-        n_ctx=chosen,
-        slots=options.slots,
-        n_batch=max(options.n_batch, options.slots),
-        n_ubatch=options.n_ubatch,
-        threads=options.threads or psutil.cpu_count(logical=False) or 1,
-        kv_type_k=options.kv_type_k,
-        kv_type_v=options.kv_type_v,
-        kv_unified=options.kv_unified,
-        flash_attention=options.flash_attention,
-    )
 
 
 def _backend(model: LlamaModel, context: ContextOptions, adapters: LlamaAdapters) -> LlamaBackend:
@@ -144,13 +129,15 @@ def _config(model: LlamaModel, options: EngineOptions, backend: LlamaBackend, di
         kv_unified=context.kv_unified,
         flash_attention="on" if context.flash_attention else "off",
         threads=context.threads,
-        threads_batch=context.threads,
+        threads_batch=context.threads_batch,
         n_ctx=backend.n_ctx,
         n_ctx_train=int(llama.llama_model_n_ctx_train(model.handle)),
         slots=context.slots,
         n_batch=context.n_batch,
         n_ubatch=min(context.n_ubatch, context.n_batch),
         gpu_layers=options.gpu_layers if llama.llama_supports_gpu_offload() else 0,
+        load_mode=options.load_mode,
+        rope=", ".join(f"{name} {value:g}" for name, value in context.rope.items()),
         adapters=", ".join(f"{name} ({adapter_digest[:12]})" for name, adapter_digest in adapters.items()),
         llama_cpp_build=f"llama-cpp-python {version('llama-cpp-python')} (llama.cpp {llama.llama_version().decode()})",
     )

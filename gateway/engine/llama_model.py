@@ -10,6 +10,14 @@ import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
+LOAD_MODES = {
+    "auto": llama.LLAMA_LOAD_MODE_AUTO,
+    "none": llama.LLAMA_LOAD_MODE_NONE,
+    "mmap": llama.LLAMA_LOAD_MODE_MMAP,
+    "mlock": llama.LLAMA_LOAD_MODE_MLOCK,
+    "mmap+mlock": llama.LLAMA_LOAD_MODE_MMAP_MLOCK,
+}
+
 PIECE_BYTES = 256
 """Longer pieces are asked for again with the size that llama.cpp names."""
 
@@ -21,10 +29,12 @@ class ModelError(RuntimeError):
 class LlamaModel:
     """Weights and vocabulary. Thread-safe once loaded: nothing here changes state."""
 
-    def __init__(self, path: Path, *, gpu_layers: int, progress: Callable[[float], None]) -> None:
+    def __init__(self, path: Path, *, gpu_layers: int, progress: Callable[[float], None], load_mode: str = "auto") -> None:
         llama.llama_backend_init()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 2**31 - 1
+
+        params.load_mode = LOAD_MODES[load_mode]
 
         @llama.llama_progress_callback  # type: ignore[untyped-decorator]
         def report(fraction: float, _data: object) -> bool:

@@ -6,7 +6,7 @@ import msgspec
 
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """See the `engine` settings. `model` is the name that clients use, `path` its file; 0 means "choose"; `adapters` are the
+    """See the `engine` settings. `model` is the name that clients use, `path` its file; 0 and None mean "choose"; `adapters` are the
     files of its LoRA adapters by name.
     """
 
@@ -18,12 +18,24 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     n_batch: int = 2048
     n_ubatch: int = 512
     threads: int = 0
+    threads_batch: int = 0
+    load_mode: str = "auto"
+    rope_scaling: str = ""
+    rope_freq_base: float = 0.0
+    rope_freq_scale: float = 0.0
+    yarn_orig_ctx: int = 0
+    yarn_ext_factor: float = -1.0
+    yarn_attn_factor: float = -1.0
+    yarn_beta_fast: float = -1.0
+    yarn_beta_slow: float = -1.0
     gpu_layers: int = -1
     max_stall_ms: float = 250.0
     kv_type_k: str = "f16"
     kv_type_v: str = "f16"
-    kv_unified: bool = False
-    flash_attention: bool = True
+    kv_unified: bool | None = None
+    flash_attention: bool | None = None
+    tune: str = "off"
+    tuning_folder: str = ""
     speculative: str = "ngram"
     adapters: dict[str, str] = {}
     cache_folder: str = ""

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.engine.truncation import Truncation
+from gateway.engine.tuning import Tuning
 from telemetry.events import EngineConfig, EngineSample, Scalar
 
 MAX_FRAME_BYTES = 64 * 2**20
@@ -86,13 +87,16 @@ class Loading(Message, frozen=True):
 
 
 class Ready(Message, frozen=True, kw_only=True):
-    """The model is loaded. `load_ms` from process start; `special_tokens` by role (bos, eos, eot, pad)."""
+    """The model is loaded. `load_ms` from process start; `special_tokens` by role (bos, eos, eot, pad); `tuning` is what was
+    chosen by measurement, now or earlier.
+    """
 
     config: EngineConfig
     load_ms: float
     chat_template: str | None
     special_tokens: dict[str, str]
     prefill_token_ns: int
+    tuning: Tuning | None = None
 
 
 class LoadFailed(Message, frozen=True):

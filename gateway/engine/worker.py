@@ -180,6 +180,7 @@ def serve(load: Loader, argument: str) -> None:
             chat_template=engine.chat_template,
             special_tokens=engine.special_tokens,
             prefill_token_ns=engine.prefill_token_ns,
+            tuning=engine.tuning,
         )
     )
     Worker(engine, options, pipe).run()

@@ -24,6 +24,7 @@ from gateway.engine.protocol import (
     Step,
     Submit,
 )
+from gateway.engine.tuning import summary
 from gateway.errors import EngineUnavailableError
 from gateway.serving.call import Call
 from gateway.serving.engine_process import WORKER_COMMAND, EngineProcess
@@ -191,7 +192,8 @@ class EngineHandle:
             self.announce(EngineState.STARTING, f"is {reply.what}", load_progress=reply.progress)
         elif isinstance(reply, Ready):
             self.ready = reply
-            self.announce(EngineState.READY, load_ms=reply.load_ms, load_progress=None, config=reply.config, pid=self._pid)
+            tuning = summary(reply.tuning) if reply.tuning else ""
+            self.announce(EngineState.READY, load_ms=reply.load_ms, load_progress=None, config=reply.config, pid=self._pid, tuning=tuning)
 
     def _route(self, reply: Admitted | Started | Refused | Finished) -> None:
         """To its call; a finished one is forgotten before it is told, so that its slot counts as free."""

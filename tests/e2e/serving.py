@@ -49,7 +49,7 @@ class Served:
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._flags = flags
-        self._env = {**os.environ, **(env or {})}
+        self._env = {"FIRSTTOKEN_ENGINE_TUNE": "off", **os.environ, **(env or {})}  # a measurement would make tests differ
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait: bool = True) -> Served:

@@ -1,0 +1,77 @@
+"""`firsttoken tune`: measure which settings are fastest for a model on this machine, and remember them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
+from gateway.cli.output import CommandError, console, print_json, table
+from gateway.settings import Settings
+
+MODULE = "gateway.engine.llama_tune"
+
+ModelArgument = Annotated[str, typer.Argument(help="A model reference; default the first configured model.", show_default=False)]
+
+
+def tune(
+    context: typer.Context, model: ModelArgument = "", home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Measure threads, KV layout and flash attention where they are not set; the next load of the model uses what was chosen."""
+    if model.startswith("-"):  # a flag of a setting, not a model: unknown options are passed through in order
+        context.args.insert(0, model)
+        model = ""
+    effective = effective_settings(context, home, config)
+    found = _measure(effective, _argument(effective, model), quiet=as_json)
+    if as_json:
+        print_json(found)
+        return
+    tuning = found["tuning"]
+    columns = sorted({name for trial in tuning["trials"] for name in trial["values"]})
+    grid = table(*columns, "prompt ms/token", "answer ms/token")
+    for trial in tuning["trials"]:
+        figures = (f"{trial['prompt_token_us'] / 1e3:.3f}", f"{trial['answer_token_us'] / 1e3:.2f}")
+        style = "bold" if tuning["chosen"].items() <= trial["values"].items() else ""
+        grid.add_row(*(str(trial["values"][name]).lower() for name in columns), *figures, style=style)
+    console.print(grid)
+    chosen = ", ".join(f"{name} = {str(value).lower()}" for name, value in tuning["chosen"].items())
+    console.print(f"chosen: {escape(chosen)}" if chosen else "nothing to choose: every setting is set", highlight=False)
+
+
+def _argument(effective: Settings, reference: str) -> str:
+    """What the measuring process is started with."""
+    from gateway.engine_options import engine_options
+    from gateway.models.storage import DEMO_MODEL, resolve
+
+    file = resolve(reference or next(iter(effective.engine.models), DEMO_MODEL))
+    return engine_options(effective, file, {}).to_argument()
+
+
+def _measure(effective: Settings, argument: str, *, quiet: bool) -> dict[str, Any]:
+    """Run the measuring process; its progress is ours.
+
+    Raises:
+        CommandError: it failed; its last line says why.
+    """
+    effective.home.mkdir(parents=True, exist_ok=True)
+    columns = (TextColumn("measuring"), BarColumn(), TimeElapsedColumn())
+    told: dict[str, Any] = {}
+    with (
+        subprocess.Popen([sys.executable, "-m", MODULE, argument], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process,
+        Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress,
+    ):
+        task = progress.add_task("", total=1.0)
+        assert process.stdout is not None
+        for line in process.stdout:
+            told = json.loads(line)
+            progress.update(task, completed=told.get("progress", 0.0))
+    if "tuning" not in told:
+        raise CommandError(str(told.get("error") or f"the measurement ended with code {process.returncode}"))
+    return told

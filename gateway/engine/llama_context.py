@@ -1,0 +1,55 @@
+"""From options to what a llama.cpp context is made with: defaults, the context that memory affords, RoPE."""
+
+from __future__ import annotations
+
+import llama_cpp.llama_cpp as llama
+import psutil
+
+from gateway.engine import kv_types
+from gateway.engine.llama_batch import ContextOptions
+from gateway.engine.llama_model import LlamaModel
+from gateway.engine.options import EngineOptions
+
+KV_SHARE_OF_MEMORY = 0.4
+"""Of the memory that is available at load, for the KV cache of all slots; `n_ctx` 0 is bounded by it."""
+
+MIN_CONTEXT = 512
+ROPE_SCALING = {"none": 0, "linear": 1, "yarn": 2, "longrope": 3}
+"""`enum llama_rope_scaling_type` (llama.h)."""
+
+ROPE_POSITIVE = ("rope_freq_base", "rope_freq_scale", "yarn_orig_ctx")
+YARN_FACTORS = ("yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast", "yarn_beta_slow")
+
+
+def context_options(model: LlamaModel, options: EngineOptions) -> ContextOptions:
+    """As set, with the defaults for what is not."""
+    threads = options.threads or psutil.cpu_count(logical=False) or 1
+    return ContextOptions(
+        n_ctx=options.n_ctx or _affordable_context(model, options),
+        slots=options.slots,
+        n_batch=max(options.n_batch, options.slots),
+        n_ubatch=options.n_ubatch,
+        threads=threads,
+        threads_batch=options.threads_batch or threads,
+        kv_type_k=options.kv_type_k,
+        kv_type_v=options.kv_type_v,
+        kv_unified=bool(options.kv_unified),
+        flash_attention=options.flash_attention is not False,
+        rope=_rope(options),
+    )
+
+
+def _affordable_context(model: LlamaModel, options: EngineOptions) -> int:
+    """The trained context, or what of it fits into memory for every slot."""
+    trained = int(llama.llama_model_n_ctx_train(model.handle))
+    budget = psutil.virtual_memory().available * KV_SHARE_OF_MEMORY
+    token_bytes = max(1.0, model.kv_bytes_per_token * kv_types.share(options.kv_type_k, options.kv_type_v))
+    affordable = int(budget / (options.slots * token_bytes)) // 256 * 256
+    return max(MIN_CONTEXT, min(trained, affordable))
+
+
+def _rope(options: EngineOptions) -> dict[str, float]:
+    """What was set of RoPE and YaRN; the rest is the model's own."""
+    given: dict[str, float] = {name: getattr(options, name) for name in ROPE_POSITIVE if getattr(options, name) > 0}
+    given |= {name: getattr(options, name) for name in YARN_FACTORS if getattr(options, name) >= 0}
+    return given | ({"rope_scaling_type": ROPE_SCALING[options.rope_scaling]} if options.rope_scaling else {})
