@@ -44,7 +44,11 @@ class Server:
         self._folder = tempfile.TemporaryDirectory(prefix="firsttoken-bench-")
         self.home = home or Path(self._folder.name)
         self._command = [*self._program(fake), "--server-port", str(self.port), *flags]
-        self._env = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)} | {"FIRSTTOKEN_ENGINE_TUNE": "off"} | (env or {})
+        self._env = (
+            {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
+            | {"FIRSTTOKEN_ENGINE_TUNE": "off"}
+            | (env or {})
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

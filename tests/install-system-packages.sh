@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs the programs that the tests drive (a browser, Prometheus) from Debian's archive, only where they are missing.
+# Installs the programs that the tests drive (a browser, Prometheus, PostgreSQL) from Debian's archive, only where they are missing.
 set -euo pipefail
 
 missing=()
 for program in chromium prometheus; do
     command -v "$program" >/dev/null || missing+=("$program")
 done
+[[ -n $(command -v postgres || compgen -G "/usr/lib/postgresql/*/bin/postgres") ]] || missing+=(postgresql) # Debian keeps it out of the path
 ((${#missing[@]})) || exit 0
 
 unable() {

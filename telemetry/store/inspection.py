@@ -100,13 +100,12 @@ async def _rollup_differences(connection: AsyncConnection) -> list[str]:
     if first is None:
         return []
     counted = await _requests_by_minute(connection)
-    stored = dict(
-        (await connection.execute(select(ROLLUPS.c.minute, func.sum(ROLLUPS.c.requests)).group_by(ROLLUPS.c.minute))).tuples().all()
-    )
+    found = await connection.execute(select(ROLLUPS.c.minute, func.sum(ROLLUPS.c.requests)).group_by(ROLLUPS.c.minute))
+    stored = {row[0]: int(row[1]) for row in found}
     covered, kept = int(moment_of(first).timestamp()) // 60, min(stored, default=0)
     if kept < covered:  # older requests were forgotten, of which some may have ended later than the first one that is there
         covered += LONGEST_MINUTES
-    return _differences({minute: int(total) for minute, total in stored.items()}, counted, covered, kept)
+    return _differences(stored, counted, covered, kept)
 
 
 async def _requests_by_minute(connection: AsyncConnection) -> dict[int, int]:

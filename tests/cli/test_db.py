@@ -30,8 +30,8 @@ def path(home: Path) -> Path:
     """A home whose database has some old requests and more than a page of new ones."""
     file = home / "firsttoken.db"
     migrate.upgrade(url_of(file))
-    fill(file, OLD, first_days_ago=200, apart_ms=DAY_MS)
-    fill(file, NEW, first_days_ago=1, apart_ms=1000)
+    fill(url_of(file), OLD, first_days_ago=200, apart_ms=DAY_MS)
+    fill(url_of(file), NEW, first_days_ago=1, apart_ms=1000)
     return file
 
 

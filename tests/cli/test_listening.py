@@ -29,7 +29,20 @@ HOSTS = ["localhost", "127.0.0.1", "0.0.0.0", *(["::1"] if _has_ipv6() else [])]
 
 
 def _command(home: Path, *flags: str) -> list[str]:
-    return [sys.executable, "-m", "gateway.cli.main", "serve", "--json", "--home", str(home), "--engine-n-ctx", "512", "--engine-tune", "off", *flags]
+    return [
+        sys.executable,
+        "-m",
+        "gateway.cli.main",
+        "serve",
+        "--json",
+        "--home",
+        str(home),
+        "--engine-n-ctx",
+        "512",
+        "--engine-tune",
+        "off",
+        *flags,
+    ]
 
 
 @contextmanager
