@@ -72,3 +72,12 @@ def configuration_summary(row: EngineConfigRow) -> str:
         f"{row.quantisation}, KV {row.kv_type_k}/{row.kv_type_v}, flash attention {row.flash_attention}, "
         f"{row.threads} threads, {row.slots} slots of {row.n_ctx:,} tokens, batch {row.n_batch:,}/{row.n_ubatch:,}"
     )
+
+
+def configuration_changes(before: Mapping[str, object], after: Mapping[str, object]) -> str:
+    """What differs between two configurations, `name before → after`; '' where one of them is not known or nothing does."""
+    if not before or not after:
+        return ""
+    fields = [(key, name, form) for key, name, form, _ in _FIELDS if key != "config_id"]
+    changed = [(name, form(before.get(key)), form(after.get(key))) for key, name, form in fields if before.get(key) != after.get(key)]
+    return "; ".join(f"{name} {old} → {new}" for name, old, new in changed)

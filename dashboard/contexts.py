@@ -14,7 +14,7 @@ from dashboard.charts import Bar, HeatCell, Waterfall
 from dashboard.deps import StoreState
 from dashboard.time_charts import TimeChart
 from telemetry.live import LiveEngine
-from telemetry.store.models import RequestRow
+from telemetry.store.models import RequestRow, SpeedChangeRow
 from telemetry.store.queries.groups import Group
 from telemetry.store.queries.statistics import Spread, Totals
 from telemetry.store.queries.windows import Window
@@ -162,6 +162,18 @@ class ConfigurationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeedChangeRows:
+    """Speeds that changed from one configuration to the next; `changed` says what else did, or ''."""
+
+    model: str
+    before_config_id: str
+    after_config_id: str
+    at: datetime
+    changed: str
+    rows: tuple[SpeedChangeRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelsContext:
     """Models, their engines and their speed."""
 
@@ -169,6 +181,7 @@ class ModelsContext:
     windows: Annotated[tuple[Window, ...], "The windows to choose from."]
     models: Annotated[tuple[ModelCard, ...], "Every model that is configured or was seen in the window."]
     heat_maps: Annotated[tuple[HeatMap, ...], "Speed by model and context size; empty when nothing was measured."]
+    speed_changes: Annotated[tuple[SpeedChangeRows, ...], "What the regression watch found, newest first."]
     configurations: Annotated[tuple[ConfigurationRow, ...], "Engine configurations that ever served, newest first."]
     store_error: Annotated[str, "Why the store could not be read, or ''."]
 

@@ -30,6 +30,8 @@ CACHE_REMEDIES = {
 }
 """What to do about a reason, where something can be done."""
 
+SPEEDS = {"output_rate": "output rate", "prompt_rate": "prompt rate"}
+
 CACHE_SOURCES = {"kv": "KV", "ram": "RAM", "disk": "disk", "none": "none"}
 
 ERRORS = {

@@ -180,6 +180,12 @@ TTFT_PREDICTION_ERROR = _histogram(
 )
 LOAD_DURATION = _histogram(names.METRIC_LOAD_DURATION, "s", "Time to load a model.", _MODEL, DURATION_BUCKETS)
 LOADS = _counter(names.METRIC_LOADS, "{load}", "Loads of a model by outcome (ready, failed).", (*_MODEL, names.STATE))
+SPEED_CHANGES = _counter(
+    names.METRIC_SPEED_CHANGES,
+    "{change}",
+    "Speeds that changed beyond noise with the engine's configuration.",
+    (*_MODEL, names.DIRECTION),
+)
 MODEL_MEMORY = _gauge(names.METRIC_MODEL_MEMORY, "By", "Resident memory of a model's engine process.", _MODEL)
 
 # The gateway and its telemetry --------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import logging.handlers
 import queue
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, TextIO
 
 import structlog
@@ -19,7 +20,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 
 from telemetry import semconv
-from telemetry.events import Phase, Status
+from telemetry.events import Phase, SpeedChange, Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 from telemetry.trace_context import span_context
@@ -119,6 +120,10 @@ class LogSink(NullSink):
                 attributes=fields,
                 event_name="firsttoken.request",
             )
+
+    def speed_changed(self, change: SpeedChange) -> None:
+        told = self._log.warning if change.direction == "slower" else self._log.info
+        told("speed changed", **asdict(change), direction=change.direction)
 
 
 def wide_fields(record: RequestRecord) -> Mapping[str, str | int | float | bool]:

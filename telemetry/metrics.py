@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from telemetry import instruments as metric
-from telemetry.events import CacheSample, EngineSample, EngineState, EngineStatus, Phase
+from telemetry.events import CacheSample, EngineConfig, EngineSample, EngineState, EngineStatus, Phase, SpeedChange
 from telemetry.instruments import Instrument
 from telemetry.metrics_prometheus import PrometheusBackend
 from telemetry.record import RequestRecord, TraceIds
@@ -181,6 +181,13 @@ class MetricsSink(NullSink):
             self._steps(sample)
         if sample.cache is not None:
             self._cache(model, sample.cache)
+
+    def engine_config(self, config: EngineConfig) -> None:
+        for direction in ("faster", "slower"):  # a series that begins with its first event has no increase to alert on
+            self.record(metric.SPEED_CHANGES, 0, config.model, direction)
+
+    def speed_changed(self, change: SpeedChange) -> None:
+        self.record(metric.SPEED_CHANGES, 1, self._known(change.model), change.direction)
 
     def _cache(self, model: str, cache: CacheSample) -> None:
         for tier in cache.tiers:

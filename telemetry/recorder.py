@@ -18,7 +18,7 @@ from typing import Protocol
 
 from telemetry.clock import ClockAnchor
 from telemetry.context_buckets import ContextBuckets
-from telemetry.events import EngineConfig, EngineSample, EngineStatus, Phase, PhaseTiming, Scalar, Status
+from telemetry.events import EngineConfig, EngineSample, EngineStatus, Phase, PhaseTiming, Scalar, SpeedChange, Status
 from telemetry.record import RequestRecord, TraceIds
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,9 @@ class Sink(Protocol):
     def rejected(self, reason: str) -> None:
         """A request was turned away at the door (queue full, not authorised, not found)."""
 
+    def speed_changed(self, change: SpeedChange) -> None:
+        """An engine is faster or slower than the one before it."""
+
 
 class NullSink:
     """Does nothing; the base of sinks that care about some events only."""
@@ -61,6 +64,7 @@ class NullSink:
     def engine_sample(self, sample: EngineSample) -> None: ...
     def engine_config(self, config: EngineConfig) -> None: ...
     def rejected(self, reason: str) -> None: ...
+    def speed_changed(self, change: SpeedChange) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,10 @@ class Recorder:
     def rejected(self, reason: str) -> None:
         """Count a request that was turned away."""
         self._tell("rejected", reason)
+
+    def speed_changed(self, change: SpeedChange) -> None:
+        """Pass on what the regression watch found."""
+        self._tell("speed_changed", change)
 
     def _tell(self, method: str, event: object) -> None:
         for sink in self._sinks:

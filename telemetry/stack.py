@@ -14,6 +14,7 @@ from telemetry.metrics import Backend, MetricsSink, Source
 from telemetry.metrics_otel import OtelBackend
 from telemetry.recorder import Recorder, Sink
 from telemetry.spans import SpanSink
+from telemetry.speed_watch import SpeedWatch
 from telemetry.store.engine import create_reader
 from telemetry.store.migrate import upgrade
 from telemetry.store.retention import Retention
@@ -54,6 +55,7 @@ class TelemetryStack:
         self.metrics = MetricsSink(lambda: served, others=backends, sources=sources)
         self.recorder = Recorder([self.live, *more_sinks, *(self._sinks() if enabled else [])], buckets)
         self._monitor = SystemMonitor(self.metrics)
+        self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
 
     def _sinks(self) -> list[Sink]:
         sinks: list[Sink] = [self.store, self.metrics, log_lines.LogSink(self._providers.logger)]
@@ -65,6 +67,7 @@ class TelemetryStack:
         """Bring the database up to date and begin to write; a store that cannot be opened is told about, not fatal."""
         if self._enabled:
             await asyncio.to_thread(self._open_store)
+            self._watch.start()
         self._monitor.start()
 
     def _open_store(self) -> None:
@@ -80,6 +83,7 @@ class TelemetryStack:
     async def stop(self, deadline_s: float) -> None:
         """Write and send what waits, within the deadline."""
         await self._monitor.stop()
+        await self._watch.stop()
         if self._enabled:
             await asyncio.gather(
                 asyncio.to_thread(self.store.stop, deadline_s),

@@ -12,12 +12,13 @@ from dashboard.charts import heat_row
 from dashboard.configuration import configuration_facts, configuration_summary
 from dashboard.contexts import ConfigurationRow, HeatMap, HeatRow, Layout, ModelCard, ModelsContext
 from dashboard.deps import DashboardDeps, Deps
+from dashboard.pages.speed_changes import speed_changes
 from dashboard.pages.windows import chosen_window
 from dashboard.render import PageRequest, respond
 from telemetry.live import LiveEngine
 from telemetry.store.measures import Measure
-from telemetry.store.models import EngineConfigRow
-from telemetry.store.queries import groups, requests
+from telemetry.store.models import EngineConfigRow, SpeedChangeRow
+from telemetry.store.queries import groups, requests, speed
 from telemetry.store.queries.groups import Group
 from telemetry.store.queries.reading import StoreUnreadable
 from telemetry.store.queries.windows import WINDOWS, Window
@@ -30,11 +31,12 @@ class ModelsView:
     deps: DashboardDeps
     window: Window
     template: str = "models.html"
-    blocks: tuple[str, ...] = ("store_note", "heat_maps", "models", "configurations")
+    blocks: tuple[str, ...] = ("store_note", "heat_maps", "models", "speed_changes", "configurations")
     ended: bool = False
     contexts: list[Group] = field(default_factory=list)
     measured: list[Group] = field(default_factory=list)
     configurations: list[EngineConfigRow] = field(default_factory=list)
+    changes: list[SpeedChangeRow] = field(default_factory=list)
     error: str = ""
 
     async def refresh(self) -> None:
@@ -43,6 +45,7 @@ class ModelsView:
             self.contexts = await groups.by_context(reader, self.window, now_s)
             self.measured = await groups.by_configuration(reader, self.window, now_s)
             self.configurations = await requests.configurations(reader)
+            self.changes = await speed.known(reader)
             self.error = ""
         except StoreUnreadable as error:
             self.error = str(error)
@@ -55,6 +58,7 @@ class ModelsView:
             windows=tuple(WINDOWS.values()),
             models=tuple(self._card(name, engines.get(name)) for name in names),
             heat_maps=self._heat_maps(names),
+            speed_changes=speed_changes(self.changes, self.configurations),
             configurations=tuple(self._configuration(row) for row in self.configurations),
             store_error=self.error,
         )

@@ -14,9 +14,12 @@ from dashboard.pages.request_facts import live_context, missing_context, stored_
 from dashboard.render import PageRequest, respond
 from telemetry.events import Status
 from telemetry.record import RequestRecord
+from telemetry.store.models import RequestRow
 from telemetry.store.queries import requests as queries
+from telemetry.store.queries import speed
 from telemetry.store.queries.reading import StoreUnreadable
 from telemetry.store.queries.requests import RequestDetail
+from telemetry.store.queries.speed import Expected
 
 
 @dataclass(slots=True)
@@ -28,12 +31,14 @@ class RequestView:
     template: str = "request.html"
     blocks: tuple[str, ...] = ("detail",)
     detail: RequestDetail | None = None
+    expected: Expected | None = None
     last: RequestRecord | None = None
     error: str = ""
 
     async def refresh(self) -> None:
         try:
             self.detail = await queries.one(self.deps.reader, self.request_id)
+            self.expected = None if self.detail is None else await self._expected(self.detail.row)
             self.error = ""
         except StoreUnreadable as error:
             self.error = str(error)
@@ -50,7 +55,13 @@ class RequestView:
             return live_context(self.deps, record, self.error)
         if self.detail is None:
             return missing_context(self.request_id, self.error)
-        return stored_context(self.deps, self.detail)
+        return stored_context(self.deps, self.detail, self.expected)
+
+    async def _expected(self, row: RequestRow) -> Expected | None:
+        """The output rate of requests like it."""
+        if row.decode_tps is None or row.engine_config_id is None or row.context_bucket is None:
+            return None
+        return await speed.expected(self.deps.reader, row.engine_config_id, row.context_bucket, row.decode_tps, self.deps.wall_s())
 
     def _live(self) -> RequestRecord | None:
         """The newest running request of this id, or the one that ran until now and that the store does not have complete yet."""

@@ -14,8 +14,10 @@ from dashboard.running import running_row
 from dashboard.timeline import Timeline, of_record, of_stored
 from telemetry.events import Phase, Scalar
 from telemetry.record import RequestRecord
+from telemetry.regression import LEAST_REQUESTS
 from telemetry.store.models import RequestRow
 from telemetry.store.queries.requests import RequestDetail
+from telemetry.store.queries.speed import Expected
 
 
 def missing_context(request_id: str, store_error: str) -> RequestContext:
@@ -87,8 +89,8 @@ def _live_numbers(record: RequestRecord) -> tuple[Fact, ...]:
     )
 
 
-def stored_context(deps: DashboardDeps, detail: RequestDetail) -> RequestContext:
-    """A recorded request."""
+def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expected | None) -> RequestContext:
+    """A recorded request, and what requests like it had."""
     row = detail.row
     timeline = None if detail.phases is None else of_stored(detail.phases)
     lookup = _attributes(timeline, Phase.CACHE_LOOKUP)
@@ -99,7 +101,7 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail) -> RequestContext
         running=None,
         started_at=row.started_at,
         waterfall=None if timeline is None else waterfall(timeline),
-        numbers=_numbers(row, _attributes(timeline, Phase.DECODE), _attributes(timeline, Phase.TOKENIZE)),
+        numbers=_numbers(row, expected, _attributes(timeline, Phase.DECODE), _attributes(timeline, Phase.TOKENIZE)),
         parameters=_parameters(row.params),
         identity=_identity(detail),
         cache=_cache(row, lookup),
@@ -125,7 +127,7 @@ def _live_map(record: RequestRecord) -> CacheMap | None:
     return None if lookup is None else cache_map(lookup.attributes)
 
 
-def _numbers(row: RequestRow, decode: Mapping[str, Scalar], tokenize: Mapping[str, Scalar]) -> tuple[Fact, ...]:
+def _numbers(row: RequestRow, expected: Expected | None, decode: Mapping[str, Scalar], tokenize: Mapping[str, Scalar]) -> tuple[Fact, ...]:
     ms, count = formats.milliseconds, formats.count
     return (
         Fact("wall time", ms(row.total_ms), "first byte read to last byte written"),
@@ -139,6 +141,7 @@ def _numbers(row: RequestRow, decode: Mapping[str, Scalar], tokenize: Mapping[st
         Fact("output tokens", count(row.completion_tokens)),
         Fact("prompt rate", _with_unit(row.prefill_tps), "computed prompt tokens per second of prefill"),
         Fact("output rate", _with_unit(row.decode_tps), "between the first and the last token"),
+        _expectation(row.decode_tps, expected),
         Fact("inter-token p50", ms(row.itl_p50_ms)),
         Fact("inter-token p95", ms(row.itl_p95_ms)),
         Fact("inter-token max", ms(row.itl_max_ms)),
@@ -147,6 +150,15 @@ def _numbers(row: RequestRow, decode: Mapping[str, Scalar], tokenize: Mapping[st
         *_drafted(decode),
         *_dropped(tokenize),
     )
+
+
+def _expectation(rate: float | None, expected: Expected | None) -> Fact:
+    """How the output rate compares with those of the same engine configuration and context bucket."""
+    if rate is None or expected is None:
+        return Fact("expected output rate", formats.NOT_MEASURED, f"fewer than {LEAST_REQUESTS} requests like it in 14 days")
+    middle = f"{formats.rate(expected.p10)} to {formats.rate(expected.p90)} for eight in ten"
+    faster = f"this one was faster than {formats.percent(expected.slower, 1)} of {formats.count(expected.requests)} requests like it"
+    return Fact("expected output rate", f"{formats.rate(expected.p50)} tokens/s", f"{middle}; {faster}")
 
 
 def _drafted(decode: Mapping[str, Scalar]) -> list[Fact]:

@@ -110,6 +110,15 @@ STATE = (
         "firsttoken-engine",
     ),
     Alert(
+        "FirsttokenSlower",
+        f'sum by ({BY_MODEL}) (increase(firsttoken_speed_changes_total{{direction="slower"}}[1h])) > 0',
+        "0s",
+        "warning",
+        f"{MODEL} is slower since its engine's configuration changed",
+        f"{{{{ .Value | humanize }}}} speeds by context size fell beyond noise. The Models page of {JOB} says which, by how much and what changed.",
+        "firsttoken-models",
+    ),
+    Alert(
         "FirsttokenStoreDrops",
         "sum by (job, instance) (increase(firsttoken_store_dropped_total[10m])) > 0",
         "0s",

@@ -84,6 +84,15 @@ MODELS = Board(
         Section(
             "Over time",
             [
+                graph(
+                    "Changes of speed",
+                    "Speeds that changed beyond noise when the engine's configuration did, per hour. The Models page of the dashboard says which.",
+                    COUNT,
+                    Query(
+                        q.increase("firsttoken_speed_changes_total", "gen_ai_request_model, direction", window="1h"),
+                        "{{gen_ai_request_model}} · {{direction}}",
+                    ),
+                ),
                 graph("Requests", "Completed requests per second.", RATE, Query(q.rate(f"{q.REQUESTS}_count", EACH), LEGEND)),
                 graph(
                     "Time to first token, p95",

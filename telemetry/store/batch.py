@@ -5,22 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from telemetry.events import EngineConfig, Status
+from telemetry.events import EngineConfig, SpeedChange, Status
 from telemetry.record import RequestRecord
 from telemetry.store import phases
-from telemetry.store.models import Base, CacheRollupRow, EngineConfigRow, HistogramRow, PhasesRow, RequestRow, RollupRow, SeriesRow
+from telemetry.store.models import (
+    Base,
+    CacheRollupRow,
+    EngineConfigRow,
+    HistogramRow,
+    PhasesRow,
+    RequestRow,
+    RollupRow,
+    SeriesRow,
+    SpeedChangeRow,
+)
 from telemetry.store.rollup import Rollup, Series, roll_up
 from telemetry.store.rows import Row, config_row, request_row
 
 _TABLES = Base.metadata.tables
 REQUESTS, PHASES, CONFIGS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, EngineConfigRow))
 SERIES, ROLLUPS, HISTOGRAMS, CACHE = (_TABLES[row.__tablename__] for row in (SeriesRow, RollupRow, HistogramRow, CacheRollupRow))
+CHANGES = _TABLES[SpeedChangeRow.__tablename__]
 
 MAX_ROWS = 500
 """Rows per executemany: keeps one statement's buffers small."""
@@ -32,19 +44,27 @@ class Batch:
 
     admitted: dict[int, Row] = field(default_factory=dict)
     completed: dict[int, RequestRecord] = field(default_factory=dict)
+    changes: list[SpeedChange] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.admitted) + len(self.completed)
+        return len(self.admitted) + len(self.completed) + len(self.changes)
 
-    def add(self, event: Row | RequestRecord) -> None:
+    def add(self, event: Row | RequestRecord | SpeedChange) -> None:
         """Take one event of the queue."""
-        if isinstance(event, RequestRecord):
+        if isinstance(event, SpeedChange):
+            self.changes.append(event)
+        elif isinstance(event, RequestRecord):
             self.completed[event.seq] = event
         else:
             self.admitted[event["seq"]] = event
 
     def halves(self) -> tuple[Batch, Batch]:
-        """The same events in two batches; both events of a request stay together."""
+        """The same events in two batches; both events of a request stay together, changes of speed are apart."""
+        if self.changes and len(self) > len(self.changes):
+            return Batch(changes=self.changes), Batch(self.admitted, self.completed)
+        if self.changes:
+            middle = len(self.changes) // 2
+            return Batch(changes=self.changes[:middle]), Batch(changes=self.changes[middle:])
         order = list(dict.fromkeys([*self.admitted, *self.completed]))
         if len(order) == 1:  # its row at admission, then its completion: either may be the bad one
             return Batch(admitted=self.admitted), Batch(completed=self.completed)
@@ -86,6 +106,8 @@ async def write(connection: AsyncConnection, batch: Batch, configs: Mapping[str,
     await insert.replace(REQUESTS, rows)
     await insert.replace(PHASES, [{"seq": record.seq, "phases": phases.encode(record)} for record in records])
     await _roll_up(insert, records, known)
+    now = datetime.now(UTC)
+    await insert.ignore(CHANGES, [asdict(change) | {"at": now} for change in batch.changes])
 
 
 def _referring(row: Row, known: Known) -> Row:

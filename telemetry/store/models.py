@@ -156,3 +156,23 @@ class CacheRollupRow(Base):
     cached_tokens: Mapped[int] = mapped_column(BIG)
     computed_tokens: Mapped[int] = mapped_column(BIG)
     computed_us: Mapped[int] = mapped_column(BIG)
+
+
+class SpeedChangeRow(Base):
+    """A speed that changed beyond noise from one engine configuration to the next (`telemetry.events.SpeedChange`)."""
+
+    __tablename__ = "speed_changes"
+    __table_args__ = (Index("ux_speed_changes", "before_config_id", "after_config_id", "context_bucket", "measure", unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    model: Mapped[str] = mapped_column(String(200))
+    context_bucket: Mapped[str] = mapped_column(String(16))
+    measure: Mapped[str] = mapped_column(String(16))
+    before_config_id: Mapped[str] = mapped_column(String(32))
+    after_config_id: Mapped[str] = mapped_column(String(32))
+    before: Mapped[float] = mapped_column(Float)
+    after: Mapped[float] = mapped_column(Float)
+    before_count: Mapped[int]
+    after_count: Mapped[int]
+    p_value: Mapped[float] = mapped_column(Float)

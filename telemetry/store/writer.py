@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.events import EngineConfig
+from telemetry.events import EngineConfig, SpeedChange
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 from telemetry.store.batch import Batch, Known, interrupt, write
@@ -57,7 +57,7 @@ class StoreSink(NullSink):
         self._queue_size = queue_size
         self._batch_s = batch_s
         self._keeper = Keeper(retention) if retention else None
-        self._queue: deque[Row | RequestRecord] = deque()
+        self._queue: deque[Row | RequestRecord | SpeedChange] = deque()
         self._configs: dict[str, EngineConfig] = {}
         self._flushes: deque[float] = deque(maxlen=1000)
         self._stopping = threading.Event()
@@ -82,6 +82,10 @@ class StoreSink(NullSink):
 
     def engine_config(self, config: EngineConfig) -> None:
         self._configs[config.config_id] = config
+        self._wake.set()
+
+    def speed_changed(self, change: SpeedChange) -> None:
+        self._queue.append(change)  # rare, and never more than there are configurations
         self._wake.set()
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,17 @@ from telemetry.live import LiveSink
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.store import phases
 from telemetry.store.measures import Measure
-from telemetry.store.models import Base, CacheRollupRow, EngineConfigRow, HistogramRow, PhasesRow, RequestRow, RollupRow, SeriesRow
+from telemetry.store.models import (
+    Base,
+    CacheRollupRow,
+    EngineConfigRow,
+    HistogramRow,
+    PhasesRow,
+    RequestRow,
+    RollupRow,
+    SeriesRow,
+    SpeedChangeRow,
+)
 
 MODEL = "smollm2-135m-instruct"
 NOW = datetime(2026, 11, 23, 4, 46, 30, tzinfo=UTC)
@@ -92,6 +102,12 @@ def configuration_row(config: EngineConfig = CONFIG) -> EngineConfigRow:
     return EngineConfigRow(id=config.config_id, first_seen_at=NOW - timedelta(days=2), details=asdict(config), **own)
 
 
+SLOWER = {
+    "at": NOW - timedelta(hours=5), "model": MODEL, "context_bucket": "512-1k", "measure": "output_rate", "before_config_id": "0ff1ce",
+    "after_config_id": CONFIG.config_id, "before": 121.0, "after": 98.4, "before_count": 310, "after_count": 64, "p_value": 3.2e-9,
+}  # fmt: skip
+
+
 async def fill_requests(engine: AsyncEngine, how_many: int = 130) -> None:
     """Requests of the last hours, some of them failed, the newest with its phases."""
     rng = random.Random(7)
@@ -113,6 +129,8 @@ async def fill_requests(engine: AsyncEngine, how_many: int = 130) -> None:
             rows[-1].status, rows[-1].error_type = "cancelled", "client_disconnect"
     async with AsyncSession(engine) as session:
         session.add(configuration_row())
+        session.add(configuration_row(replace(CONFIG, config_id="0ff1ce", threads=4)))
+        session.add(SpeedChangeRow(**SLOWER))
         await session.flush()
         session.add_all(rows)
         await session.flush()

@@ -20,7 +20,16 @@ URLS = ["", "/requests", f"/requests/{FIRST}", "/models", "/cache", "/live"]
 async def break_store(pages: Pages) -> None:
     """Take the tables away under the reader."""
     async with pages.site.engine.begin() as connection:
-        for table in ("rollups", "rollup_histograms", "rollup_cache", "request_phases", "requests", "series", "engine_config"):
+        for table in (
+            "rollups",
+            "rollup_histograms",
+            "rollup_cache",
+            "speed_changes",
+            "request_phases",
+            "requests",
+            "series",
+            "engine_config",
+        ):
             await connection.execute(text(f"DROP TABLE {table}"))
 
 
@@ -186,6 +195,21 @@ def test_the_cache_page_shows_the_ledger_and_the_tiers(busy: Pages) -> None:
     assert "shorten or rewrite old messages" in page
     for expected in ("88%", "8,800 of 10,000", "12 lookups", "1.20 s", "8.80 s", "2.0 GiB", "part of the KV cache"):
         assert expected in page, expected
+
+
+def test_models_show_changes_of_speed(busy: Pages) -> None:
+    """What became slower, from which configuration to which, and what changed between them."""
+    page = busy.get("/models").text
+    assert "slower by 19%" in page
+    assert "threads, decode 4 → 2" in page
+    assert "p = 3e-09" in page
+
+
+def test_a_request_is_compared_with_its_like(busy: Pages) -> None:
+    """The expected output rate of the same configuration and context bucket, and how many were slower."""
+    page = busy.get(f"/requests/{FIRST}").text
+    assert "expected output rate" in page
+    assert "this one was faster than" in page
 
 
 def test_models_show_configuration_and_speed_by_context(busy: Pages) -> None:

@@ -83,6 +83,16 @@ STATE_CASES = (
     Case("FirsttokenStoreDrops", "lost some long ago", QUIET, "30m", {f"firsttoken_store_dropped_total{{{WHO}}}": "0x5 7x40"}),
 )
 
+SPEED_CASES = (
+    Case(
+        "FirsttokenSlower", "two speeds fell", FIRES, "20m", {f'firsttoken_speed_changes_total{{{MODEL},direction="slower"}}': "0x5 2x60"}
+    ),
+    Case("FirsttokenSlower", "a speed rose", QUIET, "20m", {f'firsttoken_speed_changes_total{{{MODEL},direction="faster"}}': "0x5 1x60"}),
+    Case(
+        "FirsttokenSlower", "it was long ago", QUIET, "90m", {f'firsttoken_speed_changes_total{{{MODEL},direction="slower"}}': "0x5 2x100"}
+    ),
+)
+
 EVIDENCE = {
     "FirsttokenSilent": {},
     "FirsttokenGatewayMetricAbsent": {f"firsttoken_event_loop_lag_seconds_count{{{WHO}}}": "1x30"},
@@ -121,5 +131,6 @@ CASES = (
     Case("FirsttokenTokenMetricAbsent", "answers of one token", QUIET, "20m", ONE_TOKEN),
     *OBJECTIVE_CASES,
     *STATE_CASES,
+    *SPEED_CASES,
     *absent_cases(),
 )

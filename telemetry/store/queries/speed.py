@@ -1,0 +1,114 @@
+"""Speeds by engine configuration: what the regression watch compares, and what it found before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telemetry.events import SpeedChange
+from telemetry.histogram import bucket_of, percentile
+from telemetry.regression import LEAST_REQUESTS, compare
+from telemetry.store.measures import SCALE, Measure
+from telemetry.store.models import HistogramRow, RollupRow, SeriesRow, SpeedChangeRow
+from telemetry.store.queries.reading import fetch
+
+MEASURES = (Measure.OUTPUT_RATE, Measure.PROMPT_RATE)
+"""One value per request each. TTFT is not among them: it depends on what the cache had more than on the engine."""
+
+MEMORY_MINUTES = 14 * 24 * 60
+"""How far back speeds are compared."""
+
+Histograms = Mapping[tuple[str, str, Measure], Mapping[int, int]]
+"""Configuration, context bucket, measure → log histogram."""
+
+
+async def changes(engine: AsyncEngine, now_s: float) -> list[SpeedChange]:
+    """For each model, every speed of its present configuration that differs beyond noise from the one before.
+
+    Raises:
+        StoreUnreadable: the database did not answer, or not in time.
+    """
+    since = int(now_s) // 60 - MEMORY_MINUTES
+    found: list[SpeedChange] = []
+    for model, (after, before) in (await _configurations(engine, since)).items():
+        histograms = await _histograms(engine, model, (before, after), since)
+        shared = [
+            (bucket, measure) for config, bucket, measure in histograms if config == after and (before, bucket, measure) in histograms
+        ]
+        for bucket, measure in shared:
+            shift = compare(histograms[before, bucket, measure], histograms[after, bucket, measure])
+            if shift is not None and shift.matters(len(shared)):
+                scale = SCALE[measure]
+                figures = (shift.before * scale, shift.after * scale, shift.before_count, shift.after_count, shift.p_value)
+                found.append(SpeedChange(model, bucket, measure.value, before, after, *figures))
+    return found
+
+
+async def _configurations(engine: AsyncEngine, since: int) -> dict[str, tuple[str, str]]:
+    """Model → the configuration that served last and the one that did before it; models with only one are left out."""
+    last = func.max(RollupRow.minute)
+    statement = (
+        select(SeriesRow.model, SeriesRow.engine_config_id)
+        .join(RollupRow, RollupRow.series_id == SeriesRow.id)
+        .where(SeriesRow.engine_config_id != "", RollupRow.minute >= since)
+        .group_by(SeriesRow.model, SeriesRow.engine_config_id)
+        .order_by(last.desc())
+    )
+    by_model: dict[str, list[str]] = defaultdict(list)
+    for model, config in await fetch(engine, statement):
+        by_model[model].append(config)
+    return {model: (configs[0], configs[1]) for model, configs in by_model.items() if len(configs) > 1}
+
+
+async def _histograms(engine: AsyncEngine, model: str, configs: Sequence[str], since: int) -> Histograms:
+    statement = (
+        select(
+            SeriesRow.engine_config_id, SeriesRow.context_bucket, HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count)
+        )
+        .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
+        .where(SeriesRow.model == model, SeriesRow.engine_config_id.in_(configs), HistogramRow.minute >= since)
+        .where(HistogramRow.measure.in_(MEASURES))
+        .group_by(SeriesRow.engine_config_id, SeriesRow.context_bucket, HistogramRow.measure, HistogramRow.bucket)
+    )
+    found: dict[tuple[str, str, Measure], dict[int, int]] = defaultdict(dict)
+    for config, context, measure, bucket, count in await fetch(engine, statement):
+        found[config, context, Measure(measure)][bucket] = int(count)
+    return found
+
+
+async def known(engine: AsyncEngine) -> list[SpeedChangeRow]:
+    """Every change that was ever told, newest first."""
+    return [row[0] for row in await fetch(engine, select(SpeedChangeRow).order_by(SpeedChangeRow.id.desc()))]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Output tokens/s of requests like one: their number and percentiles, and the share of them that were slower (0 to 1)."""
+
+    requests: int
+    p10: float
+    p50: float
+    p90: float
+    slower: float
+
+
+async def expected(engine: AsyncEngine, config: str, context: str, rate: float, now_s: float) -> Expected | None:
+    """What requests with this configuration and context bucket had lately; None where there are too few to say."""
+    statement = (
+        select(HistogramRow.bucket, func.sum(HistogramRow.count))
+        .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
+        .where(SeriesRow.engine_config_id == config, SeriesRow.context_bucket == context)
+        .where(HistogramRow.measure == Measure.OUTPUT_RATE, HistogramRow.minute >= int(now_s) // 60 - MEMORY_MINUTES)
+        .group_by(HistogramRow.bucket)
+    )
+    buckets = {bucket: int(count) for bucket, count in await fetch(engine, statement)}
+    total, scale = sum(buckets.values()), SCALE[Measure.OUTPUT_RATE]
+    p10, p50, p90 = (percentile(buckets, q) for q in (0.1, 0.5, 0.9))
+    if total < LEAST_REQUESTS or p10 is None or p50 is None or p90 is None:
+        return None
+    slower = sum(count for bucket, count in buckets.items() if bucket < bucket_of(rate / scale))
+    return Expected(total, p10 * scale, p50 * scale, p90 * scale, slower / total)
