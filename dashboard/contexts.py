@@ -14,6 +14,7 @@ from dashboard.charts import Bar, HeatCell, Waterfall
 from dashboard.deps import StoreState
 from dashboard.time_charts import TimeChart
 from telemetry.live import LiveEngine
+from telemetry.slo import ObjectiveReport
 from telemetry.store.models import RequestRow, SpeedChangeRow
 from telemetry.store.queries.groups import Group
 from telemetry.store.queries.statistics import Spread, Totals
@@ -62,6 +63,7 @@ class OverviewContext:
     prompt_rate: Annotated[Spread, "Computed prompt tokens per second of prefill."]
     charts: Annotated[tuple[TimeChart, ...], "The window over time."]
     engines: Annotated[tuple[LiveEngine, ...], "Every configured engine, as it is now."]
+    objectives: Annotated[tuple[ObjectiveReport, ...], "The service-level objectives, as last looked at; empty before the first look."]
     running: Annotated[tuple[RunningRow, ...], "Requests that run now, oldest first."]
     store: Annotated[StoreState, "How the store's writer does."]
     store_error: Annotated[str, "Why the store could not be read, or ''."]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from litestar.di import NamedDependency
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.context_buckets import ContextBuckets
 from telemetry.live import LiveView
+from telemetry.slo import ObjectiveReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class StoreState:
 class DashboardDeps:
     """Everything that pages read.
 
-    `reader` is an engine for the store's read side; `base_url` is where clients reach the gateway, without a
+    `reader` is an engine for the store's read side; `objectives` are the newest reports; `base_url` is where clients reach the gateway, without a
     trailing slash (`http://127.0.0.1:8080`). `clock_ns` is the monotonic clock that records are stamped with,
     `wall_s` is Unix time in seconds.
     """
@@ -36,6 +37,7 @@ class DashboardDeps:
     live: LiveView
     buckets: ContextBuckets
     store_state: Callable[[], StoreState]
+    objectives: Callable[[], Sequence[ObjectiveReport]]
     base_url: Callable[[], str]
     version: str
     clock_ns: Callable[[], int] = time.monotonic_ns

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dashboard import formats
 from telemetry.events import CacheReason, EngineState
+from telemetry.slo import Objective, State
 
 CACHE_REASONS = {
     CacheReason.FULL_HIT: "The whole prompt was in the prefix cache.",
@@ -43,6 +45,13 @@ ERRORS = {
     "queue_full": "Too many requests were waiting. Retry later, or raise server.max_queue.",
 }
 
+SLO_STATES = {
+    State.OK: "The budget is spent no faster than six times what it allows over six hours.",
+    State.SLOW_BURN: "The budget is spent more than six times too fast, over six hours and still over the last 30 minutes.",
+    State.FAST_BURN: "The budget is spent more than 14.4 times too fast, over an hour and still over the last five minutes.",
+    State.UNKNOWN: "The store could not be read.",
+}
+
 ENGINE_STATES = {
     EngineState.STARTING: "The engine process is loading the model.",
     EngineState.READY: "The engine takes requests.",
@@ -63,3 +72,12 @@ def cache_reason(reason: str | None) -> str:
 def error(error_type: str | None) -> str:
     """What an error type means and what to do about it, or ''."""
     return ERRORS.get(error_type or "", "")
+
+
+def objective(found: Objective) -> str:
+    """An objective in words: how many of what must be how good."""
+    share = formats.share(found.share)
+    if found.threshold_ms is None:
+        return f"{share} of requests answered"
+    what = {"ttft": "first tokens", "inter_token": "gaps between tokens"}[found.name]
+    return f"{share} of {what} within {formats.milliseconds(found.threshold_ms)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -74,6 +75,18 @@ def percent(part: float | None, whole: float | None) -> str:
     return f"{share:.0f}%" if share >= 10 or share == 0 else f"{share:.1f}%"
 
 
+def share(value: float | None) -> str:
+    """A share of 1 with what matters near 100 %: 99.95%, 87%, -12%."""
+    if value is None:
+        return NOT_MEASURED
+    return f"{value * 100:.4g}%" if value < 0.995 else f"{math.floor(value * 1e5) / 1e3:g}%"
+
+
+def times(value: float | None) -> str:
+    """A ratio: 0, 0.42, 14.4."""
+    return NOT_MEASURED if value is None else f"{value:.3g}"
+
+
 def text(value: object) -> str:
     """Any value; None and '' read "not measured"."""
     return NOT_MEASURED if value is None or value == "" else str(value)
@@ -101,6 +114,8 @@ FILTERS: dict[str, Callable[..., str]] = {
     "count": count,
     "short_count": short_count,
     "bytes": size_bytes,
+    "share": share,
+    "times": times,
     "text": text,
     "moment": moment,
     "machine_time": machine_time,

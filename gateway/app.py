@@ -25,6 +25,7 @@ from gateway.api.failures import api_error, http_error, unexpected_error
 from gateway.api.guard import GuardMiddleware
 from gateway.api.health import healthz, metrics, readyz
 from gateway.api.models import get_model, list_models
+from gateway.api.slo import slo
 from gateway.api.stats import StatsSource, stats
 from gateway.engine_options import check_overrides, engine_options, engine_settings
 from gateway.errors import ApiError
@@ -37,8 +38,10 @@ from gateway.serving.engine_process import WORKER_COMMAND
 from gateway.serving.router import Router
 from gateway.serving.supervisor import Supervisor
 from gateway.settings import Settings
+from gateway.settings_sections import SloSettings
 from telemetry.context_buckets import ContextBuckets
-from telemetry.stack import TelemetryStack
+from telemetry.slo import Objective
+from telemetry.stack import SloOptions, TelemetryStack
 from telemetry.store.retention import Retention
 
 log = logging.getLogger(__name__)
@@ -73,6 +76,7 @@ class Gateway:
             served=[*names, *(f"{model}{SEPARATOR}{adapter}" for model, own in adapters.items() for adapter in own)],
             log_level=settings.telemetry.log_level,
             enabled=settings.telemetry.enabled,
+            slo=_slo_options(settings.slo, self.base_url),
             retention=Retention(settings.store.retention_days, settings.store.rollup_retention_days, settings.store.max_bytes),
             more_sinks=[self.announcer],
         )
@@ -121,10 +125,11 @@ class Gateway:
             "started_at": int(time.time()),
             "store_state": lambda: self.telemetry.store.state,
             "metrics_page": self.telemetry.metrics.render,
+            "slo_reports": lambda: self.telemetry.slo.reports,
             "stats_source": StatsSource(self.telemetry.reader, ContextBuckets(self.settings.telemetry.context_buckets).labels),
         }
         litestar = Litestar(
-            route_handlers=[chat_completions, list_models, get_model, healthz, readyz, metrics, stats, _home, self._dashboard()],
+            route_handlers=[chat_completions, list_models, get_model, healthz, readyz, metrics, stats, slo, _home, self._dashboard()],
             dependencies={name: _provide(value) for name, value in provided.items()},
             exception_handlers={ApiError: api_error, HTTPException: http_error, Exception: unexpected_error},
             openapi_config=OpenAPIConfig(title="firsttoken", version=version("firsttoken"), path="/schema"),
@@ -144,6 +149,7 @@ class Gateway:
                 live=self.telemetry.live,
                 buckets=ContextBuckets(self.settings.telemetry.context_buckets),
                 store_state=self._store_state,
+                objectives=lambda: self.telemetry.slo.reports,
                 base_url=lambda: self.base_url,
                 version=version("firsttoken"),
             )
@@ -152,6 +158,15 @@ class Gateway:
     def _store_state(self) -> StoreState:
         store = self.telemetry.store
         return StoreState(store.queue_size, store.dropped, "" if store.state == "ok" else store.state)
+
+
+def _slo_options(settings: SloSettings, gateway: str) -> SloOptions:
+    objectives = (
+        Objective("availability", settings.availability),
+        Objective("ttft", settings.ttft_share, settings.ttft_ms),
+        Objective("inter_token", settings.inter_token_share, settings.inter_token_ms),
+    )
+    return SloOptions(objectives, settings.window_days, settings.webhook_url, gateway, settings.check_every_s)
 
 
 @get("/", include_in_schema=False)

@@ -15,7 +15,15 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
-from gateway.settings_sections import CaptureSettings, EngineSettings, Section, ServerSettings, StoreSettings, TelemetrySettings
+from gateway.settings_sections import (
+    CaptureSettings,
+    EngineSettings,
+    Section,
+    ServerSettings,
+    SloSettings,
+    StoreSettings,
+    TelemetrySettings,
+)
 from telemetry.context_buckets import ContextBuckets
 
 
@@ -31,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     engine: EngineSettings = EngineSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     store: StoreSettings = StoreSettings()
+    slo: SloSettings = SloSettings()
     capture: CaptureSettings = CaptureSettings()
 
     @property
@@ -44,6 +53,7 @@ SECTIONS: dict[str, type[Section]] = {
     "engine": EngineSettings,
     "telemetry": TelemetrySettings,
     "store": StoreSettings,
+    "slo": SloSettings,
     "capture": CaptureSettings,
 }
 

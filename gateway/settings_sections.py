@@ -165,6 +165,25 @@ class StoreSettings(Section, frozen=True):
     shutdown_s: Annotated[float, Meta(gt=0, description="Longest time to write what is waiting at shutdown.")] = 5.0
 
 
+class SloSettings(Section, frozen=True):
+    """Objectives: what share of requests must be how good. The bundled alert rules have their own (`grafana/sources/objectives.py`)."""
+
+    availability: Annotated[
+        float, Meta(gt=0, lt=1, description="Share of requests answered, of those that the client neither got wrong nor left.")
+    ] = 0.99
+    ttft_ms: Annotated[float, Meta(gt=0, description="Time to first token that is good enough.")] = 2500.0
+    ttft_share: Annotated[float, Meta(gt=0, lt=1, description="Share of first tokens that must come within `ttft_ms`.")] = 0.95
+    inter_token_ms: Annotated[float, Meta(gt=0, description="Time between two tokens of an answer that is good enough.")] = 250.0
+    inter_token_share: Annotated[
+        float, Meta(gt=0, lt=1, description="Share of gaps between tokens that must be within `inter_token_ms`.")
+    ] = 0.99
+    window_days: Annotated[float, Meta(gt=0, le=365, description="Days that a budget is for.")] = 30.0
+    check_every_s: Annotated[float, Meta(ge=0.5, description="How often burn rates are computed; budgets every 20th time.")] = 30.0
+    webhook_url: Annotated[
+        str, Meta(pattern="^(|https?://.+)$", description="Where a change of state is posted as JSON; empty is nowhere.")
+    ] = ""
+
+
 class CaptureSettings(Section, frozen=True):
     """What of the content is kept."""
 

@@ -198,6 +198,15 @@ HTTP_DURATION = _histogram(
     HTTP_BUCKETS,
 )
 HTTP_ACTIVE = Instrument(names.METRIC_HTTP_ACTIVE, Kind.UP_DOWN, "{request}", "HTTP server requests in flight.", _HTTP_ACTIVE)
+SLO_BURN_RATE = _gauge(
+    names.METRIC_SLO_BURN_RATE,
+    "{ratio}",
+    "How many times faster than allowed an objective's budget is spent.",
+    (names.OBJECTIVE, names.WINDOW),
+)
+SLO_BUDGET_LEFT = _gauge(
+    names.METRIC_SLO_BUDGET_LEFT, "{ratio}", "What is left of an objective's budget: 1 is untouched, 0 is spent.", (names.OBJECTIVE,)
+)
 STORE_QUEUE = _gauge(names.METRIC_STORE_QUEUE, "{event}", "Events waiting to be written to the store.")
 STORE_DROPPED = _counter(names.METRIC_STORE_DROPPED, "{event}", "Events that the store lost: queue full or database failing.")
 STORE_PRUNED = _counter(names.METRIC_STORE_PRUNED, "{request}", "Requests that the store forgot, by age or for its size.")

@@ -106,6 +106,12 @@ TIER: Final = "tier"
 DIRECTION: Final = "direction"
 CPU_MODE: Final = "cpu.mode"
 
+OBJECTIVE: Final = "objective"
+WINDOW: Final = "window"
+
+SERVER_FAILURES: Final = ("engine_error", "engine_unavailable", "internal_error", "queue_full", "timeout")
+"""`error.type` of requests that we failed. A refusal because the queue is full counts: capacity is ours to provide."""
+
 # --- metrics --------------------------------------------------------------------------------------------------------
 METRIC_REQUEST_DURATION: Final = "gen_ai.server.request.duration"
 METRIC_TTFT: Final = "gen_ai.server.time_to_first_token"
@@ -143,6 +149,8 @@ METRIC_LOADS: Final = "firsttoken.model.loads"
 METRIC_MODEL_MEMORY: Final = "firsttoken.model.memory"
 METRIC_REJECTED: Final = "firsttoken.requests.rejected"
 METRIC_SPEED_CHANGES: Final = "firsttoken.speed.changes"
+METRIC_SLO_BURN_RATE: Final = "firsttoken.slo.burn_rate"
+METRIC_SLO_BUDGET_LEFT: Final = "firsttoken.slo.budget_left"
 METRIC_STORE_QUEUE: Final = "firsttoken.store.queue.size"
 METRIC_STORE_DROPPED: Final = "firsttoken.store.dropped"
 METRIC_STORE_PRUNED: Final = "firsttoken.store.pruned"

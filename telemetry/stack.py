@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from telemetry import logging as log_lines
 from telemetry import providers
@@ -13,6 +14,8 @@ from telemetry.live import LiveSink
 from telemetry.metrics import Backend, MetricsSink, Source
 from telemetry.metrics_otel import OtelBackend
 from telemetry.recorder import Recorder, Sink
+from telemetry.slo import Objective
+from telemetry.slo_watch import EVERY_S, SloWatch
 from telemetry.spans import SpanSink
 from telemetry.speed_watch import SpeedWatch
 from telemetry.store.engine import create_reader
@@ -20,8 +23,22 @@ from telemetry.store.migrate import upgrade
 from telemetry.store.retention import Retention
 from telemetry.store.writer import StoreSink, interrupt_stale
 from telemetry.system import ExportSource, ProcessSource, StoreSource, SystemMonitor
+from telemetry.webhook import Webhook
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SloOptions:
+    """Objectives, the days that their budgets are for, where changes of state are posted ('' is nowhere) as whose, and how
+    often they are looked at (seconds).
+    """
+
+    objectives: tuple[Objective, ...] = ()
+    window_days: float = 30.0
+    webhook_url: str = ""
+    gateway: str = ""
+    every_s: float = EVERY_S
 
 
 class TelemetryStack:
@@ -41,6 +58,7 @@ class TelemetryStack:
         log_level: str,
         enabled: bool,
         retention: Retention | None = None,
+        slo: SloOptions | None = None,
         more_sinks: Sequence[Sink] = (),
     ) -> None:
         self.live = LiveSink()
@@ -56,6 +74,10 @@ class TelemetryStack:
         self.recorder = Recorder([self.live, *more_sinks, *(self._sinks() if enabled else [])], buckets)
         self._monitor = SystemMonitor(self.metrics)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
+        options = slo or SloOptions()
+        self._webhook = Webhook(options.webhook_url, options.gateway) if options.webhook_url else None
+        tell = self._webhook.tell if self._webhook else lambda _report, _was: None
+        self.slo = SloWatch(self.reader, self.metrics, options.objectives, options.window_days, tell, options.every_s)
 
     def _sinks(self) -> list[Sink]:
         sinks: list[Sink] = [self.store, self.metrics, log_lines.LogSink(self._providers.logger)]
@@ -68,6 +90,7 @@ class TelemetryStack:
         if self._enabled:
             await asyncio.to_thread(self._open_store)
             self._watch.start()
+            self.slo.start()
         self._monitor.start()
 
     def _open_store(self) -> None:
@@ -84,6 +107,9 @@ class TelemetryStack:
         """Write and send what waits, within the deadline."""
         await self._monitor.stop()
         await self._watch.stop()
+        await self.slo.stop()
+        if self._webhook is not None:
+            await self._webhook.stop()
         if self._enabled:
             await asyncio.gather(
                 asyncio.to_thread(self.store.stop, deadline_s),

@@ -25,5 +25,14 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 printf 'Installing %s with apt-get, once\n' "${missing[*]}"
 "${as_root[@]}" apt-get update -qq >"$log" 2>&1 || { tail -n 20 "$log" >&2; unable "apt-get update failed"; }
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
-    { tail -n 20 "$log" >&2; unable "apt-get install failed"; }
+
+install() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$log" 2>&1 ||
+        { tail -n 20 "$log" >&2; unable "apt-get install failed"; }
+}
+
+if [[ " ${missing[*]} " == *" postgresql "* ]]; then # the tests start servers of their own: Debian's main cluster is not wanted
+    install postgresql-common
+    "${as_root[@]}" sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+fi
+install "${missing[@]}"

@@ -28,7 +28,7 @@ class OverviewView:
     deps: DashboardDeps
     window: Window
     template: str = "overview.html"
-    blocks: tuple[str, ...] = ("store_note", "figures", "running", "engines", "charts")
+    blocks: tuple[str, ...] = ("store_note", "figures", "objectives", "running", "engines", "charts")
     ended: bool = False
     ever: bool = False
     totals: Totals = field(default_factory=Totals)
@@ -60,6 +60,7 @@ class OverviewView:
             prompt_rate=self.spreads.get(Measure.PROMPT_RATE, NOTHING),
             charts=time_charts(self.points),
             engines=engines,
+            objectives=tuple(self.deps.objectives()),
             running=running_rows(self.deps),
             store=self.deps.store_state(),
             store_error=self.error,

@@ -44,6 +44,8 @@ def prune(
     """Forget requests that are too old or too many, with their phases, and old statistics; safe beside a running server."""
     from telemetry.store.retention import Retention
 
+    if max_bytes is not None and not effective_settings(context, home, config).store_url.startswith("sqlite"):
+        raise typer.BadParameter("only SQLite has a size that falls when rows go; use --older-than", param_hint="--max-bytes")
     store = (effective := effective_settings(context, home, config)).store
     days = store.retention_days if older_than is None else _days(older_than)
     retention = Retention(days, store.rollup_retention_days, store.max_bytes if max_bytes is None else max_bytes)

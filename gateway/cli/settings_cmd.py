@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
@@ -55,6 +56,8 @@ def _print(rows: Sequence[tuple[str, str, str]]) -> None:
 def value_of(effective: Settings, info: SettingInfo) -> object:
     """A setting's value in effect, without secrets."""
     value = getattr(getattr(effective, info.section), info.key)
+    if info.name == "slo.webhook_url" and value:
+        return f"{urlsplit(value).scheme}://{urlsplit(value).hostname}/***"  # such a path is the secret
     return redact(value) if info.name in _SECRET_KEYS else value
 
 

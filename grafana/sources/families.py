@@ -125,6 +125,8 @@ GROUPS = (
 
 CONDITIONAL = {
     "firsttoken_requests_rejected_total": "exists from the first refusal on",
+    "firsttoken_slo_burn_rate": "exists from the first request on",
+    "firsttoken_slo_budget_left": "exists from the first request on",
     "firsttoken_store_file_size_bytes": "SQLite only",
     "firsttoken_process_file_descriptors": "not on Windows",
     "otel_sdk_exporter_span_exported_total": "only with a collector for traces",

@@ -17,9 +17,6 @@ TTFT_SHARE = 0.95
 TTFT_S = 2.5
 """Seconds. It is a bucket boundary, and no whole number: a scrape writes `le="1.0"` where OTLP may write `le="1"`."""
 
-SERVER_FAILURES = ("engine_error", "engine_unavailable", "internal_error", "queue_full", "timeout")
-"""`error.type` of requests that we failed. A refusal because the queue is full counts: capacity is ours to provide."""
-
 
 @dataclass(frozen=True, slots=True)
 class Burn:

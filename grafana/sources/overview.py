@@ -77,6 +77,31 @@ OVERVIEW = Board(
             ],
         ),
         Section(
+            "The gateway's own objectives (settings `slo.*`)",
+            [
+                graph(
+                    "Burn rate by objective",
+                    "How many times faster than allowed each objective of the gateway's settings is spent, as the gateway computes it from its own "
+                    "roll-ups, over one hour and six.",
+                    COUNT,
+                    *(
+                        Query(
+                            q.total("firsttoken_slo_burn_rate", "instance, objective", scope=f'{q.GATEWAY},window="{window}"'),
+                            f"{{{{objective}}}} over {window} · {{{{instance}}}}",
+                        )
+                        for window in ("1h", "6h")
+                    ),
+                    limits={SLOW.factor: WARN, FAST.factor: BAD},
+                ),
+                graph(
+                    "Budget left by objective",
+                    "1 is untouched, 0 is spent: what is left of each objective's budget over `slo.window_days`.",
+                    SHARE,
+                    Query(q.total("firsttoken_slo_budget_left", "instance, objective", scope=q.GATEWAY), "{{objective}} · {{instance}}"),
+                ),
+            ],
+        ),
+        Section(
             "Traffic",
             [
                 graph(

@@ -6,7 +6,8 @@ checks every one. An empty label value and a missing label are the same to PromQ
 
 from __future__ import annotations
 
-from grafana.sources.objectives import SERVER_FAILURES, TTFT_S
+from grafana.sources.objectives import TTFT_S
+from telemetry.semconv import SERVER_FAILURES
 
 GATEWAY = 'job=~"$job",instance=~"$instance"'
 MODEL = f'{GATEWAY},gen_ai_request_model=~"$model"'

@@ -18,6 +18,9 @@ READ_LIMIT_S = 5.0
 READ_POOL = 4
 """Connections of readers; each costs a thread (SQLite) or a server process (PostgreSQL)."""
 
+_WRITER_PRAGMAS = ("synchronous=NORMAL", "foreign_keys=ON", f"journal_size_limit={64 * 1024**2}")
+"""A write-ahead log that grew (a long reader, a large transaction) is cut back to 64 MiB."""
+
 _PROGRESS_STEPS = 20_000
 """SQLite instructions between two looks at the clock: well under a millisecond."""
 
@@ -30,14 +33,8 @@ def create_writer(url: str) -> AsyncEngine:
     """
     engine = create_async_engine(_async_url(url), pool_size=1, max_overflow=0)
     if engine.dialect.name == "sqlite":
-        _pragmas(
-            engine,
-            "auto_vacuum=INCREMENTAL",
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            "foreign_keys=ON",
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-        )
+        _make_shrinkable(engine)
+        _pragmas(engine, f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", *_WRITER_PRAGMAS)
     return engine
 
 
@@ -66,6 +63,21 @@ def _pragmas(engine: AsyncEngine, *pragmas: str) -> None:
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+
+def _make_shrinkable(engine: AsyncEngine) -> None:
+    """A new file can give free pages back (`telemetry.store.retention`); it must be told before WAL writes the first page.
+
+    On a file that has pages the pragma would take the write lock at each connection.
+    """
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_auto_vacuum(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA page_count")
+        if cursor.fetchone()[0] == 0:
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
         cursor.close()
 
 

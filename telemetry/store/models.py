@@ -122,6 +122,8 @@ class RollupRow(Base):
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
     requests: Mapped[int]
     errors: Mapped[int]
+    failures: Mapped[int] = mapped_column(server_default="0")
+    """Errors that were ours (`telemetry.semconv.SERVER_FAILURES`), a part of `errors`."""
     cancelled: Mapped[int]
     prompt_tokens: Mapped[int] = mapped_column(BIG)
     cached_tokens: Mapped[int] = mapped_column(BIG)

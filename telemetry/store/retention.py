@@ -79,12 +79,22 @@ class Keeper:
         """What goes next; returns how many requests went, and whether there may be more to do."""
         too_large = await self._too_large(connection)
         aged = await prune_requests(connection, self._request_limit(now))
-        for_size = await prune_requests(connection, None) if too_large and not aged else 0
-        if too_large and not aged and not for_size:
+        minutes = await prune_rollups(connection, self._rollup_limit(now))
+        for_size, more = await self._shrink(connection, now) if too_large and not aged else (0, False)
+        return aged + for_size, aged == CHUNK_ROWS or minutes or more
+
+    async def _shrink(self, connection: AsyncConnection, now: datetime) -> tuple[int, bool]:
+        """Requests of former days go first, then roll-ups of former days (which alone may fill a small cap), then the rest."""
+        yesterday = now - timedelta(days=1)
+        if former := await prune_requests(connection, seq_at(yesterday)):
+            return former, True
+        if await prune_rollups(connection, int(yesterday.timestamp()) // 60):
+            return 0, True
+        newer = await prune_requests(connection, None)
+        if not newer:
             self._shrinking = False
             log.warning("the database is larger than store.max_bytes and holds no request that could go")
-        minutes = await prune_rollups(connection, self._rollup_limit(now))
-        return aged + for_size, aged == CHUNK_ROWS or for_size > 0 or minutes
+        return newer, newer > 0
 
     async def _too_large(self, connection: AsyncConnection) -> bool:
         """Begins above `max_bytes`, and lasts until there is room again."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from telemetry import histogram
 from telemetry.events import Phase, Status
 from telemetry.record import RequestRecord
+from telemetry.semconv import SERVER_FAILURES
 from telemetry.store.measures import Measure
 
 Series = tuple[str, str, str]
@@ -40,6 +41,7 @@ class Rollup:
 
     requests: int = 0
     errors: int = 0
+    failures: int = 0
     cancelled: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -52,6 +54,7 @@ class Rollup:
         """Count one completed request."""
         self.requests += 1
         self.errors += record.status is Status.ERROR
+        self.failures += record.error_type in SERVER_FAILURES
         self.cancelled += record.status is Status.CANCELLED
         self.prompt_tokens += record.prompt_tokens or 0
         self.cached_tokens += record.cached_tokens or 0
@@ -65,7 +68,7 @@ class Rollup:
     @property
     def counters(self) -> dict[str, int]:
         """The columns of `rollups`."""
-        names = ("requests", "errors", "cancelled", "prompt_tokens", "cached_tokens", "completion_tokens")
+        names = ("requests", "errors", "failures", "cancelled", "prompt_tokens", "cached_tokens", "completion_tokens")
         return {name: getattr(self, name) for name in names}
 
 

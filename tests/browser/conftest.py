@@ -15,7 +15,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.dashboard.samples import Site, empty_database, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.samples import OBJECTIVES, Site, empty_database, fill_requests, fill_rollups, ready_engine
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -49,6 +49,7 @@ class Served:
             await fill_requests(site.engine)
             await fill_rollups(site.engine)
             ready_engine(site.sink)
+            site.objectives = OBJECTIVES
         return site
 
     def _await_port(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from tests.dashboard.samples import Site, empty_database, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.samples import OBJECTIVES, Site, empty_database, fill_requests, fill_rollups, ready_engine
 
 T = TypeVar("T")
 
@@ -57,4 +57,5 @@ def busy(pages: Pages) -> Pages:
     pages.run(fill_requests(pages.site.engine))
     pages.run(fill_rollups(pages.site.engine))
     ready_engine(pages.site.sink)
+    pages.site.objectives = OBJECTIVES
     return pages

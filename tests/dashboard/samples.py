@@ -30,6 +30,7 @@ from telemetry.events import (
 from telemetry.histogram import bucket_of
 from telemetry.live import LiveSink
 from telemetry.record import RequestRecord, TraceIds
+from telemetry.slo import Counts, Objective, ObjectiveReport, report
 from telemetry.store import phases
 from telemetry.store.measures import Measure
 from telemetry.store.models import (
@@ -208,6 +209,13 @@ def _add_minute(session: AsyncSession, minute: int, series_id: int, rng: random.
             session.add(HistogramRow(minute=minute, series_id=series_id, measure=measure.value, bucket=index, count=count))
 
 
+OBJECTIVES = (
+    report(Objective("availability", 0.99), 30, {60: Counts(200, 1), 360: Counts(900, 3)}, Counts(40_000, 120)),
+    report(Objective("ttft", 0.95, 2500.0), 30, {m: Counts(100, 80) for m in (5, 30, 60, 360)}, Counts(30_000, 1900)),
+    report(Objective("inter_token", 0.99, 250.0), 30, {}, None),
+)
+
+
 def ready_engine(sink: LiveSink, decode: int = 2, prefill: int = 1) -> None:
     """One engine that is ready and reports itself."""
     sink.engine_status(EngineStatus(MODEL, EngineState.READY, restarts=1, pid=4711, load_ms=842.0, config=CONFIG))
@@ -241,13 +249,14 @@ class Site:
     engine: AsyncEngine
     sink: LiveSink = field(default_factory=LiveSink)
     state: StoreState = field(default_factory=StoreState)
+    objectives: tuple[ObjectiveReport, ...] = ()
     now_ns: int | None = 10_000 * MS
 
     def deps(self) -> DashboardDeps:
         """What the router gets; `now_ns` None leaves the real clocks running."""
         clocks: dict[str, Any] = {} if self.now_ns is None else {"clock_ns": lambda: self.now_ns}
         return DashboardDeps(
-            reader=self.engine, live=self.sink, buckets=ContextBuckets(), store_state=lambda: self.state,
+            reader=self.engine, live=self.sink, buckets=ContextBuckets(), store_state=lambda: self.state, objectives=lambda: self.objectives,
             base_url=lambda: "http://127.0.0.1:8080", version="0.1.0", wall_s=NOW.timestamp, **clocks,
         )  # fmt: skip
 

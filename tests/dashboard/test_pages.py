@@ -197,6 +197,13 @@ def test_the_cache_page_shows_the_ledger_and_the_tiers(busy: Pages) -> None:
         assert expected in page, expected
 
 
+def test_the_overview_shows_the_objectives(busy: Pages) -> None:
+    """Each objective in words, its state not by colour alone, what is left, and what was not measured."""
+    page = busy.get("").text
+    for expected in ("99% of requests answered", "95% of first tokens within 2.50 s", "fast burn", "70%", "99.7%", "not measured"):
+        assert expected in page, expected
+
+
 def test_models_show_changes_of_speed(busy: Pages) -> None:
     """What became slower, from which configuration to which, and what changed between them."""
     page = busy.get("/models").text

@@ -40,7 +40,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     """A run with everything happening that panels show. The same traffic runs twice, since a rate needs two different samples."""
     with OtlpReceiver() as receiver:
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
-        flags = ("--engine-n-ctx", "1024", "--engine-slots", "2", "--server-max-queue", "2")
+        flags = ("--engine-n-ctx", "1024", "--engine-slots", "2", "--server-max-queue", "2", "--slo-check-every-s", "1")
         served = Served(tmp_path_factory.mktemp("observed"), *flags, env=env).start()
         try:
             with prometheus(tmp_path_factory.mktemp("prometheus"), served.port) as url:

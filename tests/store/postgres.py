@@ -8,6 +8,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,16 +28,19 @@ def program(name: str) -> str | None:
 
 
 @contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """The URL of an empty database; the server ends with the block."""
+def postgres() -> Iterator[str]:
+    """The URL of an empty database; the server ends with the block. Its folder is not pytest's, which is closed to others."""
+    with tempfile.TemporaryDirectory(prefix="firsttoken-postgres-") as folder:
+        yield from _serve(Path(folder))
+
+
+def _serve(folder: Path) -> Iterator[str]:
     user = _user()
     data, port = folder / "data", free_port()
+    folder.chmod(0o755)
     data.mkdir(mode=0o700)
     if user is not None:
         shutil.chown(data, user)
-        for above in (folder, *folder.parents):  # pytest's temporary folders are closed to others
-            if above.is_relative_to("/tmp") and above != Path("/tmp"):
-                above.chmod(above.stat().st_mode | 0o011)
     with (folder / "log").open("wb") as log:
         initdb = [program("initdb"), "-D", str(data), "-U", "firsttoken", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
         subprocess.run(initdb, check=True, stdout=log, stderr=log, user=user, cwd=data)

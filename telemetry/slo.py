@@ -1,0 +1,103 @@
+"""Service-level objectives: what share of requests was good, how fast the budget for the others is spent, and what that means; pure.
+
+Burn rates and windows are those of the SRE workbook, chapter 5 ("Alerting on SLOs"): a state holds while both windows of
+its pair are over its factor, so that it begins late enough to matter and ends soon after the cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+BURN_MINUTES = (5, 30, 60, 360)
+"""Windows of the burn rates."""
+
+
+class State(StrEnum):
+    """What the burn rates say."""
+
+    OK = "ok"
+    SLOW_BURN = "slow_burn"
+    FAST_BURN = "fast_burn"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A state, and the burn rate that both of its windows (minutes) must be over."""
+
+    state: State
+    factor: float
+    long_minutes: int
+    short_minutes: int
+
+
+PAIRS = (Pair(State.FAST_BURN, 14.4, 60, 5), Pair(State.SLOW_BURN, 6.0, 360, 30))
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """`share` of all must be good; `threshold_ms` is what is good of a time, None for availability."""
+
+    name: str
+    share: float
+    threshold_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many there were, and how many of them were bad."""
+
+    total: int = 0
+    bad: int = 0
+
+    @property
+    def good_share(self) -> float | None:
+        """Of nothing there is no share."""
+        return None if not self.total else 1 - self.bad / self.total
+
+
+NOTHING = Counts()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveReport:
+    """One objective now. `counts` are over the objective's own window of `window_days`; None: not measured there.
+
+    `budget_left` is 1 when nothing was spent, 0 when all was, below 0 when more; `burns` are burn rates by minutes (1 is as
+    fast as allowed), None where there were no requests.
+    """
+
+    objective: Objective
+    window_days: float
+    counts: Counts | None
+    burns: Mapping[int, float | None]
+    state: State
+
+    @property
+    def budget_left(self) -> float | None:
+        """Of the objective's window."""
+        burned = None if self.counts is None else burn(self.objective, self.counts)
+        return None if burned is None else 1 - burned
+
+
+def burn(objective: Objective, counts: Counts) -> float | None:
+    """How many times faster than allowed the budget is spent; None without requests."""
+    share = counts.good_share
+    return None if share is None else (1 - share) / (1 - objective.share)
+
+
+def report(objective: Objective, window_days: float, recent: Mapping[int, Counts], whole: Counts | None) -> ObjectiveReport:
+    """What the counts of the burn windows and of the objective's own window mean."""
+    burns = {minutes: burn(objective, recent.get(minutes, NOTHING)) for minutes in BURN_MINUTES}
+    return ObjectiveReport(objective, window_days, whole, burns, state_of(burns))
+
+
+def state_of(burns: Mapping[int, float | None]) -> State:
+    """The gravest state whose pair of windows is over its factor; without requests nothing burns."""
+    for pair in PAIRS:
+        rates = burns.get(pair.long_minutes), burns.get(pair.short_minutes)
+        if all(rate is not None and rate > pair.factor for rate in rates):
+            return pair.state
+    return State.OK

@@ -1,0 +1,108 @@
+"""Watches the objectives: burn rates every half minute, budgets every ten minutes, and tells each change of state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telemetry import instruments as metric
+from telemetry.metrics import MetricsSink
+from telemetry.slo import BURN_MINUTES, Counts, Objective, ObjectiveReport, State, report
+from telemetry.store.queries import slo
+from telemetry.store.queries.reading import StoreUnreadable
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 30.0
+BUDGET_EVERY = 20
+"""Looks per reading of the objective's own window, which is long, once there is something in it."""
+
+DAY_MINUTES = 24 * 60
+
+Tell = Callable[[ObjectiveReport, State], None]
+"""Takes a report whose state changed, and the state before."""
+
+
+@dataclass(slots=True)
+class SloWatch:
+    """A task on the gateway's event loop. `reports` are the newest; a store that cannot be read makes their state `unknown`."""
+
+    reader: AsyncEngine
+    metrics: MetricsSink
+    objectives: Sequence[Objective]
+    window_days: float
+    tell: Tell
+    every_s: float = EVERY_S
+    reports: tuple[ObjectiveReport, ...] = ()
+    error: str = ""
+    _whole: dict[str, Counts | None] = field(default_factory=dict)
+    _looks: int = 0
+    _task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; must be called on the running event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="slo-watch")
+
+    async def stop(self) -> None:
+        """End the task."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def check(self) -> None:
+        """Look once."""
+        before = {found.objective.name: found.state for found in self.reports}
+        try:
+            if self._looks % BUDGET_EVERY == 0 or not any(counts and counts.total for counts in self._whole.values()):
+                await self._read_whole()
+            self._looks += 1
+            self.reports = tuple([await self._report(objective) for objective in self.objectives])
+            self.error = ""
+        except StoreUnreadable as error:
+            self.error = str(error)
+            unknown = dict.fromkeys(BURN_MINUTES)
+            self.reports = tuple(ObjectiveReport(o, self.window_days, None, unknown, State.UNKNOWN) for o in self.objectives)
+        self._publish()
+        for found in self.reports:
+            was = before.get(found.objective.name, State.OK)
+            if found.state is not was and State.UNKNOWN not in (found.state, was):
+                self._changed(found, was)
+
+    async def _report(self, objective: Objective) -> ObjectiveReport:
+        recent = await slo.counts(self.reader, objective, BURN_MINUTES, time.time())
+        return report(objective, self.window_days, recent, self._whole.get(objective.name))
+
+    async def _read_whole(self) -> None:
+        minutes = round(self.window_days * DAY_MINUTES)
+        for objective in self.objectives:
+            self._whole[objective.name] = (await slo.counts(self.reader, objective, [minutes], time.time()))[minutes]
+
+    def _publish(self) -> None:
+        for found in self.reports:
+            for minutes, rate in found.burns.items():
+                if rate is not None:
+                    self.metrics.record(metric.SLO_BURN_RATE, rate, found.objective.name, window_name(minutes))
+            if found.budget_left is not None:
+                self.metrics.record(metric.SLO_BUDGET_LEFT, found.budget_left, found.objective.name)
+
+    def _changed(self, found: ObjectiveReport, was: State) -> None:
+        level = logging.INFO if found.state is State.OK else logging.WARNING
+        log.log(level, "objective %s: %s, before %s", found.objective.name, found.state, was)
+        self.tell(found, was)
+
+    async def _run(self) -> None:
+        while True:
+            await self.check()
+            await asyncio.sleep(self.every_s)
+
+
+def window_name(minutes: int) -> str:
+    """`30m`, `6h`."""
+    return f"{minutes}m" if minutes < 60 else f"{minutes // 60}h"
