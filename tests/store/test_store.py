@@ -24,6 +24,7 @@ from telemetry.store.measures import SCALE, Measure
 from telemetry.store.models import Base
 from telemetry.store.phases import decode, encode
 from telemetry.store.writer import StoreSink, interrupt_stale
+from tests.e2e.serving import until
 from tests.telemetry.records import CONFIG, EPOCH_NS, MODEL, ManualClock, answer, completed, open_record, recorder
 
 
@@ -164,7 +165,7 @@ def test_a_locked_database_costs_counted_drops(path: Path, store: StoreSink, mon
     other.close()
     rec.close(open_record(rec, clock, "kept"), Ended(Status.OK, 200))
     wait_for(path, "select id from requests", [("kept",)])
-    assert store.state == "ok"
+    until(lambda: store.state == "ok", 5, "the state to follow the row")
 
 
 def test_a_database_without_tables_never_raises(tmp_path: Path) -> None:
