@@ -7,6 +7,7 @@ its answers the alphabet, so nobody can take them for a model's. No setting and 
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -37,19 +38,24 @@ TEMPLATE = "{% for message in messages %}<{{ message.role }}>{{ message.content 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """How long the fake takes: to load, for a step with prompt tokens, and for a step with output tokens (a step with
-    both takes both).
+    """How long the fake takes: to load, for a step with prompt tokens, for a step with output tokens (a step with both
+    takes both), and more for each `stall_every`th step with output tokens. `log` is where it says what it did.
     """
 
     load_s: float = 0.0
     prefill_s: float = 0.0
     step_s: float = 0.0
+    stall_s: float = 0.0
+    stall_every: int = 0
+    log: str = ""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Script:
-        """`FAKE_LOAD_MS`, `FAKE_PREFILL_MS` and `FAKE_STEP_MS`; 0 where they are missing."""
-        load, prefill, step = (float(env.get(f"FAKE_{name}_MS", "0")) / 1e3 for name in ("LOAD", "PREFILL", "STEP"))
-        return cls(load, prefill, step)
+        """`FAKE_LOAD_MS`, `FAKE_PREFILL_MS`, `FAKE_STEP_MS`, `FAKE_STALL_MS`, `FAKE_STALL_EVERY`, `FAKE_LOG`; 0 or none where
+        they are missing.
+        """
+        load, prefill, step, stall = (float(env.get(f"FAKE_{name}_MS", "0")) / 1e3 for name in ("LOAD", "PREFILL", "STEP", "STALL"))
+        return cls(load, prefill, step, stall, int(env.get("FAKE_STALL_EVERY", "0")), env.get("FAKE_LOG", ""))
 
 
 class ByteTokens:
@@ -78,12 +84,16 @@ class FakeBackend:
     def __init__(self, script: Script) -> None:
         self._script = script
         self._held: dict[int, int] = {}
+        self._decoded = 0
 
     def open(self, slot: int, sampling: Sampling) -> None:
         """There is nothing to choose among."""
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
+        start_ns = time.monotonic_ns()
         self._wait(batch)
+        if self._script.log:
+            self._say(batch, start_ns)
         for part in batch.parts:
             self._held[part.slot] = self._held.get(part.slot, 0) + len(part.tokens) - part.drafted
         return {part.slot: [ALPHABET[self._held[part.slot] % len(ALPHABET)]] for part in batch.parts if part.sample}
@@ -110,8 +120,17 @@ class FakeBackend:
         """A sleep of nothing would still give the processor away."""
         prefill_s = self._script.prefill_s if batch.prefill_tokens else 0.0
         step_s = self._script.step_s if batch.decode_tokens else 0.0
+        self._decoded += batch.decode_tokens > 0
+        if self._script.stall_every and batch.decode_tokens and self._decoded % self._script.stall_every == 0:
+            step_s += self._script.stall_s
         if prefill_s + step_s > 0:
             time.sleep(prefill_s + step_s)
+
+    def _say(self, batch: Batch, start_ns: int) -> None:
+        """One line: when the step began and ended (monotonic ns), and each part as slot, position, tokens, sampled or not."""
+        parts = [(part.slot, part.position, len(part.tokens), part.sample) for part in batch.parts]
+        with Path(self._script.log).open("a", encoding="utf-8") as log:
+            log.write(json.dumps([start_ns, time.monotonic_ns(), parts]) + "\n")
 
 
 def load_fake(options: EngineOptions, script: Script) -> Engine:
