@@ -98,8 +98,12 @@ class SloWatch:
         self.tell(found, was)
 
     async def _run(self) -> None:
+        """Nothing that fails here ends the watch."""
         while True:
-            await self.check()
+            try:
+                await self.check()
+            except Exception:
+                log.exception("the objectives could not be looked at")
             await asyncio.sleep(self.every_s)
 
 

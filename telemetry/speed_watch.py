@@ -56,10 +56,12 @@ class SpeedWatch:
         return new
 
     async def _run(self) -> None:
-        """A store that cannot be read now is asked again later."""
+        """A store that cannot be read now is asked again later; nothing that fails here ends the watch."""
         while True:
             await asyncio.sleep(self._every_s)
             try:
                 await self.check()
             except StoreUnreadable as error:
                 log.debug("speeds could not be compared: %s", error)
+            except Exception:
+                log.exception("speeds could not be compared")

@@ -19,7 +19,7 @@ from tests.store.test_retention import query
 from tests.telemetry.records import CONFIG, MODEL, ManualClock, answer, open_record, recorder
 
 
-def serve(url: str, config: str, gap_ms: float, *, hours_ago: float, requests: int = 40) -> None:
+def serve(url: str, config: str, gap_ms: float, *, hours_ago: float, requests: int = 40, apart_ms: float = 1000) -> None:
     """Answers with this time per token, written by the real writer."""
     rng, clock = random.Random(gap_ms), ManualClock()
     sink = StoreSink(url, 1000, batch_s=0.01)
@@ -32,7 +32,7 @@ def serve(url: str, config: str, gap_ms: float, *, hours_ago: float, requests: i
         record.engine_config_id = config
         answer(rec, clock, record, gaps_ms=tuple(gap_ms * rng.uniform(0.9, 1.1) for _ in range(8)))
         rec.close(record, Ended(Status.OK, 200))
-        clock.advance(1000)
+        clock.advance(apart_ms)
     assert sink.stop(30)
 
 
@@ -77,6 +77,18 @@ def test_the_same_speed_is_no_event(url: str) -> None:
     assert check(url) == []
     serve(url, "three", 20, hours_ago=1, requests=10)
     assert check(url) == []
+
+
+def test_going_back_is_judged_by_what_came_after(url: str) -> None:
+    """One, two, one again: what the first served before does not count as after; and in one minute the later one is after."""
+    serve(url, "one", 10, hours_ago=5)
+    serve(url, "two", 10, hours_ago=3)
+    serve(url, "one", 14, hours_ago=1)
+    assert [(change.before_config_id, change.after_config_id, change.direction) for change in check(url)] == [("two", "one", "slower")]
+    minute_s = time.time() // 60 * 60 - 1800
+    serve(url, "three", 14, hours_ago=(time.time() - minute_s - 5) / 3600, requests=25, apart_ms=10)
+    serve(url, "four", 10, hours_ago=(time.time() - minute_s - 30) / 3600, requests=25, apart_ms=10)
+    assert [(change.before_config_id, change.after_config_id, change.direction) for change in check(url)] == [("three", "four", "faster")]
 
 
 def test_what_is_expected_of_a_request(url: str) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.events import SpeedChange
 from telemetry.histogram import bucket_of, percentile
 from telemetry.regression import LEAST_REQUESTS, compare
 from telemetry.store.measures import SCALE, Measure
-from telemetry.store.models import HistogramRow, RollupRow, SeriesRow, SpeedChangeRow
+from telemetry.store.models import EngineConfigRow, HistogramRow, RollupRow, SeriesRow, SpeedChangeRow
 from telemetry.store.queries.reading import fetch
 
 MEASURES = (Measure.OUTPUT_RATE, Measure.PROMPT_RATE)
@@ -34,8 +34,8 @@ async def changes(engine: AsyncEngine, now_s: float) -> list[SpeedChange]:
     """
     since = int(now_s) // 60 - MEMORY_MINUTES
     found: list[SpeedChange] = []
-    for model, (after, before) in (await _configurations(engine, since)).items():
-        histograms = await _histograms(engine, model, (before, after), since)
+    for model, (after, before, changed) in (await _configurations(engine, since)).items():
+        histograms = await _histograms(engine, model, {before: since, after: changed})
         shared = [
             (bucket, measure) for config, bucket, measure in histograms if config == after and (before, bucket, measure) in histograms
         ]
@@ -48,30 +48,34 @@ async def changes(engine: AsyncEngine, now_s: float) -> list[SpeedChange]:
     return found
 
 
-async def _configurations(engine: AsyncEngine, since: int) -> dict[str, tuple[str, str]]:
-    """Model → the configuration that served last and the one that did before it; models with only one are left out."""
+async def _configurations(engine: AsyncEngine, since: int) -> dict[str, tuple[str, str, int]]:
+    """Model → the configuration that served last, the one that did before it, and the last minute of that one; models with
+    only one configuration are left out. Of two in one minute the one that was announced later is the later one.
+    """
     last = func.max(RollupRow.minute)
     statement = (
-        select(SeriesRow.model, SeriesRow.engine_config_id)
+        select(SeriesRow.model, SeriesRow.engine_config_id, last)
         .join(RollupRow, RollupRow.series_id == SeriesRow.id)
-        .where(SeriesRow.engine_config_id != "", RollupRow.minute >= since)
+        .join(EngineConfigRow, EngineConfigRow.id == SeriesRow.engine_config_id)
+        .where(RollupRow.minute >= since)
         .group_by(SeriesRow.model, SeriesRow.engine_config_id)
-        .order_by(last.desc())
+        .order_by(last.desc(), func.max(EngineConfigRow.first_seen_at).desc())
     )
-    by_model: dict[str, list[str]] = defaultdict(list)
-    for model, config in await fetch(engine, statement):
-        by_model[model].append(config)
-    return {model: (configs[0], configs[1]) for model, configs in by_model.items() if len(configs) > 1}
+    by_model: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for model, config, minute in await fetch(engine, statement):
+        by_model[model].append((config, int(minute)))
+    return {model: (found[0][0], *found[1]) for model, found in by_model.items() if len(found) > 1}
 
 
-async def _histograms(engine: AsyncEngine, model: str, configs: Sequence[str], since: int) -> Histograms:
+async def _histograms(engine: AsyncEngine, model: str, configs: Mapping[str, int]) -> Histograms:
+    """Of each configuration from its minute on: what served before the other one did is not what came after it."""
+    counted_from = or_(*(and_(SeriesRow.engine_config_id == config, HistogramRow.minute >= minute) for config, minute in configs.items()))
     statement = (
         select(
             SeriesRow.engine_config_id, SeriesRow.context_bucket, HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count)
         )
         .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
-        .where(SeriesRow.model == model, SeriesRow.engine_config_id.in_(configs), HistogramRow.minute >= since)
-        .where(HistogramRow.measure.in_(MEASURES))
+        .where(SeriesRow.model == model, counted_from, HistogramRow.measure.in_(MEASURES))
         .group_by(SeriesRow.engine_config_id, SeriesRow.context_bucket, HistogramRow.measure, HistogramRow.bucket)
     )
     found: dict[tuple[str, str, Measure], dict[int, int]] = defaultdict(dict)
