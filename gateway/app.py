@@ -20,6 +20,7 @@ from dashboard.router import dashboard_router
 from gateway.announcement import Announce, Announcer
 from gateway.api.answer import Serving
 from gateway.api.chat_completions import chat_completions
+from gateway.api.embeddings import embeddings, rerank
 from gateway.api.exchange import ExchangeMiddleware
 from gateway.api.failures import api_error, http_error, unexpected_error
 from gateway.api.guard import GuardMiddleware
@@ -117,7 +118,18 @@ class Gateway:
             "metrics_page": self.telemetry.metrics.render,
         }
         litestar = Litestar(
-            route_handlers=[chat_completions, list_models, get_model, healthz, readyz, metrics, _home, self._dashboard()],
+            route_handlers=[
+                chat_completions,
+                embeddings,
+                rerank,
+                list_models,
+                get_model,
+                healthz,
+                readyz,
+                metrics,
+                _home,
+                self._dashboard(),
+            ],
             dependencies={name: _provide(value) for name, value in provided.items()},
             exception_handlers={ApiError: api_error, HTTPException: http_error, Exception: unexpected_error},
             openapi_config=OpenAPIConfig(title="firsttoken", version=version("firsttoken"), path="/schema"),
@@ -174,6 +186,7 @@ def _handle(settings: Settings, file: ModelFile, telemetry: TelemetryStack, comm
         kv_unified=engine.kv_unified,
         flash_attention=engine.flash_attention,
         speculative=engine.speculative,
+        embeddings=engine.embeddings,
         cache_folder=str(settings.home / "cache" / "prefix"),
         cache_ram_bytes=engine.cache_ram_bytes,
         cache_disk_bytes=engine.cache_disk_bytes,

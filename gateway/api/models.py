@@ -13,7 +13,7 @@ from telemetry.events import EngineConfig
 
 
 class Model(msgspec.Struct):
-    """One model: OpenAI's four fields, its state, and once loaded what it runs with."""
+    """One model: OpenAI's four fields, its state, and once loaded what it runs with and can do (`task`)."""
 
     id: str
     object: Literal["model"]
@@ -24,6 +24,7 @@ class Model(msgspec.Struct):
     config: EngineConfig | None
     special_tokens: dict[str, str] | None
     chat_template: bool | None
+    task: str | None
 
 
 class ModelList(msgspec.Struct):
@@ -45,6 +46,7 @@ def _model(handle: EngineHandle, created: int) -> Model:
         config=None if ready is None else ready.config,
         special_tokens=None if ready is None else ready.special_tokens,
         chat_template=None if ready is None else ready.chat_template is not None,
+        task=None if ready is None else ready.task,
     )
 
 

@@ -17,8 +17,10 @@ from gateway.chat.template import ChatTemplate
 from gateway.engine import kv_types
 from gateway.engine.backend import Batch, Part
 from gateway.engine.digest import file_digest
+from gateway.engine.embedding import EmbeddingEngine
 from gateway.engine.engine import Engine
 from gateway.engine.llama_batch import ContextOptions, LlamaBackend
+from gateway.engine.llama_embed import LlamaEmbedder, embeds
 from gateway.engine.llama_model import LlamaModel, ModelError
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import Loading, Message, Sampling
@@ -31,7 +33,7 @@ MIN_CONTEXT = 512
 WARM_UP_TOKENS = 64
 
 
-def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engine:
+def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engine | EmbeddingEngine:
     """Load the model file of `options`.
 
     Raises:
@@ -41,6 +43,8 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
     digest = _digest(options, path, send)
     report = _Progress(send)
     model = LlamaModel(path, gpu_layers=options.gpu_layers, progress=lambda fraction: report("loading weights", fraction))
+    if embeds(model, options.embeddings):
+        return _embedding_engine(model, options, digest)
     send(Loading("allocating the KV cache"))
     backend = _backend(model, _context_options(model, options))
     prefill_token_ns = _warm_up(backend)
@@ -53,6 +57,20 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
         chat_template=source,
         special_tokens=special,
         prefill_token_ns=prefill_token_ns,
+    )
+
+
+def _embedding_engine(model: LlamaModel, options: EngineOptions, digest: str) -> EmbeddingEngine:
+    """For embeddings nothing is kept between steps: the context is as large as a batch."""
+    trained = int(llama.llama_model_n_ctx_train(model.handle))
+    n_ctx = min(trained, options.n_ctx or trained, options.n_batch)
+    context = replace(_context_options(model, options), n_ctx=n_ctx, n_batch=n_ctx, n_ubatch=n_ctx, kv_unified=True)
+    embedder = LlamaEmbedder(model, replace(context, kv_type_k="f16", kv_type_v="f16"))
+    return EmbeddingEngine(
+        embedder=embedder,
+        config=_config(model, options, embedder, digest),
+        special_tokens=model.special_tokens,
+        prefill_token_ns=embedder.warm_up(),
     )
 
 
@@ -124,7 +142,7 @@ def _warm_up(backend: LlamaBackend) -> int:
     return max(1, duration_ns // WARM_UP_TOKENS)
 
 
-def _config(model: LlamaModel, options: EngineOptions, backend: LlamaBackend, digest: str) -> EngineConfig:
+def _config(model: LlamaModel, options: EngineOptions, backend: LlamaBackend | LlamaEmbedder, digest: str) -> EngineConfig:
     context = backend.options
     quantisation = llama.llama_ftype_name(llama.llama_model_ftype(model.handle)) or b"unknown"
     config = EngineConfig(

@@ -23,6 +23,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     kv_unified: bool = False
     flash_attention: bool = True
     speculative: str = "ngram"
+    embeddings: str = "auto"
     cache_folder: str = ""
     cache_ram_bytes: int = 0
     cache_disk_bytes: int = 0
