@@ -10,9 +10,10 @@ from telemetry.events import EngineConfig
 
 
 class Embedder(Protocol):
-    """Computes one vector per input: an L2-normalised embedding, or with `ranks` one relevance score."""
+    """Computes one vector of `dimensions` per input: an L2-normalised embedding, or with `ranks` one relevance score."""
 
     ranks: bool
+    dimensions: int
 
     def tokenize_input(self, text: str) -> list[int]:
         """Token ids of a text to embed, special tokens added."""

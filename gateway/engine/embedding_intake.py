@@ -8,8 +8,11 @@ from collections.abc import Callable
 
 from gateway.engine.embedding import Embedder
 from gateway.engine.packer import Job
-from gateway.engine.protocol import Admitted, Embed, Message, Refused, Timing
+from gateway.engine.protocol import MAX_FRAME_BYTES, Admitted, Embed, Message, Refused, Timing
 from telemetry.events import Phase
+
+MAX_VECTORS_BYTES = MAX_FRAME_BYTES - 2**20
+"""All vectors of a request go back in one frame."""
 
 
 class EmbeddingIntake:
@@ -41,6 +44,11 @@ class EmbeddingIntake:
 
     def _take(self, request: Embed) -> None:
         start_ns = time.monotonic_ns()
+        most = MAX_VECTORS_BYTES // (4 * self._embedder.dimensions)
+        if len(request.inputs) > most:
+            message = f"{len(request.inputs)} inputs are too many at once for embeddings of this size; send {most} at most."
+            self._send(Refused(id=request.id, code="invalid_value", message=message, param="input"))
+            return
         try:
             inputs = [self._tokens(request, given) for given in request.inputs]
         except Exception as error:  # one bad request must not end intake for all others

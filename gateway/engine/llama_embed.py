@@ -49,7 +49,7 @@ class LlamaEmbedder:
         self.options = options
         self.n_ctx = options.n_ctx
         self.ranks = params.pooling_type == llama.LLAMA_POOLING_TYPE_RANK
-        self._size = 1 if self.ranks else int(llama.llama_model_n_embd_out(model.handle))
+        self.dimensions = 1 if self.ranks else int(llama.llama_model_n_embd_out(model.handle))
         self._model = model
         self._context = context
         self._memory = llama.llama_get_memory(context)
@@ -97,7 +97,7 @@ class LlamaEmbedder:
         pointer = llama.llama_get_embeddings_seq(self._context, slot)
         if not pointer:
             raise BackendError("llama.cpp gave no embedding")
-        vector = np.ctypeslib.as_array(pointer, shape=(self._size,)).astype(np.float32)
+        vector = np.ctypeslib.as_array(pointer, shape=(self.dimensions,)).astype(np.float32)
         if not np.isfinite(vector).all():
             raise BackendError("the model gave numbers that are not finite")
         return vector if self.ranks else vector / (np.linalg.norm(vector) or np.float32(1))

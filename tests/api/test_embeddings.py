@@ -138,6 +138,10 @@ def test_the_row_has_prompt_figures_and_no_decode_figures(embedding_served: Serv
     unmeasured = ("completion_tokens", "ttft_ms", "decode_ms", "decode_tps", "itl_p50_ms", "cached_tokens", "cache_reason", "finish_reason")
     assert {name: row[name] for name in unmeasured} == dict.fromkeys(unmeasured)
     assert row["engine_config_id"]
+    page = httpx.get(f"{embedding_served.base_url}/dashboard/requests/{identity}")
+    assert page.status_code == 200
+    assert "prefill" in page.text
+    assert metric(embedding_served, "gen_ai_server_request_duration_seconds_count", 'gen_ai_operation_name="embeddings"') > 0
     assert row["unaccounted_ms"] <= max(2, row["total_ms"] * 0.02)
 
 
@@ -163,7 +167,9 @@ def inputs(served: Served) -> float:
     return metric(served, "firsttoken_engine_batch_sequences_sum")
 
 
-def metric(served: Served, name: str) -> float:
+def metric(served: Served, name: str, label: str = "") -> float:
     """A series of the model `tiny`; 0 before its first value."""
     lines = httpx.get(f"{served.base_url}/metrics").text.splitlines()
-    return sum(float(line.split(" # ")[0].split()[-1]) for line in lines if line.startswith(name + "{") and '"tiny"' in line)
+    return sum(
+        float(line.split(" # ")[0].split()[-1]) for line in lines if line.startswith(name + "{") and '"tiny"' in line and label in line
+    )
