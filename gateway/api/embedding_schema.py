@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-Text = str | list[str] | list[int] | list[list[int]]
+Text = str | list[str | int | list[int]]
 
 
 class EmbeddingRequest(msgspec.Struct, kw_only=True):
@@ -21,7 +21,7 @@ class EmbeddingRequest(msgspec.Struct, kw_only=True):
 
 
 class RawEmbeddingRequest(EmbeddingRequest, kw_only=True):
-    """With an input that is looked at by hand: msgspec takes no union of lists."""
+    """With an input that is looked at by hand, so that an error can name its index."""
 
     input: Any
 
