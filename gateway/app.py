@@ -20,6 +20,7 @@ from dashboard.router import dashboard_router
 from gateway.announcement import Announce, Announcer
 from gateway.api.answer import Serving
 from gateway.api.chat_completions import chat_completions
+from gateway.api.embeddings import embeddings, rerank
 from gateway.api.exchange import ExchangeMiddleware
 from gateway.api.failures import api_error, http_error, unexpected_error
 from gateway.api.guard import GuardMiddleware
@@ -129,7 +130,20 @@ class Gateway:
             "stats_source": StatsSource(self.telemetry.reader, ContextBuckets(self.settings.telemetry.context_buckets).labels),
         }
         litestar = Litestar(
-            route_handlers=[chat_completions, list_models, get_model, healthz, readyz, metrics, stats, slo, _home, self._dashboard()],
+            route_handlers=[
+                chat_completions,
+                embeddings,
+                rerank,
+                list_models,
+                get_model,
+                healthz,
+                readyz,
+                metrics,
+                stats,
+                slo,
+                _home,
+                self._dashboard(),
+            ],
             dependencies={name: _provide(value) for name, value in provided.items()},
             exception_handlers={ApiError: api_error, HTTPException: http_error, Exception: unexpected_error},
             openapi_config=OpenAPIConfig(title="firsttoken", version=version("firsttoken"), path="/schema"),

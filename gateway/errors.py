@@ -84,8 +84,8 @@ class ContextLengthError(InvalidRequestError):
 
     default_code = "context_length_exceeded"
 
-    def __init__(self, message: str, *, n_prompt_tokens: int, n_ctx: int) -> None:
-        super().__init__(message, param="messages")
+    def __init__(self, message: str, *, n_prompt_tokens: int, n_ctx: int, param: str | None = "messages") -> None:
+        super().__init__(message, param=param)
         self.n_prompt_tokens = n_prompt_tokens
         self.n_ctx = n_ctx
 

@@ -125,6 +125,13 @@ class EngineSettings(Section, frozen=True):
             description="Speculative decoding: `ngram` drafts what followed the same tokens before, per request and only while it pays; `off`.",
         ),
     ] = "ngram"
+    embeddings: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|on|off)$",
+            description="Which models are served for embeddings or reranking instead of chat: `auto` those whose file says how to pool, `on` all, `off` none.",
+        ),
+    ] = "auto"
     heartbeat_timeout_s: Annotated[float, Meta(gt=0, description="An engine silent for longer is killed and started again.")] = 10.0
     step_timeout_s: Annotated[float, Meta(gt=0, description="An engine whose single step takes longer is killed and started again.")] = (
         120.0

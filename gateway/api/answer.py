@@ -36,15 +36,14 @@ class Serving:
     timeout_s: float
 
 
-class Answer:
-    """An ASGI response: the answer to one checked request."""
+class EngineAnswer:
+    """An ASGI response: what an engine does for one checked request. Kinds of work say how in `_serve`."""
 
-    def __init__(self, serving: Serving, target: Target, record: RequestRecord, chat: Chat) -> None:
+    def __init__(self, serving: Serving, target: Target, record: RequestRecord) -> None:
         self._serving = serving
         self._handle = target.handle
         self._adapter = target.adapter
         self._record = record
-        self._chat = chat
         self._call: Call | None = None
         self._streaming = False
 
@@ -71,6 +70,43 @@ class Answer:
             exchange.ended = Ended(Status.OK, 200)
         except ApiError as error:
             await self._fail(exchange, send, error)
+
+    async def _serve(self, send: Send) -> None:
+        raise NotImplementedError
+
+    async def _fail(self, exchange: Exchange, send: Send, error: ApiError) -> None:
+        status = 200 if self._streaming else error.status
+        exchange.ended = Ended(Status.ERROR, status, error.code, error.message)
+        if isinstance(error, EngineUnavailableError):
+            self._serving.recorder.rejected(error.code)
+        if self._streaming:
+            await send_body(send, sse(error.envelope()))
+        else:
+            await send_error(send, error)
+
+    async def _abandon(self, work: asyncio.Task[None], exchange: Exchange, send: Send, *, timed_out: bool) -> None:
+        """The client is gone or the time is up: free the engine's slot and let its last report come in.
+
+        A client that is gone needs no word here: that is how an exchange ends unless somebody says otherwise.
+        """
+        work.cancel()
+        if self._call is not None:
+            self._call.cancel()
+            await self._call.over(CANCEL_WAIT_S)
+        await asyncio.gather(work, return_exceptions=True)
+        if timed_out:
+            seconds = self._serving.timeout_s
+            error = RequestTimeoutError(f"The request took longer than {seconds:g} s (server.request_timeout_s).")
+            with contextlib.suppress(TimeoutError):  # a client that does not read gets no longer to read this either
+                await asyncio.wait_for(self._fail(exchange, send, error), CANCEL_WAIT_S)
+
+
+class Answer(EngineAnswer):
+    """The answer to a chat."""
+
+    def __init__(self, serving: Serving, target: Target, record: RequestRecord, chat: Chat) -> None:
+        super().__init__(serving, target, record)
+        self._chat = chat
 
     async def _serve(self, send: Send) -> None:
         chat, record = self._chat, self._record
@@ -117,32 +153,6 @@ class Answer:
         completion = Completion(self._record, self._handle.model, f"fp_{ready.config.config_id}")
         self._record.response_id = completion.id
         return completion
-
-    async def _fail(self, exchange: Exchange, send: Send, error: ApiError) -> None:
-        status = 200 if self._streaming else error.status
-        exchange.ended = Ended(Status.ERROR, status, error.code, error.message)
-        if isinstance(error, EngineUnavailableError):
-            self._serving.recorder.rejected(error.code)
-        if self._streaming:
-            await send_body(send, sse(error.envelope()))
-        else:
-            await send_error(send, error)
-
-    async def _abandon(self, work: asyncio.Task[None], exchange: Exchange, send: Send, *, timed_out: bool) -> None:
-        """The client is gone or the time is up: free the engine's slot and let its last report come in.
-
-        A client that is gone needs no word here: that is how an exchange ends unless somebody says otherwise.
-        """
-        work.cancel()
-        if self._call is not None:
-            self._call.cancel()
-            await self._call.over(CANCEL_WAIT_S)
-        await asyncio.gather(work, return_exceptions=True)
-        if timed_out:
-            seconds = self._serving.timeout_s
-            error = RequestTimeoutError(f"The request took longer than {seconds:g} s (server.request_timeout_s).")
-            with contextlib.suppress(TimeoutError):  # a client that does not read gets no longer to read this either
-                await asyncio.wait_for(self._fail(exchange, send, error), CANCEL_WAIT_S)
 
 
 async def _disconnected(receive: Receive) -> None:

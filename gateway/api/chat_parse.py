@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -36,7 +36,8 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 
 _AT = re.compile(r" - at `\$?\.?(.*)`$")
 _FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
-_decode = msgspec.json.Decoder(RawChatRequest).decode
+_decoder = msgspec.json.Decoder(RawChatRequest)
+_Body = TypeVar("_Body")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def parse_chat(body: bytes) -> Chat:
     Raises:
         InvalidRequestError: with `param` set wherever one field is to blame.
     """
-    raw = _decode_body(body)
+    raw = decode_body(_decoder, body)
     _refuse_unsupported(raw)
     return Chat(
         model=raw.model,
@@ -99,9 +100,14 @@ class _ModelOnly(msgspec.Struct):
     model: str
 
 
-def _decode_body(body: bytes) -> RawChatRequest:
+def decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes) -> _Body:
+    """Decode a body, whatever is asked for.
+
+    Raises:
+        InvalidRequestError: with `param` set where one field is to blame.
+    """
     try:
-        return _decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -13,8 +13,8 @@ from telemetry.events import EngineConfig
 
 
 class Model(msgspec.Struct):
-    """One model: OpenAI's four fields, its state, and once loaded what it runs with. `tuning` is what was chosen by measurement;
-    `parent` is the model that a LoRA adapter belongs to.
+    """One model: OpenAI's four fields, its state, and once loaded what it runs with and can do (`task`). `tuning` is what was
+    chosen by measurement; `parent` is the model that a LoRA adapter belongs to.
     """
 
     id: str
@@ -26,6 +26,7 @@ class Model(msgspec.Struct):
     config: EngineConfig | None
     special_tokens: dict[str, str] | None
     chat_template: bool | None
+    task: str | None
     tuning: Tuning | None = None
     parent: str | None = None
 
@@ -49,6 +50,7 @@ def _model(name: str, target: Target, created: int) -> Model:
         config=None if ready is None else ready.config,
         special_tokens=None if ready is None else ready.special_tokens,
         chat_template=None if ready is None else ready.chat_template is not None,
+        task=None if ready is None else ready.task,
         tuning=None if ready is None else ready.tuning,
         parent=handle.model if target.adapter else None,
     )

@@ -46,6 +46,17 @@ def _inline(node: Any, components: dict[str, Any]) -> Any:
     return [_inline(item, components) for item in node] if isinstance(node, list) else node
 
 
+def json_operation(operation: Operation, request: type, response: type) -> None:
+    """Describe a route that answers JSON with JSON."""
+    operation.request_body = RequestBody(content={"application/json": OpenAPIMediaType(schema=schema_of(request))}, required=True)
+    answer = {"application/json": OpenAPIMediaType(schema=schema_of(response))}
+    failure = {"application/json": OpenAPIMediaType(schema=schema_of(ErrorEnvelope))}
+    operation.responses = {
+        "200": OpenAPIResponse(description="The answer", content=answer),
+        **{status: OpenAPIResponse(description=text, content=failure) for status, text in ERROR_STATUSES.items()},
+    }
+
+
 def chat_operation(operation: Operation) -> None:
     """Describe `POST /v1/chat/completions`."""
     operation.request_body = RequestBody(content={"application/json": OpenAPIMediaType(schema=schema_of(ChatRequest))}, required=True)

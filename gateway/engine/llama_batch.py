@@ -70,7 +70,7 @@ class LlamaBackend:
         self._adapters = adapters or LlamaAdapters(model, {})
         self._samplers: dict[int, Sampler] = {}
         self._batch = llama.llama_batch_init(options.n_batch, 0, 1)
-        self._columns = _Columns(self._batch, options.n_batch)
+        self._columns = Columns(self._batch, options.n_batch)
         self.n_ctx = int(llama.llama_n_ctx_seq(context))
         self.keeps_idle = not options.kv_unified
         self.trims = self._probe_trim()
@@ -168,7 +168,7 @@ def _pointer(state: State) -> ctypes.Array[ctypes.c_uint8]:
     return state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))  # type: ignore[return-value]
 
 
-class _Columns:
+class Columns:
     """Numpy views on the arrays of a `llama_batch`: filled by slices, not token by token."""
 
     def __init__(self, batch: llama.llama_batch, size: int) -> None:

@@ -16,10 +16,12 @@ from gateway.chat.template import ChatTemplate
 from gateway.engine import kv_types
 from gateway.engine.backend import Batch, Part
 from gateway.engine.digest import file_digest
+from gateway.engine.embedding import EmbeddingEngine
 from gateway.engine.engine import Engine
 from gateway.engine.llama_adapters import LlamaAdapters
 from gateway.engine.llama_batch import ContextOptions, LlamaBackend
 from gateway.engine.llama_context import context_options
+from gateway.engine.llama_embed import LlamaEmbedder, embeds
 from gateway.engine.llama_model import LlamaModel, ModelError
 from gateway.engine.llama_tune import tuned, unset
 from gateway.engine.options import EngineOptions
@@ -29,7 +31,7 @@ from telemetry.events import EngineConfig
 WARM_UP_TOKENS = 64
 
 
-def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engine:
+def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engine | EmbeddingEngine:
     """Load the model file of `options`.
 
     Raises:
@@ -41,6 +43,8 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
     model = LlamaModel(
         path, gpu_layers=options.gpu_layers, load_mode=options.load_mode, progress=lambda fraction: report("loading weights", fraction)
     )
+    if embeds(model, options.embeddings):
+        return _embedding_engine(model, options, digest)
     send(Loading("allocating the KV cache"))
     digests = {name: _digest(options, Path(file), send) for name, file in options.adapters.items()}
     context = context_options(model, options)
@@ -60,6 +64,22 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
         prefill_token_ns=prefill_token_ns,
         namespaces=digests,
         tuning=tuning,
+    )
+
+
+def _embedding_engine(model: LlamaModel, options: EngineOptions, digest: str) -> EmbeddingEngine:
+    """For embeddings nothing is kept between steps: the context is as large as a batch."""
+    if options.adapters:
+        raise ModelError("LoRA adapters cannot be used for embeddings; take this model's out of engine.adapters")
+    trained = int(llama.llama_model_n_ctx_train(model.handle))
+    n_ctx = min(trained, options.n_ctx or trained, options.n_batch)
+    context = replace(context_options(model, options), n_ctx=n_ctx, n_batch=n_ctx, n_ubatch=n_ctx, kv_unified=True)
+    embedder = LlamaEmbedder(model, replace(context, kv_type_k="f16", kv_type_v="f16"))
+    return EmbeddingEngine(
+        embedder=embedder,
+        config=_config(model, options, embedder, digest, {}),
+        special_tokens=model.special_tokens,
+        prefill_token_ns=embedder.warm_up(),
     )
 
 
@@ -112,7 +132,9 @@ def _warm_up(backend: LlamaBackend) -> int:
     return max(1, duration_ns // WARM_UP_TOKENS)
 
 
-def _config(model: LlamaModel, options: EngineOptions, backend: LlamaBackend, digest: str, adapters: Mapping[str, str]) -> EngineConfig:
+def _config(
+    model: LlamaModel, options: EngineOptions, backend: LlamaBackend | LlamaEmbedder, digest: str, adapters: Mapping[str, str]
+) -> EngineConfig:
     context = backend.options
     quantisation = llama.llama_ftype_name(llama.llama_model_ftype(model.handle)) or b"unknown"
     config = EngineConfig(

@@ -85,10 +85,12 @@ class LlamaModel:
         """Token ids of a rendered prompt: special tokens in it are recognised; BOS is added where the model wants
         it and the text does not begin with it already.
         """
-        data = text.encode("utf-8", errors="replace")
         bos = self.special_tokens.get("bos", "")
-        add_special = not (bos and text.startswith(bos))
-        parse_special = True
+        return self.encode(text, add_special=not (bos and text.startswith(bos)), parse_special=True)
+
+    def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """Token ids of a text, with the special tokens that the model puts around one, and with those in it recognised."""
+        data = text.encode("utf-8", errors="replace")
         tokens = np.empty(len(data) + 8, dtype=np.int32)
         pointer = tokens.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
         count = llama.llama_tokenize(self.vocab, data, len(data), pointer, len(tokens), add_special, parse_special)

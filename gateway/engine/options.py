@@ -38,6 +38,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     tuning_folder: str = ""
     speculative: str = "ngram"
     adapters: dict[str, str] = {}
+    embeddings: str = "auto"
     cache_folder: str = ""
     cache_ram_bytes: int = 0
     cache_disk_bytes: int = 0

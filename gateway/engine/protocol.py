@@ -69,6 +69,14 @@ class Submit(Message, frozen=True, kw_only=True):
     adapter: str = ""
 
 
+class Embed(Message, frozen=True, kw_only=True):
+    """Embed these inputs, each a text or tokens; with a `query`, score each text for it instead."""
+
+    id: str
+    inputs: list[str | list[int]]
+    query: str | None = None
+
+
 class Cancel(Message, frozen=True):
     """Stop working on a request; answered by `Finished` with reason `cancelled`, unless it has ended already."""
 
@@ -88,7 +96,7 @@ class Loading(Message, frozen=True):
 
 class Ready(Message, frozen=True, kw_only=True):
     """The model is loaded. `load_ms` from process start; `special_tokens` by role (bos, eos, eot, pad); `tuning` is what was
-    chosen by measurement, now or earlier.
+    chosen by measurement, now or earlier; `task` is what this engine can do: chat, embeddings or rerank.
     """
 
     config: EngineConfig
@@ -97,6 +105,7 @@ class Ready(Message, frozen=True, kw_only=True):
     special_tokens: dict[str, str]
     prefill_token_ns: int
     tuning: Tuning | None = None
+    task: str = "chat"
 
 
 class LoadFailed(Message, frozen=True):
@@ -190,6 +199,18 @@ class Finished(Message, frozen=True, kw_only=True):
     timings: list[Timing] = []
 
 
+class Embedded(Message, frozen=True, kw_only=True):
+    """All inputs are computed: their vectors of `dimensions` 32-bit floats each, in order, one behind the other.
+    `timings` holds prefill; `steps` is how many batches had a part in it.
+    """
+
+    id: str
+    vectors: bytes
+    dimensions: int
+    steps: int
+    timings: list[Timing]
+
+
 class Heartbeat(Message, frozen=True):
     """Sent every second from a thread of its own; `step_age_s` is how long the step in progress has run."""
 
@@ -197,8 +218,8 @@ class Heartbeat(Message, frozen=True):
     step_age_s: float
 
 
-Request = Submit | Cancel | Shutdown
-Reply = Loading | Ready | LoadFailed | Admitted | Refused | Started | Step | Finished | Heartbeat
+Request = Submit | Embed | Cancel | Shutdown
+Reply = Loading | Ready | LoadFailed | Admitted | Refused | Started | Step | Finished | Embedded | Heartbeat
 
 encode_body = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

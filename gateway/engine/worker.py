@@ -24,6 +24,8 @@ import psutil
 from gateway.engine.cache.disk import DiskKey, DiskTier
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.cache.prefix_cache import Budget, PrefixCache
+from gateway.engine.embedding import EmbeddingEngine
+from gateway.engine.embedding_worker import EmbeddingWorker, refusal, task_of
 from gateway.engine.engine import Engine
 from gateway.engine.forecast import predict_ttft_ms
 from gateway.engine.intake import Intake
@@ -32,8 +34,9 @@ from gateway.engine.options import EngineOptions
 from gateway.engine.pace import Pace
 from gateway.engine.pipe import EnginePipe
 from gateway.engine.placement import Placement
-from gateway.engine.protocol import Cancel, Heartbeat, LoadFailed, Message, Ready, Submit
+from gateway.engine.protocol import Cancel, Embed, Heartbeat, LoadFailed, Message, Ready, Submit
 from gateway.engine.scheduler import Scheduler
+from gateway.engine.threads import or_die
 from telemetry.events import CacheSample, EngineSample
 
 SWITCH_INTERVAL_S = 0.0005
@@ -42,7 +45,7 @@ SWITCH_INTERVAL_S = 0.0005
 SAVE_S = 0.7
 """Longest time for each of the two things that are done before the process ends: out of the KV, and onto the disk."""
 
-Loader = Callable[[EngineOptions, Callable[[Message], None]], Engine]
+Loader = Callable[[EngineOptions, Callable[[Message], None]], Engine | EmbeddingEngine]
 
 
 class Worker:
@@ -91,8 +94,8 @@ class Worker:
         self._disk.open()
         threads = {"reader": self._read, "intake": self._intake.run, "disk": self._disk.run, "heartbeat": self._beat}
         for name, target in threads.items():
-            threading.Thread(target=_or_die, args=(target,), name=name, daemon=True).start()
-        _or_die(self._loop.run)
+            threading.Thread(target=or_die, args=(target,), name=name, daemon=True).start()
+        or_die(self._loop.run)
 
     def _read(self) -> None:
         self._answer()
@@ -110,6 +113,8 @@ class Worker:
             elif isinstance(request, Cancel):
                 self._intake.cancel(request.id)
                 self._loop.cancel(request.id)
+            elif isinstance(request, Embed):
+                self._pipe.send(refusal(request, "chat"))
             else:
                 return
 
@@ -151,15 +156,6 @@ def _age_s(since_ns: int, now_ns: int) -> float:
     return max(0, now_ns - since_ns) / 1e9
 
 
-def _or_die(target: Callable[[], None]) -> None:
-    """A thread of the engine that fails ends the process: the supervisor reports and restarts it."""
-    try:
-        target()
-    except BaseException:
-        traceback.print_exc()
-        os._exit(70)
-
-
 def serve(load: Loader, argument: str) -> None:
     """Load with `load` and serve; leaves by `os._exit`, since native threads may be in the middle of a step."""
     begun_ns = time.monotonic_ns()
@@ -180,10 +176,14 @@ def serve(load: Loader, argument: str) -> None:
             chat_template=engine.chat_template,
             special_tokens=engine.special_tokens,
             prefill_token_ns=engine.prefill_token_ns,
-            tuning=engine.tuning,
+            tuning=None if isinstance(engine, EmbeddingEngine) else engine.tuning,
+            task=task_of(engine.embedder) if isinstance(engine, EmbeddingEngine) else "chat",
         )
     )
-    Worker(engine, options, pipe).run()
+    if isinstance(engine, EmbeddingEngine):
+        EmbeddingWorker(engine, options, pipe).run()
+    else:
+        Worker(engine, options, pipe).run()
 
 
 if __name__ == "__main__":

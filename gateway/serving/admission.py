@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 
-from gateway.engine.protocol import Submit
+from gateway.engine.protocol import Embed, Submit
 from gateway.errors import EngineUnavailableError, QueueFullError
 from gateway.serving.call import Call
 from gateway.serving.engine_handle import EngineHandle
@@ -28,7 +28,7 @@ class Admission:
         self._closed = False
         self._durations_s: deque[float] = deque(maxlen=REMEMBERED)
 
-    async def submit(self, handle: EngineHandle, record: RequestRecord, request: Submit) -> Call:
+    async def submit(self, handle: EngineHandle, record: RequestRecord, request: Submit | Embed) -> Call:
         """Send a request to its engine, after its load if it is loading.
 
         Raises:

@@ -8,7 +8,7 @@ from functools import singledispatchmethod
 
 import msgspec
 
-from gateway.engine.protocol import Admitted, Delta, Finished, Refused, Started, Timing
+from gateway.engine.protocol import Admitted, Delta, Embedded, Finished, Refused, Started, Timing
 from gateway.errors import ApiError, ContextLengthError, EngineFailedError, InvalidRequestError
 from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, PrefillChunk, Scalar
 from telemetry.record import RequestRecord
@@ -28,6 +28,7 @@ class Call:
         self._news = asyncio.Event()
         self._over = asyncio.Event()
         self._text: list[str] = []
+        self._embedded: Embedded | None = None
 
     async def admitted(self) -> None:
         """Until the engine has taken the prompt.
@@ -55,6 +56,18 @@ class Call:
                 break
         if self.error is not None:
             raise self.error
+
+    async def embedded(self) -> Embedded:
+        """The vectors, when all are there.
+
+        Raises:
+            ApiError: the request failed.
+        """
+        await self._over.wait()
+        if self.error is not None:
+            raise self.error
+        assert self._embedded is not None, "only a cancelled request ends without vectors, and nobody waits for one"
+        return self._embedded
 
     def cancel(self) -> None:
         """Ask the engine to stop; harmless when it has."""
@@ -104,6 +117,12 @@ class Call:
         self._add_timings(message.timings)
         self._recorder.enter(self.record, Phase.PREFILL)
 
+    @take.register
+    def _(self, message: Embedded) -> None:
+        self._embedded = message
+        self._add_timings(message.timings)
+        self._end()
+
     def step(self, delta: Delta, end_ns: int) -> None:
         """Take in what one engine step gave."""
         record = self.record
@@ -145,7 +164,7 @@ class Call:
     def _add_timings(self, timings: list[Timing]) -> None:
         for timing in timings:
             phase = Phase(timing.phase)
-            if phase is Phase.RENDER:
+            if phase in (Phase.RENDER, Phase.TOKENIZE):
                 self._close_admit(timing.start_ns)
             if phase is Phase.CACHE_LOOKUP:
                 self.record.cache = _cache_outcome(timing)
@@ -190,7 +209,7 @@ def _index(value: Scalar | None) -> int | None:
 
 def _refusal(message: Refused) -> ApiError:
     if message.code == "context_length_exceeded":
-        return ContextLengthError(message.message, **message.details)
+        return ContextLengthError(message.message, param=message.param, **message.details)
     if message.code == "server_error":
         return EngineFailedError(message.message)
     return InvalidRequestError(message.message, code=message.code, param=message.param)

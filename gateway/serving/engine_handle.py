@@ -13,6 +13,8 @@ from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import (
     Admitted,
     Cancel,
+    Embed,
+    Embedded,
     Finished,
     Heartbeat,
     LoadFailed,
@@ -129,7 +131,7 @@ class EngineHandle:
         retry = None if self.status.state is EngineState.FAILED else 5
         return EngineUnavailableError(f"The engine of {self.model!r} {self.status.reason or 'is not ready'}.", retry_after_s=retry)
 
-    def submit(self, record: RequestRecord, request: Submit) -> Call:
+    def submit(self, record: RequestRecord, request: Submit | Embed) -> Call:
         """Send a request to the engine, which must be ready.
 
         Raises:
@@ -186,7 +188,7 @@ class EngineHandle:
         elif isinstance(reply, Heartbeat):
             self.step_age_s = reply.step_age_s
             self._recorder.engine_sample(reply.sample)
-        elif isinstance(reply, Admitted | Started | Refused | Finished):
+        elif isinstance(reply, Admitted | Started | Refused | Finished | Embedded):
             self._route(reply)
         elif isinstance(reply, Loading):
             self.announce(EngineState.STARTING, f"is {reply.what}", load_progress=reply.progress)
@@ -195,9 +197,9 @@ class EngineHandle:
             tuning = summary(reply.tuning) if reply.tuning else ""
             self.announce(EngineState.READY, load_ms=reply.load_ms, load_progress=None, config=reply.config, pid=self._pid, tuning=tuning)
 
-    def _route(self, reply: Admitted | Started | Refused | Finished) -> None:
+    def _route(self, reply: Admitted | Started | Refused | Finished | Embedded) -> None:
         """To its call; a finished one is forgotten before it is told, so that its slot counts as free."""
-        over = isinstance(reply, Refused | Finished)
+        over = isinstance(reply, Refused | Finished | Embedded)
         call = self._calls.pop(reply.id, None) if over else self._calls.get(reply.id)
         if call is not None:
             call.take(self._with_request_ids(reply) if isinstance(reply, Started) else reply)

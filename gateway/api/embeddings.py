@@ -1,0 +1,207 @@
+"""`POST /v1/embeddings` and `POST /v1/rerank`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from litestar import Request, post
+from litestar.datastructures import State
+from litestar.openapi.spec import Operation
+from litestar.types import ASGIApp, Send
+
+from gateway.api.answer import EngineAnswer, Serving
+from gateway.api.body import read_body
+from gateway.api.chat_parse import decode_body, model_of
+from gateway.api.embedding_schema import (
+    Embedding,
+    EmbeddingList,
+    EmbeddingRequest,
+    InputUsage,
+    RankDocument,
+    Ranked,
+    Ranking,
+    RawEmbeddingRequest,
+    RerankRequest,
+)
+from gateway.api.exchange import exchange_of
+from gateway.api.openapi import json_operation
+from gateway.api.responses import send_json
+from gateway.engine.protocol import Embed
+from gateway.errors import ApiError, InvalidRequestError
+from gateway.serving.router import Router, Target
+from telemetry.events import Status
+from telemetry.record import RequestRecord
+from telemetry.recorder import Ended
+
+MAX_INPUTS = 2048
+"""OpenAI's limit."""
+
+Matrix = npt.NDArray[np.float32]
+_decode_embedding = msgspec.json.Decoder(RawEmbeddingRequest)
+_decode_rerank = msgspec.json.Decoder(RerankRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to compute (`inputs`, for a `query` or without), and how the answer is written from vectors, model and usage."""
+
+    model: str
+    inputs: list[str | list[int]]
+    query: str | None
+    write: Callable[[Matrix, str, InputUsage], msgspec.Struct]
+
+
+def parse_embeddings(body: bytes) -> Task:
+    """Check a request for embeddings.
+
+    Raises:
+        InvalidRequestError: `param` names the field to blame.
+    """
+    raw = decode_body(_decode_embedding, body)
+
+    def write(vectors: Matrix, model: str, usage: InputUsage) -> EmbeddingList:
+        cut = _cut(vectors, raw.dimensions)
+        return EmbeddingList("list", [_embedding(index, row, raw.encoding_format) for index, row in enumerate(cut)], model, usage)
+
+    return Task(raw.model, _inputs(raw.input), None, write)
+
+
+def parse_rerank(body: bytes) -> Task:
+    """Check a request to rank documents.
+
+    Raises:
+        InvalidRequestError: `param` names the field to blame.
+    """
+    raw = decode_body(_decode_rerank, body)
+    texts: list[str | list[int]] = [document if isinstance(document, str) else document.text for document in raw.documents]
+    _check_count(len(texts), "documents")
+
+    def write(scores: Matrix, model: str, usage: InputUsage) -> Ranking:
+        best = np.argsort(-scores[:, 0], kind="stable")[: raw.top_n]
+        results = [Ranked(int(index), float(scores[index, 0])) for index in best]
+        if raw.return_documents:
+            for result in results:
+                result.document = RankDocument(str(texts[result.index]))
+        return Ranking("list", model, results, usage)
+
+    return Task(raw.model, texts, raw.query, write)
+
+
+def _inputs(given: Any) -> list[str | list[int]]:
+    """Every form of `input` as a list of texts or tokens."""
+    many = given if isinstance(given, list) and not all(map(_is_token, given)) else [given] if given != [] else []
+    _check_count(len(many), "input")
+    for index, one in enumerate(many):
+        if not one or not (isinstance(one, str) or (isinstance(one, list) and all(map(_is_token, one)))):
+            message = f"`input[{index}]` must be a text or a list of tokens, and not empty."
+            raise InvalidRequestError(message, param=f"input[{index}]")
+    return many
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+
+
+def _check_count(count: int, param: str) -> None:
+    if not 0 < count <= MAX_INPUTS:
+        raise InvalidRequestError(f"`{param}` has {count} entries; 1 to {MAX_INPUTS} are accepted.", param=param)
+
+
+def _cut(vectors: Matrix, dimensions: int | None) -> Matrix:
+    """The first `dimensions` of each vector, normalised again (Matryoshka embeddings)."""
+    if dimensions is None:
+        return vectors
+    if dimensions > vectors.shape[1]:
+        message = f"`dimensions` is {dimensions}; this model's embeddings have {vectors.shape[1]}."
+        raise InvalidRequestError(message, param="dimensions")
+    cut = vectors[:, :dimensions]
+    norms = np.linalg.norm(cut, axis=1, keepdims=True)
+    return (cut / np.where(norms > 0, norms, 1)).astype(np.float32)
+
+
+def _embedding(index: int, row: Matrix, encoding: str) -> Embedding:
+    return Embedding("embedding", index, row.tolist() if encoding == "float" else base64.b64encode(row.astype("<f4").tobytes()).decode())
+
+
+class EmbeddingAnswer(EngineAnswer):
+    """The answer to a task."""
+
+    def __init__(self, serving: Serving, target: Target, record: RequestRecord, task: Task) -> None:
+        super().__init__(serving, target, record)
+        self._task = task
+
+    async def _serve(self, send: Send) -> None:
+        record, task = self._record, self._task
+        request = Embed(id=str(record.seq), inputs=task.inputs, query=task.query)
+        call = self._call = await self._serving.admission.submit(self._handle, record, request)
+        embedded = await call.embedded()
+        ready = self._handle.ready
+        record.response_model = self._handle.model
+        record.engine_config_id = None if ready is None else ready.config.config_id
+        vectors = np.frombuffer(embedded.vectors, dtype=np.float32).reshape(-1, embedded.dimensions)
+        usage = InputUsage(record.prompt_tokens or 0, record.prompt_tokens or 0)
+        await send_json(send, 200, msgspec.json.encode(task.write(vectors, self._handle.model, usage)))
+
+
+@dataclass
+class EmbeddingOperation(Operation):
+    """Describes body and responses, which the handler reads and writes by hand."""
+
+    def __post_init__(self) -> None:
+        json_operation(self, EmbeddingRequest, EmbeddingList)
+
+
+@dataclass
+class RerankOperation(Operation):
+    """Describes body and responses, which the handler reads and writes by hand."""
+
+    def __post_init__(self) -> None:
+        json_operation(self, RerankRequest, Ranking)
+
+
+@post("/v1/embeddings", status_code=200, operation_class=EmbeddingOperation, operation_id="createEmbedding", tags=["embeddings"])
+async def embeddings(request: Request[Any, Any, State], serving: Serving, router: Router, max_body_bytes: int) -> ASGIApp:
+    """Turn texts into vectors."""
+    return await _answer(request, serving, router, max_body_bytes, parse_embeddings)
+
+
+@post("/v1/rerank", status_code=200, operation_class=RerankOperation, operation_id="createRerank", tags=["embeddings"])
+async def rerank(request: Request[Any, Any, State], serving: Serving, router: Router, max_body_bytes: int) -> ASGIApp:
+    """Order documents by how relevant they are to a query."""
+    return await _answer(request, serving, router, max_body_bytes, parse_rerank)
+
+
+async def _answer(
+    request: Request[Any, Any, State], serving: Serving, router: Router, max_body_bytes: int, parse: Callable[[bytes], Task]
+) -> ASGIApp:
+    exchange = exchange_of(request.scope)
+    route = request.url.path
+    record = exchange.record = serving.recorder.open(
+        request_id=exchange.request_id,
+        route=route,
+        api=route.removeprefix("/v1/"),
+        operation="embeddings",
+        started_ns=exchange.started_ns,
+        traceparent=exchange.headers.get("traceparent", ""),
+        tracestate=exchange.headers.get("tracestate", ""),
+    )
+    body = b""
+    try:
+        body = await read_body(request, max_body_bytes)
+        task = parse(body)
+        record.model = task.model[:200]
+        target = router.find(task.model)
+    except ApiError as error:
+        record.model = record.model or model_of(body)
+        serving.recorder.admit(record)
+        serving.recorder.rejected(error.code)
+        exchange.ended = Ended(Status.ERROR, error.status, error.code, error.message)
+        raise
+    serving.recorder.admit(record)
+    return EmbeddingAnswer(serving, target, record, task)

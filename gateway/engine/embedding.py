@@ -1,0 +1,43 @@
+"""What an engine that embeds or ranks consists of, whatever computes behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.engine.packer import Vector
+from telemetry.events import EngineConfig
+
+
+class Embedder(Protocol):
+    """Computes one vector of `dimensions` per input: an L2-normalised embedding, or with `ranks` one relevance score."""
+
+    ranks: bool
+    dimensions: int
+
+    def tokenize_input(self, text: str) -> list[int]:
+        """Token ids of a text to embed, special tokens added."""
+
+    def tokenize_pair(self, query: str, document: str) -> list[int]:
+        """Token ids of a query with a document to rank for it."""
+
+    def known(self, tokens: list[int]) -> bool:
+        """Whether the vocabulary has these token ids."""
+
+    def embed(self, inputs: list[list[int]]) -> list[Vector]:
+        """The vector of each input.
+
+        Raises:
+            BackendError: the batch could not be computed.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingEngine:
+    """Everything that was loaded. An input may have `config.n_ctx` tokens, which is also a batch's most."""
+
+    embedder: Embedder
+    config: EngineConfig
+    special_tokens: dict[str, str]
+    prefill_token_ns: int
+    chat_template: str | None = None

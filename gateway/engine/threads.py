@@ -1,0 +1,16 @@
+"""What the threads of an engine process have in common."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+
+
+def or_die(target: Callable[[], None]) -> None:
+    """A thread of the engine that fails ends the process: the supervisor reports and restarts it."""
+    try:
+        target()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(70)

@@ -1,0 +1,73 @@
+"""Intake of embedding requests, with a vocabulary of bytes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+from gateway.engine.embedding_intake import MAX_VECTORS_BYTES, EmbeddingIntake
+from gateway.engine.packer import Job, Vector
+from gateway.engine.protocol import Admitted, Embed, Message, Refused
+
+
+class ByteEmbedder:
+    """Tokens are bytes; nothing is computed."""
+
+    ranks = False
+
+    def __init__(self, dimensions: int) -> None:
+        self.dimensions = dimensions
+
+    def tokenize_input(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    def tokenize_pair(self, query: str, document: str) -> list[int]:
+        return list(f"{query}\n{document}".encode())
+
+    def known(self, tokens: list[int]) -> bool:
+        return all(token < 256 for token in tokens)
+
+    def embed(self, inputs: list[list[int]]) -> list[Vector]:
+        raise AssertionError("intake computes nothing")
+
+
+def intake(dimensions: int = 4) -> tuple[EmbeddingIntake, queue.SimpleQueue[Message], queue.SimpleQueue[Job | str]]:
+    """A running intake for inputs of up to 8 tokens, what it says, and what it delivers."""
+    said: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    delivered: queue.SimpleQueue[Job | str] = queue.SimpleQueue()
+    made = EmbeddingIntake(ByteEmbedder(dimensions), 8, said.put, delivered.put)
+    threading.Thread(target=made.run, daemon=True).start()
+    return made, said, delivered
+
+
+def test_a_cancellation_comes_behind_its_request() -> None:
+    """So that the packer finds what it is to forget."""
+    taken, said, delivered = intake()
+    taken.submit(Embed(id="1", inputs=["ab", [1, 2, 3]]))
+    taken.cancel("1")
+    job, cancelled = delivered.get(timeout=30), delivered.get(timeout=30)
+    assert isinstance(job, Job)
+    assert (job.inputs, cancelled) == ([[97, 98], [1, 2, 3]], "1")
+    admitted = said.get(timeout=30)
+    assert isinstance(admitted, Admitted)
+    assert admitted.prompt_tokens == 5
+
+
+def test_a_document_is_named_by_its_index() -> None:
+    """With a query, the offending field is `documents`."""
+    taken, said, _ = intake()
+    taken.submit(Embed(id="1", inputs=["ab", "much too long"], query="q"))
+    refused = said.get(timeout=30)
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.param) == ("context_length_exceeded", "documents[1]")
+
+
+def test_what_would_not_fit_a_frame_is_refused() -> None:
+    """A frame that is too long would end the engine."""
+    taken, said, _ = intake(dimensions=MAX_VECTORS_BYTES // 8)
+    taken.submit(Embed(id="1", inputs=["a", "b"]))
+    taken.submit(Embed(id="2", inputs=["a", "b", "c"]))
+    assert isinstance(said.get(timeout=30), Admitted)
+    refused = said.get(timeout=30)
+    assert isinstance(refused, Refused)
+    assert (refused.id, refused.param) == ("2", "input")
