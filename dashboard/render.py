@@ -13,6 +13,7 @@ from litestar.enums import MediaType
 from dashboard import explain, formats
 from dashboard.assets import asset_url
 from dashboard.contexts import Layout
+from dashboard.kv_quality import KV_QUALITY
 from dashboard.timeline import PHASE_LABELS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -33,6 +34,7 @@ def environment() -> Environment:
         percent=formats.percent,
         phase_labels=PHASE_LABELS,
         explain=explain,
+        kv_quality=KV_QUALITY,
         form_ms=formats.milliseconds,
         form_rate=formats.rate,
     )

@@ -11,15 +11,11 @@ from litestar.openapi.spec import Operation
 from litestar.types import ASGIApp
 
 from gateway.api.answer import Answer, Serving
-from gateway.api.body import read_body
-from gateway.api.chat_parse import Chat, model_of, parse_chat
-from gateway.api.exchange import Exchange, exchange_of
+from gateway.api.chat_parse import Chat, parse_chat
 from gateway.api.openapi import chat_operation
-from gateway.errors import ApiError
-from gateway.serving.router import Router
-from telemetry.events import Status
+from gateway.api.reception import receive
+from gateway.serving.router import Router, Target
 from telemetry.record import RequestRecord
-from telemetry.recorder import Ended
 
 ROUTE = "/v1/chat/completions"
 
@@ -35,39 +31,14 @@ class ChatOperation(Operation):
 @post(ROUTE, status_code=200, operation_class=ChatOperation, operation_id="createChatCompletion", tags=["chat"])
 async def chat_completions(request: Request[Any, Any, State], serving: Serving, router: Router, max_body_bytes: int) -> ASGIApp:
     """Answer a chat with a model, whole or as a stream of server-sent events."""
-    exchange = exchange_of(request.scope)
-    record = _open(serving, exchange)
-    body = b""
-    try:
-        body = await read_body(request, max_body_bytes)
+
+    def check(body: bytes, record: RequestRecord) -> tuple[Chat, Target]:
         chat = parse_chat(body)
-        _describe(record, chat)
-        target = router.find(chat.model)
-    except ApiError as error:
-        record.model = record.model or model_of(body)
-        serving.recorder.admit(record)
-        serving.recorder.rejected(error.code)
-        exchange.ended = Ended(Status.ERROR, error.status, error.code, error.message)
-        raise
-    serving.recorder.admit(record)
+        record.model = chat.model[:200]
+        record.stream = chat.stream
+        record.params = chat.params
+        record.conversation_id = chat.conversation_id
+        return chat, router.find(chat.model)
+
+    record, (chat, target) = await receive(request, serving, max_body_bytes, operation="chat", check=check)
     return Answer(serving, target, record, chat)
-
-
-def _open(serving: Serving, exchange: Exchange) -> RequestRecord:
-    record = exchange.record = serving.recorder.open(
-        request_id=exchange.request_id,
-        route=ROUTE,
-        api="chat.completions",
-        operation="chat",
-        started_ns=exchange.started_ns,
-        traceparent=exchange.headers.get("traceparent", ""),
-        tracestate=exchange.headers.get("tracestate", ""),
-    )
-    return record
-
-
-def _describe(record: RequestRecord, chat: Chat) -> None:
-    record.model = chat.model[:200]
-    record.stream = chat.stream
-    record.params = chat.params
-    record.conversation_id = chat.conversation_id

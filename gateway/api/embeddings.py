@@ -16,8 +16,7 @@ from litestar.openapi.spec import Operation
 from litestar.types import ASGIApp, Send
 
 from gateway.api.answer import EngineAnswer, Serving
-from gateway.api.body import read_body
-from gateway.api.chat_parse import decode_body, model_of
+from gateway.api.chat_parse import decode_body
 from gateway.api.embedding_schema import (
     Embedding,
     EmbeddingList,
@@ -29,15 +28,13 @@ from gateway.api.embedding_schema import (
     RawEmbeddingRequest,
     RerankRequest,
 )
-from gateway.api.exchange import exchange_of
 from gateway.api.openapi import json_operation
+from gateway.api.reception import receive
 from gateway.api.responses import send_json
 from gateway.engine.protocol import Embed
-from gateway.errors import ApiError, InvalidRequestError
+from gateway.errors import InvalidRequestError
 from gateway.serving.router import Router, Target
-from telemetry.events import Status
 from telemetry.record import RequestRecord
-from telemetry.recorder import Ended
 
 MAX_INPUTS = 2048
 """OpenAI's limit."""
@@ -180,28 +177,11 @@ async def rerank(request: Request[Any, Any, State], serving: Serving, router: Ro
 async def _answer(
     request: Request[Any, Any, State], serving: Serving, router: Router, max_body_bytes: int, parse: Callable[[bytes], Task]
 ) -> ASGIApp:
-    exchange = exchange_of(request.scope)
-    route = request.url.path
-    record = exchange.record = serving.recorder.open(
-        request_id=exchange.request_id,
-        route=route,
-        api=route.removeprefix("/v1/"),
-        operation="embeddings",
-        started_ns=exchange.started_ns,
-        traceparent=exchange.headers.get("traceparent", ""),
-        tracestate=exchange.headers.get("tracestate", ""),
-    )
-    body = b""
-    try:
-        body = await read_body(request, max_body_bytes)
+
+    def check(body: bytes, record: RequestRecord) -> tuple[Task, Target]:
         task = parse(body)
         record.model = task.model[:200]
-        target = router.find(task.model)
-    except ApiError as error:
-        record.model = record.model or model_of(body)
-        serving.recorder.admit(record)
-        serving.recorder.rejected(error.code)
-        exchange.ended = Ended(Status.ERROR, error.status, error.code, error.message)
-        raise
-    serving.recorder.admit(record)
+        return task, router.find(task.model)
+
+    record, (task, target) = await receive(request, serving, max_body_bytes, operation="embeddings", check=check)
     return EmbeddingAnswer(serving, target, record, task)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dashboard.deps import StoreState
+from dashboard.kv_quality import KV_QUALITY
 from dashboard.router import SECURITY_HEADERS
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MODEL, NOW, fill_requests, record, row, running_records
@@ -202,6 +204,16 @@ def test_the_overview_shows_the_objectives(busy: Pages) -> None:
     page = busy.get("").text
     for expected in ("99% of requests answered", "95% of first tokens within 2.50 s", "fast burn", "70%", "99.7%", "not measured"):
         assert expected in page, expected
+
+
+def test_models_say_what_kv_types_cost(busy: Pages) -> None:
+    """The page's figures are those of the benchmark's results."""
+    page = busy.get("/models").text
+    results = (Path(__file__).parents[2] / "bench" / "RESULTS.md").read_text(encoding="utf-8")
+    for kind in KV_QUALITY[1:]:
+        assert f"| {kind.kv_type} |" in results
+        assert f"| {kind.bytes_share} | {kind.top1_share:.1%}".replace("%", " %") + f" | {kind.kl_nat} nat |" in results
+        assert f"{kind.kl_nat} nat" in page
 
 
 def test_models_show_changes_of_speed(busy: Pages) -> None:

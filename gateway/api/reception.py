@@ -1,0 +1,57 @@
+"""The beginning of every request to an engine: its record is opened, its body read and checked, and it is admitted or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from litestar import Request
+from litestar.datastructures import State
+
+from gateway.api.answer import Serving
+from gateway.api.body import read_body
+from gateway.api.chat_parse import model_of
+from gateway.api.exchange import exchange_of
+from gateway.errors import ApiError
+from telemetry.events import Status
+from telemetry.record import RequestRecord
+from telemetry.recorder import Ended
+
+Checked = TypeVar("Checked")
+
+
+async def receive(
+    request: Request[Any, Any, State],
+    serving: Serving,
+    max_body_bytes: int,
+    *,
+    operation: str,
+    check: Callable[[bytes, RequestRecord], Checked],
+) -> tuple[RequestRecord, Checked]:
+    """Its record, admitted, and what `check` made of the body (it also fills in the record).
+
+    Raises:
+        ApiError: it is refused, which its record says too.
+    """
+    exchange, route = exchange_of(request.scope), request.url.path.rstrip("/")
+    record = exchange.record = serving.recorder.open(
+        request_id=exchange.request_id,
+        route=route,
+        api=route.removeprefix("/v1/").replace("/", "."),
+        operation=operation,
+        started_ns=exchange.started_ns,
+        traceparent=exchange.headers.get("traceparent", ""),
+        tracestate=exchange.headers.get("tracestate", ""),
+    )
+    body = b""
+    try:
+        body = await read_body(request, max_body_bytes)
+        checked = check(body, record)
+    except ApiError as error:
+        record.model = record.model or model_of(body)
+        serving.recorder.admit(record)
+        serving.recorder.rejected(error.code)
+        exchange.ended = Ended(Status.ERROR, error.status, error.code, error.message)
+        raise
+    serving.recorder.admit(record)
+    return record, checked
