@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from telemetry.histogram import bucket_of
 from telemetry.store.measures import Measure
 from telemetry.store.models import HistogramRow, PhasesRow, RequestRow, RollupRow, SeriesRow
 from telemetry.store.queries import groups, requests, statistics
-from telemetry.store.queries.reading import StoreUnreadable
+from telemetry.store.queries.reading import StoreUnreadable, fetch
 from telemetry.store.queries.requests import Cursor, RequestFilter
 from telemetry.store.queries.windows import WINDOWS
 from tests.dashboard.conftest import Pages
@@ -162,3 +163,25 @@ def test_damaged_phases_are_told(pages: Pages) -> None:
     pages.run(fill())
     with pytest.raises(StoreUnreadable, match="damaged"):
         pages.run(requests.one(pages.site.engine, f"req_{1:024x}"))
+
+
+def test_a_reader_that_leaves_harms_no_connection(tmp_path: Path) -> None:
+    """A read that is cancelled is over at once for who asked; its connection comes back, and the next read works."""
+
+    async def work() -> None:
+        engine = await empty_database(tmp_path / "store.db")
+        numbers = select(literal(1).label("n")).cte(recursive=True)
+        slow = select(func.count()).select_from(numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n < 1_000_000)))
+        for _ in range(3):
+            reading = asyncio.ensure_future(fetch(engine, slow))
+            await asyncio.sleep(0.05)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+        while engine.pool.checkedout():  # type: ignore[attr-defined]
+            await asyncio.sleep(0.01)
+        assert not await statistics.anything(engine)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await engine.dispose()
+
+    asyncio.run(work())

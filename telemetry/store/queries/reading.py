@@ -20,19 +20,41 @@ class StoreUnreadable(Exception):  # noqa: N818 - a state of the store, named as
     """The store could not be read; the message says why, in one line."""
 
 
+_reading: set[asyncio.Task[Any]] = set()
+"""Reads under way: a task that nobody refers to may vanish."""
+
+
 async def fetch(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
     """All rows of a statement; whole ORM rows come detached.
+
+    A reader that is cancelled (its page was left) goes at once, and its statement ends by itself: a connection that is
+    torn down in the middle of one may hang.
 
     Raises:
         StoreUnreadable: the database failed or took longer than `PATIENCE_S`.
     """
+    task = asyncio.ensure_future(_rows(engine, statement))
+    _reading.add(task)
+    task.add_done_callback(_ended)
     try:
-        async with asyncio.timeout(PATIENCE_S), AsyncSession(engine, expire_on_commit=False) as session:
-            return (await session.execute(statement)).all()
+        async with asyncio.timeout(PATIENCE_S):
+            return await asyncio.shield(task)
     except TimeoutError:
+        task.cancel()
         raise StoreUnreadable(f"no answer within {PATIENCE_S:g} s") from None
     except (SQLAlchemyError, OSError) as error:
         raise StoreUnreadable(_first_line(error)) from error
+
+
+async def _rows(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        return (await session.execute(statement)).all()
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _reading.discard(task)
+    if not task.cancelled():
+        task.exception()  # it was told, or nobody is left to be told
 
 
 def _first_line(error: Exception) -> str:
