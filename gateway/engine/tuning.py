@@ -1,7 +1,7 @@
 """Which settings are fastest for a model on this machine: what is tried, what wins, and where that is remembered.
 
-Pure but for the file; `gateway.engine.llama_tune` measures. A candidate must be clearly better than what stands, since
-machines are noisy: better by a twentieth for threads, by a sixth for the layout of the KV cache.
+Pure but for the file; `gateway.engine.llama_tune` measures. A candidate must be better than what stands by a sixth, since
+machines are noisy and what is chosen stays.
 """
 
 from __future__ import annotations
@@ -43,13 +43,15 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to choose: candidates for some settings, what counts, and how much better than what stands one must be."""
+    """One thing to choose: candidates for some settings, and what counts."""
 
     names: tuple[str, ...]
     candidates: tuple[tuple[int | bool, ...], ...]
     cost: Callable[[Trial], float]
-    factor: float
 
+
+CLEARLY = 0.85
+"""Of the cost of what stands: below that, a candidate takes its place."""
 
 LAYOUTS = ((False, True), (True, True), (True, False), (False, False))
 
@@ -61,12 +63,12 @@ def questions(*, physical: int, logical: int, unset: Iterable[str], quantised_va
     if names:
         columns = [("kv_unified", "flash_attention").index(name) for name in names]
         candidates = dict.fromkeys(tuple(layout[column] for column in columns) for layout in layouts)
-        yield Question(names, tuple(candidates), _request_cost, 0.85)
+        yield Question(names, tuple(candidates), _request_cost)
     counts = tuple((count,) for count in sorted({physical, logical, max(1, physical // 2)}))
     costs = {"threads": lambda trial: trial.answer_token_us, "threads_batch": lambda trial: trial.prompt_token_us}
     for name, cost in costs.items():
         if name in set(unset) and len(counts) > 1:
-            yield Question((name,), counts, cost, 0.95)
+            yield Question((name,), counts, cost)
 
 
 def _request_cost(trial: Trial) -> float:
@@ -85,7 +87,7 @@ def choose(start: Values, asked: Iterable[Question], measure: Callable[[Values],
                 continue
             trial = measure(values)
             trials.append(trial)
-            if question.cost(trial) < question.factor * question.cost(best):
+            if question.cost(trial) < CLEARLY * question.cost(best):
                 best = trial
         chosen = dict(best.values)
     return {name: chosen[name] for name in names}, trials

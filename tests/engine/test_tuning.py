@@ -35,7 +35,7 @@ def test_the_fastest_thread_count_wins_where_it_is_clearly_faster(costs: dict[in
     """By the speed that it decides: answers for `threads`, prompts for `threads_batch`; noise does not move the default."""
     chosen, trials = tuning.choose(START, questions("threads"), machine(lambda _: 1.0, lambda values: costs[int(values["threads"])]))
     best = min(costs.values())
-    assert costs[int(chosen["threads"])] <= best / 0.95**2
+    assert costs[int(chosen["threads"])] <= best / tuning.CLEARLY**2
     assert chosen.keys() == {"threads"}
     flat, _ = tuning.choose(START, questions(), machine(lambda _: noise, lambda values: 1.0 if values == START else noise))
     assert flat == START
