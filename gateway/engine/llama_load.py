@@ -53,6 +53,7 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
         context = replace(context, **{name: tuning.chosen[name] for name in unset(options)})  # type: ignore[arg-type]  # by name
     backend = _backend(model, context, LlamaAdapters(model, options.adapters))
     prefill_token_ns = _warm_up(backend)
+    model.sizes([])  # reads the whole vocabulary, which the first request would wait for
     source, special = model.chat_template, model.special_tokens
     return Engine(
         backend=backend,

@@ -108,7 +108,7 @@ class LlamaModel:
         """Bytes of each token as it stands in a rendered prompt, control tokens by their names."""
         if self._sizes is None:
             self._sizes = np.array([len(self._bytes(token, special=True)) for token in range(self.n_vocab)], dtype=np.int64)
-        return self._sizes[tokens]
+        return self._sizes[np.array(tokens, dtype=np.int64)]
 
     def is_end(self, token: int) -> bool:
         """Whether a token ends generation."""
