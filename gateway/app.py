@@ -31,7 +31,7 @@ from gateway.api.stats import StatsSource, stats
 from gateway.engine_options import check_overrides, engine_options, engine_settings
 from gateway.errors import ApiError
 from gateway.listen import AddressError, claim, ending, listening, on_stop_signal
-from gateway.models.adapters import SEPARATOR, adapters_by_model
+from gateway.models.adapters import adapters_by_model, names_of
 from gateway.models.storage import DEMO_MODEL, ModelFile, ModelFileError, resolve
 from gateway.serving.admission import Admission
 from gateway.serving.engine_handle import EngineHandle, Limits
@@ -74,7 +74,7 @@ class Gateway:
             store_url=settings.store_url,
             store_queue_size=settings.store.queue_size,
             buckets=ContextBuckets(settings.telemetry.context_buckets),
-            served=[*names, *(f"{model}{SEPARATOR}{adapter}" for model, own in adapters.items() for adapter in own)],
+            served=[name for model, own in adapters.items() for name in names_of(model, own)],
             log_level=settings.telemetry.log_level,
             enabled=settings.telemetry.enabled,
             slo=_slo_options(settings.slo, self.base_url),

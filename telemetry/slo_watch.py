@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry import instruments as metric
+from telemetry.background import BackgroundTask
 from telemetry.metrics import MetricsSink
 from telemetry.slo import BURN_MINUTES, Counts, Objective, ObjectiveReport, State, report
 from telemetry.store.queries import slo
@@ -30,7 +30,7 @@ Tell = Callable[[ObjectiveReport, State], None]
 
 
 @dataclass(slots=True)
-class SloWatch:
+class SloWatch(BackgroundTask):
     """A task on the gateway's event loop. `reports` are the newest; a store that cannot be read makes their state `unknown`."""
 
     reader: AsyncEngine
@@ -43,18 +43,6 @@ class SloWatch:
     error: str = ""
     _whole: dict[str, Counts | None] = field(default_factory=dict)
     _looks: int = 0
-    _task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin; must be called on the running event loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="slo-watch")
-
-    async def stop(self) -> None:
-        """End the task."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def check(self) -> None:
         """Look once."""

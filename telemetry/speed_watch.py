@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telemetry.background import BackgroundTask
 from telemetry.events import SpeedChange
 from telemetry.store.queries import speed
 from telemetry.store.queries.reading import StoreUnreadable
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 EVERY_S = 60.0
 
 
-class SpeedWatch:
+class SpeedWatch(BackgroundTask):
     """A task on the gateway's event loop; reads the store's roll-ups and `tell`s each change once."""
 
     def __init__(self, reader: AsyncEngine, tell: Callable[[SpeedChange], None], every_s: float = EVERY_S) -> None:
@@ -27,18 +27,6 @@ class SpeedWatch:
         self._tell = tell
         self._every_s = every_s
         self._told: set[tuple[str, ...]] | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin; must be called on the running event loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="speed-watch")
-
-    async def stop(self) -> None:
-        """End the task."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def check(self) -> list[SpeedChange]:
         """Tell what is new, and return it.

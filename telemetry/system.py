@@ -11,6 +11,7 @@ from typing import Protocol
 import psutil
 
 from telemetry import instruments as metric
+from telemetry.background import BackgroundTask
 from telemetry.instruments import Instrument
 from telemetry.metrics import MetricsSink
 
@@ -94,24 +95,12 @@ class ProcessSource:
                 sink.record(metric.PROCESS_FDS, self._process.num_fds())
 
 
-class SystemMonitor:
+class SystemMonitor(BackgroundTask):
     """A task on the gateway's event loop: measures its lag, and refreshes the sink's sources."""
 
     def __init__(self, sink: MetricsSink, clock: Callable[[], float] = time.monotonic) -> None:
         self._sink = sink
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin; must be called on the running event loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="telemetry-system")
-
-    async def stop(self) -> None:
-        """End the task."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def _run(self) -> None:
         turn = 0

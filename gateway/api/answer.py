@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from litestar.types import Receive, Scope, Send
@@ -36,7 +37,7 @@ class Serving:
     timeout_s: float
 
 
-class EngineAnswer:
+class EngineAnswer(ABC):
     """An ASGI response: what an engine does for one checked request. Kinds of work say how in `_serve`."""
 
     def __init__(self, serving: Serving, target: Target, record: RequestRecord) -> None:
@@ -71,8 +72,9 @@ class EngineAnswer:
         except ApiError as error:
             await self._fail(exchange, send, error)
 
+    @abstractmethod
     async def _serve(self, send: Send) -> None:
-        raise NotImplementedError
+        """Hand the request to the engine and write the answer."""
 
     async def _fail(self, exchange: Exchange, send: Send, error: ApiError) -> None:
         status = 200 if self._streaming else error.status

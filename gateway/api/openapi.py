@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -48,24 +49,24 @@ def _inline(node: Any, components: dict[str, Any]) -> Any:
 
 def json_operation(operation: Operation, request: type, response: type) -> None:
     """Describe a route that answers JSON with JSON."""
-    operation.request_body = RequestBody(content={"application/json": OpenAPIMediaType(schema=schema_of(request))}, required=True)
-    answer = {"application/json": OpenAPIMediaType(schema=schema_of(response))}
-    failure = {"application/json": OpenAPIMediaType(schema=schema_of(ErrorEnvelope))}
-    operation.responses = {
-        "200": OpenAPIResponse(description="The answer", content=answer),
-        **{status: OpenAPIResponse(description=text, content=failure) for status, text in ERROR_STATUSES.items()},
-    }
+    _describe(operation, request, "The answer", {"application/json": response})
 
 
 def chat_operation(operation: Operation) -> None:
     """Describe `POST /v1/chat/completions`."""
-    operation.request_body = RequestBody(content={"application/json": OpenAPIMediaType(schema=schema_of(ChatRequest))}, required=True)
-    answers = {
-        "application/json": OpenAPIMediaType(schema=schema_of(ChatCompletion)),
-        "text/event-stream": OpenAPIMediaType(schema=schema_of(ChatCompletionChunk)),
-    }
-    failure = {"application/json": OpenAPIMediaType(schema=schema_of(ErrorEnvelope))}
+    answers = {"application/json": ChatCompletion, "text/event-stream": ChatCompletionChunk}
+    _describe(operation, ChatRequest, "The answer, or a stream of chunks when `stream` is true", answers)
+
+
+def _describe(operation: Operation, request: type, description: str, answers: Mapping[str, type]) -> None:
+    """The body, the answers by media type, and the errors."""
+    operation.request_body = RequestBody(content=_content({"application/json": request}), required=True)
+    failure = _content({"application/json": ErrorEnvelope})
     operation.responses = {
-        "200": OpenAPIResponse(description="The answer, or a stream of chunks when `stream` is true", content=answers),
+        "200": OpenAPIResponse(description=description, content=_content(answers)),
         **{status: OpenAPIResponse(description=text, content=failure) for status, text in ERROR_STATUSES.items()},
     }
+
+
+def _content(types: Mapping[str, type]) -> dict[str, OpenAPIMediaType]:
+    return {media_type: OpenAPIMediaType(schema=schema_of(struct)) for media_type, struct in types.items()}

@@ -38,7 +38,7 @@ def work_with(effective: Settings, work: Callable[[AsyncEngine], Awaitable[Found
 
     from telemetry.store import migrate
     from telemetry.store.engine import create_reader, create_writer
-    from telemetry.store.queries.reading import StoreUnreadable
+    from telemetry.store.queries.reading import StoreUnreadable, first_line
 
     shown = redact(effective.store_url)
 
@@ -57,5 +57,4 @@ def work_with(effective: Settings, work: Callable[[AsyncEngine], Awaitable[Found
             raise CommandError(f"the database {shown} is of another version: run `firsttoken db upgrade`")
         return asyncio.run(run())
     except (SQLAlchemyError, OSError, StoreUnreadable) as error:
-        lines = str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__]
-        raise CommandError(f"the database {shown} failed: {lines[0]}") from error
+        raise CommandError(f"the database {shown} failed: {first_line(error)}") from error

@@ -16,15 +16,13 @@ import psutil
 from gateway.engine.backend import BackendError
 from gateway.engine.embedding import Embedder, EmbeddingEngine
 from gateway.engine.embedding_intake import EmbeddingIntake
+from gateway.engine.loop import MAX_SAMPLES
 from gateway.engine.options import EngineOptions
 from gateway.engine.packer import Item, Job, Packer
 from gateway.engine.pipe import EnginePipe
 from gateway.engine.protocol import Cancel, Embed, Embedded, Finished, Heartbeat, Refused, Started, Submit, Timing
 from gateway.engine.threads import or_die
 from telemetry.events import EngineSample, Phase, StepSample
-
-MAX_SAMPLES = 10_000
-"""Step samples kept between heartbeats, as in `gateway.engine.loop`."""
 
 REMEDIES = {
     "chat": "It is served for chat; serve it with engine.embeddings = on, or name a model whose file says how to pool.",

@@ -42,6 +42,11 @@ def adapters_by_model(entries: Iterable[str], models: Sequence[str]) -> dict[str
     return found
 
 
+def names_of(model: str, adapters: Iterable[str]) -> list[str]:
+    """What clients may ask for: the model, and the model with each adapter."""
+    return [model, *(f"{model}{SEPARATOR}{adapter}" for adapter in adapters)]
+
+
 def _model(entry: str, named: str | None, models: Sequence[str]) -> str:
     if named is None and len(models) == 1:
         return models[0]

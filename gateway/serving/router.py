@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.errors import ModelNotFoundError
-from gateway.models.adapters import SEPARATOR
+from gateway.models.adapters import SEPARATOR, names_of
 from gateway.serving.engine_handle import EngineHandle
 
 
@@ -46,4 +46,4 @@ class Router:
     @property
     def names(self) -> list[str]:
         """Everything that clients may ask for: models, and models with an adapter."""
-        return [name for handle in self.handles for name in (handle.model, *(f"{handle.model}{SEPARATOR}{own}" for own in handle.adapters))]
+        return [name for handle in self.handles for name in names_of(handle.model, handle.adapters)]

@@ -43,7 +43,7 @@ async def fetch(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Seq
         task.cancel()
         raise StoreUnreadable(f"no answer within {PATIENCE_S:g} s") from None
     except (SQLAlchemyError, OSError) as error:
-        raise StoreUnreadable(_first_line(error)) from error
+        raise StoreUnreadable(first_line(error)) from error
 
 
 async def _rows(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -57,7 +57,7 @@ def _ended(task: asyncio.Task[Any]) -> None:
         task.exception()  # it was told, or nobody is left to be told
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """What the driver said, without the statement and its parameters."""
     cause = getattr(error, "orig", None) or error
     return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
