@@ -1,7 +1,8 @@
 """The record of one request: stamped while it runs, and the figures that follow from the stamps.
 
 All `_ns` are CLOCK_MONOTONIC nanoseconds (one clock for the gateway and its engines); None means "not measured".
-Only the gateway's event loop writes to a record; sinks read it.
+Only the gateway's event loop writes to a record; sinks read it. Energy and cost alone are known after its end, and
+written by `telemetry.energy.meter` and by the store's writer.
 """
 
 from __future__ import annotations
@@ -81,6 +82,8 @@ class RequestRecord:
     client_blocked_ns: int = 0
     client_blocked_tail_ns: int = 0
     ended_ns: int | None = None
+    energy_j: float | None = None
+    cost: float | None = None
 
     def phase(self, phase: Phase) -> PhaseTiming | None:
         """The timing of a phase, or None when it did not happen."""
