@@ -84,6 +84,10 @@ class RequestRow(Base):
     total_ms: Mapped[float | None] = mapped_column(Float)
     unaccounted_ms: Mapped[float | None] = mapped_column(Float)
     overhead_ms: Mapped[float | None] = mapped_column(Float)
+    energy_j: Mapped[float | None] = mapped_column(Float)
+    """Joules of the counters that were read, by active time (`telemetry.energy`)."""
+    cost: Mapped[float | None] = mapped_column(Float)
+    """By the prices set when it ended (`telemetry.cost`), in their currency."""
     engine_config_id: Mapped[str | None] = mapped_column(ForeignKey("engine_config.id"))
     trace_id: Mapped[str] = mapped_column(String(32))
     response_id: Mapped[str | None] = mapped_column(String(64))
@@ -128,6 +132,13 @@ class RollupRow(Base):
     prompt_tokens: Mapped[int] = mapped_column(BIG)
     cached_tokens: Mapped[int] = mapped_column(BIG)
     completion_tokens: Mapped[int] = mapped_column(BIG)
+    energy_requests: Mapped[int] = mapped_column(server_default="0")
+    """Requests whose energy was measured: `energy_j` is theirs, and `energy_tokens` are their output tokens."""
+    energy_j: Mapped[float] = mapped_column(Float, server_default="0")
+    energy_tokens: Mapped[int] = mapped_column(BIG, server_default="0")
+    cost_requests: Mapped[int] = mapped_column(server_default="0")
+    """Requests that have a cost: `cost` is theirs."""
+    cost: Mapped[float] = mapped_column(Float, server_default="0")
 
 
 class HistogramRow(Base):

@@ -16,6 +16,11 @@ Series = tuple[str, str, str]
 
 MINUTE_NS = 60 * 10**9
 
+COUNTERS = (
+    *("requests", "errors", "failures", "cancelled", "prompt_tokens", "cached_tokens", "completion_tokens"),
+    *("energy_requests", "energy_j", "energy_tokens", "cost_requests", "cost"),
+)
+
 
 @dataclass(slots=True)
 class CacheTally:
@@ -46,6 +51,11 @@ class Rollup:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    energy_requests: int = 0
+    energy_j: float = 0.0
+    energy_tokens: int = 0
+    cost_requests: int = 0
+    cost: float = 0.0
     histograms: dict[Measure, dict[int, int]] = field(default_factory=dict)
     cache: dict[tuple[str, str], CacheTally] = field(default_factory=dict)
     """By reason and source."""
@@ -59,17 +69,27 @@ class Rollup:
         self.prompt_tokens += record.prompt_tokens or 0
         self.cached_tokens += record.cached_tokens or 0
         self.completion_tokens += record.completion_tokens or 0
+        self._charge(record)
         for measure, values in measured(record).items():
             if values:
                 histogram.merge(self.histograms.setdefault(measure, {}), histogram.count(values))
         if record.cache is not None:
             self.cache.setdefault((record.cache.reason.value, record.cache.source.value), CacheTally()).add(record)
 
+    def _charge(self, record: RequestRecord) -> None:
+        """Sums are of what was measured, and say of how many requests."""
+        if record.energy_j is not None:
+            self.energy_requests += 1
+            self.energy_j += record.energy_j
+            self.energy_tokens += record.completion_tokens or 0
+        if record.cost is not None:
+            self.cost_requests += 1
+            self.cost += record.cost
+
     @property
-    def counters(self) -> dict[str, int]:
+    def counters(self) -> dict[str, float]:
         """The columns of `rollups`."""
-        names = ("requests", "errors", "failures", "cancelled", "prompt_tokens", "cached_tokens", "completion_tokens")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in COUNTERS}
 
 
 def measured(record: RequestRecord) -> dict[Measure, list[float]]:

@@ -29,7 +29,7 @@ CONFIG_LIMITS = _limits(TABLES["engine_config"])
 
 def request_row(record: RequestRecord) -> Row:
     """The row of a request as it is now: `running` until its end."""
-    return _storable(_identity(record) | _tokens(record) | _times(record), LIMITS)
+    return _storable(_identity(record) | _tokens(record) | _times(record) | _charges(record), LIMITS)
 
 
 def _storable(row: Row, limits: Mapping[str, int | None]) -> Row:
@@ -90,6 +90,10 @@ def _times(record: RequestRecord) -> Row:
         "unaccounted_ms": record.unaccounted_ms,
         "overhead_ms": record.overhead_ms,
     }
+
+
+def _charges(record: RequestRecord) -> Row:
+    return {"energy_j": record.energy_j, "cost": record.cost}
 
 
 def config_row(config: EngineConfig) -> Row:

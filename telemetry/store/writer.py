@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, OperationalError
@@ -46,16 +46,27 @@ ADMISSION_SHARE = 0.9
 
 OK = "ok"
 
+Settle = Callable[[Sequence[RequestRecord]], None]
+"""Fills in what is known only after a request's end. Called on the writer's thread, and may wait a moment."""
+
 
 class StoreSink(NullSink):
     """Writes requests, phases, engine configurations and roll-ups. `start` it once, `stop` it once."""
 
-    def __init__(self, url: str, queue_size: int, batch_s: float = BATCH_S, retention: Retention | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        queue_size: int,
+        batch_s: float = BATCH_S,
+        retention: Retention | None = None,
+        settle: Settle = lambda _records: None,
+    ) -> None:
         self.state = OK
         self.dropped = 0
         self._url = url
         self._queue_size = queue_size
         self._batch_s = batch_s
+        self._settle = settle
         self._keeper = Keeper(retention) if retention else None
         self._queue: deque[Row | RequestRecord | SpeedChange] = deque()
         self._configs: dict[str, EngineConfig] = {}
@@ -185,7 +196,15 @@ class StoreSink(NullSink):
             except Exception as error:
                 self.dropped += 1
                 self._failed(error)
+        self._settle_accounts(batch)
         return batch
+
+    def _settle_accounts(self, batch: Batch) -> None:
+        """What is known only after a request's end; its row is worth more than that."""
+        try:
+            self._settle(list(batch.completed.values()))
+        except Exception:
+            log.exception("the energy and the cost of %d requests are not known", len(batch.completed))
 
     async def _write(self, engine: AsyncEngine, batch: Batch, known: Known) -> None:
         """Write a batch. Where a value in it is at fault, write its halves, and so on: only the bad events are lost."""

@@ -21,7 +21,8 @@ class ReportRow:
     """One model and one context bucket, engine configuration or day. Spreads: None where nothing was measured.
 
     `errors` and `cancelled` are parts of `requests`; `cached_share` is the share of prompt tokens that the prefix cache
-    supplied. Times are milliseconds, rates tokens per second.
+    supplied. Times are milliseconds, rates tokens per second. `energy_j` and `cost` are sums over the requests that have
+    one (None: none has).
     """
 
     model: str
@@ -33,6 +34,9 @@ class ReportRow:
     cached_tokens: int
     completion_tokens: int
     cached_share: float | None
+    energy_j: float | None
+    joules_per_output_token: float | None
+    cost: float | None
     ttft_ms: Spread
     queue_ms: Spread
     prompt_rate: Spread
@@ -80,6 +84,9 @@ def _row(group: Group) -> ReportRow:
         cached_tokens=totals.cached_tokens,
         completion_tokens=totals.completion_tokens,
         cached_share=totals.cached_tokens / totals.prompt_tokens if totals.prompt_tokens else None,
+        energy_j=totals.joules,
+        joules_per_output_token=totals.joules_per_output_token,
+        cost=totals.known_cost,
         ttft_ms=group.spread(Measure.TTFT),
         queue_ms=group.spread(Measure.QUEUE),
         prompt_rate=group.spread(Measure.PROMPT_RATE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, func, literal_column, select
@@ -26,7 +26,11 @@ STEPS = (1, 2, 5, 10, 15, 30, 60, 2 * 60, 4 * 60, 6 * 60, 12 * 60)
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counters over a window. `errors` and `cancelled` are parts of `requests`; tokens include failed requests."""
+    """Counters over a window. `errors` and `cancelled` are parts of `requests`; tokens include failed requests.
+
+    `energy_j` and `cost` are sums over the `energy_requests` and `cost_requests` that have one; `energy_tokens` are the
+    output tokens of the former.
+    """
 
     requests: int = 0
     errors: int = 0
@@ -34,6 +38,26 @@ class Totals:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    energy_requests: int = 0
+    energy_j: float = 0.0
+    energy_tokens: int = 0
+    cost_requests: int = 0
+    cost: float = 0.0
+
+    @property
+    def joules(self) -> float | None:
+        """Energy, None where it was measured of no request."""
+        return self.energy_j if self.energy_requests else None
+
+    @property
+    def joules_per_output_token(self) -> float | None:
+        """Energy per output token, prompts included, of the requests whose energy was measured."""
+        return self.energy_j / self.energy_tokens if self.energy_tokens else None
+
+    @property
+    def known_cost(self) -> float | None:
+        """Cost, None where no request has one."""
+        return self.cost if self.cost_requests else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +92,10 @@ class Point:
         return self.spreads.get(measure, NOTHING)
 
 
-COUNTERS = (
-    func.sum(RollupRow.requests),
-    func.sum(RollupRow.errors),
-    func.sum(RollupRow.cancelled),
-    func.sum(RollupRow.prompt_tokens),
-    func.sum(RollupRow.cached_tokens),
-    func.sum(RollupRow.completion_tokens),
-)
+FRACTIONAL = frozenset({"energy_j", "cost"})
+"""Counters that are no whole numbers."""
+
+COUNTERS = tuple(func.sum(getattr(RollupRow, counter.name)) for counter in fields(Totals))
 
 
 async def totals(engine: AsyncEngine, window: Window, now_s: float) -> Totals:
@@ -158,7 +178,9 @@ def within(minute: Any, window: Window, now_s: float) -> list[ColumnElement[bool
 
 def totals_of(row: Any) -> Totals:
     """The sums of `COUNTERS`; NULL (nothing in the window) is 0."""
-    return Totals(*(int(value or 0) for value in row))
+    named = zip((counter.name for counter in fields(Totals)), row, strict=True)
+    counted: dict[str, Any] = {name: float(value or 0) if name in FRACTIONAL else int(value or 0) for name, value in named}
+    return Totals(**counted)
 
 
 def spreads_of(rows: Any) -> dict[Measure, Spread]:
