@@ -114,6 +114,7 @@ class RequestContext:
     identity: Annotated[tuple[Fact, ...], "Ids and what served it."]
     cache: Annotated[tuple[Fact, ...], "What the prefix cache gave."]
     cache_words: Annotated[str, "The cache reason in words."]
+    energy: Annotated[tuple[Fact, ...], "What energy it took, and what it cost where anything has a price."]
     cache_map: Annotated[CacheMap | None, "The prompt's messages and what the cache had of them, or None where that is not recorded."]
     error_type: Annotated[str, "`error.type`, or ''."]
     error_message: Annotated[str, "The error as the client got it, or ''."]
@@ -143,13 +144,16 @@ class HeatMap:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One model: its engine now, its configuration, what of it was chosen by measurement, and its speed by context size."""
+    """One model: its engine now, its configuration, what of it was chosen by measurement, its speed by context size,
+    and what energy and money its requests took.
+    """
 
     name: str
     engine: LiveEngine | None
     configuration: tuple[Fact, ...]
     tuning: str
     buckets: tuple[Group, ...]
+    energy: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from litestar.params import SkipValidation
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.context_buckets import ContextBuckets
+from telemetry.cost import Prices
+from telemetry.energy.sources import Report as EnergyReport
 from telemetry.live import LiveView
 from telemetry.slo import ObjectiveReport
 
@@ -28,7 +30,7 @@ class StoreState:
 class DashboardDeps:
     """Everything that pages read.
 
-    `reader` is an engine for the store's read side; `objectives` are the newest reports; `base_url` is where clients reach the gateway, without a
+    `reader` is an engine for the store's read side; `objectives` are the newest reports; `energy` says what energy is read from; `base_url` is where clients reach the gateway, without a
     trailing slash (`http://127.0.0.1:8080`). `clock_ns` is the monotonic clock that records are stamped with,
     `wall_s` is Unix time in seconds.
     """
@@ -38,6 +40,8 @@ class DashboardDeps:
     buckets: ContextBuckets
     store_state: Callable[[], StoreState]
     objectives: Callable[[], Sequence[ObjectiveReport]]
+    energy: Callable[[], EnergyReport]
+    prices: Prices
     base_url: Callable[[], str]
     version: str
     clock_ns: Callable[[], int] = time.monotonic_ns

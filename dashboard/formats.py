@@ -67,6 +67,22 @@ def size_bytes(value: float | None) -> str:
     return f"{value:.0f} B"
 
 
+def joules(value: float | None) -> str:
+    """0.42 J, 18.3 J, 950 J, 1.24 kJ, 3.6 MJ."""
+    if value is None:
+        return NOT_MEASURED
+    for size, unit in ((1e6, "MJ"), (1e3, "kJ")):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g} J" if value >= 0.001 or value == 0 else f"{value * 1e3:.2g} mJ"
+
+
+def amount(value: float, currency: str) -> str:
+    """Money: two decimals, or as many as three significant digits need."""
+    digits = 2 if value >= 1 or value <= 0 else 2 - math.floor(math.log10(value))
+    return f"{value:,.{digits}f} {currency}".rstrip()
+
+
 def percent(part: float | None, whole: float | None) -> str:
     """A share; of nothing there is no share."""
     if part is None or not whole:

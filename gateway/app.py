@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, get
@@ -39,10 +40,11 @@ from gateway.serving.engine_process import WORKER_COMMAND
 from gateway.serving.router import Router
 from gateway.serving.supervisor import Supervisor
 from gateway.settings import Settings
-from gateway.settings_sections import SloSettings
+from gateway.settings_sections import CostSettings, SloSettings, TelemetrySettings
 from telemetry.context_buckets import ContextBuckets
+from telemetry.cost import Prices
 from telemetry.slo import Objective
-from telemetry.stack import SloOptions, TelemetryStack
+from telemetry.stack import EnergyOptions, SloOptions, TelemetryStack
 from telemetry.store.retention import Retention
 
 log = logging.getLogger(__name__)
@@ -78,6 +80,7 @@ class Gateway:
             log_level=settings.telemetry.log_level,
             enabled=settings.telemetry.enabled,
             slo=_slo_options(settings.slo, self.base_url),
+            energy=_energy_options(settings.telemetry, settings.cost),
             retention=Retention(settings.store.retention_days, settings.store.rollup_retention_days, settings.store.max_bytes),
             more_sinks=[self.announcer],
         )
@@ -164,6 +167,8 @@ class Gateway:
                 buckets=ContextBuckets(self.settings.telemetry.context_buckets),
                 store_state=self._store_state,
                 objectives=lambda: self.telemetry.slo.reports,
+                energy=lambda: self.telemetry.energy.report,
+                prices=self.telemetry.prices,
                 base_url=lambda: self.base_url,
                 version=version("firsttoken"),
             )
@@ -181,6 +186,13 @@ def _slo_options(settings: SloSettings, gateway: str) -> SloOptions:
         Objective("inter_token", settings.inter_token_share, settings.inter_token_ms),
     )
     return SloOptions(objectives, settings.window_days, settings.webhook_url, gateway, settings.check_every_s)
+
+
+def _energy_options(settings: TelemetrySettings, cost: CostSettings) -> EnergyOptions:
+    prices = Prices(
+        cost.price_per_kwh, cost.price_per_input_token, cost.price_per_output_token, cost.price_per_cached_input_token, cost.currency
+    )
+    return EnergyOptions(settings.energy_sources, Path(settings.rapl_path), prices)
 
 
 @get("/", include_in_schema=False)

@@ -6,6 +6,7 @@ environment is passed in; nothing is read at import. The settings themselves are
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from msgspec import Meta
 
 from gateway.settings_sections import (
     CaptureSettings,
+    CostSettings,
     EngineSettings,
     Section,
     ServerSettings,
@@ -40,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     telemetry: TelemetrySettings = TelemetrySettings()
     store: StoreSettings = StoreSettings()
     slo: SloSettings = SloSettings()
+    cost: CostSettings = CostSettings()
     capture: CaptureSettings = CaptureSettings()
 
     @property
@@ -54,6 +57,7 @@ SECTIONS: dict[str, type[Section]] = {
     "telemetry": TelemetrySettings,
     "store": StoreSettings,
     "slo": SloSettings,
+    "cost": CostSettings,
     "capture": CaptureSettings,
 }
 
@@ -117,16 +121,19 @@ def load(
         merged[section][key] = value
         sources[name] = source
     settings = Settings(home=home, **{name: _section(name, values, sources) for name, values in merged.items()})
-    _check(settings)
+    _check(settings, sources)
     return settings
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Settings, sources: Mapping[str, str]) -> None:
     """What types cannot say."""
     try:
         ContextBuckets(settings.telemetry.context_buckets)
     except ValueError as error:
         raise SettingsError(f"telemetry.context_buckets: {error}") from None
+    for key, value in msgspec.structs.asdict(settings.cost).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingsError(f"cost.{key} = {value} (from {sources[f'cost.{key}']}): it is no price")
     if settings.capture.content:
         raise SettingsError("capture.content: keeping content is not possible yet; leave it off")
 

@@ -5,12 +5,13 @@ Every description below is also the documentation (`docs/settings.md` is written
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from telemetry.context_buckets import DEFAULT_EDGES
+from telemetry.energy.rapl import DEFAULT_PATH as RAPL_PATH
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -155,6 +156,13 @@ class TelemetrySettings(Section, frozen=True):
     log_level: Annotated[
         str, Meta(pattern="^(debug|info|warning|error)$", description="Least severe log line written: debug, info, warning or error.")
     ] = "info"
+    energy_sources: Annotated[
+        tuple[Literal["rapl", "nvml"], ...],
+        Meta(
+            description="Where energy is read from, as far as it is there: `rapl` (CPU packages), `nvml` (NVIDIA GPUs); empty: not at all."
+        ),
+    ] = ("rapl", "nvml")
+    rapl_path: Annotated[str, Meta(min_length=1, description="Folder that holds the RAPL domains (`intel-rapl:N`).")] = RAPL_PATH
 
 
 class StoreSettings(Section, frozen=True):
@@ -189,6 +197,23 @@ class SloSettings(Section, frozen=True):
     webhook_url: Annotated[
         str, Meta(pattern="^(|https?://.+)$", description="Where a change of state is posted as JSON; empty is nowhere.")
     ] = ""
+
+
+Price = Annotated[float, Meta(ge=0)]
+
+
+class CostSettings(Section, frozen=True):
+    """Prices, all in one currency. What has none is free; where nothing has one, no cost is shown."""
+
+    currency: Annotated[str, Meta(max_length=8, description="Shown behind amounts, e.g. `EUR`; nothing is converted.")] = ""
+    price_per_kwh: Annotated[
+        Price | None, Meta(description="Price of a kilowatt-hour; with it, a request whose energy was not measured has no cost.")
+    ] = None
+    price_per_input_token: Annotated[Price | None, Meta(description="Price of a prompt token.")] = None
+    price_per_cached_input_token: Annotated[
+        Price | None, Meta(description="Price of a prompt token that the prefix cache supplied; unset: as other prompt tokens.")
+    ] = None
+    price_per_output_token: Annotated[Price | None, Meta(description="Price of a sampled token.")] = None
 
 
 class CaptureSettings(Section, frozen=True):

@@ -37,7 +37,7 @@ class Instrument:
         return prometheus_name(self.name, self.unit, self.kind)
 
 
-_UNITS = {"s": "seconds", "By": "bytes", "1": "ratio"}
+_UNITS = {"s": "seconds", "By": "bytes", "J": "joules", "1": "ratio"}
 
 
 def prometheus_name(name: str, unit: str, kind: Kind) -> str:
@@ -185,6 +185,12 @@ SPEED_CHANGES = _counter(
     "{change}",
     "Speeds that changed beyond noise with the engine's configuration.",
     (*_MODEL, names.DIRECTION),
+)
+ENERGY = _counter(
+    names.METRIC_ENERGY,
+    "J",
+    "Energy of CPU packages (RAPL) and GPUs (NVML): `active` while requests were computed, else `idle`; nothing without a source.",
+    (names.STATE,),
 )
 MODEL_MEMORY = _gauge(names.METRIC_MODEL_MEMORY, "By", "Resident memory of a model's engine process.", _MODEL)
 

@@ -146,6 +146,7 @@ METRIC_CACHE_RESTORE_FAILURES: Final = "firsttoken.prefix_cache.restore.failures
 METRIC_TTFT_PREDICTION_ERROR: Final = "firsttoken.ttft_prediction.error"
 METRIC_LOAD_DURATION: Final = "firsttoken.model.load.duration"
 METRIC_LOADS: Final = "firsttoken.model.loads"
+METRIC_ENERGY: Final = "firsttoken.energy"
 METRIC_MODEL_MEMORY: Final = "firsttoken.model.memory"
 METRIC_REJECTED: Final = "firsttoken.requests.rejected"
 METRIC_SPEED_CHANGES: Final = "firsttoken.speed.changes"

@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 from telemetry import logging as log_lines
 from telemetry import providers
 from telemetry.context_buckets import ContextBuckets
+from telemetry.cost import Prices
+from telemetry.energy.meter import EnergyMeter
+from telemetry.energy.rapl import DEFAULT_PATH
+from telemetry.energy.sources import NO_TELEMETRY, NVML, RAPL, find
 from telemetry.live import LiveSink
 from telemetry.metrics import Backend, MetricsSink, Source
 from telemetry.metrics_otel import OtelBackend
+from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder, Sink
 from telemetry.slo import Objective
 from telemetry.slo_watch import EVERY_S, SloWatch
@@ -22,7 +29,7 @@ from telemetry.store.engine import create_reader
 from telemetry.store.migrate import upgrade
 from telemetry.store.retention import Retention
 from telemetry.store.writer import StoreSink, interrupt_stale
-from telemetry.system import ExportSource, ProcessSource, StoreSource, SystemMonitor
+from telemetry.system import EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
 from telemetry.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -39,6 +46,15 @@ class SloOptions:
     webhook_url: str = ""
     gateway: str = ""
     every_s: float = EVERY_S
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyOptions:
+    """Which sources of energy are looked for (`rapl`, `nvml`), where RAPL is, and what energy and tokens cost."""
+
+    sources: tuple[str, ...] = (RAPL, NVML)
+    rapl_path: Path = Path(DEFAULT_PATH)
+    prices: Prices = field(default_factory=Prices)
 
 
 class TelemetryStack:
@@ -59,18 +75,24 @@ class TelemetryStack:
         enabled: bool,
         retention: Retention | None = None,
         slo: SloOptions | None = None,
+        energy: EnergyOptions | None = None,
         more_sinks: Sequence[Sink] = (),
     ) -> None:
         self.live = LiveSink()
-        self.store = StoreSink(store_url, queue_size=store_queue_size, retention=retention)
+        charged = energy or EnergyOptions()
+        self.prices = charged.prices
+        self.energy = EnergyMeter(partial(find, charged.sources, charged.rapl_path))
+        if not enabled:
+            self.energy.report = NO_TELEMETRY
+        self.store = StoreSink(store_url, queue_size=store_queue_size, retention=retention, settle=self._settle)
         self.reader = create_reader(store_url)
         self._store_url = store_url
         self._enabled = enabled
         self._output = log_lines.configure(log_level)
         self._providers = providers.build(env if enabled else {})
         backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
-        sources: list[Source] = [StoreSource(self.store), ExportSource(self._providers), ProcessSource()]
-        self.metrics = MetricsSink(lambda: served, others=backends, sources=sources)
+        read: list[Source] = [StoreSource(self.store), ExportSource(self._providers), EnergySource(self.energy), ProcessSource()]
+        self.metrics = MetricsSink(lambda: served, others=backends, sources=read)
         self.recorder = Recorder([self.live, *more_sinks, *(self._sinks() if enabled else [])], buckets)
         self._monitor = SystemMonitor(self.metrics)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
@@ -80,15 +102,22 @@ class TelemetryStack:
         self.slo = SloWatch(self.reader, self.metrics, options.objectives, options.window_days, tell, options.every_s)
 
     def _sinks(self) -> list[Sink]:
-        sinks: list[Sink] = [self.store, self.metrics, log_lines.LogSink(self._providers.logger)]
+        sinks: list[Sink] = [self.energy, self.store, self.metrics, log_lines.LogSink(self._providers.logger)]
         if self._providers.tracer is not None:
             sinks.append(SpanSink(self._providers.tracer, capture_content=self._providers.capture_content))
         return sinks
+
+    def _settle(self, records: Sequence[RequestRecord]) -> None:
+        """Energy first: it has a price. Called on the store's thread."""
+        self.energy.settle(max((record.ended_ns or 0 for record in records), default=0))
+        for record in records:
+            record.cost = self.prices.cost_of(record)
 
     async def start(self) -> None:
         """Bring the database up to date and begin to write; a store that cannot be opened is told about, not fatal."""
         if self._enabled:
             await asyncio.to_thread(self._open_store)
+            self.energy.start()
             self._watch.start()
             self.slo.start()
         self._monitor.start()
@@ -115,5 +144,6 @@ class TelemetryStack:
                 asyncio.to_thread(self.store.stop, deadline_s),
                 asyncio.to_thread(self._providers.shutdown, deadline_s),
             )
+            self.energy.stop()
         await self.reader.dispose()
         self._output.stop()

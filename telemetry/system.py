@@ -51,6 +51,13 @@ class ExportStats(Protocol):
         """(instrument, `error.type` or '') → items since the start."""
 
 
+class EnergyStats(Protocol):
+    """What the energy meter says (see `telemetry.energy.meter.EnergyMeter`)."""
+
+    def totals(self) -> Mapping[str, float]:
+        """State (active, idle) → joules since the start; empty where no source is read."""
+
+
 class StoreSource:
     """The store's queue, losses, transactions and size."""
 
@@ -77,6 +84,17 @@ class ExportSource:
     def collect(self, sink: MetricsSink) -> None:
         for (instrument, error_type), total in self._stats.totals().items():
             sink.total(instrument, total, error_type)
+
+
+class EnergySource:
+    """Joules by state."""
+
+    def __init__(self, stats: EnergyStats) -> None:
+        self._stats = stats
+
+    def collect(self, sink: MetricsSink) -> None:
+        for state, joules in self._stats.totals().items():
+            sink.total(metric.ENERGY, joules, state)
 
 
 class ProcessSource:

@@ -41,6 +41,10 @@ def test_lists_and_switches(home: Path) -> None:
         ({}, {}, "[engin]\nslots = 1", ["engin.slots", "firsttoken.toml"]),
         ({}, {}, "slots = 1", ["slots", "firsttoken.toml"]),
         ({}, {}, "[engine", ["firsttoken.toml"]),
+        ({"FIRSTTOKEN_COST_PRICE_PER_KWH": "-0.1"}, {}, "", ["cost.price_per_kwh", "FIRSTTOKEN_COST_PRICE_PER_KWH", ">= 0"]),
+        ({}, {"cost.price_per_output_token": "-1"}, "", ["cost.price_per_output_token", "flag", ">= 0"]),
+        ({}, {}, "[cost]\nprice_per_input_token = inf", ["cost.price_per_input_token", "firsttoken.toml", "no price"]),
+        ({}, {"telemetry.energy_sources": "rapl,magic"}, "", ["telemetry.energy_sources", "flag", "magic"]),
     ],
 )
 def test_mistakes_name_key_and_source(home: Path, env: dict[str, str], flags: dict[str, str], toml: str, says: list[str]) -> None:
@@ -61,3 +65,9 @@ def test_names() -> None:
     """One name per setting, in three spellings."""
     slots = next(info for info in describe() if info.name == "engine.n_ctx")
     assert (slots.variable, slots.flag) == ("FIRSTTOKEN_ENGINE_N_CTX", "--engine-n-ctx")
+
+
+def test_prices_are_unset_free_or_more(home: Path) -> None:
+    """Nothing has a price by itself; 0 is one."""
+    assert load({}, home=home).cost.price_per_kwh is None
+    assert load({}, flags={"cost.price_per_kwh": "0"}, home=home).cost.price_per_kwh == 0.0

@@ -12,6 +12,7 @@ from dashboard.charts import heat_row
 from dashboard.configuration import configuration_facts, configuration_summary
 from dashboard.contexts import ConfigurationRow, HeatMap, HeatRow, Layout, ModelCard, ModelsContext
 from dashboard.deps import DashboardDeps, Deps
+from dashboard.energy import energy_facts
 from dashboard.pages.speed_changes import speed_changes
 from dashboard.pages.windows import chosen_window
 from dashboard.render import PageRequest, respond
@@ -70,7 +71,9 @@ class ModelsView:
         elif engine is None:
             details = next((row.details for row in self.configurations if row.model == name), {})
         tuning = "" if engine is None else engine.status.tuning
-        return ModelCard(name, engine, configuration_facts(details), tuning, tuple(self._by_bucket(name)))
+        totals = [group.totals for group in self.contexts if group.model == name]
+        energy = energy_facts(totals, self.deps.energy(), self.deps.prices)
+        return ModelCard(name, engine, configuration_facts(details), tuning, tuple(self._by_bucket(name)), energy)
 
     def _by_bucket(self, name: str) -> Sequence[Group]:
         """A model's groups in the order of the buckets; labels of an earlier setting come last."""

@@ -10,6 +10,7 @@ from dashboard.charts import waterfall
 from dashboard.contexts import Fact, RequestContext
 from dashboard.curl import curl
 from dashboard.deps import DashboardDeps
+from dashboard.energy import pending_energy, request_energy
 from dashboard.running import running_row
 from dashboard.timeline import Timeline, of_record, of_stored
 from telemetry.events import Phase, Scalar
@@ -34,6 +35,7 @@ def missing_context(request_id: str, store_error: str) -> RequestContext:
         identity=(),
         cache=(),
         cache_words="",
+        energy=(),
         cache_map=None,
         error_type="",
         error_message="",
@@ -66,6 +68,7 @@ def live_context(deps: DashboardDeps, record: RequestRecord, store_error: str) -
         ),
         cache=(),
         cache_words=explain.cache_reason(record.cache.reason.value) if record.cache else "The prefix cache was not asked yet.",
+        energy=pending_energy(deps.energy()),
         cache_map=_live_map(record),
         error_type=record.error_type or "",
         error_message=record.error_message or "",
@@ -106,6 +109,7 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expecte
         identity=_identity(detail),
         cache=_cache(row, lookup),
         cache_words=explain.cache_reason(row.cache_reason),
+        energy=request_energy(row, deps.energy(), deps.prices),
         cache_map=cache_map(lookup),
         error_type=row.error_type or "",
         error_message=row.error_message or "",

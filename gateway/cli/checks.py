@@ -51,6 +51,7 @@ def run_all(settings: Settings, env: Mapping[str, str]) -> Iterator[Check]:
     yield check_home(settings.home)
     yield check_database(settings)
     yield from check_otlp(env)
+    yield check_energy(settings)
 
 
 def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
@@ -170,6 +171,19 @@ def check_database(settings: Settings) -> Check:
     if found != head:
         return Check("database", "warn", f"revision {found}, newest is {head}; `serve` or `firsttoken db upgrade` upgrades it")
     return Check("database", "ok", f"{redact(settings.store_url)}: revision {found}, the newest")
+
+
+def check_energy(settings: Settings) -> Check:
+    """What energy is read from; a machine without counters is no fault, a price that cannot be applied is worth a word."""
+    from telemetry.energy.sources import find
+
+    counters, report = find(settings.telemetry.energy_sources, Path(settings.telemetry.rapl_path))
+    if counters:
+        return Check("energy", "ok", report.words)
+    detail = f"not measured, {report.words}"
+    if settings.cost.price_per_kwh is None:
+        return Check("energy", "ok", detail)
+    return Check("energy", "warn", f"{detail}; without it no request has a cost: unset cost.price_per_kwh to have that of tokens")
 
 
 def check_otlp(env: Mapping[str, str]) -> Iterator[Check]:

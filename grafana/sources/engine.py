@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana.sources import queries as q
 from grafana.sources.board import Board, Section
 from grafana.sources.objectives import KV_SHARE, QUEUE_AGE_S
-from grafana.sources.panels import BAD, BYTES, COUNT, SECONDS, SHARE, STATE_COLOURS, TOKENS_PER_S, Query, graph, heat
+from grafana.sources.panels import BAD, BYTES, COUNT, JOULES, SECONDS, SHARE, STATE_COLOURS, TOKENS_PER_S, WATTS, Query, graph, heat
 
 STEP = "firsttoken_engine_step_duration_seconds"
 TOKENS, TIME = "firsttoken_engine_tokens_total", "firsttoken_engine_time_seconds_total"
@@ -184,9 +184,31 @@ PROCESSES = Section(
     ],
 )
 
+JOULES_USED = "firsttoken_energy_joules_total"
+ACTIVE = q.rate(JOULES_USED, scope=f'{q.GATEWAY},state="active"')
+
+ENERGY = Section(
+    "Energy (there is nothing here where neither RAPL nor NVML can be read)",
+    [
+        graph(
+            "Power",
+            "Power of CPU packages and GPUs, whatever runs on them: active while requests were computed, idle otherwise.",
+            WATTS,
+            Query(q.rate(JOULES_USED, "state", scope=q.GATEWAY), "{{state}}"),
+            stacked=True,
+        ),
+        graph(
+            "Energy per output token",
+            "Energy used while requests were computed, prefill included, per token of their answers.",
+            JOULES,
+            Query(f"{ACTIVE} / {q.rate('gen_ai_client_inference_usage_output_tokens_total', scope=q.GATEWAY)}", "per output token"),
+        ),
+    ],
+)
+
 ENGINE = Board(
     uid="firsttoken-engine",
     title="firsttoken: Engine & cache",
     description="What the engines are busy with, how full they are, and what the prefix cache saves.",
-    sections=[SLOTS, STEPS, CACHE, PROCESSES],
+    sections=[SLOTS, STEPS, CACHE, PROCESSES, ENERGY],
 )

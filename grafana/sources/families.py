@@ -128,6 +128,7 @@ CONDITIONAL = {
     "firsttoken_slo_burn_rate": "exists from the first request on",
     "firsttoken_slo_budget_left": "exists from the first request on",
     "firsttoken_store_file_size_bytes": "SQLite only",
+    "firsttoken_energy_joules_total": "only where RAPL or NVML can be read",
     "firsttoken_process_file_descriptors": "not on Windows",
     "otel_sdk_exporter_span_exported_total": "only with a collector for traces",
     "otel_sdk_exporter_log_exported_total": "only with a collector for logs",

@@ -18,7 +18,8 @@ Panel = Builder[model.Panel]
 PROMETHEUS = model.DataSourceRef("prometheus", "${prometheus}")
 
 RATE, TOKENS_PER_S, SHARE, SECONDS, BYTES, COUNT = "reqps", "suffix: tok/s", "percentunit", "s", "bytes", "short"
-"""Units: requests per second, tokens per second, a share of 1, seconds, bytes, a plain number."""
+WATTS, JOULES = "watt", "joule"
+"""Units: requests per second, tokens per second, a share of 1, seconds, bytes, a plain number; power and energy."""
 
 GOOD, WARN, BAD = "green", "orange", "red"
 

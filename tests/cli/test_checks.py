@@ -10,6 +10,7 @@ import pytest
 
 from gateway.cli import checks
 from gateway.settings import Settings, load
+from tests.telemetry.rapl_tree import RaplTree
 
 
 def _settings(home: Path, **flags: str) -> Settings:
@@ -72,3 +73,17 @@ def test_otlp(free_port: int) -> None:
     (dead,) = checks.check_otlp({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port}"})
     assert off.detail.startswith("off")
     assert dead.outcome == "warn"
+
+
+def test_energy(tmp_path: Path, home: Path) -> None:
+    """The source is named; without one the reason is, which is worth a warning only where energy has a price."""
+    tree = RaplTree(tmp_path / "powercap")
+    found = checks.check_energy(_settings(home, telemetry__rapl_path=str(tree.path), telemetry__energy_sources="rapl"))
+    assert (found.outcome, found.detail) == ("ok", "from RAPL package-0")
+    gone = {"telemetry__rapl_path": str(tmp_path / "gone"), "telemetry__energy_sources": "rapl"}
+    missing = checks.check_energy(_settings(home, **gone))
+    assert (missing.outcome, missing.detail.split(",")[0]) == ("ok", "not measured")
+    assert str(tmp_path / "gone") in missing.detail
+    priced = checks.check_energy(_settings(home, **gone, cost__price_per_kwh="0.3"))
+    assert priced.outcome == "warn"
+    assert "cost.price_per_kwh" in priced.detail

@@ -72,7 +72,7 @@ RULES = (
         "settings is a leaf",
         ("gateway/settings.py", "gateway/settings_sections.py"),
         ("gateway", "dashboard", "telemetry"),
-        allowed=("telemetry.context_buckets", "gateway.settings_sections"),
+        allowed=("telemetry.context_buckets", "telemetry.energy.rapl", "gateway.settings_sections"),
     ),
     Rule("the API does not compose", ("gateway/api/",), ("gateway.cli", "gateway.app", "dashboard")),
     Rule("only the composition root knows dashboard and sinks", ("gateway/",), ("dashboard",), except_files=COMPOSERS),

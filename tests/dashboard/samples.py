@@ -15,6 +15,8 @@ from dashboard.deps import DashboardDeps, StoreState
 from dashboard.router import dashboard_router
 from telemetry.clock import ClockAnchor
 from telemetry.context_buckets import ContextBuckets
+from telemetry.cost import Prices
+from telemetry.energy.sources import Report
 from telemetry.events import (
     CacheSample,
     CacheSource,
@@ -69,7 +71,7 @@ def row(moment: datetime, number: int = 0, **changed: Any) -> RequestRow:
         "cached_tokens": 0, "cache_source": "none", "cache_reason": "disabled", "completion_tokens": 64, "context_bucket": "512-1k",
         "queue_ms": 12.1, "tokenize_ms": 1.4, "prefill_ms": 402.0, "ttft_ms": 421.6, "ttfb_ms": 423.0, "decode_ms": 640.0, "decode_tps": 98.4,
         "prefill_tps": 2019.9, "itl_p50_ms": 9.8, "itl_p95_ms": 14.2, "itl_max_ms": 31.0, "stalls": 0, "total_ms": 1068.0, "unaccounted_ms": 0.4,
-        "overhead_ms": 3.2, "engine_config_id": CONFIG.config_id, "trace_id": f"{number + 1:032x}", "response_id": f"chatcmpl-{number}",
+        "overhead_ms": 3.2, "energy_j": None, "cost": None, "engine_config_id": CONFIG.config_id, "trace_id": f"{number + 1:032x}", "response_id": f"chatcmpl-{number}",
         "finish_reason": "stop", "params": {"max_tokens": 64, "temperature": 0.7, "seed": 42},
     }  # fmt: skip
     return RequestRow(**{**values, **changed})
@@ -242,6 +244,9 @@ def running_records(sink: LiveSink, now_ns: int) -> list[RequestRecord]:
     return [first, second]
 
 
+NO_RAPL = Report(missing=("RAPL: /sys/class/powercap cannot be read (No such file or directory)",))
+
+
 @dataclass(slots=True)
 class Site:
     """An application with the dashboard alone, and everything behind it."""
@@ -250,6 +255,8 @@ class Site:
     sink: LiveSink = field(default_factory=LiveSink)
     state: StoreState = field(default_factory=StoreState)
     objectives: tuple[ObjectiveReport, ...] = ()
+    energy: Report = NO_RAPL
+    prices: Prices = field(default_factory=Prices)
     now_ns: int | None = 10_000 * MS
 
     def deps(self) -> DashboardDeps:
@@ -257,7 +264,7 @@ class Site:
         clocks: dict[str, Any] = {} if self.now_ns is None else {"clock_ns": lambda: self.now_ns}
         return DashboardDeps(
             reader=self.engine, live=self.sink, buckets=ContextBuckets(), store_state=lambda: self.state, objectives=lambda: self.objectives,
-            base_url=lambda: "http://127.0.0.1:8080", version="0.1.0", wall_s=NOW.timestamp, **clocks,
+            energy=lambda: self.energy, prices=self.prices, base_url=lambda: "http://127.0.0.1:8080", version="0.1.0", wall_s=NOW.timestamp, **clocks,
         )  # fmt: skip
 
     def app(self) -> Litestar:

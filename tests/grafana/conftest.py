@@ -16,6 +16,7 @@ from bench.prompts import edit
 from tests.e2e.otlp_receiver import OtlpReceiver
 from tests.e2e.prometheus import prometheus, query
 from tests.e2e.serving import MODEL, Served, together, until
+from tests.telemetry.rapl_tree import RaplTree, burning
 
 SCRAPES_S = 2.5
 """Long enough for two scrapes, a heartbeat and an export."""
@@ -40,10 +41,11 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     """A run with everything happening that panels show. The same traffic runs twice, since a rate needs two different samples."""
     with OtlpReceiver() as receiver:
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
+        tree = RaplTree(tmp_path_factory.mktemp("rapl") / "powercap")
         flags = ("--engine-n-ctx", "1024", "--engine-slots", "2", "--server-max-queue", "2", "--slo-check-every-s", "1")
-        served = Served(tmp_path_factory.mktemp("observed"), *flags, env=env).start()
+        served = Served(tmp_path_factory.mktemp("observed"), *flags, "--telemetry-rapl-path", str(tree.path), env=env).start()
         try:
-            with prometheus(tmp_path_factory.mktemp("prometheus"), served.port) as url:
+            with burning(tree), prometheus(tmp_path_factory.mktemp("prometheus"), served.port) as url:
                 until(lambda: [row for row in query(url, "up") if row["value"][1] == "1"], 30, "a scrape")
                 for _ in range(2):
                     traffic(served)

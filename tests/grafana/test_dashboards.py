@@ -12,7 +12,7 @@ from telemetry import semconv
 from telemetry.instruments import ALL
 from tests.grafana.bundle import SERIES, dashboards, panel_expressions, panels, selectors
 
-UNITS = {"s", "ns", "reqps", "cps", "suffix: tok/s", "percentunit", "bytes", "short", "none"}
+UNITS = {"s", "ns", "reqps", "cps", "suffix: tok/s", "percentunit", "bytes", "short", "none", "watt", "joule"}
 EVERYWHERE = {"prometheus", "job", "instance", "model", "gateway"}
 SEMANTIC_NAMES = {value for value in vars(semconv).values() if isinstance(value, str)} | {"service.name"}
 

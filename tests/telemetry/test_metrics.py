@@ -66,6 +66,7 @@ def value(metrics: MetricsSink, name: str, **labels: str) -> float | None:
         ("firsttoken.engine.tokens", "{token}", Kind.COUNTER, "firsttoken_engine_tokens_total"),
         ("firsttoken.engine.time", "s", Kind.COUNTER, "firsttoken_engine_time_seconds_total"),
         ("firsttoken.model.memory", "By", Kind.GAUGE, "firsttoken_model_memory_bytes"),
+        ("firsttoken.energy", "J", Kind.COUNTER, "firsttoken_energy_joules_total"),
         ("http.server.active_requests", "{request}", Kind.UP_DOWN, "http_server_active_requests"),
     ],
 )
