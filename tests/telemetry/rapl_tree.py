@@ -18,6 +18,7 @@ class RaplTree:
     def __init__(self, path: Path, packages: int = 1, range_uj: int = RANGE_UJ) -> None:
         self.path = path
         self.range_uj = range_uj
+        self.used_uj = 0
         for index in range(packages):
             self.domain(f"intel-rapl:{index}", f"package-{index}", 1000)
             self.domain(f"intel-rapl:{index}:0", "core", 7_000_000)
@@ -41,8 +42,9 @@ class RaplTree:
 
     def use(self, joules: float, package: int = 0) -> None:
         """Count this much more, from 0 again after the range; like the kernel, no reader sees half of a figure."""
-        counter = self.counter(package)
-        now_uj = (int(counter.read_text()) + round(joules * 1e6)) % self.range_uj
+        counter, used_uj = self.counter(package), round(joules * 1e6)
+        now_uj = (int(counter.read_text()) + used_uj) % self.range_uj
+        self.used_uj += used_uj
         fresh = counter.with_name("fresh")
         fresh.write_text(f"{now_uj}\n")
         fresh.replace(counter)
