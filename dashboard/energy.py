@@ -22,9 +22,9 @@ def pending_energy(report: Report) -> tuple[Fact, ...]:
 
 def request_energy(row: RequestRow, report: Report, prices: Prices) -> tuple[Fact, ...]:
     """Of a recorded request: joules, joules per token, and cost where anything has a price."""
-    why = _why_not(report)
-    energy = Fact("energy", formats.joules(row.energy_j), why if row.energy_j is None else f"{WHOSE}; {report.words}")
-    return (energy, _per_token(row, why), *([] if row.cost is None and not prices.are_set else [_cost(row, prices)]))
+    note = _why_not(report) if row.energy_j is None else f"{WHOSE}; {report.words}"
+    energy = Fact("energy", formats.joules(row.energy_j), note)
+    return (energy, _per_token(row), *([] if row.cost is None and not prices.are_set else [_cost(row, prices)]))
 
 
 def _why_not(report: Report) -> str:
@@ -32,11 +32,11 @@ def _why_not(report: Report) -> str:
     return "not read while it ran" if report.sources else report.words
 
 
-def _per_token(row: RequestRow, why: str) -> Fact:
+def _per_token(row: RequestRow) -> Fact:
     """Requests without an answer of tokens (embeddings) have the figure for their prompt."""
     tokens, kind = (row.completion_tokens, "output") if row.completion_tokens else (row.prompt_tokens, "prompt")
     if row.energy_j is None or not tokens:
-        return Fact("energy per token", formats.NOT_MEASURED, why if row.energy_j is None else "it has no tokens")
+        return Fact("energy per token", formats.NOT_MEASURED, "" if row.energy_j is None else "it has no tokens")
     note = "prefill included" if kind == "output" else ""
     return Fact(f"energy per {kind} token", formats.joules(row.energy_j / tokens), note)
 

@@ -58,7 +58,7 @@ def open_devices(module: str = "pynvml") -> tuple[Sequence[Device], list[str]]:
         api.nvmlInit()
         count = api.nvmlDeviceGetCount()
     except api.NVMLError as error:
-        return [], [f"NVML: {error}"]
+        return [], [f"NVML: {str(error).removeprefix('NVML ')}"]
     devices: list[Device] = []
     missing = [] if count else ["NVML: there is no GPU"]
     for index in range(count):
