@@ -33,17 +33,19 @@ from gateway.errors import ApiError
 from gateway.listen import AddressError, claim, ending, listening, on_stop_signal
 from gateway.models.adapters import adapters_by_model, names_of
 from gateway.models.storage import DEMO_MODEL, ModelFile, ModelFileError, resolve
+from gateway.retention import retention_of
 from gateway.serving.admission import Admission
 from gateway.serving.engine_handle import EngineHandle, Limits
 from gateway.serving.engine_process import WORKER_COMMAND
 from gateway.serving.router import Router
 from gateway.serving.supervisor import Supervisor
 from gateway.settings import Settings
-from gateway.settings_sections import SloSettings
+from gateway.settings_sections import CaptureSettings, SloSettings
 from telemetry.context_buckets import ContextBuckets
+from telemetry.redact import Redactor
 from telemetry.slo import Objective
 from telemetry.stack import SloOptions, TelemetryStack
-from telemetry.store.retention import Retention
+from telemetry.store.contents import Capture
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +80,8 @@ class Gateway:
             log_level=settings.telemetry.log_level,
             enabled=settings.telemetry.enabled,
             slo=_slo_options(settings.slo, self.base_url),
-            retention=Retention(settings.store.retention_days, settings.store.rollup_retention_days, settings.store.max_bytes),
+            retention=retention_of(settings),
+            capture=_capture(settings.capture),
             more_sinks=[self.announcer],
         )
         handles = [_handle(settings, file, adapters[file.name], self.telemetry, engine_command) for file in files]
@@ -172,6 +175,10 @@ class Gateway:
     def _store_state(self) -> StoreState:
         store = self.telemetry.store
         return StoreState(store.queue_size, store.dropped, "" if store.state == "ok" else store.state)
+
+
+def _capture(settings: CaptureSettings) -> Capture | None:
+    return Capture(Redactor(settings.redact_patterns), settings.max_text_chars) if settings.content else None
 
 
 def _slo_options(settings: SloSettings, gateway: str) -> SloOptions:

@@ -6,6 +6,7 @@ environment is passed in; nothing is read at import. The settings themselves are
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -127,8 +128,17 @@ def _check(settings: Settings) -> None:
         ContextBuckets(settings.telemetry.context_buckets)
     except ValueError as error:
         raise SettingsError(f"telemetry.context_buckets: {error}") from None
-    if settings.capture.content:
-        raise SettingsError("capture.content: keeping content is not possible yet; leave it off")
+    for pattern in settings.capture.redact_patterns:
+        _check_pattern(pattern)
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise SettingsError(f"capture.redact_patterns: {pattern!r} is no regular expression: {error}") from None
+    if compiled.search("") is not None:
+        raise SettingsError(f"capture.redact_patterns: {pattern!r} matches the empty text, so it says nothing")
 
 
 def _section(name: str, values: dict[str, Any], sources: Mapping[str, str]) -> Any:

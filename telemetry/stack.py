@@ -18,6 +18,7 @@ from telemetry.slo import Objective
 from telemetry.slo_watch import EVERY_S, SloWatch
 from telemetry.spans import SpanSink
 from telemetry.speed_watch import SpeedWatch
+from telemetry.store.contents import Capture
 from telemetry.store.engine import create_reader
 from telemetry.store.migrate import upgrade
 from telemetry.store.retention import Retention
@@ -44,7 +45,7 @@ class SloOptions:
 class TelemetryStack:
     """What the gateway tells of itself goes through `recorder`; pages read `live` and `reader`, scrapes `metrics`.
 
-    With `enabled` False only the live view is kept: no spans, no metrics of requests, no rows, no lines.
+    With `enabled` False only the live view is kept: no spans, no metrics of requests, no rows, no lines. With `capture`, what is said in chats is kept in the store.
     """
 
     def __init__(
@@ -59,10 +60,11 @@ class TelemetryStack:
         enabled: bool,
         retention: Retention | None = None,
         slo: SloOptions | None = None,
+        capture: Capture | None = None,
         more_sinks: Sequence[Sink] = (),
     ) -> None:
         self.live = LiveSink()
-        self.store = StoreSink(store_url, queue_size=store_queue_size, retention=retention)
+        self.store = StoreSink(store_url, queue_size=store_queue_size, retention=retention, capture=capture)
         self.reader = create_reader(store_url)
         self._store_url = store_url
         self._enabled = enabled
@@ -71,7 +73,8 @@ class TelemetryStack:
         backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
         sources: list[Source] = [StoreSource(self.store), ExportSource(self._providers), ProcessSource()]
         self.metrics = MetricsSink(lambda: served, others=backends, sources=sources)
-        self.recorder = Recorder([self.live, *more_sinks, *(self._sinks() if enabled else [])], buckets)
+        sinks = [self.live, *more_sinks, *(self._sinks() if enabled else [])]
+        self.recorder = Recorder(sinks, buckets, keep_content=enabled and capture is not None)
         self._monitor = SystemMonitor(self.metrics)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
         options = slo or SloOptions()

@@ -23,6 +23,7 @@ from telemetry.events import EngineConfig, SpeedChange
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 from telemetry.store.batch import Batch, Known, interrupt, write
+from telemetry.store.contents import Capture
 from telemetry.store.engine import create_writer
 from telemetry.store.retention import Keeper, Retention
 from telemetry.store.rows import Row, request_row
@@ -48,15 +49,23 @@ OK = "ok"
 
 
 class StoreSink(NullSink):
-    """Writes requests, phases, engine configurations and roll-ups. `start` it once, `stop` it once."""
+    """Writes requests, phases, contents (where there is a `capture`), engine configurations and roll-ups. `start` it once, `stop` it once."""
 
-    def __init__(self, url: str, queue_size: int, batch_s: float = BATCH_S, retention: Retention | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        queue_size: int,
+        batch_s: float = BATCH_S,
+        retention: Retention | None = None,
+        capture: Capture | None = None,
+    ) -> None:
         self.state = OK
         self.dropped = 0
         self._url = url
         self._queue_size = queue_size
         self._batch_s = batch_s
         self._keeper = Keeper(retention) if retention else None
+        self._capture = capture
         self._queue: deque[Row | RequestRecord | SpeedChange] = deque()
         self._configs: dict[str, EngineConfig] = {}
         self._flushes: deque[float] = deque(maxlen=1000)
@@ -77,6 +86,9 @@ class StoreSink(NullSink):
         if len(self._queue) >= self._queue_size:
             self.dropped += 1
             return
+        if record.content is not None and not (self._capture and self._capture.admit(record.content)):
+            record.content = None
+            self.dropped += 1
         self._queue.append(record)
         self._wake.set()
 
@@ -182,10 +194,16 @@ class StoreSink(NullSink):
                 break
             try:
                 batch.add(event)
+                self._add_content(batch, event)
             except Exception as error:
                 self.dropped += 1
                 self._failed(error)
         return batch
+
+    def _add_content(self, batch: Batch, event: Row | RequestRecord | SpeedChange) -> None:
+        """What was said in a completed request; where that fails, the request itself is in the batch already."""
+        if self._capture is not None and isinstance(event, RequestRecord) and event.content is not None:
+            batch.contents[event.seq] = self._capture.encode(event.content)
 
     async def _write(self, engine: AsyncEngine, batch: Batch, known: Known) -> None:
         """Write a batch. Where a value in it is at fault, write its halves, and so on: only the bad events are lost."""
