@@ -169,6 +169,7 @@ class Gateway:
                 objectives=lambda: self.telemetry.slo.reports,
                 base_url=lambda: self.base_url,
                 version=version("firsttoken"),
+                content_kept=self.settings.capture.content,
             )
         )
 
