@@ -41,6 +41,8 @@ def test_lists_and_switches(home: Path) -> None:
         ({}, {}, "[engin]\nslots = 1", ["engin.slots", "firsttoken.toml"]),
         ({}, {}, "slots = 1", ["slots", "firsttoken.toml"]),
         ({}, {}, "[engine", ["firsttoken.toml"]),
+        ({"FIRSTTOKEN_CAPTURE_REDACT_PATTERNS": "ok,([a-z"}, {}, "", ["capture.redact_patterns", "([a-z"]),
+        ({}, {}, "[capture]\nredact_patterns = ['x*']", ["capture.redact_patterns", "x*", "empty"]),
     ],
 )
 def test_mistakes_name_key_and_source(home: Path, env: dict[str, str], flags: dict[str, str], toml: str, says: list[str]) -> None:
