@@ -42,10 +42,8 @@ from gateway.serving.supervisor import Supervisor
 from gateway.settings import Settings
 from gateway.settings_sections import CaptureSettings, SloSettings
 from telemetry.context_buckets import ContextBuckets
-from telemetry.redact import Redactor
 from telemetry.slo import Objective
-from telemetry.stack import SloOptions, TelemetryStack
-from telemetry.store.contents import Capture
+from telemetry.stack import CaptureOptions, SloOptions, TelemetryStack
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +79,7 @@ class Gateway:
             enabled=settings.telemetry.enabled,
             slo=_slo_options(settings.slo, self.base_url),
             retention=retention_of(settings),
-            capture=_capture(settings.capture),
+            capture=_capture_options(settings.capture),
             more_sinks=[self.announcer],
         )
         handles = [_handle(settings, file, adapters[file.name], self.telemetry, engine_command) for file in files]
@@ -178,8 +176,8 @@ class Gateway:
         return StoreState(store.queue_size, store.dropped, "" if store.state == "ok" else store.state)
 
 
-def _capture(settings: CaptureSettings) -> Capture | None:
-    return Capture(Redactor(settings.redact_patterns), settings.max_text_chars) if settings.content else None
+def _capture_options(settings: CaptureSettings) -> CaptureOptions:
+    return CaptureOptions(settings.content, settings.max_text_chars, settings.redact_patterns)
 
 
 def _slo_options(settings: SloSettings, gateway: str) -> SloOptions:

@@ -170,6 +170,7 @@ class Recorder:
         record.error_message = ended.error_message
         record.http_status = ended.http_status
         self._tell("completed", record)
+        record.content = None  # pages may hold a record for longer
 
     def engine_status(self, status: EngineStatus) -> None:
         """Pass on an engine's change of state; a ready one also announces its configuration."""

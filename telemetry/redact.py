@@ -68,7 +68,7 @@ class Redactor:
 
     def redact(self, text: str, limit: int) -> str:
         """The first `limit` characters, with `[redacted: kind]` in place of each secret that begins in them."""
-        seen = text[: limit + LOOK_AHEAD_CHARS]
+        seen = text[: limit + LOOK_AHEAD_CHARS].encode("utf-8", "replace").decode()  # no half of a surrogate pair
         parts, reached = [], 0
         for start, end, kind in self._secrets(seen):
             if start >= limit:

@@ -14,6 +14,7 @@ from telemetry.live import LiveSink
 from telemetry.metrics import Backend, MetricsSink, Source
 from telemetry.metrics_otel import OtelBackend
 from telemetry.recorder import Recorder, Sink
+from telemetry.redact import Redactor
 from telemetry.slo import Objective
 from telemetry.slo_watch import EVERY_S, SloWatch
 from telemetry.spans import SpanSink
@@ -42,10 +43,19 @@ class SloOptions:
     every_s: float = EVERY_S
 
 
+@dataclass(frozen=True, slots=True)
+class CaptureOptions:
+    """Whether what is said in chats is kept in the store, how much of each text, and what is taken out besides the usual secrets."""
+
+    content: bool = False
+    max_text_chars: int = 65_536
+    redact_patterns: tuple[str, ...] = ()
+
+
 class TelemetryStack:
     """What the gateway tells of itself goes through `recorder`; pages read `live` and `reader`, scrapes `metrics`.
 
-    With `enabled` False only the live view is kept: no spans, no metrics of requests, no rows, no lines. With `capture`, what is said in chats is kept in the store.
+    With `enabled` False only the live view is kept: no spans, no metrics of requests, no rows, no lines. What is said in chats is noted only where `capture` or OpenTelemetry's own variable asks for it.
     """
 
     def __init__(
@@ -60,11 +70,14 @@ class TelemetryStack:
         enabled: bool,
         retention: Retention | None = None,
         slo: SloOptions | None = None,
-        capture: Capture | None = None,
+        capture: CaptureOptions | None = None,
         more_sinks: Sequence[Sink] = (),
     ) -> None:
         self.live = LiveSink()
-        self.store = StoreSink(store_url, queue_size=store_queue_size, retention=retention, capture=capture)
+        options = capture or CaptureOptions()
+        self._redactor = Redactor(options.redact_patterns)
+        kept = Capture(self._redactor, options.max_text_chars) if options.content else None
+        self.store = StoreSink(store_url, queue_size=store_queue_size, retention=retention, capture=kept)
         self.reader = create_reader(store_url)
         self._store_url = store_url
         self._enabled = enabled
@@ -74,18 +87,18 @@ class TelemetryStack:
         sources: list[Source] = [StoreSource(self.store), ExportSource(self._providers), ProcessSource()]
         self.metrics = MetricsSink(lambda: served, others=backends, sources=sources)
         sinks = [self.live, *more_sinks, *(self._sinks() if enabled else [])]
-        self.recorder = Recorder(sinks, buckets, keep_content=enabled and capture is not None)
+        self.recorder = Recorder(sinks, buckets, keep_content=enabled and (options.content or self._providers.capture_content))
         self._monitor = SystemMonitor(self.metrics)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
-        options = slo or SloOptions()
-        self._webhook = Webhook(options.webhook_url, options.gateway) if options.webhook_url else None
+        objectives = slo or SloOptions()
+        self._webhook = Webhook(objectives.webhook_url, objectives.gateway) if objectives.webhook_url else None
         tell = self._webhook.tell if self._webhook else lambda _report, _was: None
-        self.slo = SloWatch(self.reader, self.metrics, options.objectives, options.window_days, tell, options.every_s)
+        self.slo = SloWatch(self.reader, self.metrics, objectives.objectives, objectives.window_days, tell, objectives.every_s)
 
     def _sinks(self) -> list[Sink]:
         sinks: list[Sink] = [self.store, self.metrics, log_lines.LogSink(self._providers.logger)]
         if self._providers.tracer is not None:
-            sinks.append(SpanSink(self._providers.tracer, capture_content=self._providers.capture_content))
+            sinks.append(SpanSink(self._providers.tracer, capture_content=self._providers.capture_content, redactor=self._redactor))
         return sinks
 
     async def start(self) -> None:

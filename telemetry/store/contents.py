@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
-from telemetry.content import Content
+from telemetry.content import Content, words
 from telemetry.redact import Redactor
 
 MAX_WAITING_CHARS = 64 * 2**20
@@ -59,14 +57,13 @@ class Capture:
             self._waiting_chars -= content.size_chars
         answer = "".join(content.answer)
         stored = StoredContent(
-            tuple(self._text(str(message.get("role")), _words(message)) for message in content.messages),
+            tuple(self._text(str(message.get("role")), words(message)) for message in content.messages),
             self._text("assistant", answer) if answer else None,
         )
         return zlib.compress(_encoder.encode(stored))
 
     def _text(self, role: str, text: str) -> StoredText:
-        kept = self._redactor.redact(text, self._max_text_chars).encode("utf-8", "replace").decode()  # no half of a surrogate pair
-        return StoredText(role, kept, max(0, len(text) - self._max_text_chars))
+        return StoredText(role, self._redactor.redact(text, self._max_text_chars), max(0, len(text) - self._max_text_chars))
 
 
 def decode(stored: bytes) -> StoredContent:
@@ -79,11 +76,3 @@ def decode(stored: bytes) -> StoredContent:
         return _decoder.decode(zlib.decompress(stored))
     except zlib.error as error:
         raise msgspec.DecodeError(str(error)) from error
-
-
-def _words(message: Mapping[str, Any]) -> str:
-    """A message's text; what else it has (parts, calls of tools) as JSON."""
-    content = message.get("content")
-    rest = {key: value for key, value in message.items() if key not in ("role", "content") and value}
-    parts = [content if isinstance(content, str) else _encoder.encode(content).decode()] if content else []
-    return "\n".join([*parts, *([_encoder.encode(rest).decode()] if rest else [])])

@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telemetry.content import Content
 from telemetry.events import EngineConfig, SpeedChange
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
@@ -68,6 +69,7 @@ class StoreSink(NullSink):
         self._capture = capture
         self._queue: deque[Row | RequestRecord | SpeedChange] = deque()
         self._configs: dict[str, EngineConfig] = {}
+        self._contents: dict[int, Content] = {}
         self._flushes: deque[float] = deque(maxlen=1000)
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
@@ -86,11 +88,18 @@ class StoreSink(NullSink):
         if len(self._queue) >= self._queue_size:
             self.dropped += 1
             return
-        if record.content is not None and not (self._capture and self._capture.admit(record.content)):
-            record.content = None
-            self.dropped += 1
+        self._take_content(record)
         self._queue.append(record)
         self._wake.set()
+
+    def _take_content(self, record: RequestRecord) -> None:
+        """What was said waits beside the queue: the record is without it afterwards."""
+        if self._capture is None or record.content is None:
+            return
+        if self._capture.admit(record.content):
+            self._contents[record.seq] = record.content
+        else:
+            self.dropped += 1
 
     def engine_config(self, config: EngineConfig) -> None:
         self._configs[config.config_id] = config
@@ -202,8 +211,10 @@ class StoreSink(NullSink):
 
     def _add_content(self, batch: Batch, event: Row | RequestRecord | SpeedChange) -> None:
         """What was said in a completed request; where that fails, the request itself is in the batch already."""
-        if self._capture is not None and isinstance(event, RequestRecord) and event.content is not None:
-            batch.contents[event.seq] = self._capture.encode(event.content)
+        if self._capture is None or not isinstance(event, RequestRecord):
+            return
+        if (content := self._contents.pop(event.seq, None)) is not None:
+            batch.contents[event.seq] = self._capture.encode(content)
 
     async def _write(self, engine: AsyncEngine, batch: Batch, known: Known) -> None:
         """Write a batch. Where a value in it is at fault, write its halves, and so on: only the bad events are lost."""

@@ -85,6 +85,12 @@ def test_the_first_text_that_differed(launch: Launch) -> None:
     assert difference(page(served, third))[0] == "And of Spain?"
     assert difference(page(served, third))[1] == "(ends here)"
     assert served.stop() == 0
+    served.start()
+    fourth, _ = say(served, [{"role": "system", "content": system.format("Friday")}, {"role": "user", "content": QUESTION}])
+    shown = page(served, fourth)
+    assert "What the nearest known prompt said is not kept" in shown
+    assert difference(shown) == [system.format("Friday")]
+    assert served.stop() == 0
 
 
 def test_nothing_is_kept_when_it_is_off(launch: Launch) -> None:
