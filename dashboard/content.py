@@ -84,7 +84,7 @@ def _first_difference(ours: tuple[StoredText, ...], theirs: tuple[StoredText, ..
             return Difference(index + 1, message.role, "", _cut(message.text), _cut(words), request_id)
         if message.text.strip() != other.text.strip():
             at = _common_length(message.text, other.text)
-            shared = message.text[max(0, at - SHARED_CHARS) : at]
+            shared = message.text[:at] if at <= SHARED_CHARS else f"… {message.text[at - SHARED_CHARS : at]}"
             return Difference(index + 1, message.role, shared, _cut(message.text[at:]), _cut(other.text[at:]), request_id)
     return Difference(len(ours), ours[-1].role, "", "", "", request_id, same=True)
 

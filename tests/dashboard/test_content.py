@@ -136,8 +136,9 @@ def test_excerpts_are_of_the_texts(common: str, first: str, second: str) -> None
     found = difference(said(common + first), Nearest("other", said(common + second)), 0)
     assert isinstance(found, Difference)
     assert found.same == ((common + first).strip() == (common + second).strip())
+    shared = found.shared.removeprefix("… ")
     ours, theirs = found.ours.removesuffix(" …"), found.theirs.removesuffix(" …")
-    assert found.shared + ours in common + first
-    assert found.shared + theirs in common + second
+    assert shared + ours in common + first
+    assert shared + theirs in common + second
     assert max(len(found.ours), len(found.theirs)) <= DIFFERENT_CHARS + 2
     assert found.same or ours[:1] != theirs[:1]

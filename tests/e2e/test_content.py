@@ -1,8 +1,9 @@
-"""Content capture with a real model: on, the page shows what was said and no secret is anywhere; off, nothing of it is kept."""
+"""Content capture with a real model: on, the page shows what was said and no secret is anywhere; off, nothing of it is kept or sent."""
 
 from __future__ import annotations
 
 import html
+import json
 import re
 import zlib
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.e2e.otlp_receiver import OtlpReceiver, attributes
 from tests.e2e.serving import MODEL, Served, frames, until
 
 Launch = Callable[..., Served]
@@ -105,3 +107,19 @@ def test_nothing_is_kept_when_it_is_off(launch: Launch) -> None:
     assert request_id.encode() in everything
     assert not [words for words in ("Zanzibar", SECRETS[0], answer.strip()) if words.encode() in everything]
     assert served.stop() == 0
+
+
+def test_content_on_spans_only_when_the_variable_asks(launch: Launch) -> None:
+    """OpenTelemetry's variable puts messages and answer on the chat span, without secrets, and nothing into the database."""
+    with OtlpReceiver() as receiver:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true"}
+        served = launch("--engine-n-ctx", "1024", env=env).start()
+        _, answer = say(served, [{"role": "user", "content": f"{QUESTION} {SECRETS[0]}"}])
+        [chat] = until(lambda: [span for span in receiver.spans if span.name == f"chat {MODEL}"], 15, "the span")
+        assert served.stop() == 0
+    held = attributes(chat)
+    assert json.loads(held["gen_ai.input.messages"])[0]["parts"][0]["content"] == f"{QUESTION} [redacted: key]"
+    assert json.loads(held["gen_ai.output.messages"])[0]["parts"][0]["content"] == answer
+    assert SECRETS[0] not in str(receiver.spans) + str(receiver.logs)
+    assert served.rows("SELECT * FROM request_contents") == []
+    assert b"Zanzibar" not in kept_bytes(served)
