@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from telemetry.store.batch import CONTENTS
 
 CHUNK_ROWS = 500
-"""Contents deleted in one transaction."""
+CHUNK_BYTES = 16 * 2**20
+"""Contents deleted in one transaction, about: so that writing never waits long for it."""
 
 ENOUGH = 0.9
 """Of the largest size: down to where contents go once they have outgrown it."""
@@ -21,10 +22,11 @@ async def prune_contents(connection: AsyncConnection, before_seq: int, max_bytes
     excess = await _excess_bytes(connection, max_bytes)
     oldest = select(CONTENTS.c.seq, CONTENTS.c.size_bytes).order_by(CONTENTS.c.seq).limit(CHUNK_ROWS)
     last: int | None = None
+    gone = 0
     for seq, size_bytes in (await connection.execute(oldest)).all():
-        if seq >= before_seq and excess <= 0:
+        if gone > CHUNK_BYTES or (seq >= before_seq and gone >= excess):
             break
-        last, excess = seq, excess - size_bytes
+        last, gone = seq, gone + size_bytes
     if last is None:
         return 0
     return (await connection.execute(delete(CONTENTS).where(CONTENTS.c.seq <= last))).rowcount

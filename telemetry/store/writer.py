@@ -37,6 +37,9 @@ BATCH_S = 0.08
 MAX_BATCH = 1000
 """Events per transaction."""
 
+MAX_BATCH_CONTENTS = 100
+"""Contents per transaction: each is redacted and compressed first, and other events wait for it."""
+
 ATTEMPTS = 3
 """Of a batch while the database is locked; each waits `BUSY_TIMEOUT_MS` itself."""
 
@@ -207,6 +210,8 @@ class StoreSink(NullSink):
             except Exception as error:
                 self.dropped += 1
                 self._failed(error)
+            if len(batch.contents) >= MAX_BATCH_CONTENTS:
+                break
         return batch
 
     def _add_content(self, batch: Batch, event: Row | RequestRecord | SpeedChange) -> None:

@@ -12,7 +12,7 @@ from telemetry.events import Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended
 from telemetry.redact import Redactor
-from telemetry.store import contents
+from telemetry.store import content_retention, contents, writer
 from telemetry.store.contents import Capture, StoredText
 from telemetry.store.engine import create_reader
 from telemetry.store.inspection import contents as contents_of
@@ -180,3 +180,13 @@ def test_bytes_are_told(url: str) -> None:
     rows, used = asyncio.run(read())
     assert rows == 3
     assert (used,) == query(url, "SELECT sum(size_bytes) FROM request_contents")[0]
+
+
+def test_many_contents_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than fit into one transaction, written and forgotten: all of them, in several."""
+    monkeypatch.setattr(writer, "MAX_BATCH_CONTENTS", 7)
+    monkeypatch.setattr(content_retention, "CHUNK_BYTES", 1000)
+    write(url, 40, first_days_ago=9, apart_ms=1000)
+    assert (count(url, "requests"), count(url, "request_contents")) == (40, 40)
+    keeper = keep(url, Retention(content_days=5))
+    assert (count(url, "requests"), count(url, "request_contents"), keeper.contents_pruned) == (40, 0, 40)
