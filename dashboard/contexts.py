@@ -11,6 +11,7 @@ from typing import Annotated
 
 from dashboard.cache_map import CacheMap
 from dashboard.charts import Bar, HeatCell, Waterfall
+from dashboard.content import ContentView, Difference
 from dashboard.deps import StoreState
 from dashboard.time_charts import TimeChart
 from telemetry.live import LiveEngine
@@ -116,6 +117,9 @@ class RequestContext:
     cache_words: Annotated[str, "The cache reason in words."]
     energy: Annotated[tuple[Fact, ...], "What energy it took, and what it cost where anything has a price."]
     cache_map: Annotated[CacheMap | None, "The prompt's messages and what the cache had of them, or None where that is not recorded."]
+    difference: Annotated[Difference | None, "The first text that differed from the nearest known prompt, or None where that is not known."]
+    content: Annotated[ContentView | None, "What was said, or None where that is not kept."]
+    content_words: Annotated[str, "Why there is no content, and which setting keeps it."]
     error_type: Annotated[str, "`error.type`, or ''."]
     error_message: Annotated[str, "The error as the client got it, or ''."]
     error_words: Annotated[str, "What the error means and what to do, or ''."]

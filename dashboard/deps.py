@@ -31,7 +31,7 @@ class DashboardDeps:
     """Everything that pages read.
 
     `reader` is an engine for the store's read side; `objectives` are the newest reports; `energy` says what energy is read from; `base_url` is where clients reach the gateway, without a
-    trailing slash (`http://127.0.0.1:8080`). `clock_ns` is the monotonic clock that records are stamped with,
+    trailing slash (`http://127.0.0.1:8080`); `content_kept` is the setting `capture.content`. `clock_ns` is the monotonic clock that records are stamped with,
     `wall_s` is Unix time in seconds.
     """
 
@@ -44,6 +44,7 @@ class DashboardDeps:
     prices: Prices
     base_url: Callable[[], str]
     version: str
+    content_kept: bool = False
     clock_ns: Callable[[], int] = time.monotonic_ns
     wall_s: Callable[[], float] = time.time
 

@@ -60,6 +60,13 @@ ENGINE_STATES = {
     EngineState.STOPPED: "The engine is stopped.",
 }
 
+NO_CONTENT = "Prompts and answers are not kept. The setting capture.content keeps those of requests from then on, redacted."
+NO_CONTENT_YET = "It is kept when the request has ended."
+NO_CONTENT_OF_IT = (
+    "Nothing is kept of this request: it never reached an engine, is no chat, is from before capture.content was set, "
+    "or is older than capture.retention_days (or what capture.max_bytes has room for)."
+)
+
 
 def cache_reason(reason: str | None) -> str:
     """A cache reason in words."""

@@ -34,18 +34,18 @@ from gateway.errors import ApiError
 from gateway.listen import AddressError, claim, ending, listening, on_stop_signal
 from gateway.models.adapters import adapters_by_model, names_of
 from gateway.models.storage import DEMO_MODEL, ModelFile, ModelFileError, resolve
+from gateway.retention import retention_of
 from gateway.serving.admission import Admission
 from gateway.serving.engine_handle import EngineHandle, Limits
 from gateway.serving.engine_process import WORKER_COMMAND
 from gateway.serving.router import Router
 from gateway.serving.supervisor import Supervisor
 from gateway.settings import Settings
-from gateway.settings_sections import CostSettings, SloSettings, TelemetrySettings
+from gateway.settings_sections import CaptureSettings, CostSettings, SloSettings, TelemetrySettings
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
 from telemetry.slo import Objective
-from telemetry.stack import EnergyOptions, SloOptions, TelemetryStack
-from telemetry.store.retention import Retention
+from telemetry.stack import CaptureOptions, EnergyOptions, SloOptions, TelemetryStack
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,8 @@ class Gateway:
             enabled=settings.telemetry.enabled,
             slo=_slo_options(settings.slo, self.base_url),
             energy=_energy_options(settings.telemetry, settings.cost),
-            retention=Retention(settings.store.retention_days, settings.store.rollup_retention_days, settings.store.max_bytes),
+            retention=retention_of(settings),
+            capture=_capture_options(settings.capture),
             more_sinks=[self.announcer],
         )
         handles = [_handle(settings, file, adapters[file.name], self.telemetry, engine_command) for file in files]
@@ -171,12 +172,17 @@ class Gateway:
                 prices=self.telemetry.prices,
                 base_url=lambda: self.base_url,
                 version=version("firsttoken"),
+                content_kept=self.settings.capture.content,
             )
         )
 
     def _store_state(self) -> StoreState:
         store = self.telemetry.store
         return StoreState(store.queue_size, store.dropped, "" if store.state == "ok" else store.state)
+
+
+def _capture_options(settings: CaptureSettings) -> CaptureOptions:
+    return CaptureOptions(settings.content, settings.max_text_chars, settings.redact_patterns)
 
 
 def _slo_options(settings: SloSettings, gateway: str) -> SloOptions:

@@ -7,6 +7,7 @@ environment is passed in; nothing is read at import. The settings themselves are
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -134,8 +135,17 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
     for key, value in msgspec.structs.asdict(settings.cost).items():
         if isinstance(value, float) and not math.isfinite(value):
             raise SettingsError(f"cost.{key} = {value} (from {sources[f'cost.{key}']}): it is no price")
-    if settings.capture.content:
-        raise SettingsError("capture.content: keeping content is not possible yet; leave it off")
+    for pattern in settings.capture.redact_patterns:
+        _check_pattern(pattern)
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise SettingsError(f"capture.redact_patterns: {pattern!r} is no regular expression: {error}") from None
+    if compiled.search("") is not None:
+        raise SettingsError(f"capture.redact_patterns: {pattern!r} matches the empty text, so it says nothing")
 
 
 def _section(name: str, values: dict[str, Any], sources: Mapping[str, str]) -> Any:

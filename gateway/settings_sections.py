@@ -217,8 +217,23 @@ class CostSettings(Section, frozen=True):
 
 
 class CaptureSettings(Section, frozen=True):
-    """What of the content is kept."""
+    """What of the content of chats is kept: beside the figures, redacted and compressed, with a retention of its own."""
 
     content: Annotated[
-        bool, Meta(description="Keep prompts and answers. Reserved: content is never kept yet, and turning it on is refused.")
+        bool, Meta(description="Keep prompts and answers of chats, redacted, in the database; they are shown on the request's page.")
     ] = False
+    retention_days: Annotated[float, Meta(ge=0, description="Days that content is kept; 0 is as long as its request.")] = 7.0
+    max_bytes: Annotated[int, Meta(ge=0, description="Compressed content from which the oldest goes; 0 is no limit.")] = 1024**3
+    max_text_chars: Annotated[
+        int,
+        Meta(
+            ge=100, le=10 * 2**20, description="Most characters kept of each message and of the answer; the rest is left out and counted."
+        ),
+    ] = 65_536
+    redact_patterns: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Regular expressions of what is taken out besides API keys, tokens, passwords, private keys and e-mail addresses. "
+            "One with a comma in it belongs into the settings file."
+        ),
+    ] = ()

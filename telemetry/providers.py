@@ -34,6 +34,9 @@ BATCH_DELAY_MS = 1000.0
 _EXPORTED = {Signal.TRACES: metric.SDK_EXPORTED_SPANS, Signal.METRICS: metric.SDK_EXPORTED_POINTS, Signal.LOGS: metric.SDK_EXPORTED_LOGS}
 _PROCESSED = {Signal.TRACES: metric.SDK_PROCESSED_SPANS, Signal.LOGS: metric.SDK_PROCESSED_LOGS}
 
+CAPTURING = frozenset({"true", "span_only", "span_and_event"})
+"""Values of OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, old and new, that ask for content on spans."""
+
 
 @dataclass(frozen=True, slots=True)
 class Providers:
@@ -83,7 +86,7 @@ def build(env: Mapping[str, str]) -> Providers:
         tracer=_tracer(env, resource, counts),
         meter=_meter(env, resource, counts),
         logger=_logger(env, resource, counts),
-        capture_content=env.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").strip().lower() == "true",
+        capture_content=env.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").strip().lower() in CAPTURING,
         counts=counts,
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from telemetry.clock import ClockAnchor
+from telemetry.content import Content
 from telemetry.events import CacheOutcome, Phase, PhaseTiming, PrefillChunk, Scalar, Status
 
 STALL_FACTOR = 4
@@ -40,7 +41,7 @@ class RequestRecord:
     `seq` orders all records of a store by time of admission (see `Recorder`). `model` is what the client asked
     for (None when it named none that we could read), `response_model` what answered. `params` holds sampling
     parameters under their `gen_ai.request.*` last names. `client_blocked_ns` is time spent waiting for the client
-    to take bytes, `client_blocked_tail_ns` the part of it after the last token.
+    to take bytes, `client_blocked_tail_ns` the part of it after the last token. `content` is what was said, where that is kept.
     """
 
     seq: int
@@ -84,6 +85,7 @@ class RequestRecord:
     ended_ns: int | None = None
     energy_j: float | None = None
     cost: float | None = None
+    content: Content | None = None
 
     def phase(self, phase: Phase) -> PhaseTiming | None:
         """The timing of a phase, or None when it did not happen."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from telemetry.clock import ClockAnchor
+from telemetry.content import Content, Messages
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import EngineConfig, EngineSample, EngineStatus, Phase, PhaseTiming, Scalar, SpeedChange, Status
 from telemetry.record import RequestRecord, TraceIds
@@ -91,6 +92,7 @@ class Recorder:
         anchor: ClockAnchor | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         strict: bool = False,
+        keep_content: bool = False,
     ) -> None:
         self.anchor = anchor or ClockAnchor.now()
         self.clock_ns = clock_ns
@@ -98,6 +100,7 @@ class Recorder:
         self._sinks = tuple(sinks)
         self._buckets = buckets
         self._strict = strict
+        self._keep_content = keep_content
         self._counter = itertools.count()
 
     def open(
@@ -147,6 +150,16 @@ class Recorder:
         record.prompt_tokens = prompt_tokens
         record.context_bucket = self._buckets.label(prompt_tokens)
 
+    def prompt(self, record: RequestRecord, messages: Messages) -> None:
+        """Note the messages that go to the engine, if content is kept."""
+        if self._keep_content:
+            record.content = Content(messages)
+
+    def text(self, record: RequestRecord, piece: str) -> None:
+        """Note a piece of the answer, if content is kept."""
+        if record.content is not None:
+            record.content.answer.append(piece)
+
     def close(self, record: RequestRecord, ended: Ended) -> None:
         """Complete a record; a second call is ignored, so that every exit path may call it."""
         if record.ended_ns is not None:
@@ -157,6 +170,7 @@ class Recorder:
         record.error_message = ended.error_message
         record.http_status = ended.http_status
         self._tell("completed", record)
+        record.content = None  # pages may hold a record for longer
 
     def engine_status(self, status: EngineStatus) -> None:
         """Pass on an engine's change of state; a ready one also announces its configuration."""

@@ -14,12 +14,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, set_span_in_context
 
-from telemetry import semconv, span_attributes
+from telemetry import semconv, span_attributes, span_content
 from telemetry import trace_context as contexts
 from telemetry.events import Phase, PhaseTiming, PrefillChunk
 from telemetry.events import Status as RequestStatus
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.recorder import NullSink
+from telemetry.redact import Redactor
 
 MAX_CHUNK_SPANS = 32
 """Prefill chunks per trace; later ones are merged into the last."""
@@ -54,12 +55,13 @@ class RecordIds(RandomIdGenerator):
 class SpanSink(NullSink):
     """Builds and ends the spans of each completed request; the provider's batch processor exports them."""
 
-    def __init__(self, provider: TracerProvider, *, capture_content: bool = False) -> None:
+    def __init__(self, provider: TracerProvider, *, capture_content: bool = False, redactor: Redactor | None = None) -> None:
         if not isinstance(provider.id_generator, RecordIds):
             raise TypeError("the tracer provider must be built with telemetry.spans.RecordIds as its id generator")
         self._ids = provider.id_generator
         self._tracer = provider.get_tracer(semconv.SCOPE)
         self._capture_content = capture_content
+        self._redactor = redactor or Redactor()
         self._recent: OrderedDict[str, SpanContext] = OrderedDict()
 
     def admitted(self, record: RequestRecord) -> None:
@@ -106,9 +108,13 @@ class SpanSink(NullSink):
             f"{record.operation} {record.model}" if record.model else record.operation,
             set_span_in_context(server, Context()),
             SpanKind.INTERNAL,
-            span_attributes.inference(record, capture_content=self._capture_content),
+            self._attributes(record),
             start_time=record.anchor.wall(start_ns),
         )
+
+    def _attributes(self, record: RequestRecord) -> span_attributes.Attributes:
+        attributes = span_attributes.inference(record, capture_content=self._capture_content)
+        return attributes | span_content.content(record, self._redactor) if self._capture_content else attributes
 
     def _phase(self, record: RequestRecord, timing: PhaseTiming, parent: Span) -> None:
         span = self._tracer.start_span(

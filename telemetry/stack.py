@@ -21,10 +21,12 @@ from telemetry.metrics import Backend, MetricsSink, Source
 from telemetry.metrics_otel import OtelBackend
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder, Sink
+from telemetry.redact import Redactor
 from telemetry.slo import Objective
 from telemetry.slo_watch import EVERY_S, SloWatch
 from telemetry.spans import SpanSink
 from telemetry.speed_watch import SpeedWatch
+from telemetry.store.contents import Capture
 from telemetry.store.engine import create_reader
 from telemetry.store.migrate import upgrade
 from telemetry.store.retention import Retention
@@ -57,10 +59,19 @@ class EnergyOptions:
     prices: Prices = field(default_factory=Prices)
 
 
+@dataclass(frozen=True, slots=True)
+class CaptureOptions:
+    """Whether what is said in chats is kept in the store, how much of each text, and what is taken out besides the usual secrets."""
+
+    content: bool = False
+    max_text_chars: int = 65_536
+    redact_patterns: tuple[str, ...] = ()
+
+
 class TelemetryStack:
     """What the gateway tells of itself goes through `recorder`; pages read `live` and `reader`, scrapes `metrics`.
 
-    With `enabled` False only the live view is kept: no spans, no metrics of requests, no rows, no lines.
+    With `enabled` False only the live view is kept: no spans, no metrics of requests, no rows, no lines. What is said in chats is noted only where `capture` or OpenTelemetry's own variable asks for it.
     """
 
     def __init__(
@@ -76,15 +87,18 @@ class TelemetryStack:
         retention: Retention | None = None,
         slo: SloOptions | None = None,
         energy: EnergyOptions | None = None,
+        capture: CaptureOptions | None = None,
         more_sinks: Sequence[Sink] = (),
     ) -> None:
         self.live = LiveSink()
-        charged = energy or EnergyOptions()
+        charged, kept = energy or EnergyOptions(), capture or CaptureOptions()
         self.prices = charged.prices
         self.energy = EnergyMeter(partial(find, charged.sources, charged.rapl_path))
         if not enabled:
             self.energy.report = NO_TELEMETRY
-        self.store = StoreSink(store_url, queue_size=store_queue_size, retention=retention, settle=self._settle)
+        self._redactor = Redactor(kept.redact_patterns)
+        contents = Capture(self._redactor, kept.max_text_chars) if kept.content else None
+        self.store = StoreSink(store_url, queue_size=store_queue_size, retention=retention, settle=self._settle, capture=contents)
         self.reader = create_reader(store_url)
         self._store_url = store_url
         self._enabled = enabled
@@ -93,18 +107,19 @@ class TelemetryStack:
         backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
         read: list[Source] = [StoreSource(self.store), ExportSource(self._providers), EnergySource(self.energy), ProcessSource()]
         self.metrics = MetricsSink(lambda: served, others=backends, sources=read)
-        self.recorder = Recorder([self.live, *more_sinks, *(self._sinks() if enabled else [])], buckets)
+        sinks = [self.live, *more_sinks, *(self._sinks() if enabled else [])]
+        self.recorder = Recorder(sinks, buckets, keep_content=enabled and (kept.content or self._providers.capture_content))
         self._monitor = SystemMonitor(self.metrics)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
-        options = slo or SloOptions()
-        self._webhook = Webhook(options.webhook_url, options.gateway) if options.webhook_url else None
+        objectives = slo or SloOptions()
+        self._webhook = Webhook(objectives.webhook_url, objectives.gateway) if objectives.webhook_url else None
         tell = self._webhook.tell if self._webhook else lambda _report, _was: None
-        self.slo = SloWatch(self.reader, self.metrics, options.objectives, options.window_days, tell, options.every_s)
+        self.slo = SloWatch(self.reader, self.metrics, objectives.objectives, objectives.window_days, tell, objectives.every_s)
 
     def _sinks(self) -> list[Sink]:
         sinks: list[Sink] = [self.energy, self.store, self.metrics, log_lines.LogSink(self._providers.logger)]
         if self._providers.tracer is not None:
-            sinks.append(SpanSink(self._providers.tracer, capture_content=self._providers.capture_content))
+            sinks.append(SpanSink(self._providers.tracer, capture_content=self._providers.capture_content, redactor=self._redactor))
         return sinks
 
     def _settle(self, records: Sequence[RequestRecord]) -> None:

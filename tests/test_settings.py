@@ -45,6 +45,8 @@ def test_lists_and_switches(home: Path) -> None:
         ({}, {"cost.price_per_output_token": "-1"}, "", ["cost.price_per_output_token", "flag", ">= 0"]),
         ({}, {}, "[cost]\nprice_per_input_token = inf", ["cost.price_per_input_token", "firsttoken.toml", "no price"]),
         ({}, {"telemetry.energy_sources": "rapl,magic"}, "", ["telemetry.energy_sources", "flag", "magic"]),
+        ({"FIRSTTOKEN_CAPTURE_REDACT_PATTERNS": "ok,([a-z"}, {}, "", ["capture.redact_patterns", "([a-z"]),
+        ({}, {}, "[capture]\nredact_patterns = ['x*']", ["capture.redact_patterns", "x*", "empty"]),
     ],
 )
 def test_mistakes_name_key_and_source(home: Path, env: dict[str, str], flags: dict[str, str], toml: str, says: list[str]) -> None:

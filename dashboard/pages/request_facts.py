@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dashboard import explain, formats
 from dashboard.cache_map import CacheMap, cache_map
 from dashboard.charts import waterfall
+from dashboard.content import content_view, difference
 from dashboard.contexts import Fact, RequestContext
 from dashboard.curl import curl
 from dashboard.deps import DashboardDeps
@@ -37,6 +38,9 @@ def missing_context(request_id: str, store_error: str) -> RequestContext:
         cache_words="",
         energy=(),
         cache_map=None,
+        difference=None,
+        content=None,
+        content_words="",
         error_type="",
         error_message="",
         error_words="",
@@ -70,6 +74,9 @@ def live_context(deps: DashboardDeps, record: RequestRecord, store_error: str) -
         cache_words=explain.cache_reason(record.cache.reason.value) if record.cache else "The prefix cache was not asked yet.",
         energy=pending_energy(deps.energy()),
         cache_map=_live_map(record),
+        difference=None,
+        content=None,
+        content_words=explain.NO_CONTENT_YET if deps.content_kept else explain.NO_CONTENT,
         error_type=record.error_type or "",
         error_message=record.error_message or "",
         error_words=explain.error(record.error_type),
@@ -97,6 +104,7 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expecte
     row = detail.row
     timeline = None if detail.phases is None else of_stored(detail.phases)
     lookup = _attributes(timeline, Phase.CACHE_LOOKUP)
+    parted = cache_map(lookup)
     return RequestContext(
         request_id=row.id,
         found=True,
@@ -110,7 +118,10 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expecte
         cache=_cache(row, lookup),
         cache_words=explain.cache_reason(row.cache_reason),
         energy=request_energy(row, deps.energy(), deps.prices),
-        cache_map=cache_map(lookup),
+        cache_map=parted,
+        difference=difference(detail.content, detail.nearest, None if parted is None else parted.divergence_message),
+        content=content_view(detail.content),
+        content_words=explain.NO_CONTENT_OF_IT if deps.content_kept else explain.NO_CONTENT,
         error_type=row.error_type or "",
         error_message=row.error_message or "",
         error_words=explain.error(row.error_type),

@@ -12,7 +12,7 @@ from gateway.cli.database import revision, work_with
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import console, print_json, redact, size, table
 from gateway.settings import Settings
-from gateway.settings_sections import StoreSettings
+from gateway.settings_sections import CaptureSettings, StoreSettings
 
 app = typer.Typer(no_args_is_help=True, help="Database: its schema, what is in it, what to keep, and a way out of it.")
 app.command(context_settings=PASS_SETTINGS)(db_prune.prune)
@@ -44,12 +44,14 @@ def stats(context: typer.Context, home: HomeOption = None, config: ConfigOption 
     from telemetry.store.inspection import contents
 
     effective = effective_settings(context, home, config)
-    found, store = work_with(effective, contents), effective.store
+    found, store, capture = work_with(effective, contents), effective.store, effective.capture
     if as_json:
         limits = {
             "retention_days": store.retention_days,
             "rollup_retention_days": store.rollup_retention_days,
             "max_bytes": store.max_bytes,
+            "content_retention_days": capture.retention_days,
+            "content_max_bytes": capture.max_bytes,
         }
         print_json({"url": redact(effective.store_url), **asdict(found), "retention": limits})
         return
@@ -63,12 +65,16 @@ def stats(context: typer.Context, home: HomeOption = None, config: ConfigOption 
     if found.used_bytes is not None:
         cap = f" of {size(store.max_bytes)} ({found.used_bytes / store.max_bytes:.0%})" if store.max_bytes else ", without a limit"
         console.print(f"{size(found.used_bytes)} used{cap}, {size(found.free_bytes or 0)} free in the file", highlight=False)
-    kept = [f"{what} {days:g} days" if days else f"{what} for ever" for what, days in _kept(store)]
+    if found.content_bytes or capture.content:
+        cap = f" of {size(capture.max_bytes)}" if capture.max_bytes else ", without a limit"
+        console.print(f"{size(found.content_bytes)} of it what was said in requests{cap}", highlight=False)
+    kept = [f"{what} {days:g} days" if days else f"{what} for ever" for what, days in _kept(store, capture)]
     console.print(f"kept: {', '.join(kept)}", highlight=False)
 
 
-def _kept(store: StoreSettings) -> list[tuple[str, float]]:
-    return [("requests", store.retention_days), ("statistics", store.rollup_retention_days)]
+def _kept(store: StoreSettings, capture: CaptureSettings) -> list[tuple[str, float]]:
+    kept = [("requests", store.retention_days), ("statistics", store.rollup_retention_days)]
+    return [*kept, ("content", capture.retention_days)] if capture.content else kept
 
 
 @app.command(context_settings=PASS_SETTINGS)

@@ -28,6 +28,7 @@ FormatOption = Annotated[Format, typer.Option("--format", help="jsonl, csv or pa
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="File to write; - is standard output.")]
 SinceOption = Annotated[str, typer.Option("--since", help="From when: 36h, 7d (before now), or a time (UTC) like 2026-11-23T14:00.")]
 UntilOption = Annotated[str, typer.Option("--until", help="Until when, likewise; the requests of that moment are left out.")]
+ContentOption = Annotated[bool, typer.Option("--content", help="Also what was said in each request, where that is kept.")]
 ModelOption = Annotated[str | None, typer.Option("--model", help="Only this model.", show_default=False)]
 
 
@@ -38,6 +39,7 @@ def export(
     since: SinceOption = "",
     until: UntilOption = "",
     model: ModelOption = None,
+    content: ContentOption = False,
     home: HomeOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -51,10 +53,10 @@ def export(
     effective = effective_settings(context, home, config)
     with _opened(output) as file:
         try:
-            pages = writer(form, file)
+            pages = writer(form, file, content=content)
         except ModuleNotFoundError:
             raise CommandError("Parquet needs pyarrow: pip install 'firsttoken[parquet]'") from None
-        exported = work_with(effective, lambda reader: _export(reader, wanted, pages, quiet=as_json or str(output) == "-"))
+        exported = work_with(effective, lambda reader: _export(reader, wanted, pages, content=content, quiet=as_json or str(output) == "-"))
     if as_json:
         print_json({"exported": exported, "output": output, "format": form})
     elif str(output) != "-":
@@ -98,14 +100,14 @@ def _opened(output: Path) -> Iterator[IO[bytes]]:
         partial.unlink(missing_ok=True)
 
 
-async def _export(reader: AsyncEngine, wanted: Range, writer: Writer, *, quiet: bool) -> int:
+async def _export(reader: AsyncEngine, wanted: Range, writer: Writer, *, content: bool, quiet: bool) -> int:
     from telemetry.store.export import count, pages
 
     columns = (TextColumn("exporting requests"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     exported = 0
     with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
         task = progress.add_task("", total=await count(reader, wanted))
-        async for records in pages(reader, wanted):
+        async for records in pages(reader, wanted, content=content):
             writer.page(records)
             exported += len(records)
             progress.update(task, completed=exported)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,14 +42,14 @@ def prune(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget requests that are too old or too many, with their phases, and old statistics; safe beside a running server."""
-    from telemetry.store.retention import Retention
+    """Forget requests that are too old or too many, with their phases, and old contents and statistics; safe beside a running server."""
+    from gateway.retention import retention_of
 
     if max_bytes is not None and not effective_settings(context, home, config).store_url.startswith("sqlite"):
         raise typer.BadParameter("only SQLite has a size that falls when rows go; use --older-than", param_hint="--max-bytes")
-    store = (effective := effective_settings(context, home, config)).store
-    days = store.retention_days if older_than is None else _days(older_than)
-    retention = Retention(days, store.rollup_retention_days, store.max_bytes if max_bytes is None else max_bytes)
+    retention = retention_of(effective := effective_settings(context, home, config))
+    days = retention.request_days if older_than is None else _days(older_than)
+    retention = replace(retention, request_days=days, max_bytes=retention.max_bytes if max_bytes is None else max_bytes)
     if dry_run:
         too_old = work_with(effective, lambda reader: _too_old(reader, days))
         _tell(
@@ -57,8 +58,9 @@ def prune(
             as_json=as_json,
         )
         return
-    pruned = work_with(effective, lambda writer: _prune(writer, retention, quiet=as_json), write=True)
-    _tell({"pruned": pruned}, f"{pruned:,} requests forgotten", as_json=as_json)
+    pruned, contents = work_with(effective, lambda writer: _prune(writer, retention, quiet=as_json), write=True)
+    words = f"{pruned:,} requests forgotten" + (f", and what was said in {contents:,} others" if contents else "")
+    _tell({"pruned": pruned, "pruned_contents": contents}, words, as_json=as_json)
 
 
 def _days(text: str) -> float:
@@ -77,7 +79,8 @@ async def _too_old(reader: AsyncEngine, days: float) -> int:
     return await count(reader, Range(until=datetime.now(UTC) - timedelta(days=days))) if days else 0
 
 
-async def _prune(writer: AsyncEngine, retention: Retention, *, quiet: bool) -> int:
+async def _prune(writer: AsyncEngine, retention: Retention, *, quiet: bool) -> tuple[int, int]:
+    """Requests forgotten, and contents of those that stay."""
     from rich.console import Console
 
     from telemetry.store.retention import Keeper
@@ -87,7 +90,7 @@ async def _prune(writer: AsyncEngine, retention: Retention, *, quiet: bool) -> i
         while keeper.wait_s() == 0:
             await keeper.turn(writer)
             status.update(f"{keeper.pruned:,} requests forgotten …")
-    return keeper.pruned
+    return keeper.pruned, keeper.contents_pruned
 
 
 def _tell(answer: dict[str, int], words: str, *, as_json: bool) -> None:

@@ -48,6 +48,8 @@ class Lookup:
             attributes["divergence_token"] = self.comparison.divergence_token
         if self.comparison.divergence_message is not None:
             attributes["divergence_message"] = self.comparison.divergence_message
+        if self.comparison.nearest:
+            attributes["nearest"] = self.comparison.nearest
         if self.spans:
             attributes["messages"] = " ".join(f"{span.role}:{span.end}" for span in self.spans)
         timings = [Timing(Phase.CACHE_LOOKUP, self.start_ns, self.end_ns, attributes | self.more)]

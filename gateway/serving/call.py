@@ -154,6 +154,7 @@ class Call:
     def _add_text(self, text: str) -> None:
         if text:
             self._text.append(text)
+            self._recorder.text(self.record, text)
             self._news.set()
 
     def _end(self) -> None:

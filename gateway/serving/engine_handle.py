@@ -142,6 +142,8 @@ class EngineHandle:
         call = Call(record, self._recorder, self._cancel)
         self.process.send(request)  # first: a request that cannot be encoded must not count as in flight
         self._calls[call.id] = call
+        if isinstance(request, Submit):
+            self._recorder.prompt(record, request.messages)
         self._remember(call)
         return call
 

@@ -18,6 +18,7 @@ from telemetry.store import phases
 from telemetry.store.models import (
     Base,
     CacheRollupRow,
+    ContentRow,
     EngineConfigRow,
     HistogramRow,
     PhasesRow,
@@ -30,7 +31,7 @@ from telemetry.store.rollup import Rollup, Series, roll_up
 from telemetry.store.rows import Row, config_row, request_row
 
 _TABLES = Base.metadata.tables
-REQUESTS, PHASES, CONFIGS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, EngineConfigRow))
+REQUESTS, PHASES, CONTENTS, CONFIGS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, ContentRow, EngineConfigRow))
 SERIES, ROLLUPS, HISTOGRAMS, CACHE = (_TABLES[row.__tablename__] for row in (SeriesRow, RollupRow, HistogramRow, CacheRollupRow))
 CHANGES = _TABLES[SpeedChangeRow.__tablename__]
 
@@ -40,11 +41,13 @@ MAX_ROWS = 500
 
 @dataclass(slots=True)
 class Batch:
-    """What happened since the last transaction: rows of admitted requests, completed records."""
+    """What happened since the last transaction: rows of admitted requests, completed records with what was said in them."""
 
     admitted: dict[int, Row] = field(default_factory=dict)
     completed: dict[int, RequestRecord] = field(default_factory=dict)
     changes: list[SpeedChange] = field(default_factory=list)
+    contents: dict[int, bytes] = field(default_factory=dict)
+    """Of completed requests (`telemetry.store.contents`)."""
 
     def __len__(self) -> int:
         return len(self.admitted) + len(self.completed) + len(self.changes)
@@ -61,13 +64,13 @@ class Batch:
     def halves(self) -> tuple[Batch, Batch]:
         """The same events in two batches; both events of a request stay together, changes of speed are apart."""
         if self.changes and len(self) > len(self.changes):
-            return Batch(changes=self.changes), Batch(self.admitted, self.completed)
+            return Batch(changes=self.changes), Batch(self.admitted, self.completed, contents=self.contents)
         if self.changes:
             middle = len(self.changes) // 2
             return Batch(changes=self.changes[:middle]), Batch(changes=self.changes[middle:])
         order = list(dict.fromkeys([*self.admitted, *self.completed]))
         if len(order) == 1:  # its row at admission, then its completion: either may be the bad one
-            return Batch(admitted=self.admitted), Batch(completed=self.completed)
+            return Batch(admitted=self.admitted), Batch(completed=self.completed, contents=self.contents)
         first = set(order[: len(order) // 2])
         return self._only(first), self._only(set(order) - first)
 
@@ -75,6 +78,7 @@ class Batch:
         return Batch(
             {seq: row for seq, row in self.admitted.items() if seq in seqs},
             {seq: record for seq, record in self.completed.items() if seq in seqs},
+            contents={seq: content for seq, content in self.contents.items() if seq in seqs},
         )
 
 
@@ -94,7 +98,7 @@ class Known:
 
 
 async def write(connection: AsyncConnection, batch: Batch, configs: Mapping[str, EngineConfig], known: Known) -> None:
-    """Write a batch: new configurations, admissions, completions with phases, roll-ups."""
+    """Write a batch: new configurations, admissions, completions with phases and contents, roll-ups."""
     insert = _Insert(connection)
     new = [config for key, config in configs.items() if key not in known.configs]
     await insert.ignore(CONFIGS, [config_row(config) for config in new])
@@ -105,6 +109,8 @@ async def write(connection: AsyncConnection, batch: Batch, configs: Mapping[str,
     rows = [_referring(request_row(record), known) for record in records]
     await insert.replace(REQUESTS, rows)
     await insert.replace(PHASES, [{"seq": record.seq, "phases": phases.encode(record)} for record in records])
+    contents = [{"seq": seq, "size_bytes": len(content), "content": content} for seq, content in batch.contents.items()]
+    await insert.replace(CONTENTS, contents)
     await _roll_up(insert, records, known)
     now = datetime.now(UTC)
     await insert.ignore(CHANGES, [asdict(change) | {"at": now} for change in batch.changes])

@@ -18,8 +18,8 @@ READ_LIMIT_S = 5.0
 READ_POOL = 4
 """Connections of readers; each costs a thread (SQLite) or a server process (PostgreSQL)."""
 
-_WRITER_PRAGMAS = ("synchronous=NORMAL", "foreign_keys=ON", f"journal_size_limit={64 * 1024**2}")
-"""A write-ahead log that grew (a long reader, a large transaction) is cut back to 64 MiB."""
+_WRITER_PRAGMAS = ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON", f"journal_size_limit={64 * 1024**2}")
+"""What is deleted is overwritten, content most of all. A write-ahead log that grew (a long reader, a large transaction) is cut back to 64 MiB."""
 
 _PROGRESS_STEPS = 20_000
 """SQLite instructions between two looks at the clock: well under a millisecond."""

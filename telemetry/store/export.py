@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Any, Protocol
@@ -14,12 +14,15 @@ import msgspec
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.store.batch import REQUESTS
+from telemetry.store.batch import CONTENTS, REQUESTS
+from telemetry.store.contents import decode
 from telemetry.store.formats import Format
-from telemetry.store.queries.reading import fetch
+from telemetry.store.queries.reading import StoreUnreadable, fetch
 from telemetry.store.seq import seq_at
 
 PAGE_ROWS = 1000
+CONTENT_PAGE_ROWS = 50
+"""A page with what was said, which may be long."""
 
 Record = dict[str, Any]
 
@@ -50,15 +53,15 @@ async def count(engine: AsyncEngine, wanted: Range) -> int:
     return int(rows[0][0])
 
 
-async def pages(engine: AsyncEngine, wanted: Range) -> AsyncIterator[list[Record]]:
-    """The requests by `seq`, a page at a time; times are UTC."""
-    after = -1
+async def pages(engine: AsyncEngine, wanted: Range, *, content: bool = False) -> AsyncIterator[list[Record]]:
+    """The requests by `seq`, a page at a time; times are UTC. With `content` also what was said, NULL where that is not kept."""
+    after, size = -1, CONTENT_PAGE_ROWS if content else PAGE_ROWS
+    statement = select(REQUESTS, CONTENTS.c.content).outerjoin(CONTENTS, CONTENTS.c.seq == REQUESTS.c.seq) if content else select(REQUESTS)
     while True:
-        statement = select(REQUESTS).where(REQUESTS.c.seq > after, *wanted.conditions()).order_by(REQUESTS.c.seq).limit(PAGE_ROWS)
-        rows = await fetch(engine, statement)
+        rows = await fetch(engine, statement.where(REQUESTS.c.seq > after, *wanted.conditions()).order_by(REQUESTS.c.seq).limit(size))
         if rows:
             yield [_record(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
-        if len(rows) < PAGE_ROWS:
+        if len(rows) < size:
             return
         after = rows[-1]._mapping["seq"]  # noqa: SLF001
 
@@ -67,7 +70,19 @@ def _record(row: Any) -> Record:
     record = dict(row)
     started = record["started_at"]
     record["started_at"] = started.replace(tzinfo=UTC) if started.tzinfo is None else started.astimezone(UTC)
-    return record
+    return record | {"content": _content(record["content"])} if "content" in record else record
+
+
+def _content(stored: bytes | None) -> Record | None:
+    """What was said, as plain values.
+
+    Raises:
+        StoreUnreadable: it is damaged.
+    """
+    try:
+        return None if stored is None else dict(msgspec.to_builtins(decode(stored)))
+    except msgspec.DecodeError as error:
+        raise StoreUnreadable(f"a content is damaged: {error}") from error
 
 
 class Writer(Protocol):
@@ -80,15 +95,20 @@ class Writer(Protocol):
         """Write what ends the file, which stays open."""
 
 
-def writer(form: Format, file: IO[bytes]) -> Writer:
-    """The writer of a format.
+def writer(form: Format, file: IO[bytes], *, content: bool = False) -> Writer:
+    """The writer of a format, for records with `content` or without.
 
     Raises:
         ModuleNotFoundError: Parquet without pyarrow.
     """
     if form is Format.PARQUET:
-        return _Parquet(file)
-    return _Csv(file) if form is Format.CSV else _JsonLines(file)
+        return _Parquet(file, _columns(content=content))
+    return _Csv(file, _columns(content=content)) if form is Format.CSV else _JsonLines(file)
+
+
+def _columns(*, content: bool) -> dict[str, type]:
+    columns = {column.name: column.type.python_type for column in REQUESTS.columns}
+    return columns | {"content": str} if content else columns
 
 
 class _JsonLines:
@@ -103,11 +123,11 @@ class _JsonLines:
 
 
 class _Csv:
-    """NULL is an empty field; sampling parameters are JSON."""
+    """NULL is an empty field; sampling parameters and contents are JSON."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], columns: Mapping[str, type]) -> None:
         self._file = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        self._writer = csv.DictWriter(self._file, [column.name for column in REQUESTS.columns], lineterminator="\n")
+        self._writer = csv.DictWriter(self._file, list(columns), lineterminator="\n")
         self._writer.writeheader()
 
     def page(self, records: Sequence[Record]) -> None:
@@ -120,9 +140,9 @@ class _Csv:
 class _Parquet:
     """One row group per page; the schema is the table's, so that a column of NULLs keeps its type."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], columns: Mapping[str, type]) -> None:
         self._arrow = arrow = importlib.import_module("pyarrow")
-        self._schema = arrow.schema([(column.name, _arrow_type(arrow, column.type.python_type)) for column in REQUESTS.columns])
+        self._schema = arrow.schema([(name, _arrow_type(arrow, kind)) for name, kind in columns.items()])
         self._writer = importlib.import_module("pyarrow.parquet").ParquetWriter(file, self._schema)
 
     def page(self, records: Sequence[Record]) -> None:
@@ -139,5 +159,6 @@ def _arrow_type(arrow: Any, python_type: type) -> Any:
 
 def _flat(record: Record, *, times: bool = True) -> Record:
     """Without nesting; with `times` as text."""
-    flat = record | {"params": msgspec.json.encode(record["params"]).decode()}
+    nested = {name: record[name] for name in ("params", "content") if record.get(name) is not None}
+    flat = record | {name: msgspec.json.encode(value).decode() for name, value in nested.items()}
     return flat | {"started_at": record["started_at"].isoformat()} if times else flat

@@ -10,11 +10,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.events import Status
-from telemetry.store.batch import CACHE, CONFIGS, HISTOGRAMS, PHASES, REQUESTS, ROLLUPS, SERIES
+from telemetry.store.batch import CACHE, CONFIGS, CONTENTS, HISTOGRAMS, PHASES, REQUESTS, ROLLUPS, SERIES
+from telemetry.store.content_retention import content_bytes
 from telemetry.store.retention import used_bytes
 from telemetry.store.seq import moment_of
 
-TABLES = (REQUESTS, PHASES, ROLLUPS, HISTOGRAMS, CACHE, SERIES, CONFIGS)
+TABLES = (REQUESTS, PHASES, CONTENTS, ROLLUPS, HISTOGRAMS, CACHE, SERIES, CONFIGS)
 
 ENDED = REQUESTS.c.status.in_([Status.OK.value, Status.ERROR.value, Status.CANCELLED.value])
 """What the roll-ups count; `interrupted` requests never got there."""
@@ -25,13 +26,16 @@ LONGEST_MINUTES = 15
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Rows by table, bytes in use (SQLite: pages in use; None where it is not known), and the range of requests."""
+    """Rows by table, bytes in use (SQLite: pages in use; None where it is not known), the range of requests, and the bytes of
+    what was said in them.
+    """
 
     rows: dict[str, int]
     used_bytes: int | None
     free_bytes: int | None
     oldest: datetime | None
     newest: datetime | None
+    content_bytes: int
 
 
 async def contents(engine: AsyncEngine) -> Contents:
@@ -50,6 +54,7 @@ async def contents(engine: AsyncEngine) -> Contents:
             None if used is None else await _pragma(connection, "freelist_count") * await _pragma(connection, "page_size"),
             None if oldest is None else moment_of(oldest),
             None if newest is None else moment_of(newest),
+            await content_bytes(connection),
         )
 
 

@@ -105,6 +105,18 @@ class PhasesRow(Base):
     phases: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class ContentRow(Base):
+    """What was said in one request, redacted and compressed (see `telemetry.store.contents`); only where a setting asks for it."""
+
+    __tablename__ = "request_contents"
+    __table_args__ = (Index("ix_request_contents_size_bytes", "size_bytes"),)
+
+    seq: Mapped[int] = mapped_column(ForeignKey("requests.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    size_bytes: Mapped[int]
+    """Of `content`; the index sums them up without reading any."""
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class SeriesRow(Base):
     """A dimension of the roll-ups: model, engine configuration, context bucket; '' stands for "not known"."""
 

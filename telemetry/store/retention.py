@@ -1,4 +1,4 @@
-"""What the store forgets: requests by age and by the database's size, roll-ups by age; a chunk per transaction.
+"""What the store forgets: requests by age and by the database's size, contents, roll-ups by age; a chunk per transaction.
 
 SQLite gives emptied pages back (`auto_vacuum=INCREMENTAL`, set when the file is made); an older file reuses them, so it
 stops growing. Nothing needs VACUUM.
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.events import Status
 from telemetry.store.batch import CACHE, HISTOGRAMS, REQUESTS, ROLLUPS
+from telemetry.store.content_retention import prune_contents
 from telemetry.store.seq import seq_at
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,15 @@ DAY_MINUTES = 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long requests and roll-ups stay (days), and the database's largest size (bytes, SQLite only); 0 is no limit."""
+    """How long requests, roll-ups and contents stay (days), and the largest size of the database (SQLite only) and of the
+    contents in it (bytes); 0 is no limit.
+    """
 
     request_days: float = 0
     rollup_days: float = 0
     max_bytes: int = 0
+    content_days: float = 0
+    content_max_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -51,6 +56,8 @@ class Keeper:
     retention: Retention
     pruned: int = 0
     """Requests forgotten since the start."""
+    contents_pruned: int = 0
+    """Contents forgotten since the start, but for those that went with their requests."""
     _due_s: float = field(default_factory=time.monotonic)
     _shrinking: bool = False
 
@@ -68,11 +75,14 @@ class Keeper:
             return
         self._due_s = time.monotonic() + EVERY_S
         async with engine.begin() as connection:
-            requests, more = await self._chunk(connection, datetime.now(UTC))
+            now = datetime.now(UTC)
+            contents = await prune_contents(connection, self._content_limit(now), self.retention.content_max_bytes)
+            requests, more = await self._chunk(connection, now)
         self.pruned += requests
-        if requests and engine.dialect.name == "sqlite":
+        self.contents_pruned += contents
+        if (requests or contents) and engine.dialect.name == "sqlite":
             await give_back_pages(engine)
-        if more:
+        if more or contents:
             self._due_s = time.monotonic()
 
     async def _chunk(self, connection: AsyncConnection, now: datetime) -> tuple[int, bool]:
@@ -104,16 +114,22 @@ class Keeper:
         return self._shrinking
 
     def _request_limit(self, now: datetime) -> int:
-        days = self.retention.request_days
-        return seq_at(now - timedelta(days=days)) if days else 0
+        return _seq_before(now, self.retention.request_days)
+
+    def _content_limit(self, now: datetime) -> int:
+        return _seq_before(now, self.retention.content_days)
 
     def _rollup_limit(self, now: datetime) -> int:
         days = self.retention.rollup_days
         return int(now.timestamp() // 60 - days * DAY_MINUTES) if days else 0
 
 
+def _seq_before(now: datetime, days: float) -> int:
+    return seq_at(now - timedelta(days=days)) if days else 0
+
+
 async def prune_requests(connection: AsyncConnection, before_seq: int | None, most: int = CHUNK_ROWS) -> int:
-    """Delete the oldest ended requests with their phases, at most so many, all of them admitted before `before_seq`
+    """Delete the oldest ended requests with their phases and contents, at most so many, all of them admitted before `before_seq`
     (None: whenever); returns how many.
     """
     ended: list[ColumnElement[bool]] = [REQUESTS.c.status != Status.RUNNING.value]

@@ -16,14 +16,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telemetry.content import Content
 from telemetry.events import EngineConfig, SpeedChange
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 from telemetry.store.batch import Batch, Known, interrupt, write
+from telemetry.store.contents import Capture
 from telemetry.store.engine import create_writer
+from telemetry.store.failures import first_line, is_of_a_value, locked
 from telemetry.store.retention import Keeper, Retention
 from telemetry.store.rows import Row, request_row
 
@@ -34,6 +36,9 @@ BATCH_S = 0.08
 
 MAX_BATCH = 1000
 """Events per transaction."""
+
+MAX_BATCH_CONTENTS = 100
+"""Contents per transaction: each is redacted and compressed first, and other events wait for it."""
 
 ATTEMPTS = 3
 """Of a batch while the database is locked; each waits `BUSY_TIMEOUT_MS` itself."""
@@ -51,7 +56,7 @@ Settle = Callable[[Sequence[RequestRecord]], None]
 
 
 class StoreSink(NullSink):
-    """Writes requests, phases, engine configurations and roll-ups. `start` it once, `stop` it once."""
+    """Writes requests, phases, contents (where there is a `capture`), engine configurations and roll-ups. `start` it once, `stop` it once."""
 
     def __init__(
         self,
@@ -60,6 +65,7 @@ class StoreSink(NullSink):
         batch_s: float = BATCH_S,
         retention: Retention | None = None,
         settle: Settle = lambda _records: None,
+        capture: Capture | None = None,
     ) -> None:
         self.state = OK
         self.dropped = 0
@@ -68,8 +74,10 @@ class StoreSink(NullSink):
         self._batch_s = batch_s
         self._settle = settle
         self._keeper = Keeper(retention) if retention else None
+        self._capture = capture
         self._queue: deque[Row | RequestRecord | SpeedChange] = deque()
         self._configs: dict[str, EngineConfig] = {}
+        self._contents: dict[int, Content] = {}
         self._flushes: deque[float] = deque(maxlen=1000)
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
@@ -88,8 +96,18 @@ class StoreSink(NullSink):
         if len(self._queue) >= self._queue_size:
             self.dropped += 1
             return
+        self._take_content(record)
         self._queue.append(record)
         self._wake.set()
+
+    def _take_content(self, record: RequestRecord) -> None:
+        """What was said waits beside the queue: the record is without it afterwards."""
+        if self._capture is None or record.content is None:
+            return
+        if self._capture.admit(record.content):
+            self._contents[record.seq] = record.content
+        else:
+            self.dropped += 1
 
     def engine_config(self, config: EngineConfig) -> None:
         self._configs[config.config_id] = config
@@ -193,9 +211,12 @@ class StoreSink(NullSink):
                 break
             try:
                 batch.add(event)
+                self._add_content(batch, event)
             except Exception as error:
                 self.dropped += 1
                 self._failed(error)
+            if len(batch.contents) >= MAX_BATCH_CONTENTS:
+                break
         self._settle_accounts(batch)
         return batch
 
@@ -206,12 +227,19 @@ class StoreSink(NullSink):
         except Exception:
             log.exception("the energy and the cost of %d requests are not known", len(batch.completed))
 
+    def _add_content(self, batch: Batch, event: Row | RequestRecord | SpeedChange) -> None:
+        """What was said in a completed request; where that fails, the request itself is in the batch already."""
+        if self._capture is None or not isinstance(event, RequestRecord):
+            return
+        if (content := self._contents.pop(event.seq, None)) is not None:
+            batch.contents[event.seq] = self._capture.encode(content)
+
     async def _write(self, engine: AsyncEngine, batch: Batch, known: Known) -> None:
         """Write a batch. Where a value in it is at fault, write its halves, and so on: only the bad events are lost."""
         error = await self._attempt(engine, batch, known)
         if error is None:
             self.state = OK
-        elif len(batch) > 1 and _is_of_a_value(error) and not self._abandoned.is_set():
+        elif len(batch) > 1 and is_of_a_value(error) and not self._abandoned.is_set():
             for half in batch.halves():
                 await self._write(engine, half, known)
         else:
@@ -228,7 +256,7 @@ class StoreSink(NullSink):
             except Exception as raised:
                 error = raised
                 known.configs.clear()
-            if self._abandoned.is_set() or not _locked(error):
+            if self._abandoned.is_set() or not locked(error):
                 break
             await asyncio.sleep(RETRY_S)
         return error
@@ -243,7 +271,7 @@ class StoreSink(NullSink):
 
     def _failed(self, error: Exception) -> None:
         """Say it once per kind of failure, not once per batch."""
-        told = _first_line(error)
+        told = first_line(error)
         if told != self.state:
             log.error("the store cannot be written, events are dropped and counted: %s", told)
         self.state = told
@@ -262,19 +290,3 @@ async def interrupt_stale(url: str) -> int:
             return await interrupt(connection)
     finally:
         await engine.dispose()
-
-
-def _locked(error: Exception) -> bool:
-    """Whether waiting may help: another process holds SQLite's write lock."""
-    return "locked" in str(getattr(error, "orig", "")).lower()
-
-
-def _is_of_a_value(error: Exception) -> bool:
-    """Whether other events may be written although these cannot: not where the database itself is at fault."""
-    return not isinstance(error, OperationalError | DisconnectionError | OSError) and not getattr(error, "connection_invalidated", False)
-
-
-def _first_line(error: Exception) -> str:
-    """What the driver said, without the statement and its values."""
-    lines: Sequence[str] = str(getattr(error, "orig", None) or error).splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -14,6 +14,7 @@ import pyarrow.parquet
 import pytest
 
 from telemetry.store import migrate
+from tests.store.test_contents import write
 from tests.store.test_retention import DAY_MS, fill
 from tests.store.test_store import rows, url_of
 
@@ -50,7 +51,7 @@ def test_prune(path: Path) -> None:
     assert json.loads(db(path.parent, "prune", "--dry-run", "--json").stdout) == {"would_prune": OLD}
     assert rows(path, "SELECT count(*) FROM requests") == [(OLD + NEW,)]
     assert f"{OLD} requests forgotten" in db(path.parent, "prune").stdout
-    assert json.loads(db(path.parent, "prune", "--older-than", "12h", "--json").stdout) == {"pruned": NEW}
+    assert json.loads(db(path.parent, "prune", "--older-than", "12h", "--json").stdout) == {"pruned": NEW, "pruned_contents": 0}
     wrong = db(path.parent, "prune", "--older-than", "old")
     assert (wrong.returncode, "--older-than" in wrong.stderr) == (2, True)
 
@@ -117,3 +118,30 @@ def test_no_database(home: Path) -> None:
         done = db(home, verb)
         assert (done.returncode, "serve some requests first" in done.stderr) == (1, True)
     assert list(home.iterdir()) == []
+
+
+def test_contents(home: Path, tmp_path: Path) -> None:
+    """What was said has its own bytes in `stats`, its own limit in `prune`, and leaves the database only with `export --content`."""
+    file = home / "firsttoken.db"
+    migrate.upgrade(url_of(file))
+    write(url_of(file), 60, first_days_ago=9.9, apart_ms=DAY_MS / 6)
+    told = json.loads(db(home, "stats", "--json").stdout)
+    assert (told["rows"]["request_contents"], told["content_bytes"]) == rows(
+        file, "SELECT count(*), sum(size_bytes) FROM request_contents"
+    )[0]
+    assert "of it what was said" in db(home, "stats").stdout
+    assert "question" not in db(home, "export").stdout
+    lines = [json.loads(line) for line in db(home, "export", "--content").stdout.splitlines()]
+    assert ["question 0 " in lines[0]["content"]["messages"][1]["text"], len(lines)] == [True, 60]
+    assert all(line["content"]["answer"]["text"] == "An answer with [redacted: key]" for line in lines)
+    table = list(csv.DictReader(io.StringIO(db(home, "export", "--content", "--format", "csv").stdout)))
+    assert [json.loads(line["content"]) for line in table] == [line["content"] for line in lines]
+    out = tmp_path / "all.parquet"
+    assert db(home, "export", "--content", "--format", "parquet", "--output", str(out)).returncode == 0
+    assert [json.loads(text) for text in pyarrow.parquet.read_table(out)["content"].to_pylist()] == [line["content"] for line in lines]
+    pruned = json.loads(db(home, "prune", "--json", "--capture-retention-days", "5").stdout)
+    assert pruned["pruned"] == 0
+    assert rows(file, "SELECT count(*) FROM request_contents") == [(60 - pruned["pruned_contents"],)]
+    assert 25 <= pruned["pruned_contents"] <= 35
+    without = [json.loads(line)["content"] for line in db(home, "export", "--content").stdout.splitlines()]
+    assert (len(without), without.count(None)) == (60, pruned["pruned_contents"])

@@ -89,7 +89,9 @@ RULES = (
     ),
     Rule(
         "the vocabulary and the record cost nothing to import",
-        tuple(f"telemetry/{name}.py" for name in ("events", "record", "recorder", "clock", "histogram", "context_buckets", "live")),
+        tuple(
+            f"telemetry/{name}.py" for name in ("events", "record", "recorder", "clock", "content", "histogram", "context_buckets", "live")
+        ),
         ("opentelemetry", "sqlalchemy", "prometheus_client"),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -11,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
+from telemetry.content import Content
 from telemetry.events import Status
 from telemetry.recorder import Ended
 from telemetry.spans import SpanSink
@@ -99,6 +101,29 @@ def test_stop_sequences_only_when_asked_for() -> None:
     completed(sink=sink)
     attributes = named(exporter.get_finished_spans(), f"chat {MODEL}").attributes or {}
     assert attributes["gen_ai.request.stop_sequences"] == ("secret",)
+
+
+def test_content_only_when_asked_for() -> None:
+    """With content capture on, the chat span has the last messages and the answer, redacted and cut; off, no span has any."""
+    said = Content([{"role": "user", "content": f"message {number}"} for number in range(20)], ["my key: ", "sk-a1b2c3d4e5f6g7h8i9"])
+    for capture in (False, True):
+        sink, exporter = traced(capture=capture)
+        clock = ManualClock()
+        rec = recorder(clock, sink)
+        record = open_record(rec, clock)
+        record.content = Content([*said.messages, {"role": "user", "content": "x" * 3000}], said.answer)
+        answer(rec, clock, record)
+        rec.close(record, Ended(Status.OK, 200))
+        spans = exporter.get_finished_spans()
+        everything = str([dict(span.attributes or {}) for span in spans])
+        assert ("message 19" in everything) == capture
+        assert "sk-a1b2" not in everything
+    attributes = named(spans, f"chat {MODEL}").attributes or {}
+    messages = json.loads(str(attributes["gen_ai.input.messages"]))
+    assert [len(message["parts"][0]["content"]) for message in messages] == [10] * 7 + [2048]
+    assert json.loads(str(attributes["gen_ai.output.messages"])) == [
+        {"role": "assistant", "parts": [{"type": "text", "content": "my key: [redacted: key]"}], "finish_reason": "stop"}
+    ]
 
 
 def test_attributes_of_the_phases() -> None:

@@ -22,16 +22,19 @@ State = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which conversation a prompt belongs to: an explicit key, the hash of its first user message, a hash per message."""
+    """Which conversation a prompt belongs to: an explicit key, the hash of its first user message, a hash per message; and the
+    request that it came with.
+    """
 
     conversation: str = ""
     opening: int = 0
     messages: tuple[int, ...] = ()
     background: bool = False
+    request: str = ""
 
     def prefix(self) -> Origin:
         """The origin of a prefix that several prompts share: no conversation's own."""
-        return Origin(messages=self.messages, background=self.background)
+        return Origin(messages=self.messages, background=self.background, request=self.request)
 
 
 @dataclass(slots=True, eq=False)

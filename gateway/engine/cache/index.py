@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gateway.engine.cache.entry import Entry, Origin, Tokens, common_length
 from gateway.engine.cache.reasons import Comparison, Prompt, compare
@@ -72,8 +73,8 @@ class PromptIndex:
         if known is None and prompt.spans and common < prompt.spans[0].end:
             known = self._openings.get(origin.opening)  # the same first question under another first message
         if known is None or known.namespace != namespace:
-            return compare(prompt, nearest, common, same_conversation=False)
-        return compare(prompt, known, common_length(known.tokens, prompt.tokens), same_conversation=True)
+            return _named(compare(prompt, nearest, common, same_conversation=False), nearest)
+        return _named(compare(prompt, known, common_length(known.tokens, prompt.tokens), same_conversation=True), known)
 
     def elsewhere(self, tokens: Tokens, namespace: str) -> int:
         """Most leading tokens that another namespace has the state of."""
@@ -93,3 +94,10 @@ class PromptIndex:
         for entry in self._memories:
             assert entry in self, "a memory is not in the tree"
             assert entry.source is CacheSource.NONE, "a memory holds state"
+
+
+def _named(comparison: Comparison, known: Entry | None) -> Comparison:
+    """With the request that the known prompt came with, where they part."""
+    if known is None or comparison.divergence_token is None:
+        return comparison
+    return replace(comparison, nearest=known.origin.request)

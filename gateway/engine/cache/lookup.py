@@ -76,4 +76,4 @@ def _merged(spans: list[MessageSpan]) -> MessageSpan:
 def _origin(request: Submit, spans: list[MessageSpan]) -> Origin:
     opening = next((span.key for span in spans if span.role == "user"), 0)
     conversation = f"{request.caller}\n{request.conversation}" if request.conversation else ""
-    return Origin(conversation, opening, tuple(span.key for span in spans), request.background)
+    return Origin(conversation, opening, tuple(span.key for span in spans), request.background, request.id)

@@ -21,12 +21,15 @@ SMALL_CHANGE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a prompt has in common with the nearest known one. Indexes are of the first difference, None without one."""
+    """What a prompt has in common with the nearest known one. Indexes are of the first difference, None without one; `nearest`
+    is the request that the known one came with, '' where that is not known (it was read from disk).
+    """
 
     reason: CacheReason
     divergence_token: int | None = None
     divergence_message: int | None = None
     system_divergence: int | None = None
+    nearest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

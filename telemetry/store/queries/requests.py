@@ -9,7 +9,10 @@ from msgspec import DecodeError
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.store.models import EngineConfigRow, PhasesRow, RequestRow, SeriesRow
+from telemetry.events import Phase
+from telemetry.store import contents
+from telemetry.store.contents import StoredContent
+from telemetry.store.models import ContentRow, EngineConfigRow, PhasesRow, RequestRow, SeriesRow
 from telemetry.store.phases import StoredPhases, decode
 from telemetry.store.queries.reading import StoreUnreadable, fetch
 from telemetry.store.seq import seq_at
@@ -47,12 +50,25 @@ class RequestPage:
 
 @dataclass(frozen=True, slots=True)
 class RequestDetail:
-    """One request with its phases (None until it ended) and engine configuration; `same_id` counts rows with its id."""
+    """One request with its phases (None until it ended) and engine configuration; `same_id` counts rows with its id.
+
+    `content` is what was said, None where that is not kept; `nearest` is the known prompt that its own was compared with.
+    """
 
     row: RequestRow
     phases: StoredPhases | None
     config: EngineConfigRow | None
     same_id: int
+    content: StoredContent | None = None
+    nearest: Nearest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """Another request, and what was said in it."""
+
+    request_id: str
+    content: StoredContent
 
 
 async def page(engine: AsyncEngine, wanted: RequestFilter, cursor: Cursor, size: int = PAGE_SIZE) -> RequestPage:
@@ -104,7 +120,9 @@ async def one(engine: AsyncEngine, request_id: str) -> RequestDetail | None:
         return None
     row: RequestRow = found[0][0]
     count = await fetch(engine, select(func.count()).select_from(RequestRow).where(RequestRow.id == request_id))
-    return RequestDetail(row, await _phases(engine, row.seq), await _config(engine, row.engine_config_id), count[0][0])
+    phases, content = await _phases(engine, row.seq), await _content(engine, row.seq)
+    nearest = None if phases is None or content is None else await _nearest(engine, phases)
+    return RequestDetail(row, phases, await _config(engine, row.engine_config_id), count[0][0], content, nearest)
 
 
 async def _phases(engine: AsyncEngine, seq: int) -> StoredPhases | None:
@@ -113,6 +131,24 @@ async def _phases(engine: AsyncEngine, seq: int) -> StoredPhases | None:
         return decode(found[0][0]) if found else None
     except DecodeError as error:
         raise StoreUnreadable(f"the phases of request {seq} are damaged: {error}") from error
+
+
+async def _content(engine: AsyncEngine, seq: int) -> StoredContent | None:
+    found = await fetch(engine, select(ContentRow.content).where(ContentRow.seq == seq))
+    try:
+        return contents.decode(found[0][0]) if found else None
+    except DecodeError as error:
+        raise StoreUnreadable(f"the content of request {seq} is damaged: {error}") from error
+
+
+async def _nearest(engine: AsyncEngine, phases: StoredPhases) -> Nearest | None:
+    """The request that the cache lookup compared with, where its content is kept too."""
+    lookup = next((timed.attributes for timed in phases.phases if timed.phase is Phase.CACHE_LOOKUP), {})
+    if "nearest" not in lookup:
+        return None
+    seq = int(lookup["nearest"])
+    found, content = await fetch(engine, select(RequestRow.id).where(RequestRow.seq == seq)), await _content(engine, seq)
+    return Nearest(found[0][0], content) if found and content else None
 
 
 async def _config(engine: AsyncEngine, config_id: str | None) -> EngineConfigRow | None:
