@@ -12,6 +12,7 @@ from typing import Annotated
 from dashboard.cache_map import CacheMap
 from dashboard.charts import Bar, HeatCell, Waterfall
 from dashboard.content import ContentView, Difference
+from dashboard.delays import DelaysView
 from dashboard.deps import StoreState
 from dashboard.time_charts import TimeChart
 from telemetry.live import LiveEngine
@@ -115,6 +116,7 @@ class RequestContext:
     identity: Annotated[tuple[Fact, ...], "Ids and what served it."]
     cache: Annotated[tuple[Fact, ...], "What the prefix cache gave."]
     cache_words: Annotated[str, "The cache reason in words."]
+    delays: Annotated[DelaysView, "Which requests it waited for, and which waited for it."]
     energy: Annotated[tuple[Fact, ...], "What energy it took, and what it cost where anything has a price."]
     cache_map: Annotated[CacheMap | None, "The prompt's messages and what the cache had of them, or None where that is not recorded."]
     difference: Annotated[Difference | None, "The first text that differed from the nearest known prompt, or None where that is not known."]

@@ -64,6 +64,23 @@ class CacheReason(StrEnum):
     UNSUPPORTED = "unsupported"
 
 
+class DelayCause(StrEnum):
+    """What of another request one had to wait for."""
+
+    SLOTS = "slots"
+    """It held a slot."""
+    KV = "kv"
+    """It computed a prefix that both have."""
+    PREFILL = "prefill"
+    """Its prompt was computed in the same steps."""
+    RESTORE = "restore"
+    """Its state was read from the cache between two steps."""
+    TURN = "turn"
+    """It was computed alone: with another adapter, or while background requests wait."""
+    MODEL_LOAD = "model_load"
+    """No request: a model was loaded meanwhile."""
+
+
 class EngineState(StrEnum):
     """The life of an engine process, as its supervisor sees it."""
 
@@ -97,6 +114,22 @@ class PhaseTiming:
     start_ns: int
     end_ns: int
     attributes: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Time that a request lost to another: in all, how many times, and the longest with its start (monotonic nanoseconds).
+
+    `seq` is the other request's; None where a model was loaded, which `model` names then.
+    """
+
+    cause: DelayCause
+    seq: int | None
+    total_ns: int
+    times: int
+    longest_ns: int
+    longest_at_ns: int
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,12 @@ PHASE_DURATION = _histogram(
 OVERHEAD = _histogram(
     names.METRIC_OVERHEAD, "s", "The gateway's own time: wall minus queue, engine and waiting for the client.", _MODEL, OVERHEAD_BUCKETS
 )
+DELAY_TIME = _counter(
+    names.METRIC_DELAY_TIME,
+    "s",
+    "Time that requests lost to other requests (estimated where prompts are computed in shared steps) and to model loads, by cause.",
+    (*_MODEL, names.CAUSE),
+)
 REJECTED = _counter(names.METRIC_REJECTED, "{request}", "Requests turned away at the door.", (names.REASON,))
 
 # Engines ------------------------------------------------------------------------------------------------------------

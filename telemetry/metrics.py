@@ -88,6 +88,8 @@ class MetricsSink(NullSink):
         self._drafts(record, labels[0])
         self._prediction(record, labels[0])
         self._phases(record, labels[0])
+        for delay in record.delayed_by:
+            self.record(metric.DELAY_TIME, delay.total_ns / 1e9, labels[0], delay.cause.value)
 
     def rejected(self, reason: str) -> None:
         self.record(metric.REJECTED, 1, reason)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from telemetry.clock import ClockAnchor
 from telemetry.content import Content
-from telemetry.events import CacheOutcome, Phase, PhaseTiming, PrefillChunk, Scalar, Status
+from telemetry.events import CacheOutcome, Delay, Phase, PhaseTiming, PrefillChunk, Scalar, Status
 
 STALL_FACTOR = 4
 """An inter-token gap above this multiple of the median is a stall (SIGNALS: `firsttoken.decode`)."""
@@ -80,6 +81,8 @@ class RequestRecord:
     last_token_ns: int | None = None
     first_chunk_ns: int | None = None
     gaps_us: Sequence[int] = ()
+    delayed_by: Sequence[Delay] = ()
+    delayed: Sequence[Delay] = ()
     client_blocked_ns: int = 0
     client_blocked_tail_ns: int = 0
     ended_ns: int | None = None
@@ -149,8 +152,17 @@ class RequestRecord:
     @property
     def stalls(self) -> int:
         """Gaps longer than `STALL_FACTOR` times the median gap."""
+        return len(self.stalled_gaps())
+
+    def stalled_gaps(self) -> list[tuple[int, int]]:
+        """When each stall began (monotonic nanoseconds), and how long it was (ns)."""
         median = self.gap_ms(0.5)
-        return 0 if median is None else sum(gap / 1e3 > STALL_FACTOR * median for gap in self.gaps_us)
+        if median is None:
+            return []
+        ends_us = accumulate(self.gaps_us)
+        zero_ns = self.first_token_ns or 0
+        stalled = ((end, gap) for end, gap in zip(ends_us, self.gaps_us, strict=True) if gap / 1e3 > STALL_FACTOR * median)
+        return [(zero_ns + (end - gap) * 1000, gap * 1000) for end, gap in stalled]
 
     @property
     def unaccounted_ms(self) -> float | None:

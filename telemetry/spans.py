@@ -6,13 +6,12 @@ its start (they went out in logs and exemplars), so the provider must use `Recor
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from telemetry import semconv, span_attributes, span_content
 from telemetry import trace_context as contexts
@@ -21,15 +20,10 @@ from telemetry.events import Status as RequestStatus
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.recorder import NullSink
 from telemetry.redact import Redactor
+from telemetry.span_links import SpanLinks
 
 MAX_CHUNK_SPANS = 32
 """Prefill chunks per trace; later ones are merged into the last."""
-
-MAX_LINKS = 8
-"""Links of a queue span to the requests that held the slots."""
-
-MAX_REMEMBERED = 1024
-"""Requests, running and recent, that a queue span can link to."""
 
 
 class RecordIds(RandomIdGenerator):
@@ -62,12 +56,10 @@ class SpanSink(NullSink):
         self._tracer = provider.get_tracer(semconv.SCOPE)
         self._capture_content = capture_content
         self._redactor = redactor or Redactor()
-        self._recent: OrderedDict[str, SpanContext] = OrderedDict()
+        self._links = SpanLinks()
 
     def admitted(self, record: RequestRecord) -> None:
-        self._recent[record.request_id] = contexts.span_context(record.trace)
-        while len(self._recent) > MAX_REMEMBERED:
-            self._recent.popitem(last=False)
+        self._links.remember(record)
 
     def completed(self, record: RequestRecord) -> None:
         server = self._server(record)
@@ -121,18 +113,12 @@ class SpanSink(NullSink):
             semconv.SPAN_NAMES[timing.phase.value],
             set_span_in_context(parent, Context()),
             attributes=span_attributes.phase(record, timing),
-            links=self._links(timing) if timing.phase is Phase.QUEUE else (),
+            links=self._links.of_phase(record, timing),
             start_time=record.anchor.wall(timing.start_ns),
         )
         if timing.phase is Phase.PREFILL:
             self._chunks(record, span)
         span.end(record.anchor.wall(max(timing.end_ns, timing.start_ns)))
-
-    def _links(self, timing: PhaseTiming) -> list[Link]:
-        """To the requests that held the slots, as far as they are remembered."""
-        holders = str(timing.attributes.get("holders", "")).split(",")
-        known = [self._recent[holder.strip()] for holder in holders if holder.strip() in self._recent]
-        return [Link(context) for context in known[:MAX_LINKS]]
 
     def _chunks(self, record: RequestRecord, parent: Span) -> None:
         context = set_span_in_context(parent, Context())

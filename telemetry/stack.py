@@ -17,6 +17,7 @@ from telemetry.energy.meter import EnergyMeter
 from telemetry.energy.rapl import DEFAULT_PATH
 from telemetry.energy.sources import NO_TELEMETRY, NVML, RAPL, find
 from telemetry.live import LiveSink
+from telemetry.load_watch import LoadWatch
 from telemetry.metrics import Backend, MetricsSink, Source
 from telemetry.metrics_otel import OtelBackend
 from telemetry.record import RequestRecord
@@ -107,7 +108,7 @@ class TelemetryStack:
         backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
         read: list[Source] = [StoreSource(self.store), ExportSource(self._providers), EnergySource(self.energy), ProcessSource()]
         self.metrics = MetricsSink(lambda: served, others=backends, sources=read)
-        sinks = [self.live, *more_sinks, *(self._sinks() if enabled else [])]
+        sinks: list[Sink] = [LoadWatch(), self.live, *more_sinks, *(self._sinks() if enabled else [])]
         self.recorder = Recorder(sinks, buckets, keep_content=enabled and (kept.content or self._providers.capture_content))
         self._monitor = SystemMonitor(self.metrics)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)

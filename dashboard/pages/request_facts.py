@@ -10,6 +10,7 @@ from dashboard.charts import waterfall
 from dashboard.content import content_view, difference
 from dashboard.contexts import Fact, RequestContext
 from dashboard.curl import curl
+from dashboard.delays import DelaysView, delays_view
 from dashboard.deps import DashboardDeps
 from dashboard.energy import pending_energy, request_energy
 from dashboard.running import running_row
@@ -36,6 +37,7 @@ def missing_context(request_id: str, store_error: str) -> RequestContext:
         identity=(),
         cache=(),
         cache_words="",
+        delays=DelaysView(),
         energy=(),
         cache_map=None,
         difference=None,
@@ -72,6 +74,7 @@ def live_context(deps: DashboardDeps, record: RequestRecord, store_error: str) -
         ),
         cache=(),
         cache_words=explain.cache_reason(record.cache.reason.value) if record.cache else "The prefix cache was not asked yet.",
+        delays=DelaysView(),
         energy=pending_energy(deps.energy()),
         cache_map=_live_map(record),
         difference=None,
@@ -117,6 +120,7 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expecte
         identity=_identity(detail),
         cache=_cache(row, lookup),
         cache_words=explain.cache_reason(row.cache_reason),
+        delays=delays_view(detail.delayed_by, detail.delayed) if timeline is not None else DelaysView(),
         energy=request_energy(row, deps.energy(), deps.prices),
         cache_map=parted,
         difference=difference(detail.content, detail.nearest, None if parted is None else parted.divergence_message),

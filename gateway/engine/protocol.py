@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.engine.truncation import Truncation
 from gateway.engine.tuning import Tuning
-from telemetry.events import EngineConfig, EngineSample, Scalar
+from telemetry.events import DelayCause, EngineConfig, EngineSample, Scalar
 
 MAX_FRAME_BYTES = 64 * 2**20
 """A longer frame can only be garbage on the stream."""
@@ -180,11 +180,22 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     sequences: int
 
 
+class Delay(msgspec.Struct, array_like=True):
+    """Time lost to (or taken from) the request `other`, as `telemetry.events.Delay`."""
+
+    cause: DelayCause
+    other: str
+    total_ns: int
+    times: int
+    longest_ns: int
+    longest_at_ns: int
+
+
 class Finished(Message, frozen=True, kw_only=True):
     """A request is over and its slot is free. `reason`: stop, length, cancelled or error; `text` is what was held back.
 
     `completion_tokens` counts tokens of the answer, without the end-of-generation token; `gaps_us` are the
-    microseconds between its sampled tokens; `seed` is the one that sampling used.
+    microseconds between its sampled tokens. `delayed_by` are the requests that held it up, `delayed` those that it held up.
     """
 
     id: str
@@ -197,6 +208,8 @@ class Finished(Message, frozen=True, kw_only=True):
     gaps_us: list[int] = []
     chunks: list[Chunk] = []
     timings: list[Timing] = []
+    delayed_by: list[Delay] = []
+    delayed: list[Delay] = []
 
 
 class Embedded(Message, frozen=True, kw_only=True):

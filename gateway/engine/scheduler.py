@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from gateway.engine import blame
 from gateway.engine.adapters import AdapterTurns
 from gateway.engine.backend import Batch, Part, StepResult, Vocabulary
 from gateway.engine.fairness import FairShare, yields
@@ -98,6 +99,8 @@ class Scheduler:
     def apply(self, batch: Batch, result: StepResult) -> Outcome:
         """Take in what a batch gave: advance prompts, add tokens, end what is complete."""
         self.pace.learn(result.end_ns - result.start_ns, batch.prefill_tokens, batch.decode_tokens, batch.drafted)
+        suspended = [sequence for sequence in self.waiting if sequence.placed_ns is not None]
+        blame.of_step(batch, result, [*self.running, *suspended], self.pace.decode_step_ns)
         outcome = Outcome()
         for part in batch.parts:
             sequence = self.slots[part.slot]
@@ -157,6 +160,7 @@ class Scheduler:
         if held:
             slot = held[-1].slot
             assert slot is not None
+            self._leave(held[-1], now_ns)
             self.placement.suspend(held[-1])
             self.slots[slot] = None
             self.waiting.append(held[-1])
@@ -168,10 +172,25 @@ class Scheduler:
                 return
             placed = self.placement.place(sequence, free)
             if isinstance(placed, Wait):
-                sequence.queue_reason = "kv"
+                self._await_prefix(sequence, placed, now_ns)
                 continue
+            self._settle_blame(sequence, now_ns)
             self.waiting.remove(sequence)
             self.slots[placed] = sequence
+
+    def _await_prefix(self, sequence: Sequence, wait: Wait, now_ns: int) -> None:
+        if sequence.prefix_of is None:
+            sequence.prefix_since_ns = now_ns
+            sequence.prefix_of = next((one for one in self.running if one.entry is wait.entry), None)
+        sequence.queue_reason = "kv"
+
+    def _settle_blame(self, sequence: Sequence, now_ns: int) -> None:
+        """A sequence has a slot now: what it waited for, and who had to wait while its state was read."""
+        running = self.running
+        if sequence.placed_ns is None:
+            blame.of_wait(sequence, running, now_ns)
+        blame.of_restore(sequence, running)
+        sequence.placed_ns = now_ns
 
     def _share(self, prompts: list[Sequence], budget: int) -> list[tuple[Sequence, int]]:
         """Divide prompt tokens among prefilling sequences: half to the oldest, then shortest first."""
@@ -235,7 +254,13 @@ class Scheduler:
         """Output tokens that a sequence may have: what was asked for, and what fits its context."""
         return min(sequence.max_tokens, self.n_ctx - len(sequence.prompt))
 
+    def _leave(self, sequence: Sequence, now_ns: int) -> None:
+        """A slot becomes free: whoever waits has waited for this sequence until now."""
+        for waiting in self.waiting if sequence.slot is not None else ():
+            blame.of_slot(waiting, sequence, now_ns)
+
     def _end(self, sequence: Sequence, reason: str, now_ns: int, outcome: Outcome, message: str = "") -> None:
+        self._leave(sequence, now_ns)
         finished = sequence.finished(reason, now_ns, message)
         sequence.answer.append(finished.text)
         if sequence.slot is None:

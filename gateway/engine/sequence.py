@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gateway.engine.blame import Delays
 from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.entry import Entry, Kernels, Origin, Tokens
 from gateway.engine.cache.reasons import Comparison
@@ -64,7 +65,8 @@ class Sequence:
     """A prompt, how to continue it, and everything stamped on the way. Times are monotonic nanoseconds.
 
     `tokens` are the prompt and what was sampled; the state of the first `held` of them is in the slot. `adapter` is the
-    LoRA adapter that computes it, and `namespace` what of the cache it may use: that of the same adapter.
+    LoRA adapter that computes it, and `namespace` what of the cache it may use: that of the same adapter. `prefix_of` is whom
+    it waits for (since `prefix_since_ns`) because both have a prefix; `placed_ns` is since when it holds its slot.
     """
 
     id: str
@@ -87,6 +89,11 @@ class Sequence:
     queue_depth: int = 0
     queue_reason: str = "slots"
     holders: str = ""
+    delayed_by: Delays = field(default_factory=Delays)
+    delayed: Delays = field(default_factory=Delays)
+    prefix_of: Sequence | None = None
+    prefix_since_ns: int = 0
+    placed_ns: int | None = None
     slot: int | None = None
     tokens: list[int] = field(default_factory=list)
     held: int = 0
@@ -180,6 +187,8 @@ class Sequence:
             gaps_us=self.gaps_us,
             chunks=self.chunks,
             timings=self._timings(now_ns),
+            delayed_by=self.delayed_by.told(),
+            delayed=self.delayed.told(),
         )
 
     def _drafting(self) -> dict[str, Scalar]:

@@ -8,9 +8,10 @@ from functools import singledispatchmethod
 
 import msgspec
 
-from gateway.engine.protocol import Admitted, Delta, Embedded, Finished, Refused, Started, Timing
+from gateway.engine.protocol import Admitted, Delay, Delta, Embedded, Finished, Refused, Started, Timing
 from gateway.errors import ApiError, ContextLengthError, EngineFailedError, InvalidRequestError
 from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, PrefillChunk, Scalar
+from telemetry.events import Delay as RecordedDelay
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
 
@@ -143,6 +144,7 @@ class Call:
         record.completion_tokens = message.completion_tokens
         record.first_token_ns, record.last_token_ns = message.first_token_ns, message.last_token_ns
         record.gaps_us = message.gaps_us
+        record.delayed_by, record.delayed = _delays(message.delayed_by), _delays(message.delayed)
         record.chunks = [PrefillChunk(*msgspec.structs.astuple(chunk)) for chunk in message.chunks]
         known = {timing.phase for timing in record.phases}
         self._add_timings([timing for timing in message.timings if Phase(timing.phase) not in known])
@@ -202,6 +204,12 @@ def _cache_outcome(timing: Timing) -> CacheOutcome:
         divergence_token=_index(attributes.get("divergence_token")),
         divergence_message=_index(attributes.get("divergence_message")),
     )
+
+
+def _delays(delays: list[Delay]) -> list[RecordedDelay]:
+    return [
+        RecordedDelay(delay.cause, int(delay.other), delay.total_ns, delay.times, delay.longest_ns, delay.longest_at_ns) for delay in delays
+    ]
 
 
 def _index(value: Scalar | None) -> int | None:

@@ -36,8 +36,6 @@ from telemetry.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
-REMEMBERED_IDS = 4096
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -75,7 +73,6 @@ class EngineHandle:
         self._log_file = log_file
         self._command = command
         self._calls: dict[str, Call] = {}
-        self._request_ids: dict[str, str] = {}
         self._changed = asyncio.Event()
 
     @property
@@ -144,14 +141,7 @@ class EngineHandle:
         self._calls[call.id] = call
         if isinstance(request, Submit):
             self._recorder.prompt(record, request.messages)
-        self._remember(call)
         return call
-
-    def _remember(self, call: Call) -> None:
-        """A request waits longest for those that have ended by the time it starts: their ids are kept for a while."""
-        self._request_ids[call.id] = call.record.request_id
-        while len(self._request_ids) > REMEMBERED_IDS:
-            del self._request_ids[next(iter(self._request_ids))]
 
     def _cancel(self, request_id: str) -> None:
         if self.process is not None:
@@ -204,16 +194,7 @@ class EngineHandle:
         over = isinstance(reply, Refused | Finished | Embedded)
         call = self._calls.pop(reply.id, None) if over else self._calls.get(reply.id)
         if call is not None:
-            call.take(self._with_request_ids(reply) if isinstance(reply, Started) else reply)
-
-    def _with_request_ids(self, started: Started) -> Started:
-        """The engine names the holders of its slots by its own ids; the record names them by `x-request-id`."""
-        for timing in started.timings:
-            holders = str(timing.attributes.get("holders", ""))
-            if holders:
-                known = [self._request_ids[seq] for seq in holders.split(",") if seq in self._request_ids]
-                timing.attributes["holders"] = ",".join(known)
-        return started
+            call.take(reply)
 
     @property
     def _pid(self) -> int | None:

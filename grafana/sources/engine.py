@@ -44,6 +44,14 @@ SLOTS = Section(
             limits={float(QUEUE_AGE_S): BAD},
         ),
         graph(
+            "Time lost to others",
+            "Seconds per second that requests lost to other requests, by cause: slots that they held, prompts in shared steps (estimated), prefixes "
+            "that both have, states that were read back, turns of other adapters, and loads of models. Which request it was is on our request page.",
+            SECONDS,
+            Query(q.rate("firsttoken_delay_time_seconds_total", "cause"), "{{cause}}"),
+            stacked=True,
+        ),
+        graph(
             "KV in use",
             f"Share of the KV cells in use. The alert line is {KV_SHARE:.0%}.",
             SHARE,

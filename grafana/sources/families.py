@@ -124,6 +124,7 @@ GROUPS = (
 )
 
 CONDITIONAL = {
+    "firsttoken_delay_time_seconds_total": "exists from the first request on that waited for another",
     "firsttoken_requests_rejected_total": "exists from the first refusal on",
     "firsttoken_slo_burn_rate": "exists from the first request on",
     "firsttoken_slo_budget_left": "exists from the first request on",

@@ -19,6 +19,7 @@ from telemetry.store.models import (
     Base,
     CacheRollupRow,
     ContentRow,
+    DelayRow,
     EngineConfigRow,
     HistogramRow,
     PhasesRow,
@@ -28,12 +29,12 @@ from telemetry.store.models import (
     SpeedChangeRow,
 )
 from telemetry.store.rollup import Rollup, Series, roll_up
-from telemetry.store.rows import Row, config_row, request_row
+from telemetry.store.rows import Row, config_row, delay_rows, request_row
 
 _TABLES = Base.metadata.tables
 REQUESTS, PHASES, CONTENTS, CONFIGS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, ContentRow, EngineConfigRow))
 SERIES, ROLLUPS, HISTOGRAMS, CACHE = (_TABLES[row.__tablename__] for row in (SeriesRow, RollupRow, HistogramRow, CacheRollupRow))
-CHANGES = _TABLES[SpeedChangeRow.__tablename__]
+CHANGES, DELAYS = _TABLES[SpeedChangeRow.__tablename__], _TABLES[DelayRow.__tablename__]
 
 MAX_ROWS = 500
 """Rows per executemany: keeps one statement's buffers small."""
@@ -108,6 +109,7 @@ async def write(connection: AsyncConnection, batch: Batch, configs: Mapping[str,
     await insert.ignore(REQUESTS, [_referring(row, known) for row in waiting])
     rows = [_referring(request_row(record), known) for record in records]
     await insert.replace(REQUESTS, rows)
+    await insert.replace(DELAYS, [row for record in records for row in delay_rows(record)])
     await insert.replace(PHASES, [{"seq": record.seq, "phases": phases.encode(record)} for record in records])
     contents = [{"seq": seq, "size_bytes": len(content), "content": content} for seq, content in batch.contents.items()]
     await insert.replace(CONTENTS, contents)

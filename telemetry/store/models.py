@@ -105,6 +105,25 @@ class PhasesRow(Base):
     phases: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class DelayRow(Base):
+    """Time that one request lost to another (`telemetry.events.Delay`), by `rank` the largest first."""
+
+    __tablename__ = "request_delays"
+    __table_args__ = (Index("ix_request_delays_by_seq", "by_seq"),)
+
+    seq: Mapped[int] = mapped_column(ForeignKey("requests.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    rank: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    cause: Mapped[str] = mapped_column(String(16))
+    by_seq: Mapped[int | None] = mapped_column(BIG)
+    """The other request, which may be forgotten by now; NULL where it was a model's load, of `model`."""
+    model: Mapped[str | None] = mapped_column(String(200))
+    total_us: Mapped[int] = mapped_column(BIG)
+    times: Mapped[int]
+    longest_us: Mapped[int] = mapped_column(BIG)
+    longest_at_us: Mapped[int] = mapped_column(BIG)
+    """Since the request's first byte."""
+
+
 class ContentRow(Base):
     """What was said in one request, redacted and compressed (see `telemetry.store.contents`); only where a setting asks for it."""
 

@@ -92,6 +92,24 @@ def _times(record: RequestRecord) -> Row:
     }
 
 
+def delay_rows(record: RequestRecord) -> list[Row]:
+    """What a completed request waited for."""
+    return [
+        {
+            "seq": record.seq,
+            "rank": rank,
+            "cause": delay.cause.value,
+            "by_seq": delay.seq,
+            "model": delay.model,
+            "total_us": delay.total_ns // 1000,
+            "times": delay.times,
+            "longest_us": delay.longest_ns // 1000,
+            "longest_at_us": (delay.longest_at_ns - record.started_ns) // 1000,
+        }
+        for rank, delay in enumerate(record.delayed_by)
+    ]
+
+
 def _charges(record: RequestRecord) -> Row:
     return {"energy_j": record.energy_j, "cost": record.cost}
 

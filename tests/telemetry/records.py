@@ -49,7 +49,9 @@ def open_record(rec: Recorder, clock: ManualClock, request_id: str | None = None
     return record
 
 
-def answer(rec: Recorder, clock: ManualClock, record: RequestRecord, gaps_ms: tuple[float, ...] = (10, 20, 60), chunks: int = 2) -> None:
+def answer(
+    rec: Recorder, clock: ManualClock, record: RequestRecord, gaps_ms: tuple[float, ...] = (10, 20, 60), chunks: int = 2, holders: str = "1"
+) -> None:
     """Run a request to its last token: 600 prompt tokens, 100 of them cached, and a token after each gap."""
     rec.tokens(record, 600)
     record.response_model, record.response_id, record.finish_reason = MODEL, "resp-1", "stop"
@@ -57,7 +59,7 @@ def answer(rec: Recorder, clock: ManualClock, record: RequestRecord, gaps_ms: tu
     rec.phase(record, Phase.RENDER, clock(), clock.advance(1), characters=2400)
     rec.phase(record, Phase.TOKENIZE, clock(), clock.advance(2), tokens=600, characters=2400)
     rec.phase(record, Phase.CACHE_LOOKUP, clock(), clock.advance(0.5))
-    rec.phase(record, Phase.QUEUE, clock(), clock.advance(5), position=1, depth=2, reason="slots", holders="first,unknown")
+    rec.phase(record, Phase.QUEUE, clock(), clock.advance(5), position=1, depth=2, reason="slots", holders=holders)
     began = clock()
     for _ in range(chunks):
         start = clock()

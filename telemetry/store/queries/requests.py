@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +15,8 @@ from telemetry.store import contents
 from telemetry.store.contents import StoredContent
 from telemetry.store.models import ContentRow, EngineConfigRow, PhasesRow, RequestRow, SeriesRow
 from telemetry.store.phases import StoredPhases, decode
+from telemetry.store.queries import delays
+from telemetry.store.queries.delays import StoredDelay
 from telemetry.store.queries.reading import StoreUnreadable, fetch
 from telemetry.store.seq import seq_at
 
@@ -52,7 +55,7 @@ class RequestPage:
 class RequestDetail:
     """One request with its phases (None until it ended) and engine configuration; `same_id` counts rows with its id.
 
-    `content` is what was said, None where that is not kept; `nearest` is the known prompt that its own was compared with.
+    `delayed_by` is what it waited for and `delayed` who waited for it; `content` is what was said, None where that is not kept; `nearest` is the known prompt that its own was compared with.
     """
 
     row: RequestRow
@@ -61,6 +64,8 @@ class RequestDetail:
     same_id: int
     content: StoredContent | None = None
     nearest: Nearest | None = None
+    delayed_by: Sequence[StoredDelay] = ()
+    delayed: Sequence[StoredDelay] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,8 @@ async def one(engine: AsyncEngine, request_id: str) -> RequestDetail | None:
     count = await fetch(engine, select(func.count()).select_from(RequestRow).where(RequestRow.id == request_id))
     phases, content = await _phases(engine, row.seq), await _content(engine, row.seq)
     nearest = None if phases is None or content is None else await _nearest(engine, phases)
-    return RequestDetail(row, phases, await _config(engine, row.engine_config_id), count[0][0], content, nearest)
+    delayed_by, delayed = await delays.delayed_by(engine, row.seq), await delays.delayed(engine, row.seq)
+    return RequestDetail(row, phases, await _config(engine, row.engine_config_id), count[0][0], content, nearest, delayed_by, delayed)
 
 
 async def _phases(engine: AsyncEngine, seq: int) -> StoredPhases | None:
