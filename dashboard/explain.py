@@ -34,6 +34,8 @@ CACHE_REMEDIES = {
 
 SPEEDS = {"output_rate": "output rate", "prompt_rate": "prompt rate"}
 
+MEMORY_PARTS = {"weights": "weights", "kv": "KV", "compute": "compute", "cache": "cached prefixes"}
+
 CACHE_SOURCES = {"kv": "KV", "ram": "RAM", "disk": "disk", "none": "none"}
 
 ERRORS = {

@@ -213,7 +213,8 @@ class EngineSample:
     """What an engine reports about itself with each heartbeat.
 
     Slots are counted by state; `queue_oldest_age_s` is 0 with an empty queue; KV figures are tokens (cells);
-    `steps` are those since the last sample; `memory_bytes` is the resident size of the process.
+    `steps` are those since the last sample; `memory_bytes` is the resident size of the process, `buffers` what the engine
+    has allocated by part (weights, kv, compute; bytes), on all devices.
     """
 
     model: str
@@ -227,6 +228,14 @@ class EngineSample:
     memory_bytes: int | None
     steps: tuple[StepSample, ...] = ()
     cache: CacheSample | None = None
+    buffers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Bytes by part, the RAM tier of the prefix cache among them; a part that was not measured is missing."""
+        tiers = self.cache.tiers if self.cache is not None else ()
+        ram = next((tier.size_bytes for tier in tiers if tier.tier is CacheSource.RAM), None)
+        return self.buffers if ram is None else self.buffers | {"cache": ram}
 
 
 @dataclass(frozen=True, slots=True)

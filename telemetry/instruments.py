@@ -199,6 +199,12 @@ ENERGY = _counter(
     (names.STATE,),
 )
 MODEL_MEMORY = _gauge(names.METRIC_MODEL_MEMORY, "By", "Resident memory of a model's engine process.", _MODEL)
+MODEL_MEMORY_PARTS = _gauge(
+    names.METRIC_MODEL_MEMORY_PARTS,
+    "By",
+    "What a model's engine has allocated on all devices: weights, kv, compute buffers, and the RAM tier of its prefix cache.",
+    (*_MODEL, names.PART),
+)
 
 # The gateway and its telemetry --------------------------------------------------------------------------------------
 LOOP_LAG = _histogram(names.METRIC_LOOP_LAG, "s", "How late the gateway's event loop runs a timer.", (), OVERHEAD_BUCKETS)

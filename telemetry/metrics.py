@@ -179,6 +179,8 @@ class MetricsSink(NullSink):
         self.record(metric.KV_LIMIT, sample.kv_limit_tokens, model)
         if sample.memory_bytes is not None:
             self.record(metric.MODEL_MEMORY, sample.memory_bytes, model)
+        for part, size_bytes in sample.parts.items():
+            self.record(metric.MODEL_MEMORY_PARTS, size_bytes, model, part)
         if sample.steps:
             self._steps(sample)
         if sample.cache is not None:

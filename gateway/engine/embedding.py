@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.engine.packer import Vector
@@ -40,4 +41,5 @@ class EmbeddingEngine:
     config: EngineConfig
     special_tokens: dict[str, str]
     prefill_token_ns: int
+    buffers: Mapping[str, int] = field(default_factory=dict)
     chat_template: str | None = None

@@ -126,6 +126,7 @@ class EmbeddingWorker:
             kv_used_tokens=0 if step is None else sum(len(item.tokens) for item in step[1]),
             kv_limit_tokens=self._engine.config.n_ctx,
             memory_bytes=psutil.Process().memory_info().rss,
+            buffers=dict(self._engine.buffers),
             steps=tuple(self._samples.popleft() for _ in range(len(self._samples))),
         )
         return Heartbeat(sample, 0.0 if step is None else max(0, now_ns - step[0]) / 1e9)

@@ -29,7 +29,8 @@ class Tokens(Vocabulary, Protocol):
 class Engine:
     """Everything that was loaded. `prefill_token_ns` is the measured cost of a prompt token, the scheduler's first
     estimate; `chat_template` is the Jinja source, None where the model has none; `namespaces` says, by LoRA adapter, which
-    part of the prefix cache is its own; `tuning` is what was chosen by measurement.
+    part of the prefix cache is its own; `tuning` is what was chosen by measurement; `buffers` are bytes that were
+    allocated, by part (weights, kv, compute).
     """
 
     backend: Backend
@@ -41,3 +42,4 @@ class Engine:
     prefill_token_ns: int
     namespaces: Mapping[str, str] = field(default_factory=dict)
     tuning: Tuning | None = None
+    buffers: Mapping[str, int] = field(default_factory=dict)

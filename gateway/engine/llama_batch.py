@@ -14,6 +14,7 @@ from gateway.engine import kv_types
 from gateway.engine.backend import BackendError, Batch, Part
 from gateway.engine.cache.entry import State
 from gateway.engine.llama_adapters import LlamaAdapters
+from gateway.engine.llama_buffers import watch_buffers
 from gateway.engine.llama_model import LlamaModel, ModelError
 from gateway.engine.llama_sampler import Sampler
 from gateway.engine.protocol import Sampling
@@ -57,13 +58,15 @@ class LlamaBackend:
         params.type_k, params.type_v = kv_types.TYPES[options.kv_type_k], kv_types.TYPES[options.kv_type_v]
         params.kv_unified = options.kv_unified
         params.flash_attn_type = int(options.flash_attention)
-        context = llama.llama_init_from_model(model.handle, params)
+        with watch_buffers() as buffers:
+            context = llama.llama_init_from_model(model.handle, params)
         if not context:
             raise ModelError(
                 f"llama.cpp cannot make a context of {options.slots} x {options.n_ctx} tokens: "
                 "lower engine.n_ctx or engine.slots (the log has details)"
             )
         self.options = options
+        self.buffers: Mapping[str, int] = buffers
         self._context = context
         self._memory = llama.llama_get_memory(context)
         self._model = model

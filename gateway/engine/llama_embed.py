@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import llama_cpp.llama_cpp as llama
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from gateway.engine.backend import BackendError, Batch, Part
 from gateway.engine.llama_batch import Columns, ContextOptions
+from gateway.engine.llama_buffers import watch_buffers
 from gateway.engine.llama_model import LlamaModel, ModelError
 from gateway.engine.packer import Vector
 
@@ -43,10 +45,12 @@ class LlamaEmbedder:
         params.flash_attn_type = int(options.flash_attention)
         params.embeddings = True
         params.pooling_type = pooling(model) or llama.LLAMA_POOLING_TYPE_MEAN
-        context = llama.llama_init_from_model(model.handle, params)
+        with watch_buffers() as buffers:
+            context = llama.llama_init_from_model(model.handle, params)
         if not context:
             raise ModelError("llama.cpp cannot make a context for embeddings: lower engine.n_batch (the log has details)")
         self.options = options
+        self.buffers: Mapping[str, int] = buffers
         self.n_ctx = options.n_ctx
         self.ranks = params.pooling_type == llama.LLAMA_POOLING_TYPE_RANK
         self.dimensions = 1 if self.ranks else int(llama.llama_model_n_embd_out(model.handle))

@@ -65,6 +65,7 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
         prefill_token_ns=prefill_token_ns,
         namespaces=digests,
         tuning=tuning,
+        buffers={**model.buffers, **backend.buffers},
     )
 
 
@@ -81,6 +82,7 @@ def _embedding_engine(model: LlamaModel, options: EngineOptions, digest: str) ->
         config=_config(model, options, embedder, digest, {}),
         special_tokens=model.special_tokens,
         prefill_token_ns=embedder.warm_up(),
+        buffers={**model.buffers, **embedder.buffers},
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
+
+from gateway.engine.llama_buffers import watch_buffers
 
 LOAD_MODES = {
     "auto": llama.LLAMA_LOAD_MODE_AUTO,
@@ -42,10 +44,12 @@ class LlamaModel:
             return True
 
         params.progress_callback = report
-        model = llama.llama_model_load_from_file(str(path).encode(), params)
+        with watch_buffers() as buffers:
+            model = llama.llama_model_load_from_file(str(path).encode(), params)
         if not model:
             raise ModelError(f"llama.cpp cannot load {path}: is it a complete GGUF file of a supported architecture? The log has details.")
         self.handle = model
+        self.buffers: Mapping[str, int] = buffers
         self.vocab = llama.llama_model_get_vocab(model)
         self.n_vocab: int = llama.llama_vocab_n_tokens(self.vocab)
         self._pieces: dict[int, bytes] = {}

@@ -140,6 +140,7 @@ class Worker:
             kv_used_tokens=sum(sequence.held for sequence in running),
             kv_limit_tokens=self._engine.config.n_ctx * self._engine.config.slots,
             memory_bytes=psutil.Process().memory_info().rss,
+            buffers=dict(self._engine.buffers),
             steps=tuple(samples),
             cache=CacheSample(
                 tuple(self._cache.tiers()),

@@ -169,7 +169,7 @@ PROCESSES = Section(
             "How often a model was loaded in the last 15 minutes after its first load (each is a restart), or given up (failed).",
             COUNT,
             Query(q.increase("firsttoken_model_loads_total", f"{BY_MODEL}, state", window="15m"), f"{NAMED} {{{{state}}}}"),
-            width=8,
+            width=6,
         ),
         graph(
             "Load time",
@@ -180,14 +180,22 @@ PROCESSES = Section(
                 f" / {q.total('firsttoken_model_load_duration_seconds_count', BY_MODEL)}",
                 NAMED,
             ),
-            width=8,
+            width=6,
         ),
         graph(
             "Memory of engines",
             "Resident memory of each model's engine process, weights that are mapped from the file included.",
             BYTES,
             Query(q.total("firsttoken_model_memory_bytes", BY_MODEL), NAMED),
-            width=8,
+            width=6,
+        ),
+        graph(
+            "Memory by part",
+            "What the engines have allocated on all devices: weights, KV cache, compute buffers, and the RAM tier of the prefix cache.",
+            BYTES,
+            Query(q.total("firsttoken_model_memory_parts_bytes", f"{BY_MODEL}, part"), f"{NAMED} {{{{part}}}}"),
+            stacked=True,
+            width=6,
         ),
     ],
 )

@@ -65,6 +65,7 @@ GROUPS = (
             "firsttoken_kv_cache_usage",
             "firsttoken_kv_cache_limit",
             "firsttoken_model_memory_bytes",
+            "firsttoken_model_memory_parts_bytes",
             "firsttoken_model_load_duration_seconds_count",
             "firsttoken_speed_changes_total",
             "firsttoken_prefix_cache_bytes",
