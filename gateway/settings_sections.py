@@ -134,9 +134,14 @@ class EngineSettings(Section, frozen=True):
         ),
     ] = "auto"
     heartbeat_timeout_s: Annotated[float, Meta(gt=0, description="An engine silent for longer is killed and started again.")] = 10.0
-    step_timeout_s: Annotated[float, Meta(gt=0, description="An engine whose single step takes longer is killed and started again.")] = (
-        120.0
-    )
+    step_timeout_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="A step that takes longer is given up, and its longest prompt refused; an engine that does not react to that for "
+            "`heartbeat_timeout_s` is killed and started again.",
+        ),
+    ] = 120.0
     load_timeout_s: Annotated[float, Meta(gt=0, description="Longest time that loading a model may take.")] = 600.0
     max_restarts: Annotated[int, Meta(ge=0, description="Failures in a row after which an engine is given up (state `failed`).")] = 5
     template_timeout_s: Annotated[

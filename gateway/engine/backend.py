@@ -88,8 +88,11 @@ class Backend(Protocol):
         """Compute a batch; returns the sampled tokens of each part that asked for them.
 
         Raises:
-            BackendError: nothing of the batch can be used.
+            BackendError: nothing of the batch can be used; states may have grown, but only behind what they held before.
         """
+
+    def abort(self) -> None:
+        """Give up the computation that is under way, if it can be: `compute` raises. Called from another thread."""
 
     def close(self, slot: int) -> None:
         """Free what `open` prepared; the state stays."""

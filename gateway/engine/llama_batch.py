@@ -14,6 +14,7 @@ from gateway.engine import kv_types
 from gateway.engine.backend import BackendError, Batch, Part
 from gateway.engine.cache.entry import State
 from gateway.engine.llama_adapters import LlamaAdapters
+from gateway.engine.llama_brake import ABORTED, Brake
 from gateway.engine.llama_buffers import watch_buffers
 from gateway.engine.llama_model import LlamaModel, ModelError
 from gateway.engine.llama_sampler import Sampler
@@ -74,6 +75,7 @@ class LlamaBackend:
         self._samplers: dict[int, Sampler] = {}
         self._batch = llama.llama_batch_init(options.n_batch, 0, 1)
         self._columns = Columns(self._batch, options.n_batch)
+        self._brake = Brake(context)
         self.n_ctx = int(llama.llama_n_ctx_seq(context))
         self.keeps_idle = not options.kv_unified
         self.trims = self._probe_trim()
@@ -94,10 +96,18 @@ class LlamaBackend:
         self._adapters.use(self._context, batch.adapter)
         wanted = self._columns.fill(batch)
         self._batch.n_tokens = sum(len(part.tokens) for part in batch.parts)
+        self._brake.release()
         code = llama.llama_decode(self._context, self._batch)
+        if code == ABORTED:
+            raise BackendError(
+                "the computation took too long and was given up (engine.step_timeout_s): send a shorter prompt, or try again"
+            )
         if code != 0:
             raise BackendError(f"llama_decode failed with code {code}" + (": the KV cache is full" if code == 1 else ""))
         return {part.slot: self._sample(part, index) for part, index in wanted}
+
+    def abort(self) -> None:
+        self._brake.pull()
 
     def _sample(self, part: Part, last: int) -> list[int]:
         """The next token; where the part ends in guesses, one before each of them until one was wrong, which cuts them off."""

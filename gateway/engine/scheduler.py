@@ -122,11 +122,13 @@ class Scheduler:
         return outcome
 
     def fail(self, batch: Batch, message: str, now_ns: int) -> Outcome:
-        """A batch could not be computed: its sequences end with an error, the others go on."""
+        """A batch could not be computed: its largest part (of equals the newest) ends with an error, the others try again."""
         outcome = Outcome()
-        for part in batch.parts:
-            sequence = self.slots[part.slot]
-            if sequence is not None:
+        taken = [(part, sequence) for part in batch.parts if (sequence := self.slots[part.slot]) is not None]
+        _, refused = max(taken, key=lambda pair: (len(pair[0].tokens), pair[1].queued_ns))
+        for _, sequence in taken:
+            assert sequence.slot is not None
+            if sequence is refused or not self.placement.backend.trim(sequence.slot, sequence.held):
                 self._end(sequence, "error", now_ns, outcome, message)
         return outcome
 

@@ -120,7 +120,10 @@ class Worker:
 
     def _beat(self) -> None:
         while True:
-            self._pipe.send(self._heartbeat())
+            heartbeat = self._heartbeat()
+            if heartbeat.step_age_s > self._options.step_timeout_s:
+                self._engine.backend.abort()
+            self._pipe.send(heartbeat)
             time.sleep(self._options.heartbeat_s)
 
     def _heartbeat(self) -> Heartbeat:

@@ -86,8 +86,8 @@ class Supervisor:
                 hung = f"took longer than {limits.load_timeout_s:g} s to load" if now_s - began_s > limits.load_timeout_s else ""
             elif now_s - handle.last_heard_s > limits.heartbeat_timeout_s:
                 hung = f"was silent for {limits.heartbeat_timeout_s:g} s and was killed"
-            elif handle.step_age_s > limits.step_timeout_s:
-                hung = f"was stuck in one step for {limits.step_timeout_s:g} s and was killed"
+            elif handle.step_age_s > limits.step_timeout_s + limits.heartbeat_timeout_s:  # the engine was to give it up by itself
+                hung = f"was stuck in one step for {handle.step_age_s:.0f} s and was killed"
             else:
                 hung = ""
             if hung:

@@ -69,6 +69,9 @@ class FakeBackend:
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         if self.fail_next:
             self.fail_next = False
+            for part in batch.parts[:-1]:  # as llama.cpp does: what was computed before it failed stays in the state
+                self.slots[part.slot].extend(part.tokens)
+                self.made_with[part.slot].extend([batch.adapter] * len(part.tokens))
             raise BackendError("the fake was told to fail")
         sampled = {}
         for part in batch.parts:
@@ -83,6 +86,9 @@ class FakeBackend:
             made_with.extend([batch.adapter] * (len(held) - len(made_with)))
             assert set(made_with) == {batch.adapter}, f"slot {part.slot} was computed with {set(made_with)}"
         return sampled
+
+    def abort(self) -> None:
+        """Nothing takes long here."""
 
     def _verify(self, held: list[int], guesses: Tokens[int]) -> list[int]:
         sampled = [next_token(held, self.period)]

@@ -78,8 +78,35 @@ def test_answer_ends_where_the_context_does() -> None:
     assert rig.finished["a"].reason == "length"
 
 
-def test_failed_batch_ends_its_sequences_only() -> None:
-    """A batch that cannot be computed ends what was in it with an error; what waits is served afterwards."""
+def test_a_batch_that_fails_costs_its_largest_part() -> None:
+    """Of a prompt beside two streams only the prompt ends with an error; the streams go on as if nothing had been."""
+    rig = Rig()
+    rig.add(sequence("a", [1] * 5, 30), sequence("b", [2] * 9, 30))
+    for _ in range(3):
+        rig.step()
+    rig.add(sequence("long", [3] * 60, 5))
+    rig.backend.fail_next = True
+    rig.run()
+    assert rig.finished["long"].reason == "error"
+    assert (rig.texts["a"], rig.texts["b"]) == (text([1] * 5, 30), text([2] * 9, 30))
+
+
+def test_of_equal_parts_the_newest_is_refused() -> None:
+    """Streams that only decode: the one that came last ends with an error."""
+    rig = Rig()
+    rig.add(sequence("old", [1] * 5, 30))
+    rig.step()
+    rig.add(sequence("new", [2] * 5, 30))
+    rig.step()
+    rig.step()
+    rig.backend.fail_next = True
+    rig.run()
+    assert (rig.finished["old"].reason, rig.finished["new"].reason) == ("length", "error")
+    assert rig.texts["old"] == text([1] * 5, 30)
+
+
+def test_a_failed_batch_of_one_ends_it_only() -> None:
+    """A sequence whose batch cannot be computed ends with an error; what waits is served afterwards."""
     rig = Rig(slots=1)
     rig.add(sequence("a", [1] * 5, 3), sequence("b", [2] * 5, 3))
     rig.backend.fail_next = True
@@ -120,12 +147,14 @@ requests = st.lists(st.tuples(st.integers(1, 120), st.integers(1, 20), st.intege
 @settings(max_examples=150, deadline=None)
 @given(requests, st.integers(1, 5), st.integers(8, 64), st.data())
 def test_any_load_is_served_unmixed(load: list[tuple[int, int, int]], slots: int, max_batch: int, data: st.DataObject) -> None:
-    """Whatever arrives and is cancelled whenever: each request that is not cancelled gets exactly its own tokens, all of
-    them; budgets are kept; slots and backend agree after every step; nothing is left at the end.
+    """Whatever arrives and is cancelled whenever, and steps that fail: each request that is neither cancelled nor refused gets
+    exactly its own tokens, all of them; a step that fails costs one request; budgets are kept; slots and backend agree after
+    every step; nothing is left at the end.
     """
     rig = Rig(slots=slots, n_ctx=256, max_batch=max_batch)
     waiting = [(f"r{index}", [index + 1] * size, count, turn) for index, (size, count, turn) in enumerate(load)]
     cancelled = set(data.draw(st.lists(st.sampled_from([name for name, *_ in waiting]), max_size=5)))
+    failing = data.draw(st.sets(st.integers(0, 60), max_size=4))
     turn = 0
     while waiting or not rig.scheduler.idle:
         for name, prompt, count, due in list(waiting):
@@ -134,6 +163,7 @@ def test_any_load_is_served_unmixed(load: list[tuple[int, int, int]], slots: int
                 waiting.remove((name, prompt, count, due))
         if turn % 3 == 2 and cancelled:
             rig.cancel(sorted(cancelled)[turn % len(cancelled)])
+        rig.backend.fail_next = turn in failing
         batch = rig.step()
         assert batch.prefill_tokens + batch.decode_tokens <= max_batch
         turn += 1
@@ -143,10 +173,11 @@ def test_any_load_is_served_unmixed(load: list[tuple[int, int, int]], slots: int
         finished = rig.finished[name]
         if finished.reason == "length":
             assert rig.texts[name] == text(prompt, count)
-        else:
-            assert finished.reason == "cancelled"
+        elif finished.reason == "cancelled":
             assert name in cancelled
-            assert text(prompt, count).startswith(rig.texts[name])
+        assert finished.reason in ("length", "cancelled", "error")
+        assert text(prompt, count).startswith(rig.texts[name])
+    assert sum(finished.reason == "error" for finished in rig.finished.values()) <= len(failing)
     assert rig.backend.opened == set()
 
 
