@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Table, select, update
@@ -163,27 +164,46 @@ class _Insert:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
-        self._insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        self._dialect = connection.dialect.name
 
     async def ignore(self, table: Table, rows: Sequence[Row]) -> None:
         """Keep the row that is there."""
-        await self._run(self._insert(table).on_conflict_do_nothing(), rows)
+        await self._run(_ignore(self._dialect, table), rows)
 
     async def replace(self, table: Table, rows: Sequence[Row]) -> None:
         """Overwrite every column of the row that is there."""
-        statement = self._insert(table)
-        values = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
-        await self._run(statement.on_conflict_do_update(index_elements=_key(table), set_=values), rows)
+        await self._run(_replace(self._dialect, table), rows)
 
     async def add(self, table: Table, rows: Sequence[Row]) -> None:
         """Add every number to the row that is there."""
-        statement = self._insert(table)
-        values = {column.name: column + statement.excluded[column.name] for column in table.columns if not column.primary_key}
-        await self._run(statement.on_conflict_do_update(index_elements=_key(table), set_=values), rows)
+        await self._run(_add(self._dialect, table), rows)
 
     async def _run(self, statement: Any, rows: Sequence[Row]) -> None:
         for start in range(0, len(rows), MAX_ROWS):
             await self.connection.execute(statement, list(rows[start : start + MAX_ROWS]))
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
+
+
+@lru_cache
+def _ignore(dialect: str, table: Table) -> Any:
+    return _insert(dialect, table).on_conflict_do_nothing()
+
+
+@lru_cache
+def _replace(dialect: str, table: Table) -> Any:
+    statement = _insert(dialect, table)
+    values = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    return statement.on_conflict_do_update(index_elements=_key(table), set_=values)
+
+
+@lru_cache
+def _add(dialect: str, table: Table) -> Any:
+    statement = _insert(dialect, table)
+    values = {column.name: column + statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    return statement.on_conflict_do_update(index_elements=_key(table), set_=values)
 
 
 def _key(table: Table) -> list[str]:

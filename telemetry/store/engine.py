@@ -9,6 +9,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from telemetry.store import direct_sqlite
+
 BUSY_TIMEOUT_MS = 1000
 """How long SQLite waits for another writer's lock before it says `locked`."""
 
@@ -31,7 +33,9 @@ def create_writer(url: str) -> AsyncEngine:
     `synchronous=NORMAL` survives a crash of ours; a power cut may lose the last transactions, never the file
     (https://www.sqlite.org/wal.html).
     """
-    engine = create_async_engine(_async_url(url), pool_size=1, max_overflow=0)
+    parsed = _async_url(url)
+    here = {"async_creator_fn": direct_sqlite.connect} if parsed.get_backend_name() == "sqlite" else {}
+    engine = create_async_engine(parsed, pool_size=1, max_overflow=0, connect_args=here)
     if engine.dialect.name == "sqlite":
         _make_shrinkable(engine)
         _pragmas(engine, f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", *_WRITER_PRAGMAS)

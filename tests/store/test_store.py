@@ -19,7 +19,7 @@ from telemetry import histogram
 from telemetry.events import Status
 from telemetry.recorder import Ended
 from telemetry.store import migrate
-from telemetry.store.engine import create_reader
+from telemetry.store.engine import create_reader, create_writer
 from telemetry.store.measures import SCALE, Measure
 from telemetry.store.models import Base
 from telemetry.store.phases import decode, encode
@@ -252,3 +252,20 @@ def test_phases_round_trip() -> None:
     assert [(c.start_us, c.tokens) for c in stored.chunks] == [(9500, 250), (59500, 250)]
     assert stored.gaps is not None
     assert (stored.gaps.count, stored.gaps.p50_us, stored.gaps.max_us) == (3, 20_000, 60_000)
+
+
+def test_the_writer_needs_no_other_thread(sqlite: str) -> None:
+    """Its statements run where it runs: handing each to another thread took most of the time of a small transaction."""
+
+    async def work() -> tuple[int, set[int]]:
+        engine, threads = create_writer(sqlite), set()
+        async with engine.begin() as connection:
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert raw is not None
+            await raw.create_function("note_thread", 0, lambda: threads.add(threading.get_ident()))
+            await connection.execute(text("SELECT note_thread()"))
+        await engine.dispose()
+        return threading.get_ident(), threads
+
+    here, threads = asyncio.run(work())
+    assert threads == {here}

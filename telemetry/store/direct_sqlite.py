@@ -1,0 +1,86 @@
+"""SQLite in the calling thread, in the shape that SQLAlchemy's aiosqlite dialect expects.
+
+aiosqlite hands each call to a thread of its own and waits for the answer: some forty hand-overs per transaction. The
+writer has a thread already, whose loop has nothing else to do, so it may as well do the work itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Iterable
+from typing import Any, Self
+
+
+class DirectConnection:
+    """What the dialect uses of `aiosqlite.Connection`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._conn = self._connection = connection
+
+    def cursor(self) -> DirectCursor:
+        return DirectCursor(self._conn.cursor())
+
+    async def commit(self) -> None:
+        self._conn.commit()
+
+    async def rollback(self) -> None:
+        self._conn.rollback()
+
+    async def close(self) -> None:
+        self._conn.close()
+
+    async def create_function(self, *args: Any, **more: Any) -> None:
+        self._conn.create_function(*args, **more)
+
+    async def executescript(self, script: str) -> None:
+        """Several statements, each to its end."""
+        self._conn.executescript(script)
+
+    def stop(self) -> None:
+        """Close without a loop."""
+        self._conn.close()
+
+
+class DirectCursor:
+    """What the dialect uses of `aiosqlite.Cursor`."""
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    @property
+    def description(self) -> Any:
+        return self._cursor.description
+
+    @property
+    def rowcount(self) -> int:
+        return self._cursor.rowcount
+
+    @property
+    def lastrowid(self) -> int | None:
+        return self._cursor.lastrowid
+
+    async def execute(self, statement: str, parameters: Any = ()) -> Self:
+        self._cursor.execute(statement, parameters)
+        return self
+
+    async def executemany(self, statement: str, parameters: Iterable[Any]) -> Self:
+        self._cursor.executemany(statement, parameters)
+        return self
+
+    async def fetchall(self) -> list[Any]:
+        return self._cursor.fetchall()
+
+    async def close(self) -> None:
+        self._cursor.close()
+
+
+def connect(*args: Any, **more: Any) -> Awaitable[DirectConnection]:
+    """For `connect_args={"async_creator_fn": connect}`."""
+
+    async def open_it() -> DirectConnection:
+        return DirectConnection(sqlite3.connect(*args, **more))
+
+    return open_it()
