@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench import (
+    collector,
     concurrency,
     idle_history,
     long_arrival,
@@ -38,6 +39,7 @@ SCENARIOS: dict[str, Callable[[], Result]] = {
     "single": single.run,
     "concurrency": concurrency.run,
     "overhead": overhead.run,
+    "collector": collector.run,
     **{module.NAME: module.run for module in _PROMISES},
 }
 
@@ -45,6 +47,7 @@ ABOUT: dict[str, str] = {
     "single": "one stream alone on our gateway",
     "concurrency": "8 chats at once against one after another, on our gateway",
     "overhead": "what the gateway itself costs, with a fake engine",
+    "collector": "what a dead, slow or refusing OTLP collector does to serving, with a fake engine",
     **{module.NAME: module.ABOUT for module in _PROMISES},
 }
 """A line about each, for `--help`."""
