@@ -13,7 +13,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from telemetry.clock import ClockAnchor
@@ -150,6 +150,11 @@ class Recorder:
         record.prompt_tokens = prompt_tokens
         record.context_bucket = self._buckets.label(prompt_tokens)
 
+    @staticmethod
+    def new_trace() -> TraceIds:
+        """Ids of a trace that belongs to no request: an engine's load, or a step of it."""
+        return trace_ids("")
+
     def prompt(self, record: RequestRecord, messages: Messages) -> None:
         """Note the messages that go to the engine, if content is kept."""
         if self._keep_content:
@@ -179,8 +184,9 @@ class Recorder:
             self._tell("engine_config", status.config)
 
     def engine_sample(self, sample: EngineSample) -> None:
-        """Pass on an engine's heartbeat."""
-        self._tell("engine_sample", sample)
+        """Pass on an engine's heartbeat; steps that say whose they were get a trace."""
+        steps = tuple(replace(step, traceparent=self.new_trace().traceparent) if step.requests else step for step in sample.steps)
+        self._tell("engine_sample", replace(sample, steps=steps))
 
     def rejected(self, reason: str) -> None:
         """Count a request that was turned away."""

@@ -20,6 +20,8 @@ UNKNOWN_MODEL: Final = "_unknown"
 PROVIDER_LLAMA_CPP: Final = "llama_cpp"
 
 # --- spans -------------------------------------------------------------------------------------------------------
+SPAN_ENGINE_LOAD: Final = "firsttoken.engine.load"
+SPAN_ENGINE_STEP: Final = "firsttoken.engine.step"
 SPAN_PREFILL_CHUNK: Final = "firsttoken.prefill.chunk"
 SPAN_NAMES: Final = {
     "admit": "firsttoken.admit",
@@ -79,6 +81,9 @@ CACHE_BYTES: Final = "firsttoken.cache.bytes"
 QUEUE_POSITION: Final = "firsttoken.queue.position"
 QUEUE_DEPTH_AT_ENTRY: Final = "firsttoken.queue.depth"
 QUEUE_REASON: Final = "firsttoken.queue.reason"
+STEP_SEQUENCES: Final = "firsttoken.engine.step.sequences"
+STEP_PREFILL_TOKENS: Final = "firsttoken.engine.step.prefill_tokens"
+STEP_DECODE_TOKENS: Final = "firsttoken.engine.step.decode_tokens"
 PREFILL_TOKENS: Final = "firsttoken.prefill.tokens"
 PREFILL_CACHED_TOKENS: Final = "firsttoken.prefill.cached_tokens"
 PREFILL_COMPUTED_TOKENS: Final = "firsttoken.prefill.computed_tokens"

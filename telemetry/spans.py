@@ -16,7 +16,8 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanK
 
 from telemetry import semconv, span_attributes, span_content
 from telemetry import trace_context as contexts
-from telemetry.events import Phase, PhaseTiming, PrefillChunk
+from telemetry.engine_spans import EngineSpans
+from telemetry.events import EngineSample, EngineStatus, Phase, PhaseTiming, PrefillChunk
 from telemetry.events import Status as RequestStatus
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.recorder import NullSink
@@ -63,11 +64,21 @@ class SpanSink(NullSink):
         self._capture_content = capture_content
         self._redactor = redactor or Redactor()
         self._recent: OrderedDict[str, SpanContext] = OrderedDict()
+        self._by_seq: OrderedDict[str, SpanContext] = OrderedDict()
+        self._engines = EngineSpans(self._tracer, self._ids.use)
 
     def admitted(self, record: RequestRecord) -> None:
-        self._recent[record.request_id] = contexts.span_context(record.trace)
-        while len(self._recent) > MAX_REMEMBERED:
-            self._recent.popitem(last=False)
+        context = contexts.span_context(record.trace)
+        for known, key in ((self._recent, record.request_id), (self._by_seq, str(record.seq))):
+            known[key] = context
+            while len(known) > MAX_REMEMBERED:
+                known.popitem(last=False)
+
+    def engine_status(self, status: EngineStatus) -> None:
+        self._engines.status(status)
+
+    def engine_sample(self, sample: EngineSample) -> None:
+        self._engines.sample(sample, lambda seqs: [self._by_seq[seq] for seq in seqs if seq in self._by_seq][:MAX_LINKS])
 
     def completed(self, record: RequestRecord) -> None:
         server = self._server(record)
@@ -121,15 +132,20 @@ class SpanSink(NullSink):
             semconv.SPAN_NAMES[timing.phase.value],
             set_span_in_context(parent, Context()),
             attributes=span_attributes.phase(record, timing),
-            links=self._links(timing) if timing.phase is Phase.QUEUE else (),
+            links=self._links(record, timing),
             start_time=record.anchor.wall(timing.start_ns),
         )
         if timing.phase is Phase.PREFILL:
             self._chunks(record, span)
         span.end(record.anchor.wall(max(timing.end_ns, timing.start_ns)))
 
-    def _links(self, timing: PhaseTiming) -> list[Link]:
-        """To the requests that held the slots, as far as they are remembered."""
+    def _links(self, record: RequestRecord, timing: PhaseTiming) -> list[Link]:
+        """What was waited for: of a queue the requests that held the slots, as far as they are remembered; of a load its trace."""
+        if timing.phase is Phase.MODEL_LOAD:
+            load = self._engines.load_of(record.model or "")
+            return [] if load is None else [Link(load)]
+        if timing.phase is not Phase.QUEUE:
+            return []
         holders = str(timing.attributes.get("holders", "")).split(",")
         known = [self._recent[holder.strip()] for holder in holders if holder.strip() in self._recent]
         return [Link(context) for context in known[:MAX_LINKS]]

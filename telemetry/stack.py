@@ -109,7 +109,7 @@ class TelemetryStack:
         self.metrics = MetricsSink(lambda: served, others=backends, sources=read)
         sinks = [self.live, *more_sinks, *(self._sinks() if enabled else [])]
         self.recorder = Recorder(sinks, buckets, keep_content=enabled and (kept.content or self._providers.capture_content))
-        self._monitor = SystemMonitor(self.metrics)
+        self._monitor = SystemMonitor(self.metrics, self.live.running)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
         objectives = slo or SloOptions()
         self._webhook = Webhook(objectives.webhook_url, objectives.gateway) if objectives.webhook_url else None

@@ -15,6 +15,7 @@ from telemetry.instruments import Kind, prometheus_name
 from telemetry.metrics import MetricsSink
 from telemetry.metrics_otel import OtelBackend
 from telemetry.metrics_prometheus import MAX_CHILDREN
+from telemetry.record import TraceIds
 from telemetry.recorder import Ended
 from telemetry.system import ExportSource, ProcessSource, StoreSource, SystemMonitor
 from tests.telemetry.records import MODEL, ManualClock, completed, open_record, recorder
@@ -29,8 +30,8 @@ class FakeStore:
     dropped = 2
     pruned = 1
 
-    def take_flushes(self) -> list[float]:
-        return [0.01]
+    def take_flushes(self) -> list[tuple[float, TraceIds | None]]:
+        return [(0.01, None)]
 
     def file_size_bytes(self) -> int | None:
         return 4096
