@@ -31,7 +31,7 @@ from telemetry.store.engine import create_reader
 from telemetry.store.migrate import upgrade
 from telemetry.store.retention import Retention
 from telemetry.store.writer import StoreSink, interrupt_stale
-from telemetry.system import EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
+from telemetry.system import DiskSource, EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
 from telemetry.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class TelemetryStack:
         served: Sequence[str],
         log_level: str,
         enabled: bool,
+        home: Path | None = None,
         retention: Retention | None = None,
         slo: SloOptions | None = None,
         energy: EnergyOptions | None = None,
@@ -105,7 +106,13 @@ class TelemetryStack:
         self._output = log_lines.configure(log_level)
         self._providers = providers.build(env if enabled else {})
         backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
-        read: list[Source] = [StoreSource(self.store), ExportSource(self._providers), EnergySource(self.energy), ProcessSource()]
+        read: list[Source] = [
+            StoreSource(self.store, retention.max_bytes if retention else 0),
+            ExportSource(self._providers),
+            EnergySource(self.energy),
+            ProcessSource(),
+            *([DiskSource(home)] if home else []),
+        ]
         self.metrics = MetricsSink(lambda: served, others=backends, sources=read)
         sinks = [self.live, *more_sinks, *(self._sinks() if enabled else [])]
         self.recorder = Recorder(sinks, buckets, keep_content=enabled and (kept.content or self._providers.capture_content))

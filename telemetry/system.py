@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import psutil
@@ -60,10 +61,11 @@ class EnergyStats(Protocol):
 
 
 class StoreSource:
-    """The store's queue, losses, transactions and size."""
+    """The store's queue, losses, transactions and size; `limit_bytes` is what the size may come to, 0 where nothing bounds it."""
 
-    def __init__(self, stats: StoreStats) -> None:
+    def __init__(self, stats: StoreStats, limit_bytes: int = 0) -> None:
         self._stats = stats
+        self._limit_bytes = limit_bytes
 
     def collect(self, sink: MetricsSink) -> None:
         sink.record(metric.STORE_QUEUE, self._stats.queue_size)
@@ -74,6 +76,20 @@ class StoreSource:
         size = self._stats.file_size_bytes()
         if size is not None:
             sink.record(metric.STORE_FILE_SIZE, size)
+            if self._limit_bytes:
+                sink.record(metric.STORE_FILE_LIMIT, self._limit_bytes)
+
+
+class DiskSource:
+    """Room on the file system that a folder is on, by the OpenTelemetry system conventions."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self, sink: MetricsSink) -> None:
+        usage = psutil.disk_usage(str(self._folder))
+        sink.record(metric.FILESYSTEM_USAGE, usage.used, "used")
+        sink.record(metric.FILESYSTEM_USAGE, usage.free, "free")
 
 
 class ExportSource:
