@@ -1,122 +1,74 @@
-"""What a bad collector does to serving: a gateway whose telemetry goes to one that is dead, slow or refusing, against a gateway
-without any.
+"""What a bad OTLP collector does to serving: gateways that send to one that is dead, slow or refusing, against one that sends
+to a good one, and one that sends nothing.
 
-The engine is the fake one, paced like a small model, so that what differs is the gateway. For each kind of collector
-and protocol two gateways run side by side; every round goes to both, right after each other and in changing order.
+The engine is the fake one, paced so that the machine is not full: then throughput is the engine's, unless telemetry holds
+requests up. The gateways of a protocol run side by side; every round goes to each of them, in changing order.
 """
 
 from __future__ import annotations
 
-import contextlib
-import statistics
-from collections.abc import Iterator
-from dataclasses import dataclass
+import sys
+from contextlib import ExitStack
 
-from bench.figures import Figure
-from bench.load import LoadPlan, LoadResult, generate
-from bench.server import Server, free_port
-from tests.e2e.otlp_receiver import GRPC, HTTP, OtlpReceiver
+from bench.comparison import Comparison, Row
+from bench.load import LoadPlan, generate
+from bench.server import Server
+from tests.e2e.otlp_receiver import BAD, GRPC, HTTP, collector
 
-ROUNDS = 6
-REQUESTS = 160
-SLOTS = 8
+NAME = "collector"
+ABOUT = "a dead, slow or refusing OTLP collector against a good one and none (fake engine)"
+ROUNDS = 5
+REQUESTS = 40
+SLOTS = 4
 MAX_TOKENS = 32
-SLOW_S = 10.0
 BOUND = 0.02
-PACE = {"FAKE_PREFILL_MS": "20", "FAKE_STEP_MS": "5"}
-KINDS = ("dead", "slow", "refusing")
+PACE = {"FAKE_PREFILL_MS": "50", "FAKE_STEP_MS": "10"}
+NONE, GOOD = "none", "good"
+
+Found = dict[str, dict[str, list[float]]]
+"""Kind of collector → figure → its value by round."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One figure by round: without a collector, and with a bad one."""
-
-    without: list[float]
-    with_it: list[float]
-
-    @property
-    def ratio(self) -> float:
-        """Median over rounds of with ÷ without."""
-        return statistics.median(bad / none for bad, none in zip(self.with_it, self.without, strict=True))
-
-    def figure(self, name: str, unit: str) -> Figure:
-        """As a line of the report."""
-        return Figure(name, (statistics.median(self.without), statistics.median(self.with_it), self.ratio), unit)
+def run() -> Comparison:
+    """Both protocols, one after the other."""
+    rows = [row for protocol in (HTTP, GRPC) for row in _rows(protocol, _measured(protocol))]
+    return Comparison(NAME, ABOUT, rows, sides=("bad", "other"))
 
 
-@dataclass(frozen=True, slots=True)
-class CollectorResult:
-    """By kind of collector and protocol: throughput, and the median time to first token of each round."""
-
-    requests_per_second: dict[str, Pair]
-    ttft_ms: dict[str, Pair]
-
-    @property
-    def title(self) -> str:
-        return f"collector: one that is bad against none (fake engine, {MAX_TOKENS} tokens per answer, {SLOTS} at once, {ROUNDS} rounds)"
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return ("none", "bad", "bad ÷ none")
-
-    @property
-    def figures(self) -> list[Figure]:
-        return [
-            *(pair.figure(f"throughput, {name}", "requests/s") for name, pair in self.requests_per_second.items()),
-            *(pair.figure(f"TTFT p50, {name}", "ms") for name, pair in self.ttft_ms.items()),
-        ]
-
-    @property
-    def failure(self) -> str:
-        """Slower by more than the bound; being faster is noise."""
-        slower = [name for name, pair in self.requests_per_second.items() if pair.ratio < 1 - BOUND]
-        later = [name for name, pair in self.ttft_ms.items() if pair.ratio > 1 + BOUND]
-        lines = [f"throughput fell by more than {BOUND:.0%} ({name})" for name in slower]
-        return "; ".join([*lines, *(f"TTFT grew by more than {BOUND:.0%} ({name})" for name in later)])
+def _rows(protocol: str, found: Found) -> list[Row]:
+    rows = []
+    for kind, other in [(GOOD, NONE), *((kind, other) for other in (GOOD, NONE) for kind in BAD)]:
+        name = f"{kind} against {other}, {protocol}"
+        bound = BOUND if kind in BAD else None
+        least, most = (None, None) if bound is None else (1 - bound, 1 + bound)
+        rows.append(Row(f"throughput, {name}", "requests/s", found[kind]["throughput"], found[other]["throughput"], least=least))
+        rows.append(Row(f"TTFT p50, {name}", "ms", found[kind]["ttft"], found[other]["ttft"], most=most))
+    return rows
 
 
-def run() -> CollectorResult:
-    """Every kind of bad collector over both protocols, one after another."""
-    rates: dict[str, Pair] = {}
-    ttfts: dict[str, Pair] = {}
-    for protocol in (HTTP, GRPC):
-        for kind in KINDS:
-            name = f"{kind}, {protocol}"
-            rates[name], ttfts[name] = _compared(kind, protocol)
-    return CollectorResult(rates, ttfts)
-
-
-def _compared(kind: str, protocol: str) -> tuple[Pair, Pair]:
-    """Throughput and time to first token, without and with."""
-    results: dict[bool, list[LoadResult]] = {False: [], True: []}
-    with _collector(kind, protocol) as env, _server({}) as without, _server(env) as with_it:
+def _measured(protocol: str) -> Found:
+    found: Found = {kind: {"throughput": [], "ttft": []} for kind in (NONE, GOOD, *BAD)}
+    with ExitStack() as stack:
+        servers = {NONE: stack.enter_context(_server({}))}
+        for kind in (GOOD, *BAD):
+            servers[kind] = stack.enter_context(_server(stack.enter_context(collector(kind, protocol))))
+        order = list(servers)
         for number in range(-1, ROUNDS):
-            order = [(False, without), (True, with_it)]
-            for bad, server in order if number % 2 else reversed(order):
-                measured = _load(server, f"{kind}.{number}")
+            print(f"  round {number + 1} of {ROUNDS}: {protocol}", file=sys.stderr, flush=True)
+            order = [*order[1:], order[0]]
+            for kind in order if number % 2 else reversed(order):
+                result = generate(_plan(servers[kind], f"round-{number}"))
                 if number >= 0:  # the round before the first warms up
-                    results[bad].append(measured)
-    rates = Pair(*([result.requests_per_second for result in results[bad]] for bad in (False, True)))
-    ttfts = Pair(*([result.median(lambda sample: sample.timings.ttft_ms) for result in results[bad]] for bad in (False, True)))
-    return rates, ttfts
-
-
-@contextlib.contextmanager
-def _collector(kind: str, protocol: str) -> Iterator[dict[str, str]]:
-    """The variables that send telemetry to a collector of this kind; a dead one is a port that nobody listens on."""
-    if kind == "dead":
-        yield {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}", "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
-        return
-    with OtlpReceiver(protocol, delay_s=SLOW_S if kind == "slow" else 0.0, refuses=kind == "refusing") as receiver:
-        yield receiver.env
+                    found[kind]["throughput"].append(result.requests_per_second)
+                    found[kind]["ttft"].append(result.median(lambda sample: sample.timings.ttft_ms))
+    return found
 
 
 def _server(env: dict[str, str]) -> Server:
     return Server(fake=True, flags=("--engine-slots", str(SLOTS)), env=PACE | env)
 
 
-def _load(server: Server, salt: str) -> LoadResult:
-    plan = LoadPlan(
+def _plan(server: Server, salt: str) -> LoadPlan:
+    return LoadPlan(
         host=server.host, port=server.port, model=server.model, salt=salt, requests=REQUESTS, concurrency=SLOTS, max_tokens=MAX_TOKENS
     )
-    return generate(plan)

@@ -33,13 +33,13 @@ _PROMISES = (
     idle_history,
     repetitive,
     scheduler_alone,
+    collector,
 )
 
 SCENARIOS: dict[str, Callable[[], Result]] = {
     "single": single.run,
     "concurrency": concurrency.run,
     "overhead": overhead.run,
-    "collector": collector.run,
     **{module.NAME: module.run for module in _PROMISES},
 }
 
@@ -47,7 +47,6 @@ ABOUT: dict[str, str] = {
     "single": "one stream alone on our gateway",
     "concurrency": "8 chats at once against one after another, on our gateway",
     "overhead": "what the gateway itself costs, with a fake engine",
-    "collector": "what a dead, slow or refusing OTLP collector does to serving, with a fake engine",
     **{module.NAME: module.ABOUT for module in _PROMISES},
 }
 """A line about each, for `--help`."""

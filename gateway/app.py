@@ -80,6 +80,7 @@ class Gateway:
             log_level=settings.telemetry.log_level,
             enabled=settings.telemetry.enabled,
             home=settings.home,
+            allowed_baggage=settings.telemetry.baggage,
             slo=_slo_options(settings.slo, self.base_url),
             energy=_energy_options(settings.telemetry, settings.cost),
             retention=retention_of(settings),

@@ -72,6 +72,12 @@ class MetricsSink(NullSink):
         self._totals[(instrument, labels)] = value
         self.record(instrument, value - before if value >= before else value, *labels)
 
+    def level(self, instrument: Instrument, value: float, *labels: str) -> None:
+        """Bring an up-down counter to a level that somebody else reads."""
+        before = self._totals.get((instrument, labels), 0.0)
+        self._totals[(instrument, labels)] = value
+        self.record(instrument, value - before, *labels)
+
     def refresh(self) -> None:
         """Read every source. `SystemMonitor` calls this now and then, `render` before every scrape."""
         for source in self._sources:

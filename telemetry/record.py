@@ -72,6 +72,7 @@ class RequestRecord:
     conversation_id: str | None = None
     stream: bool = False
     params: dict[str, Scalar] = field(default_factory=dict)
+    baggage: dict[str, str] = field(default_factory=dict)
     phases: list[PhaseTiming] = field(default_factory=list)
     chunks: list[PrefillChunk] = field(default_factory=list)
     current_phase: Phase = Phase.ADMIT

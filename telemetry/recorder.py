@@ -12,10 +12,11 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from telemetry.baggage import allowed_members
 from telemetry.clock import ClockAnchor
 from telemetry.content import Content, Messages
 from telemetry.context_buckets import ContextBuckets
@@ -93,6 +94,7 @@ class Recorder:
         clock_ns: Callable[[], int] = time.monotonic_ns,
         strict: bool = False,
         keep_content: bool = False,
+        allowed_baggage: Collection[str] = (),
     ) -> None:
         self.anchor = anchor or ClockAnchor.now()
         self.clock_ns = clock_ns
@@ -101,6 +103,7 @@ class Recorder:
         self._buckets = buckets
         self._strict = strict
         self._keep_content = keep_content
+        self._allowed_baggage = frozenset(allowed_baggage)
         self._counter = itertools.count()
 
     def open(
@@ -113,6 +116,7 @@ class Recorder:
         started_ns: int,
         traceparent: str = "",
         tracestate: str = "",
+        baggage: str = "",
         method: str = "POST",
     ) -> RequestRecord:
         """Begin a record; nothing is handed to the sinks before `admit`."""
@@ -126,6 +130,7 @@ class Recorder:
             route=route,
             api=api,
             operation=operation,
+            baggage=allowed_members(baggage, self._allowed_baggage),
         )
 
     def admit(self, record: RequestRecord) -> None:

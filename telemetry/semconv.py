@@ -69,6 +69,9 @@ GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tok
 
 # --- attributes: ours -----------------------------------------------------------------------------------------------
 REQUEST_ID: Final = "firsttoken.request.id"
+BAGGAGE: Final = "firsttoken.baggage"
+"""Followed by the key of a member that may be kept."""
+ADMIT_DECISION: Final = "firsttoken.admit.decision"
 RENDER_CHARACTERS: Final = "firsttoken.render.characters"
 TOKENIZE_TOKENS: Final = "firsttoken.tokenize.tokens"
 TOKENIZE_CHARACTERS: Final = "firsttoken.tokenize.characters"
@@ -98,6 +101,8 @@ DECODE_TOKENS_PER_SECOND: Final = "firsttoken.decode.tokens_per_second"
 DECODE_INTER_TOKEN_P50_S: Final = "firsttoken.decode.inter_token.p50"
 DECODE_INTER_TOKEN_P95_S: Final = "firsttoken.decode.inter_token.p95"
 DECODE_INTER_TOKEN_MAX_S: Final = "firsttoken.decode.inter_token.max"
+DECODE_DRAFT_TOKENS: Final = "firsttoken.decode.draft_tokens"
+DECODE_ACCEPTED_TOKENS: Final = "firsttoken.decode.accepted_tokens"
 DECODE_STALLS: Final = "firsttoken.decode.stalls"
 STREAM_CHUNKS: Final = "firsttoken.stream.chunks"
 STREAM_BYTES: Final = "firsttoken.stream.bytes"

@@ -89,6 +89,7 @@ class TelemetryStack:
         slo: SloOptions | None = None,
         energy: EnergyOptions | None = None,
         capture: CaptureOptions | None = None,
+        allowed_baggage: Sequence[str] = (),
         more_sinks: Sequence[Sink] = (),
     ) -> None:
         self.live = LiveSink()
@@ -115,7 +116,9 @@ class TelemetryStack:
         ]
         self.metrics = MetricsSink(lambda: served, others=backends, sources=read)
         sinks = [self.live, *more_sinks, *(self._sinks() if enabled else [])]
-        self.recorder = Recorder(sinks, buckets, keep_content=enabled and (kept.content or self._providers.capture_content))
+        self.recorder = Recorder(
+            sinks, buckets, keep_content=enabled and (kept.content or self._providers.capture_content), allowed_baggage=allowed_baggage
+        )
         self._monitor = SystemMonitor(self.metrics, self.live.running)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
         objectives = slo or SloOptions()

@@ -88,8 +88,8 @@ class DiskSource:
 
     def collect(self, sink: MetricsSink) -> None:
         usage = psutil.disk_usage(str(self._folder))
-        sink.record(metric.FILESYSTEM_USAGE, usage.used, "used")
-        sink.record(metric.FILESYSTEM_USAGE, usage.free, "free")
+        sink.level(metric.FILESYSTEM_USAGE, usage.used, "used")
+        sink.level(metric.FILESYSTEM_USAGE, usage.free, "free")
 
 
 class ExportSource:
@@ -125,7 +125,7 @@ class ProcessSource:
             cpu = self._process.cpu_times()
             sink.total(metric.PROCESS_CPU_TIME, cpu.user, "user")
             sink.total(metric.PROCESS_CPU_TIME, cpu.system, "system")
-            sink.record(metric.PROCESS_MEMORY, self._process.memory_info().rss)
+            sink.level(metric.PROCESS_MEMORY, self._process.memory_info().rss)
             if hasattr(self._process, "num_fds"):  # Windows has none
                 sink.record(metric.PROCESS_FDS, self._process.num_fds())
 

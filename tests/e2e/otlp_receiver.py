@@ -5,9 +5,11 @@ It can also be a collector that nobody wants: one that takes its time, or refuse
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -78,6 +80,24 @@ class OtlpReceiver:
             self.take_metrics(metrics_service_pb2.ExportMetricsServiceRequest.FromString(body))
         elif path == "/v1/logs":
             self.take_logs(logs_service_pb2.ExportLogsServiceRequest.FromString(body))
+
+
+BAD = ("dead", "slow", "refusing")
+"""Kinds of collectors that take nothing."""
+
+SLOW_S = 10.0
+
+
+@contextlib.contextmanager
+def collector(kind: str, protocol: str) -> Iterator[dict[str, str]]:
+    """The variables that send telemetry to a collector that is `good` or of one of the kinds in `BAD`; nobody listens where it is dead."""
+    if kind == "dead":
+        with socket.socket() as held:  # bound and not listening: refused, and nobody else gets the port
+            held.bind(("127.0.0.1", 0))
+            yield {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{held.getsockname()[1]}", "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+        return
+    with OtlpReceiver(protocol, delay_s=SLOW_S if kind == "slow" else 0.0, refuses=kind == "refusing") as receiver:
+        yield receiver.env
 
 
 def _serve_http(receiver: OtlpReceiver) -> tuple[int, Callable[[], None]]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from bench.load import LoadPlan, generate
 from bench.server import Server
-from tests.e2e.otlp_receiver import GRPC, HTTP, OtlpReceiver
-from tests.e2e.serving import free_port, until
+from tests.e2e.otlp_receiver import BAD, GRPC, HTTP, collector
+from tests.e2e.serving import until
 
-SLOW_S = 10.0
 SHUTDOWN_S = 2.0
 REQUESTS = 40
 SPANS_EACH = 10
@@ -29,16 +26,6 @@ QUICK = {
 """Short waits, so that the losses come soon."""
 
 
-@contextlib.contextmanager
-def _collector(kind: str, protocol: str) -> Iterator[dict[str, str]]:
-    """The variables that send telemetry to a collector of this kind."""
-    if kind == "dead":
-        yield {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}", "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
-        return
-    with OtlpReceiver(protocol, delay_s=SLOW_S if kind == "slow" else 0.0, refuses=kind == "refusing") as receiver:
-        yield receiver.env
-
-
 def _lost(server: Server, metric: str) -> float:
     """What failed to be exported, by `/metrics`."""
     text = httpx.get(f"http://{server.host}:{server.port}/metrics").text
@@ -47,11 +34,11 @@ def _lost(server: Server, metric: str) -> float:
 
 
 @pytest.mark.parametrize("protocol", [HTTP, GRPC])
-@pytest.mark.parametrize("kind", ["dead", "slow", "refusing"])
+@pytest.mark.parametrize("kind", BAD)
 def test_bad_collector_costs_counted_drops_only(kind: str, protocol: str) -> None:
     """Every request is answered, the losses of all three signals are on /metrics, and SIGTERM ends within the deadline."""
     flags = ("--engine-slots", "4", "--store-shutdown-s", str(SHUTDOWN_S))
-    with _collector(kind, protocol) as env, Server(fake=True, flags=flags, env=QUICK | env) as server:
+    with collector(kind, protocol) as env, Server(fake=True, flags=flags, env=QUICK | env) as server:
         plan = LoadPlan(host=server.host, port=server.port, model=server.model, salt=kind, requests=REQUESTS, concurrency=4, max_tokens=8)
         assert len(generate(plan).samples) == REQUESTS
         until(lambda: _lost(server, "otel_sdk_exporter_span_exported") >= REQUESTS * SPANS_EACH, 60, "the lost spans")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -73,7 +74,7 @@ def test_wait_for_a_load_links_to_the_trace_of_the_load(loaded: Served, receiver
 def test_some_steps_are_traces_that_link_to_their_requests(loaded: Served, receiver: OtlpReceiver) -> None:
     """A step in some is a root span that says what was in it, inside the times of the requests that it links to."""
     rows = [loaded.row(name) for name in ("waited", "one", "other")]
-    servers = {row["trace_id"]: until(lambda row=row: _server(receiver, row["trace_id"]), 20, "the server span") for row in rows}
+    servers = {row["trace_id"]: until(partial(_server, receiver, row["trace_id"]), 20, "the server span") for row in rows}
     steps = until(lambda: _named(receiver, "firsttoken.engine.step"), 20, "a step")
     assert len(steps) < 50  # 450 tokens were decoded: it is a sample
     for step in steps:
@@ -104,7 +105,8 @@ def test_every_latency_histogram_has_exemplars_on_the_scrape(loaded: Served, ins
     """The same on `/metrics`, for whoever accepts OpenMetrics."""
 
     def traces() -> list[str]:
-        families = text_string_to_metric_families(httpx.get(f"{loaded.base_url}/metrics", headers=OPENMETRICS).text)
+        text = httpx.get(f"{loaded.base_url}/metrics", headers=OPENMETRICS).text
+        families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
         samples = (sample for family in families if family.name == instrument.prometheus_name for sample in family.samples)
         return [sample.exemplar.labels["trace_id"] for sample in samples if sample.exemplar]
 
