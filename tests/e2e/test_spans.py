@@ -61,6 +61,8 @@ TYPES: dict[str, dict[str, type]] = {
         "firsttoken.decode.tokens": int,
         "firsttoken.decode.steps": int,
         "firsttoken.decode.mean_batch": float,
+        "firsttoken.decode.draft_tokens": int,
+        "firsttoken.decode.accepted_tokens": int,
         "firsttoken.decode.tokens_per_second": float,
         "firsttoken.decode.inter_token.p50": float,
         "firsttoken.decode.inter_token.p95": float,
