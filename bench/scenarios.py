@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench import (
+    collector,
     concurrency,
     idle_history,
     long_arrival,
@@ -32,6 +33,7 @@ _PROMISES = (
     idle_history,
     repetitive,
     scheduler_alone,
+    collector,
 )
 
 SCENARIOS: dict[str, Callable[[], Result]] = {

@@ -40,7 +40,7 @@ class Server:
     ) -> None:
         self.model = gateway.MODEL if fake else DEMO_MODEL
         self.host = "127.0.0.1"
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="firsttoken-bench-")
         self.home = home or Path(self._folder.name)
         self._command = [*self._program(fake), "--server-port", str(self.port), *flags]
@@ -56,6 +56,12 @@ class Server:
         """Of the gateway."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Of the gateway; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
 
     @property
     def processor_s(self) -> float:
@@ -125,7 +131,7 @@ class PeerServer(Server):
         self._command = [sys.executable, "-m", "bench.peer", str(resolve(DEMO_MODEL).path), *map(str, numbers)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A loopback port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

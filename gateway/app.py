@@ -79,6 +79,8 @@ class Gateway:
             served=[name for model, own in adapters.items() for name in names_of(model, own)],
             log_level=settings.telemetry.log_level,
             enabled=settings.telemetry.enabled,
+            home=settings.home,
+            allowed_baggage=settings.telemetry.baggage,
             slo=_slo_options(settings.slo, self.base_url),
             energy=_energy_options(settings.telemetry, settings.cost),
             retention=retention_of(settings),

@@ -161,6 +161,12 @@ class TelemetrySettings(Section, frozen=True):
     log_level: Annotated[
         str, Meta(pattern="^(debug|info|warning|error)$", description="Least severe log line written: debug, info, warning or error.")
     ] = "info"
+    baggage: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Members of W3C baggage (header `baggage`) that are kept, as attributes of the request's span; empty: all of it is ignored."
+        ),
+    ] = ()
     energy_sources: Annotated[
         tuple[Literal["rapl", "nvml"], ...],
         Meta(

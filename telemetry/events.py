@@ -180,12 +180,19 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class StepSample:
-    """One `llama_decode` call: its duration and what was in the batch."""
+    """One `llama_decode` call: its duration and what was in the batch.
+
+    One step in some says more: when it began (monotonic ns) and the `seq` of each request in it. The recorder gives
+    such a step a trace of its own.
+    """
 
     duration_ns: int
     sequences: int
     prefill_tokens: int
     decode_tokens: int
+    start_ns: int = 0
+    requests: tuple[str, ...] = ()
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +249,8 @@ class EngineSample:
 class EngineStatus:
     """The supervisor's view of one engine, sent on each change of state.
 
-    `reason` says in words why it is not ready; `load_ms` is None until a load was measured.
+    `reason` says in words why it is not ready; `load_ms` is None until a load was measured. `load_traceparent` names
+    the trace of the load in progress, or of the last one.
     """
 
     model: str
@@ -254,6 +262,7 @@ class EngineStatus:
     load_progress: float | None = None
     config: EngineConfig | None = None
     tuning: str = ""
+    load_traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,11 @@ class Counts:
         self.lost = 0
         self._submitted = 0
 
+    @property
+    def waiting(self) -> int:
+        """Items that no export has taken yet; metric points never wait."""
+        return max(0, self._submitted - self.exported - self.failed - self.lost)
+
     def submitted(self, queue_size: int) -> None:
         """An item enters the queue; if that is full, the oldest one is lost."""
         with self._lock:

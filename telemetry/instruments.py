@@ -230,8 +230,18 @@ STORE_DROPPED = _counter(names.METRIC_STORE_DROPPED, "{event}", "Events that the
 STORE_PRUNED = _counter(names.METRIC_STORE_PRUNED, "{request}", "Requests that the store forgot, by age or for its size.")
 STORE_FLUSH = _histogram(names.METRIC_STORE_FLUSH, "s", "Time of one transaction of the store's writer.", (), PHASE_BUCKETS)
 STORE_FILE_SIZE = _gauge(names.METRIC_STORE_FILE_SIZE, "By", "Size of the store's file and its write-ahead log (SQLite only).")
+STORE_FILE_LIMIT = _gauge(
+    names.METRIC_STORE_FILE_LIMIT, "By", "Size at which the store begins to forget requests (SQLite with store.max_bytes only)."
+)
+FILESYSTEM_USAGE = Instrument(
+    names.METRIC_FILESYSTEM_USAGE,
+    Kind.UP_DOWN,
+    "By",
+    "Used and free bytes of the file system that the home folder is on.",
+    (names.FILESYSTEM_STATE,),
+)
 PROCESS_CPU_TIME = _counter(names.METRIC_PROCESS_CPU_TIME, "s", "CPU time of the gateway process.", (names.CPU_MODE,))
-PROCESS_MEMORY = _gauge(names.METRIC_PROCESS_MEMORY, "By", "Resident memory of the gateway process.")
+PROCESS_MEMORY = Instrument(names.METRIC_PROCESS_MEMORY, Kind.UP_DOWN, "By", "Resident memory of the gateway process.")
 PROCESS_FDS = _gauge(names.METRIC_PROCESS_FDS, "{file_descriptor}", "File descriptors that the gateway process has open.")
 SDK_EXPORTED_SPANS = _counter(
     names.METRIC_SDK_EXPORTED_SPANS, "{span}", "Spans handed to the collector; error.type says which failed.", (names.ERROR_TYPE,)

@@ -6,7 +6,7 @@ TTFT, rates and gaps are recorded only where they were measured; every completed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from telemetry import instruments as metric
@@ -20,6 +20,9 @@ from telemetry.semconv import UNKNOWN_MODEL
 HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 """Known to the HTTP convention; any other is `_OTHER`."""
 
+SCHEME = "http"
+"""TLS, where there is any, ends before us."""
+
 DISCARD_REASONS = ("corrupt", "foreign", "unreadable", "unwritable")
 """Why a file of the prefix cache is of no use."""
 
@@ -30,8 +33,8 @@ class Backend(Protocol):
     def record(self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None) -> None:
         """Record one value, with the trace that it is an example of."""
 
-    def record_many(self, instrument: Instrument, values: Iterable[float], labels: tuple[str, ...]) -> None:
-        """Record several values of one series."""
+    def record_many(self, instrument: Instrument, values: Sequence[float], labels: tuple[str, ...], trace: TraceIds | None = None) -> None:
+        """Record several values of one series; the trace is an example of the largest."""
 
 
 class Source(Protocol):
@@ -68,6 +71,12 @@ class MetricsSink(NullSink):
         before = self._totals.get((instrument, labels), 0.0)
         self._totals[(instrument, labels)] = value
         self.record(instrument, value - before if value >= before else value, *labels)
+
+    def level(self, instrument: Instrument, value: float, *labels: str) -> None:
+        """Bring an up-down counter to a level that somebody else reads."""
+        before = self._totals.get((instrument, labels), 0.0)
+        self._totals[(instrument, labels)] = value
+        self.record(instrument, value - before, *labels)
 
     def refresh(self) -> None:
         """Read every source. `SystemMonitor` calls this now and then, `render` before every scrape."""
@@ -114,7 +123,7 @@ class MetricsSink(NullSink):
         if record.gaps_us:
             gaps_s = [gap / 1e6 for gap in record.gaps_us]
             for backend in self._backends:
-                backend.record_many(metric.INTER_TOKEN, gaps_s, labels[:1])
+                backend.record_many(metric.INTER_TOKEN, gaps_s, labels[:1], record.trace)
 
     def _tokens(self, record: RequestRecord, labels: tuple[str, ...]) -> None:
         if record.prompt_tokens:
@@ -166,7 +175,7 @@ class MetricsSink(NullSink):
             return
         self.record(metric.LOADS, 1, status.model, status.state.value)
         if status.state is EngineState.READY and status.load_ms is not None:
-            self.record(metric.LOAD_DURATION, status.load_ms / 1e3, status.model)
+            self.record(metric.LOAD_DURATION, status.load_ms / 1e3, status.model, trace=TraceIds.of(status.load_traceparent))
 
     def engine_sample(self, sample: EngineSample) -> None:
         model = sample.model
@@ -205,8 +214,11 @@ class MetricsSink(NullSink):
 
     def _steps(self, sample: EngineSample) -> None:
         model, steps = sample.model, sample.steps
+        for step in steps:
+            if step.traceparent:
+                self.record(metric.STEP_DURATION, step.duration_ns / 1e9, model, trace=TraceIds.of(step.traceparent))
         for backend in self._backends:
-            backend.record_many(metric.STEP_DURATION, [step.duration_ns / 1e9 for step in steps], (model,))
+            backend.record_many(metric.STEP_DURATION, [step.duration_ns / 1e9 for step in steps if not step.traceparent], (model,))
             backend.record_many(metric.BATCH_SEQUENCES, [step.sequences for step in steps], (model,))
             backend.record_many(metric.BATCH_TOKENS, [step.prefill_tokens + step.decode_tokens for step in steps], (model,))
         for phase in ("prefill", "decode"):
@@ -215,15 +227,17 @@ class MetricsSink(NullSink):
             self.record(metric.ENGINE_TIME, sum(ns for tokens, ns in held if tokens) / 1e9, model, phase)
 
     # HTTP -----------------------------------------------------------------------------------------------------------
-    def http_started(self, method: str, scheme: str = "http") -> None:
+    def http_started(self, method: str) -> None:
         """Count a request in flight; each call is paired with one of `http_request`."""
-        self.record(metric.HTTP_ACTIVE, 1, _method(method), scheme)
+        self.record(metric.HTTP_ACTIVE, 1, _method(method), SCHEME)
 
-    def http_request(self, method: str, route: str, status: int, duration_s: float, *, error_type: str = "", scheme: str = "http") -> None:
-        """Record a finished HTTP request; `route` is the template (`/a/{id}`), '' where nothing matched, never the raw path."""
-        failure = error_type or (str(status) if status >= 500 else "")
-        self.record(metric.HTTP_DURATION, duration_s, _method(method), route, str(status), scheme, failure)
-        self.record(metric.HTTP_ACTIVE, -1, _method(method), scheme)
+    def http_request(self, method: str, route: str, status: int, duration_s: float, trace: TraceIds | None = None) -> None:
+        """Record a finished HTTP request; `route` is the template (`/a/{id}`), '' where nothing matched, never the raw path.
+        `trace` is that of a request to a model.
+        """
+        failure = str(status) if status >= 500 else ""
+        self.record(metric.HTTP_DURATION, duration_s, _method(method), route, str(status), SCHEME, failure, trace=trace)
+        self.record(metric.HTTP_ACTIVE, -1, _method(method), SCHEME)
 
 
 def _method(method: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from opentelemetry import trace as trace_api
@@ -37,27 +37,28 @@ class OtelBackend:
         self.dropped_lists = 0
         self._record = {instrument: _method(meter, instrument) for instrument in instruments}
         self._attributes: dict[tuple[Instrument, tuple[str, ...]], dict[str, str | int]] = {}
-        self._lists: queue.Queue[tuple[Instrument, list[float], tuple[str, ...]]] = queue.Queue(MAX_WAITING_LISTS)
+        self._lists: queue.Queue[tuple[Instrument, list[float], tuple[str, ...], TraceIds | None]] = queue.Queue(MAX_WAITING_LISTS)
         threading.Thread(target=self._record_lists, name="otel-metrics", daemon=True).start()
 
     def record(self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None) -> None:
         """Record one value; `labels` in the instrument's order."""
         self._record[instrument](value, self._labelled(instrument, labels), _context(trace))
 
-    def record_many(self, instrument: Instrument, values: Iterable[float], labels: tuple[str, ...]) -> None:
-        """Queue several values of one series."""
+    def record_many(self, instrument: Instrument, values: Sequence[float], labels: tuple[str, ...], trace: TraceIds | None = None) -> None:
+        """Queue several values of one series; the trace is an example of the largest."""
         try:
-            self._lists.put_nowait((instrument, list(values), labels))
+            self._lists.put_nowait((instrument, list(values), labels, trace))
         except queue.Full:
             self.dropped_lists += 1
 
     def _record_lists(self) -> None:
         while True:
-            instrument, values, labels = self._lists.get()
+            instrument, values, labels, trace = self._lists.get()
             attributes, record = self._labelled(instrument, labels), self._record[instrument]
-            for n, value in enumerate(values, 1):
-                record(value, attributes, None)
-                if n % YIELD_EVERY == 0:
+            example = values.index(max(values)) if trace is not None and values else -1
+            for n, value in enumerate(values):
+                record(value, attributes, _context(trace) if n == example else None)
+                if n % YIELD_EVERY == YIELD_EVERY - 1:
                     time.sleep(0)
 
     def _labelled(self, instrument: Instrument, labels: tuple[str, ...]) -> dict[str, str | int]:

@@ -5,7 +5,7 @@ Looking up a labelled child costs more than observing, so children are kept by i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
@@ -34,11 +34,12 @@ class PrometheusBackend:
         add = self._children[instrument].get(labels) or self._child(instrument, labels)
         add(value, trace)
 
-    def record_many(self, instrument: Instrument, values: Iterable[float], labels: tuple[str, ...]) -> None:
-        """Record several values of one series."""
+    def record_many(self, instrument: Instrument, values: Sequence[float], labels: tuple[str, ...], trace: TraceIds | None = None) -> None:
+        """Record several values of one series; the trace is an example of the largest."""
         add = self._children[instrument].get(labels) or self._child(instrument, labels)
-        for value in values:
-            add(value, None)
+        example = values.index(max(values)) if trace is not None and values else -1
+        for n, value in enumerate(values):
+            add(value, trace if n == example else None)
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The body and content type of `/metrics` for an Accept header: OpenMetrics when asked for, else classic text."""

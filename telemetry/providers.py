@@ -5,6 +5,7 @@ Nothing here is set as a global provider: the composition root passes them to th
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -24,6 +25,8 @@ from telemetry.exporters import Counts
 from telemetry.instruments import Instrument
 from telemetry.otlp_settings import DEFAULT_METRIC_INTERVAL_MS, Signal, exponential_histograms, number, resource_attributes, sampler, target
 from telemetry.spans import RecordIds
+
+log = logging.getLogger(__name__)
 
 QUEUE_SIZE = 32_768
 """Spans or log records that may wait for an export; the SDK's 2,048 are gone in two seconds of a dead collector."""
@@ -68,7 +71,11 @@ class Providers:
         running = [_in_background(provider.shutdown) for provider in (self.tracer, self.meter, self.logger) if provider is not None]
         for thread in running:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in running)
+        in_time = not any(thread.is_alive() for thread in running)
+        if not in_time:
+            left = ", ".join(f"{counts.waiting} {signal}" for signal, counts in self.counts.items() if signal is not Signal.METRICS)
+            log.warning("the collector did not take everything in time; not sent: %s", left or "metrics")
+        return in_time
 
 
 def build(env: Mapping[str, str]) -> Providers:

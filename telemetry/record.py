@@ -34,6 +34,19 @@ class TraceIds:
     flags: int = 1
     tracestate: str = ""
 
+    @property
+    def traceparent(self) -> str:
+        """As W3C writes it: a child of this span would be sent it."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
+
+    @classmethod
+    def of(cls, traceparent: str) -> TraceIds | None:
+        """The span that a `traceparent` of ours names; None for an empty one."""
+        if not traceparent:
+            return None
+        _, trace_id, span_id, flags = traceparent.split("-")
+        return cls(trace_id, span_id, flags=int(flags, 16))
+
 
 @dataclass(slots=True)
 class RequestRecord:
@@ -60,6 +73,7 @@ class RequestRecord:
     conversation_id: str | None = None
     stream: bool = False
     params: dict[str, Scalar] = field(default_factory=dict)
+    baggage: dict[str, str] = field(default_factory=dict)
     phases: list[PhaseTiming] = field(default_factory=list)
     chunks: list[PrefillChunk] = field(default_factory=list)
     current_phase: Phase = Phase.ADMIT

@@ -12,10 +12,11 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from telemetry.baggage import allowed_members
 from telemetry.clock import ClockAnchor
 from telemetry.content import Content, Messages
 from telemetry.context_buckets import ContextBuckets
@@ -93,6 +94,7 @@ class Recorder:
         clock_ns: Callable[[], int] = time.monotonic_ns,
         strict: bool = False,
         keep_content: bool = False,
+        allowed_baggage: Collection[str] = (),
     ) -> None:
         self.anchor = anchor or ClockAnchor.now()
         self.clock_ns = clock_ns
@@ -101,6 +103,7 @@ class Recorder:
         self._buckets = buckets
         self._strict = strict
         self._keep_content = keep_content
+        self._allowed_baggage = frozenset(allowed_baggage)
         self._counter = itertools.count()
 
     def open(
@@ -113,6 +116,7 @@ class Recorder:
         started_ns: int,
         traceparent: str = "",
         tracestate: str = "",
+        baggage: str = "",
         method: str = "POST",
     ) -> RequestRecord:
         """Begin a record; nothing is handed to the sinks before `admit`."""
@@ -126,6 +130,7 @@ class Recorder:
             route=route,
             api=api,
             operation=operation,
+            baggage=allowed_members(baggage, self._allowed_baggage),
         )
 
     def admit(self, record: RequestRecord) -> None:
@@ -149,6 +154,11 @@ class Recorder:
         """Set the prompt's size, and with it the context bucket."""
         record.prompt_tokens = prompt_tokens
         record.context_bucket = self._buckets.label(prompt_tokens)
+
+    @staticmethod
+    def new_trace() -> TraceIds:
+        """Ids of a trace that belongs to no request: an engine's load, or a step of it."""
+        return trace_ids("")
 
     def prompt(self, record: RequestRecord, messages: Messages) -> None:
         """Note the messages that go to the engine, if content is kept."""
@@ -179,8 +189,9 @@ class Recorder:
             self._tell("engine_config", status.config)
 
     def engine_sample(self, sample: EngineSample) -> None:
-        """Pass on an engine's heartbeat."""
-        self._tell("engine_sample", sample)
+        """Pass on an engine's heartbeat; steps that say whose they were get a trace."""
+        steps = tuple(replace(step, traceparent=self.new_trace().traceparent) if step.requests else step for step in sample.steps)
+        self._tell("engine_sample", replace(sample, steps=steps))
 
     def rejected(self, reason: str) -> None:
         """Count a request that was turned away."""

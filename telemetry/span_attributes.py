@@ -27,7 +27,13 @@ PHASE_KEYS: dict[Phase, dict[str, str]] = {
     Phase.QUEUE: {"position": names.QUEUE_POSITION, "depth": names.QUEUE_DEPTH_AT_ENTRY, "reason": names.QUEUE_REASON},
     Phase.CACHE_RESTORE: {"bytes": names.CACHE_BYTES, "source": names.CACHE_SOURCE},
     Phase.PREFILL: {"tokens": names.PREFILL_TOKENS, "cached": names.PREFILL_CACHED_TOKENS, "computed": names.PREFILL_COMPUTED_TOKENS},
-    Phase.DECODE: {"tokens": names.DECODE_TOKENS, "steps": names.DECODE_STEPS, "mean_batch": names.DECODE_MEAN_BATCH},
+    Phase.DECODE: {
+        "tokens": names.DECODE_TOKENS,
+        "steps": names.DECODE_STEPS,
+        "mean_batch": names.DECODE_MEAN_BATCH,
+        "draft": names.DECODE_DRAFT_TOKENS,
+        "accepted": names.DECODE_ACCEPTED_TOKENS,
+    },
     Phase.STREAM: {"chunks": names.STREAM_CHUNKS, "bytes": names.STREAM_BYTES, "blocked_s": names.STREAM_BLOCKED_S},
 }
 """Key of `PhaseTiming.attributes` → attribute; other keys stay in the store."""
@@ -44,6 +50,7 @@ def server(record: RequestRecord) -> Attributes:
             names.HTTP_RESPONSE_STATUS_CODE: record.http_status,
             names.ERROR_TYPE: record.error_type,
             names.REQUEST_ID: record.request_id,
+            **{f"{names.BAGGAGE}.{key}": value for key, value in record.baggage.items()},
         }
     )
 
@@ -77,7 +84,9 @@ def phase(record: RequestRecord, timing: PhaseTiming) -> Attributes:
     """Of one phase's span."""
     keys = PHASE_KEYS.get(timing.phase, {})
     attributes: Attributes = {keys[key]: value for key, value in timing.attributes.items() if key in keys}
-    if timing.phase is Phase.CACHE_LOOKUP:
+    if timing.phase is Phase.ADMIT:
+        attributes[names.ADMIT_DECISION] = _decision(record)
+    elif timing.phase is Phase.CACHE_LOOKUP:
         attributes |= _cache(record)
     elif timing.phase is Phase.PREFILL:
         attributes |= _present({names.PREFILL_TOKENS_PER_SECOND: record.prefill_tps})
@@ -90,6 +99,12 @@ def chunk(part: PrefillChunk, merged: int) -> Attributes:
     """Of one prefill chunk's span; `merged` counts the engine steps in it."""
     attributes: Attributes = {names.PREFILL_CHUNK_TOKENS: part.tokens, names.PREFILL_CHUNK_SEQUENCES: part.sequences}
     return attributes if merged == 1 else attributes | {names.PREFILL_CHUNK_MERGED: merged}
+
+
+def _decision(record: RequestRecord) -> str:
+    """`admitted`, or the `error.type` of a request that went no further (one whose client left goes on to nowhere as well)."""
+    went_on = any(timing.phase is not Phase.ADMIT for timing in record.phases)
+    return "admitted" if went_on or record.error_type is None else record.error_type
 
 
 def _cache(record: RequestRecord) -> Attributes:

@@ -47,6 +47,10 @@ class SpanLinks:
             links += self._delays(record.delayed, "held_up")
         return links
 
+    def contexts(self, seqs: Iterable[str]) -> list[SpanContext]:
+        """The traces of some requests, as far as they are remembered."""
+        return [self._recent[int(seq)] for seq in seqs if seq.isdigit() and int(seq) in self._recent][:MAX_LINKS]
+
     def _queue(self, record: RequestRecord, timing: PhaseTiming) -> list[Link]:
         waited = [delay for delay in record.delayed_by if delay.cause in IN_QUEUE]
         told = {delay.seq for delay in waited}

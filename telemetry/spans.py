@@ -11,11 +11,12 @@ from dataclasses import replace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from telemetry import semconv, span_attributes, span_content
 from telemetry import trace_context as contexts
-from telemetry.events import Phase, PhaseTiming, PrefillChunk
+from telemetry.engine_spans import EngineSpans
+from telemetry.events import EngineSample, EngineStatus, Phase, PhaseTiming, PrefillChunk
 from telemetry.events import Status as RequestStatus
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.recorder import NullSink
@@ -57,9 +58,16 @@ class SpanSink(NullSink):
         self._capture_content = capture_content
         self._redactor = redactor or Redactor()
         self._links = SpanLinks()
+        self._engines = EngineSpans(self._tracer, self._ids.use)
 
     def admitted(self, record: RequestRecord) -> None:
         self._links.remember(record)
+
+    def engine_status(self, status: EngineStatus) -> None:
+        self._engines.status(status)
+
+    def engine_sample(self, sample: EngineSample) -> None:
+        self._engines.sample(sample, self._links.contexts)
 
     def completed(self, record: RequestRecord) -> None:
         server = self._server(record)
@@ -113,12 +121,19 @@ class SpanSink(NullSink):
             semconv.SPAN_NAMES[timing.phase.value],
             set_span_in_context(parent, Context()),
             attributes=span_attributes.phase(record, timing),
-            links=self._links.of_phase(record, timing),
+            links=self._linked(record, timing),
             start_time=record.anchor.wall(timing.start_ns),
         )
         if timing.phase is Phase.PREFILL:
             self._chunks(record, span)
         span.end(record.anchor.wall(max(timing.end_ns, timing.start_ns)))
+
+    def _linked(self, record: RequestRecord, timing: PhaseTiming) -> list[Link]:
+        """What was waited for: other requests, or a load with its own trace."""
+        if timing.phase is not Phase.MODEL_LOAD:
+            return self._links.of_phase(record, timing)
+        load = self._engines.load_of(record.model or "")
+        return [] if load is None else [Link(load)]
 
     def _chunks(self, record: RequestRecord, parent: Span) -> None:
         context = set_span_in_context(parent, Context())

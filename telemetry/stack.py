@@ -32,7 +32,7 @@ from telemetry.store.engine import create_reader
 from telemetry.store.migrate import upgrade
 from telemetry.store.retention import Retention
 from telemetry.store.writer import StoreSink, interrupt_stale
-from telemetry.system import EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
+from telemetry.system import DiskSource, EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
 from telemetry.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -85,10 +85,12 @@ class TelemetryStack:
         served: Sequence[str],
         log_level: str,
         enabled: bool,
+        home: Path | None = None,
         retention: Retention | None = None,
         slo: SloOptions | None = None,
         energy: EnergyOptions | None = None,
         capture: CaptureOptions | None = None,
+        allowed_baggage: Sequence[str] = (),
         more_sinks: Sequence[Sink] = (),
     ) -> None:
         self.live = LiveSink()
@@ -106,11 +108,19 @@ class TelemetryStack:
         self._output = log_lines.configure(log_level)
         self._providers = providers.build(env if enabled else {})
         backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
-        read: list[Source] = [StoreSource(self.store), ExportSource(self._providers), EnergySource(self.energy), ProcessSource()]
+        read: list[Source] = [
+            StoreSource(self.store, retention.max_bytes if retention else 0),
+            ExportSource(self._providers),
+            EnergySource(self.energy),
+            ProcessSource(),
+            *([DiskSource(home)] if home else []),
+        ]
         self.metrics = MetricsSink(lambda: served, others=backends, sources=read)
         sinks: list[Sink] = [LoadWatch(), self.live, *more_sinks, *(self._sinks() if enabled else [])]
-        self.recorder = Recorder(sinks, buckets, keep_content=enabled and (kept.content or self._providers.capture_content))
-        self._monitor = SystemMonitor(self.metrics)
+        self.recorder = Recorder(
+            sinks, buckets, keep_content=enabled and (kept.content or self._providers.capture_content), allowed_baggage=allowed_baggage
+        )
+        self._monitor = SystemMonitor(self.metrics, self.live.running)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
         objectives = slo or SloOptions()
         self._webhook = Webhook(objectives.webhook_url, objectives.gateway) if objectives.webhook_url else None

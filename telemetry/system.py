@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import psutil
@@ -14,6 +15,7 @@ from telemetry import instruments as metric
 from telemetry.background import BackgroundTask
 from telemetry.instruments import Instrument
 from telemetry.metrics import MetricsSink
+from telemetry.record import RequestRecord, TraceIds
 
 LAG_INTERVAL_S = 0.5
 """How often the event loop's lag is measured."""
@@ -37,8 +39,8 @@ class StoreStats(Protocol):
     def pruned(self) -> int:
         """Requests forgotten since the start."""
 
-    def take_flushes(self) -> list[float]:
-        """Seconds of each transaction since the last call."""
+    def take_flushes(self) -> list[tuple[float, TraceIds | None]]:
+        """Seconds of each transaction since the last call, and the trace of a request that it completed."""
 
     def file_size_bytes(self) -> int | None:
         """Bytes on disk, None where the database is not a file of ours."""
@@ -59,20 +61,35 @@ class EnergyStats(Protocol):
 
 
 class StoreSource:
-    """The store's queue, losses, transactions and size."""
+    """The store's queue, losses, transactions and size; `limit_bytes` is what the size may come to, 0 where nothing bounds it."""
 
-    def __init__(self, stats: StoreStats) -> None:
+    def __init__(self, stats: StoreStats, limit_bytes: int = 0) -> None:
         self._stats = stats
+        self._limit_bytes = limit_bytes
 
     def collect(self, sink: MetricsSink) -> None:
         sink.record(metric.STORE_QUEUE, self._stats.queue_size)
         sink.total(metric.STORE_DROPPED, self._stats.dropped)
         sink.total(metric.STORE_PRUNED, self._stats.pruned)
-        for seconds in self._stats.take_flushes():
-            sink.record(metric.STORE_FLUSH, seconds)
+        for seconds, trace in self._stats.take_flushes():
+            sink.record(metric.STORE_FLUSH, seconds, trace=trace)
         size = self._stats.file_size_bytes()
         if size is not None:
             sink.record(metric.STORE_FILE_SIZE, size)
+            if self._limit_bytes:
+                sink.record(metric.STORE_FILE_LIMIT, self._limit_bytes)
+
+
+class DiskSource:
+    """Room on the file system that a folder is on, by the OpenTelemetry system conventions."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self, sink: MetricsSink) -> None:
+        usage = psutil.disk_usage(str(self._folder))
+        sink.level(metric.FILESYSTEM_USAGE, usage.used, "used")
+        sink.level(metric.FILESYSTEM_USAGE, usage.free, "free")
 
 
 class ExportSource:
@@ -108,16 +125,24 @@ class ProcessSource:
             cpu = self._process.cpu_times()
             sink.total(metric.PROCESS_CPU_TIME, cpu.user, "user")
             sink.total(metric.PROCESS_CPU_TIME, cpu.system, "system")
-            sink.record(metric.PROCESS_MEMORY, self._process.memory_info().rss)
+            sink.level(metric.PROCESS_MEMORY, self._process.memory_info().rss)
             if hasattr(self._process, "num_fds"):  # Windows has none
                 sink.record(metric.PROCESS_FDS, self._process.num_fds())
 
 
 class SystemMonitor(BackgroundTask):
-    """A task on the gateway's event loop: measures its lag, and refreshes the sink's sources."""
+    """A task on the gateway's event loop: measures its lag, and refreshes the sink's sources. `running` are the requests
+    under way: the oldest one is the example of the lag that it met.
+    """
 
-    def __init__(self, sink: MetricsSink, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        sink: MetricsSink,
+        running: Callable[[], Sequence[RequestRecord]] = list,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._sink = sink
+        self._running = running
         self._clock = clock
 
     async def _run(self) -> None:
@@ -125,7 +150,8 @@ class SystemMonitor(BackgroundTask):
         while True:
             began = self._clock()
             await asyncio.sleep(LAG_INTERVAL_S)
-            self._sink.record(metric.LOOP_LAG, max(0.0, self._clock() - began - LAG_INTERVAL_S))
+            lag_s = max(0.0, self._clock() - began - LAG_INTERVAL_S)
+            self._sink.record(metric.LOOP_LAG, lag_s, trace=next((record.trace for record in self._running()), None))
             turn += 1
             if turn % REFRESH_EVERY == 0:
                 self._refresh()

@@ -18,7 +18,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from telemetry.events import Phase, Status
-from telemetry.record import ENGINE_PHASES, RequestRecord
+from telemetry.record import ENGINE_PHASES, RequestRecord, TraceIds
 from telemetry.recorder import Ended, Recorder
 
 LAST_SENDS = 64
@@ -33,8 +33,10 @@ class HttpMeter(Protocol):
     def http_started(self, method: str) -> None:
         """An exchange began."""
 
-    def http_request(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """An exchange ended; `route` is the template, not the path, or empty where nothing matched."""
+    def http_request(self, method: str, route: str, status: int, duration_s: float, trace: TraceIds | None) -> None:
+        """An exchange ended; `route` is the template, not the path, or empty where nothing matched. `trace` is there when
+        it was a request to a model.
+        """
 
 
 @dataclass(slots=True)
@@ -121,8 +123,8 @@ class ExchangeMiddleware:
         now_ns = self._recorder.clock_ns()
         duration_s = (now_ns - exchange.started_ns) / 1e9
         route = str(scope.get("path_template") or "")
-        self._meter.http_request(method, route, exchange.status or 499, duration_s)
         record = exchange.record
+        self._meter.http_request(method, route, exchange.status or 499, duration_s, None if record is None else record.trace)
         if record is None:
             return
         if record.phase(Phase.ADMIT) is None:

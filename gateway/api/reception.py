@@ -42,6 +42,7 @@ async def receive(
         started_ns=exchange.started_ns,
         traceparent=exchange.headers.get("traceparent", ""),
         tracestate=exchange.headers.get("tracestate", ""),
+        baggage=exchange.headers.get("baggage", ""),
     )
     body = b""
     try:

@@ -16,7 +16,7 @@ import psutil
 from gateway.engine.backend import BackendError
 from gateway.engine.embedding import Embedder, EmbeddingEngine
 from gateway.engine.embedding_intake import EmbeddingIntake
-from gateway.engine.loop import MAX_SAMPLES
+from gateway.engine.loop import MAX_SAMPLES, TRACED_EVERY
 from gateway.engine.options import EngineOptions
 from gateway.engine.packer import Item, Job, Packer
 from gateway.engine.pipe import EnginePipe
@@ -53,6 +53,7 @@ class EmbeddingWorker:
         self._inbox: queue.SimpleQueue[Job | str] = queue.SimpleQueue()
         self._intake = EmbeddingIntake(engine.embedder, engine.config.n_ctx, pipe.send, self._inbox.put)
         self._packer = Packer(max_tokens=engine.config.n_ctx, max_sequences=engine.config.slots)
+        self._steps = 0
         self._samples: deque[StepSample] = deque(maxlen=MAX_SAMPLES)
         self._step: tuple[int, list[Item]] | None = None
 
@@ -103,7 +104,10 @@ class EmbeddingWorker:
             return
         finally:
             self._step = None
-        self._samples.append(StepSample(time.monotonic_ns() - start_ns, len(items), sum(len(item.tokens) for item in items), 0))
+        traced, self._steps = self._steps % TRACED_EVERY == 0, self._steps + 1
+        requests = tuple(dict.fromkeys(item.job.id for item in items)) if traced else ()
+        tokens = sum(len(item.tokens) for item in items)
+        self._samples.append(StepSample(time.monotonic_ns() - start_ns, len(items), tokens, 0, start_ns, requests))
         for job in self._packer.apply(items, vectors):
             self._pipe.send(_embedded(job))
 

@@ -20,6 +20,9 @@ from telemetry.events import StepSample
 MAX_SAMPLES = 10_000
 """Step samples kept between heartbeats; a gateway that is away for longer loses the oldest."""
 
+TRACED_EVERY = 100
+"""One step in this many says whose it was, and becomes a trace: about one a second."""
+
 
 IDLE_S = 0.2
 """After this long without work, ended sequences are copied out of the KV: their next turn may come after others'."""
@@ -32,6 +35,7 @@ class DecodeLoop:
         self.scheduler = scheduler
         self.samples: deque[StepSample] = deque(maxlen=MAX_SAMPLES)
         self.step_started_ns: int | None = None
+        self._steps = 0
         self._backend = backend
         self._send = send
         self._inbox: queue.SimpleQueue[Sequence | str | threading.Event] = queue.SimpleQueue()
@@ -102,8 +106,15 @@ class DecodeLoop:
         finally:
             self.step_started_ns = None
         end_ns = time.monotonic_ns()
-        self.samples.append(StepSample(end_ns - start_ns, len(batch.parts), batch.prefill_tokens, batch.decode_tokens))
+        traced, self._steps = self._steps % TRACED_EVERY == 0, self._steps + 1
+        requests = tuple(self._ids(batch)) if traced else ()
+        sample = StepSample(end_ns - start_ns, len(batch.parts), batch.prefill_tokens, batch.decode_tokens, start_ns, requests)
+        self.samples.append(sample)
         self._publish(self.scheduler.apply(batch, StepResult(start_ns, end_ns, sampled)), end_ns)
+
+    def _ids(self, batch: Batch) -> list[str]:
+        slots = self.scheduler.slots
+        return [sequence.id for part in batch.parts if (sequence := slots[part.slot]) is not None]
 
     def _publish(self, outcome: Outcome, end_ns: int) -> None:
         if outcome.deltas:

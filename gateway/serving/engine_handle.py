@@ -151,6 +151,7 @@ class EngineHandle:
         """Spawn the engine; `follow` then reads it."""
         self.ready = None
         self.last_heard_s, self.step_age_s = time.monotonic(), 0.0
+        self.status = replace(self.status, load_traceparent=self._recorder.new_trace().traceparent)
         self.process = await EngineProcess.start(self._options, self._log_file, self._command)
         return self.process
 

@@ -10,7 +10,19 @@ from dataclasses import dataclass
 
 from grafana.sources import families
 from grafana.sources import queries as q
-from grafana.sources.objectives import AVAILABILITY, FAST, KV_SHARE, LOOP_LAG_S, QUEUE_AGE_S, SLOW, TTFT_S, TTFT_SHARE, Burn
+from grafana.sources.objectives import (
+    AVAILABILITY,
+    FAST,
+    FREE_DISK_SHARE,
+    KV_SHARE,
+    LOOP_LAG_S,
+    QUEUE_AGE_S,
+    SLOW,
+    STORE_SHARE,
+    TTFT_S,
+    TTFT_SHARE,
+    Burn,
+)
 
 BY_MODEL = "job, gen_ai_request_model"
 MODEL = "{{ .Labels.gen_ai_request_model }}"
@@ -125,6 +137,25 @@ STATE = (
         "warning",
         f"The store of {JOB} lost {{{{ .Value | humanize }}}} events",
         "Its queue is full or its database fails: rows and statistics have holes. Requests are answered all the same.",
+        "firsttoken-health",
+    ),
+    Alert(
+        "FirsttokenStoreNearCap",
+        f"sum by (job, instance) (firsttoken_store_file_size_bytes) / sum by (job, instance) (firsttoken_store_file_limit_bytes) > {STORE_SHARE}",
+        "5m",
+        "warning",
+        f"The database of {JOB} has {PERCENT} of the size it may have",
+        "The oldest requests go before store.retention_days are over, then the oldest statistics. store.max_bytes gives more room.",
+        "firsttoken-health",
+    ),
+    Alert(
+        "FirsttokenDiskNearlyFull",
+        'sum by (job, instance) (system_filesystem_usage_bytes{system_filesystem_state="free"})'
+        f" / sum by (job, instance) (system_filesystem_usage_bytes) < {FREE_DISK_SHARE}",
+        "5m",
+        "critical",
+        f"The disk of {JOB} has {PERCENT} of its room left",
+        "When it is full the database and the prefix cache lose what they are to keep. Requests are answered all the same.",
         "firsttoken-health",
     ),
 )

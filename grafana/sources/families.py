@@ -48,6 +48,7 @@ GROUPS = (
         (
             "process_cpu_time_seconds_total",
             "process_memory_usage_bytes",
+            "system_filesystem_usage_bytes",
             "firsttoken_store_queue_size",
             "firsttoken_store_dropped_total",
             "firsttoken_store_pruned_total",
@@ -130,6 +131,7 @@ CONDITIONAL = {
     "firsttoken_slo_burn_rate": "exists from the first request on",
     "firsttoken_slo_budget_left": "exists from the first request on",
     "firsttoken_store_file_size_bytes": "SQLite only",
+    "firsttoken_store_file_limit_bytes": "SQLite with store.max_bytes only",
     "firsttoken_energy_joules_total": "only where RAPL or NVML can be read",
     "firsttoken_process_file_descriptors": "not on Windows",
     "otel_sdk_exporter_span_exported_total": "only with a collector for traces",

@@ -104,9 +104,19 @@ STORE = Section(
         ),
         graph(
             "Database size",
-            "Size of the SQLite file and its write-ahead log; other databases report none.",
+            "Size of the SQLite file and its write-ahead log, and store.max_bytes, where the oldest requests begin to go; other databases report none.",
             BYTES,
             Query(q.total("firsttoken_store_file_size_bytes", "instance", scope=q.GATEWAY), "{{instance}}"),
+            Query(q.total("firsttoken_store_file_limit_bytes", "instance", scope=q.GATEWAY), "{{instance}} limit"),
+        ),
+        graph(
+            "Room on the disk",
+            "Used and free bytes of the file system that the home folder is on: database, prefix cache, logs and models.",
+            BYTES,
+            Query(
+                q.total("system_filesystem_usage_bytes", "instance, system_filesystem_state", scope=q.GATEWAY),
+                "{{instance}} {{system_filesystem_state}}",
+            ),
         ),
         graph(
             "Requests forgotten",

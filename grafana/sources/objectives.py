@@ -34,5 +34,8 @@ SLOW = Burn("Slow", 6.0, "6h", "30m", "warning")
 
 QUEUE_AGE_S = 30
 KV_SHARE = 0.95
+STORE_SHARE = 0.95
+"""Of `store.max_bytes`."""
+FREE_DISK_SHARE = 0.05
 LOOP_LAG_S = 0.1
 """99th percentile; a bucket boundary of `firsttoken.event_loop.lag`, whose last one is 0.25 s."""

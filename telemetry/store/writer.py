@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.content import Content
 from telemetry.events import EngineConfig, SpeedChange
-from telemetry.record import RequestRecord
+from telemetry.record import RequestRecord, TraceIds
 from telemetry.recorder import NullSink
 from telemetry.store.batch import Batch, Known, interrupt, write
 from telemetry.store.contents import Capture
@@ -78,7 +78,7 @@ class StoreSink(NullSink):
         self._queue: deque[Row | RequestRecord | SpeedChange] = deque()
         self._configs: dict[str, EngineConfig] = {}
         self._contents: dict[int, Content] = {}
-        self._flushes: deque[float] = deque(maxlen=1000)
+        self._flushes: deque[tuple[float, TraceIds | None]] = deque(maxlen=1000)
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
         self._wake = threading.Event()
@@ -127,8 +127,8 @@ class StoreSink(NullSink):
         """Requests forgotten since the start, by age or for size."""
         return 0 if self._keeper is None else self._keeper.pruned
 
-    def take_flushes(self) -> list[float]:
-        """Seconds of each transaction since the last call."""
+    def take_flushes(self) -> list[tuple[float, TraceIds | None]]:
+        """Seconds of each transaction since the last call, and the trace of a request that it completed."""
         return [self._flushes.popleft() for _ in range(len(self._flushes))]
 
     def file_size_bytes(self) -> int | None:
@@ -267,7 +267,7 @@ class StoreSink(NullSink):
             if not known.configs:
                 await known.load(connection)
             await write(connection, batch, dict(self._configs), known)
-        self._flushes.append(time.monotonic() - began)
+        self._flushes.append((time.monotonic() - began, next((record.trace for record in batch.completed.values()), None)))
 
     def _failed(self, error: Exception) -> None:
         """Say it once per kind of failure, not once per batch."""

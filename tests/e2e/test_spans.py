@@ -29,7 +29,7 @@ TYPES: dict[str, dict[str, type]] = {
         "url.scheme": str,
         "firsttoken.request.id": str,
     },
-    "firsttoken.admit": {},
+    "firsttoken.admit": {"firsttoken.admit.decision": str},
     CHAT: {
         "gen_ai.operation.name": str,
         "gen_ai.provider.name": str,
@@ -61,6 +61,8 @@ TYPES: dict[str, dict[str, type]] = {
         "firsttoken.decode.tokens": int,
         "firsttoken.decode.steps": int,
         "firsttoken.decode.mean_batch": float,
+        "firsttoken.decode.draft_tokens": int,
+        "firsttoken.decode.accepted_tokens": int,
         "firsttoken.decode.tokens_per_second": float,
         "firsttoken.decode.inter_token.p50": float,
         "firsttoken.decode.inter_token.p95": float,
@@ -197,6 +199,7 @@ def test_refused_request_is_no_error_of_the_server(traced: Served, receiver: Otl
     spans = spans_of(receiver, traced.row(answer.headers["x-request-id"]))
     assert spans.keys() == {SERVER, "firsttoken.admit"}
     assert attributes(spans[SERVER][0])["error.type"] == "model_not_found"
+    assert attributes(spans["firsttoken.admit"][0]) == {"firsttoken.admit.decision": "model_not_found"}
     assert spans[SERVER][0].parent_span_id == b""
     assert statuses(spans) == {Status.STATUS_CODE_UNSET}
 

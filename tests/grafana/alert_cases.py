@@ -83,6 +83,25 @@ STATE_CASES = (
     Case("FirsttokenStoreDrops", "lost some long ago", QUIET, "30m", {f"firsttoken_store_dropped_total{{{WHO}}}": "0x5 7x40"}),
 )
 
+
+def _store(size: str) -> dict[str, str]:
+    return {f"firsttoken_store_file_size_bytes{{{WHO}}}": size, f"firsttoken_store_file_limit_bytes{{{WHO}}}": "1000x20"}
+
+
+def _disk(free: str, used: str) -> dict[str, str]:
+    name = f"system_filesystem_usage_bytes{{{WHO},system_filesystem_state="
+    return {f'{name}"free"}}': free, f'{name}"used"}}': used}
+
+
+DISK_CASES = (
+    Case("FirsttokenStoreNearCap", "nearly as large as it may be", FIRES, "15m", _store("960x20")),
+    Case("FirsttokenStoreNearCap", "half as large", QUIET, "15m", _store("500x20")),
+    Case("FirsttokenStoreNearCap", "nothing bounds it", QUIET, "15m", {f"firsttoken_store_file_size_bytes{{{WHO}}}": "960x20"}),
+    Case("FirsttokenStoreNearCap", "it shrinks again", QUIET, "15m", _store("960x3 880x20")),
+    Case("FirsttokenDiskNearlyFull", "four percent are left", FIRES, "15m", _disk("4x20", "96x20")),
+    Case("FirsttokenDiskNearlyFull", "a tenth is left", QUIET, "15m", _disk("10x20", "90x20")),
+)
+
 SPEED_CASES = (
     Case(
         "FirsttokenSlower", "two speeds fell", FIRES, "20m", {f'firsttoken_speed_changes_total{{{MODEL},direction="slower"}}': "0x5 2x60"}
@@ -132,5 +151,6 @@ CASES = (
     *OBJECTIVE_CASES,
     *STATE_CASES,
     *SPEED_CASES,
+    *DISK_CASES,
     *absent_cases(),
 )

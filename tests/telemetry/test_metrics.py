@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -15,8 +16,9 @@ from telemetry.instruments import Kind, prometheus_name
 from telemetry.metrics import MetricsSink
 from telemetry.metrics_otel import OtelBackend
 from telemetry.metrics_prometheus import MAX_CHILDREN
+from telemetry.record import TraceIds
 from telemetry.recorder import Ended
-from telemetry.system import ExportSource, ProcessSource, StoreSource, SystemMonitor
+from telemetry.system import DiskSource, ExportSource, ProcessSource, StoreSource, SystemMonitor
 from tests.telemetry.records import MODEL, ManualClock, completed, open_record, recorder
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -29,8 +31,8 @@ class FakeStore:
     dropped = 2
     pruned = 1
 
-    def take_flushes(self) -> list[float]:
-        return [0.01]
+    def take_flushes(self) -> list[tuple[float, TraceIds | None]]:
+        return [(0.01, None)]
 
     def file_size_bytes(self) -> int | None:
         return 4096
@@ -44,7 +46,8 @@ class FakeExports:
 
 
 def sink(*others: OtelBackend) -> MetricsSink:
-    return MetricsSink(lambda: {MODEL}, others=others, sources=[StoreSource(FakeStore()), ExportSource(FakeExports()), ProcessSource()])
+    sources = [StoreSource(FakeStore(), limit_bytes=8192), ExportSource(FakeExports()), ProcessSource(), DiskSource(Path.cwd())]
+    return MetricsSink(lambda: {MODEL}, others=others, sources=sources)
 
 
 def value(metrics: MetricsSink, name: str, **labels: str) -> float | None:
@@ -180,6 +183,8 @@ def test_sources_are_read_at_a_scrape() -> None:
     assert value(metrics, "firsttoken_store_dropped_total") == 2
     assert value(metrics, "firsttoken_store_flush_duration_seconds_count") == 2
     assert value(metrics, "firsttoken_store_file_size_bytes") == 4096
+    assert value(metrics, "firsttoken_store_file_limit_bytes") == 8192
+    assert (value(metrics, "system_filesystem_usage_bytes", system_filesystem_state="free") or 0) > 0
     assert value(metrics, "otel_sdk_exporter_span_exported_total", error_type="export_failed") == 7
     assert (value(metrics, "process_memory_usage_bytes") or 0) > 10**6
 
