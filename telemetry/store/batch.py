@@ -21,6 +21,7 @@ from telemetry.store.models import (
     ContentRow,
     EngineConfigRow,
     HistogramRow,
+    PhaseRollupRow,
     PhasesRow,
     RequestRow,
     RollupRow,
@@ -33,7 +34,7 @@ from telemetry.store.rows import Row, config_row, request_row
 _TABLES = Base.metadata.tables
 REQUESTS, PHASES, CONTENTS, CONFIGS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, ContentRow, EngineConfigRow))
 SERIES, ROLLUPS, HISTOGRAMS, CACHE = (_TABLES[row.__tablename__] for row in (SeriesRow, RollupRow, HistogramRow, CacheRollupRow))
-CHANGES = _TABLES[SpeedChangeRow.__tablename__]
+PHASE_TIMES, CHANGES = (_TABLES[row.__tablename__] for row in (PhaseRollupRow, SpeedChangeRow))
 
 MAX_ROWS = 500
 """Rows per executemany: keeps one statement's buffers small."""
@@ -128,6 +129,9 @@ async def _roll_up(insert: _Insert, records: Sequence[RequestRecord], known: Kno
     await insert.add(ROLLUPS, [key | rollup.counters for key, rollup in keyed])
     await insert.add(HISTOGRAMS, [row for key, rollup in keyed for row in _buckets(key, rollup)])
     await insert.add(CACHE, [row for key, rollup in keyed for row in _cache_rows(key, rollup)])
+    await insert.add(
+        PHASE_TIMES, [key | {"phase": phase} | asdict(tally) for key, rollup in keyed for phase, tally in rollup.phases.items()]
+    )
 
 
 def _buckets(key: Row, rollup: Rollup) -> list[Row]:

@@ -183,6 +183,21 @@ class CacheRollupRow(Base):
     computed_us: Mapped[int] = mapped_column(BIG)
 
 
+class PhaseRollupRow(Base):
+    """Where the time of one minute's requests of one series went: microseconds by phase, each moment counted once.
+
+    `phase` is one of `telemetry.events.Phase` or `unaccounted`, which every request has; `requests` had the phase.
+    """
+
+    __tablename__ = "rollup_phases"
+
+    minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
+    phase: Mapped[str] = mapped_column(String(16), primary_key=True)
+    requests: Mapped[int]
+    time_us: Mapped[int] = mapped_column(BIG)
+
+
 class SpeedChangeRow(Base):
     """A speed that changed beyond noise from one engine configuration to the next (`telemetry.events.SpeedChange`)."""
 

@@ -26,6 +26,7 @@ async def break_store(pages: Pages) -> None:
             "rollups",
             "rollup_histograms",
             "rollup_cache",
+            "rollup_phases",
             "speed_changes",
             "request_phases",
             "requests",

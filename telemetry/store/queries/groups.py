@@ -13,7 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from telemetry.store.measures import Measure
 from telemetry.store.models import HistogramRow, RollupRow, SeriesRow
 from telemetry.store.queries.reading import fetch
-from telemetry.store.queries.statistics import COUNTERS, NOTHING, Spread, Spreads, Totals, constant, spreads_of, totals_of, within
+from telemetry.store.queries.statistics import (
+    COUNTERS,
+    NOTHING,
+    Spread,
+    Spreads,
+    Steps,
+    Totals,
+    constant,
+    of_model,
+    spreads_of,
+    totals_of,
+    within,
+)
 from telemetry.store.queries.windows import Window
 
 DAY_S = 24 * 60 * 60
@@ -51,20 +63,40 @@ async def by_day(engine: AsyncEngine, window: Window, now_s: float, model: str |
     return sorted(dated, key=lambda group: group.part, reverse=True)
 
 
+async def by_step_and_context(
+    engine: AsyncEngine, steps: Steps, measure: Measure, model: str | None = None
+) -> dict[tuple[int, str], Spread]:
+    """One measure per step of time and context bucket, of one model or of all together.
+
+    Raises:
+        StoreUnreadable: the database did not answer, or not in time.
+    """
+    index = HistogramRow.minute // constant(steps.minutes)
+    statement = (
+        select(index, SeriesRow.context_bucket, HistogramRow.bucket, func.sum(HistogramRow.count))
+        .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
+        .where(HistogramRow.minute >= steps.first, HistogramRow.measure == measure, *of_model(model))
+        .group_by(index, SeriesRow.context_bucket, HistogramRow.bucket)
+    )
+    buckets: dict[tuple[int, str], list[tuple[str, int, int]]] = defaultdict(list)
+    for number, context, bucket, count in await fetch(engine, statement):
+        buckets[number, context].append((measure, bucket, count))
+    return {key: spreads_of(rows)[measure] for key, rows in buckets.items()}
+
+
 async def _groups(engine: AsyncEngine, window: Window, now_s: float, parts: tuple[Any, Any], model: str | None) -> list[Group]:
     """`parts` are the expressions to group by, of the counters and of the histograms; `model` None is all of them."""
-    of_model = [] if model is None else [SeriesRow.model == model]
     counter_part, histogram_part = parts
     counted = (
         select(SeriesRow.model, counter_part, *COUNTERS)
         .join(SeriesRow, SeriesRow.id == RollupRow.series_id)
-        .where(*within(RollupRow.minute, window, now_s), *of_model)
+        .where(*within(RollupRow.minute, window, now_s), *of_model(model))
         .group_by(SeriesRow.model, counter_part)
     )
     measured = (
         select(SeriesRow.model, histogram_part, HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count))
         .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
-        .where(*within(HistogramRow.minute, window, now_s), *of_model)
+        .where(*within(HistogramRow.minute, window, now_s), *of_model(model))
         .group_by(SeriesRow.model, histogram_part, HistogramRow.measure, HistogramRow.bucket)
     )
     buckets: dict[tuple[str, Any], list[tuple[str, int, int]]] = defaultdict(list)
