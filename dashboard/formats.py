@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 NOT_MEASURED = "not measured"
@@ -116,6 +116,12 @@ def utc(value: datetime) -> datetime:
 def moment(value: datetime) -> str:
     """2026-11-23 04:46:04 (UTC; the page says so once)."""
     return utc(value).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def clocks(starts_s: Sequence[int]) -> tuple[str, ...]:
+    """The times of a chart's steps (Unix seconds, UTC): 04:46, with the date where the chart is longer than a day."""
+    pattern = "%H:%M" if starts_s and starts_s[-1] - starts_s[0] < 86_400 else "%d %b %H:%M"
+    return tuple(datetime.fromtimestamp(start_s, UTC).strftime(pattern) for start_s in starts_s)
 
 
 def machine_time(value: datetime) -> str:

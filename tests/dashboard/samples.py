@@ -40,6 +40,7 @@ from telemetry.store.models import (
     CacheRollupRow,
     EngineConfigRow,
     HistogramRow,
+    PhaseRollupRow,
     PhasesRow,
     RequestRow,
     RollupRow,
@@ -197,11 +198,13 @@ def _add_minute(session: AsyncSession, minute: int, series_id: int, rng: random.
     errors = int(rng.random() < 0.08)
     session.add(RollupRow(minute=minute, series_id=series_id, requests=requests, errors=errors, cancelled=0, prompt_tokens=requests * 812,
                           cached_tokens=requests * 300, completion_tokens=requests * 64))  # fmt: skip
+    session.add_all(_phase_rows(minute, series_id, requests, ttft_ms, rate))
     for measure, centre in (
         (Measure.TTFT, ttft_ms),
         (Measure.OUTPUT_RATE, rate),
         (Measure.PROMPT_RATE, 2000.0),
         (Measure.INTER_TOKEN, 1000 / rate),
+        (Measure.QUEUE, 12.0),
     ):
         counted: dict[int, int] = {}
         for _ in range(requests):
@@ -209,6 +212,16 @@ def _add_minute(session: AsyncSession, minute: int, series_id: int, rng: random.
             counted[index] = counted.get(index, 0) + 1
         for index, count in counted.items():
             session.add(HistogramRow(minute=minute, series_id=series_id, measure=measure.value, bucket=index, count=count))
+
+
+def _phase_rows(minute: int, series_id: int, requests: int, ttft_ms: float, rate: float) -> list[PhaseRollupRow]:
+    """Mean phases that belong to a time to first token and an output rate."""
+    means = {"admit": 1.2, "render": 1.7, "tokenize": 1.4, "cache_lookup": 0.3, "queue": 12.0 * series_id, "cache_restore": 4.0,
+             "prefill": ttft_ms * 0.9, "decode": 64_000 / rate, "stream": 6.0, "unaccounted": 0.4}  # fmt: skip
+    return [
+        PhaseRollupRow(minute=minute, series_id=series_id, phase=phase, requests=requests, time_us=round(mean * 1e3 * requests))
+        for phase, mean in means.items()
+    ]
 
 
 OBJECTIVES = (

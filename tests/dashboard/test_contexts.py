@@ -11,8 +11,9 @@ import pytest
 from jinja2 import meta, nodes
 
 from dashboard.assets import FOLDER, assets
+from dashboard.catalog import PAGES
 from dashboard.configuration import _FIELDS
-from dashboard.contexts import PAGES, Layout
+from dashboard.contexts import Layout
 from dashboard.render import TEMPLATES, environment
 from dashboard.timeline import PHASE_LABELS
 from telemetry.events import CacheReason, EngineConfig, EngineState, Phase

@@ -16,7 +16,7 @@ from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MODEL, NOW, fill_requests, record, row, running_records
 
 FIRST = "req_000000000000000000000000"
-URLS = ["", "/requests", f"/requests/{FIRST}", "/models", "/cache", "/live"]
+URLS = ["", "/requests", f"/requests/{FIRST}", "/models", "/cache", "/live", "/latency"]
 
 
 async def break_store(pages: Pages) -> None:
@@ -56,7 +56,9 @@ def test_an_empty_site_says_what_to_do(pages: Pages, url: str) -> None:
     assert "firsttoken serve --model" in response.text or url == "/requests"
 
 
-@pytest.mark.parametrize(("url", "status"), [("", 200), ("/models", 200), ("/cache", 200), ("/requests", 503), (f"/requests/{FIRST}", 503)])
+@pytest.mark.parametrize(
+    ("url", "status"), [("", 200), ("/models", 200), ("/cache", 200), ("/latency", 503), ("/requests", 503), (f"/requests/{FIRST}", 503)]
+)
 def test_an_unreadable_store_is_told_with_its_remedy(busy: Pages, url: str, status: int) -> None:
     """Pages with a live part stay 200, the others are 503; all say what failed and what to check."""
     busy.run(break_store(busy))
@@ -116,7 +118,16 @@ def test_an_unknown_address_gets_a_designed_page(busy: Pages, url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["?window=3y", "/requests?status=odd", "/requests?since=yesterday", "/requests?before=-1", "/requests?after=x", "/models?window=1"],
+    [
+        "?window=3y",
+        "/latency?heat=odd",
+        "/latency?window=3y",
+        "/requests?status=odd",
+        "/requests?since=yesterday",
+        "/requests?before=-1",
+        "/requests?after=x",
+        "/models?window=1",
+    ],
 )
 def test_a_wrong_parameter_is_answered_400(busy: Pages, url: str) -> None:
     """A wrong parameter is the caller's doing, and the page says which."""

@@ -133,6 +133,11 @@ class Steps:
         """The steps, oldest first: step n begins at Unix minute n * `minutes`."""
         return range(self.first // self.minutes, self.last // self.minutes + 1)
 
+    @property
+    def starts_s(self) -> list[int]:
+        """Where each step begins, in Unix seconds."""
+        return [index * self.minutes * 60 for index in self.indexes]
+
 
 async def steps_of(engine: AsyncEngine, window: Window, now_s: float, most: int = MAX_POINTS) -> Steps | None:
     """The window in at most so many steps; None for all time of an empty store.

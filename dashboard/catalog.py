@@ -1,0 +1,18 @@
+"""Every page's template and what it gets."""
+
+from __future__ import annotations
+
+from dashboard.contexts import CacheContext, ErrorContext, LiveContext, ModelsContext, OverviewContext, RequestContext, RequestsContext
+from dashboard.latency_context import LatencyContext
+
+PAGES = {
+    "overview.html": OverviewContext,
+    "latency.html": LatencyContext,
+    "requests.html": RequestsContext,
+    "request.html": RequestContext,
+    "models.html": ModelsContext,
+    "cache.html": CacheContext,
+    "live.html": LiveContext,
+    "error.html": ErrorContext,
+}
+"""Template → what it gets."""
