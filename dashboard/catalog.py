@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboard.contexts import CacheContext, ErrorContext, LiveContext, ModelsContext, OverviewContext, RequestContext, RequestsContext
+from dashboard.health_context import HealthContext
 from dashboard.latency_context import LatencyContext
 
 PAGES = {
@@ -13,6 +14,7 @@ PAGES = {
     "models.html": ModelsContext,
     "cache.html": CacheContext,
     "live.html": LiveContext,
+    "health.html": HealthContext,
     "error.html": ErrorContext,
 }
 """Template → what it gets."""

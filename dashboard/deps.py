@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report as EnergyReport
+from telemetry.health import HealthView
 from telemetry.live import LiveView
 from telemetry.slo import ObjectiveReport
 
@@ -37,6 +38,7 @@ class DashboardDeps:
 
     reader: AsyncEngine
     live: LiveView
+    health: HealthView
     buckets: ContextBuckets
     store_state: Callable[[], StoreState]
     objectives: Callable[[], Sequence[ObjectiveReport]]

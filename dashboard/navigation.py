@@ -21,4 +21,5 @@ NAVIGATION = (
     Entry("requests", "Requests", "/dashboard/requests"),
     Entry("models", "Models", "/dashboard/models"),
     Entry("cache", "Cache", "/dashboard/cache"),
+    Entry("health", "Health", "/dashboard/health"),
 )

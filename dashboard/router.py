@@ -13,6 +13,7 @@ from dashboard.assets import static_file
 from dashboard.contexts import ErrorContext, Layout
 from dashboard.deps import DashboardDeps
 from dashboard.pages.cache import cache
+from dashboard.pages.health import health
 from dashboard.pages.latency import latency
 from dashboard.pages.live import live
 from dashboard.pages.models import models
@@ -43,7 +44,7 @@ def dashboard_router(deps: DashboardDeps) -> Router:
 
     return Router(
         path="/dashboard",
-        route_handlers=[overview, latency, requests, request_page, models, cache, live, static_file, elsewhere],
+        route_handlers=[overview, latency, requests, request_page, models, cache, live, health, static_file, elsewhere],
         dependencies={"deps": Provide(lambda: deps, sync_to_thread=False)},
         after_request=secured,
         exception_handlers={HTTPException: error_page},

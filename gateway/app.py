@@ -31,6 +31,7 @@ from gateway.api.slo import slo
 from gateway.api.stats import StatsSource, stats
 from gateway.engine_options import check_overrides, engine_options, engine_settings
 from gateway.errors import ApiError
+from gateway.health import GatewayHealth
 from gateway.listen import AddressError, claim, ending, listening, on_stop_signal
 from gateway.models.adapters import adapters_by_model, names_of
 from gateway.models.storage import DEMO_MODEL, ModelFile, ModelFileError, resolve
@@ -165,6 +166,7 @@ class Gateway:
             DashboardDeps(
                 reader=self.telemetry.reader,
                 live=self.telemetry.live,
+                health=GatewayHealth(lambda: [handle.status for handle in self.router.handles], self.telemetry, self.settings.home),
                 buckets=ContextBuckets(self.settings.telemetry.context_buckets),
                 store_state=self._store_state,
                 objectives=lambda: self.telemetry.slo.reports,

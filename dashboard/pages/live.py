@@ -15,6 +15,7 @@ from dashboard.curl import curl
 from dashboard.deps import DashboardDeps, Deps
 from dashboard.following import PageView, follow
 from dashboard.pages.cache import CacheView
+from dashboard.pages.health import HealthView
 from dashboard.pages.latency import LatencyView, latency_query
 from dashboard.pages.models import ModelsView
 from dashboard.pages.overview import OverviewView
@@ -71,6 +72,7 @@ VIEWS: dict[str, Callable[[DashboardDeps, FollowQuery], PageView]] = {
     "requests": _requests_view,
     "request": lambda deps, query: RequestView(deps, query.request_id),
     "models": lambda deps, query: ModelsView(deps, chosen_window(query.window)),
+    "health": lambda deps, _: HealthView(deps),
     "cache": lambda deps, query: CacheView(deps, chosen_window(query.window)),
 }
 """Pages that follow along, by what they call themselves in the stream's address."""

@@ -15,7 +15,8 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.dashboard.samples import OBJECTIVES, Site, empty_database, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.site import Site, empty_database
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [

@@ -25,6 +25,7 @@ PAGES = {
     "cache": "/cache",
     "live": "/live",
     "latency": "/latency?window=1h",
+    "health": "/health",
 }
 SCREENSHOTS = os.environ.get("FIRSTTOKEN_SCREENSHOTS")
 IN_TIME_MS = 10_000
@@ -67,7 +68,7 @@ def test_pages_fit_and_complain_of_nothing(browser: Browser, served: Served, wid
 def test_empty_pages_fit(browser: Browser, served_empty: Served, width: int) -> None:
     """The same without a single request."""
     with opened(browser, width) as (page, complaints):
-        for name in ("overview", "requests", "models", "cache", "live", "latency"):
+        for name in ("overview", "requests", "models", "cache", "live", "latency", "health"):
             visit(page, served_empty, name, "-empty")
         assert complaints == []
 

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from tests.dashboard.samples import OBJECTIVES, Site, empty_database, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.site import Site, empty_database
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MODEL, NOW, fill_requests, record, row, running_records
 
 FIRST = "req_000000000000000000000000"
-URLS = ["", "/requests", f"/requests/{FIRST}", "/models", "/cache", "/live", "/latency"]
+URLS = ["", "/requests", f"/requests/{FIRST}", "/models", "/cache", "/live", "/latency", "/health"]
 
 
 async def break_store(pages: Pages) -> None:
