@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboard.contexts import CacheContext, ErrorContext, LiveContext, ModelsContext, OverviewContext, RequestContext, RequestsContext
 from dashboard.health_context import HealthContext
 from dashboard.latency_context import LatencyContext
+from dashboard.settings_context import SettingsContext
 
 PAGES = {
     "overview.html": OverviewContext,
@@ -15,6 +16,7 @@ PAGES = {
     "cache.html": CacheContext,
     "live.html": LiveContext,
     "health.html": HealthContext,
+    "settings.html": SettingsContext,
     "error.html": ErrorContext,
 }
 """Template → what it gets."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from markupsafe import Markup, escape
+
 NOT_MEASURED = "not measured"
 
 
@@ -129,6 +131,12 @@ def machine_time(value: datetime) -> str:
     return utc(value).isoformat(timespec="milliseconds")
 
 
+def coded(value: str) -> Markup:
+    """What stands between backticks as code; everything is escaped."""
+    parts = (escape(part) for part in value.split("`"))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts))
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "ms": milliseconds,
     "seconds": seconds,
@@ -139,6 +147,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "share": share,
     "times": times,
     "text": text,
+    "coded": coded,
     "moment": moment,
     "machine_time": machine_time,
 }

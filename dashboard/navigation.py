@@ -22,4 +22,5 @@ NAVIGATION = (
     Entry("models", "Models", "/dashboard/models"),
     Entry("cache", "Cache", "/dashboard/cache"),
     Entry("health", "Health", "/dashboard/health"),
+    Entry("settings", "Settings", "/dashboard/settings"),
 )

@@ -20,6 +20,7 @@ from dashboard.pages.models import models
 from dashboard.pages.overview import overview
 from dashboard.pages.request import request_page
 from dashboard.pages.requests import requests
+from dashboard.pages.settings import settings
 from dashboard.render import respond
 
 CONTENT_SECURITY_POLICY = (
@@ -44,7 +45,7 @@ def dashboard_router(deps: DashboardDeps) -> Router:
 
     return Router(
         path="/dashboard",
-        route_handlers=[overview, latency, requests, request_page, models, cache, live, health, static_file, elsewhere],
+        route_handlers=[overview, latency, requests, request_page, models, cache, live, health, settings, static_file, elsewhere],
         dependencies={"deps": Provide(lambda: deps, sync_to_thread=False)},
         after_request=secured,
         exception_handlers={HTTPException: error_page},

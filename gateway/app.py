@@ -41,6 +41,7 @@ from gateway.serving.engine_handle import EngineHandle, Limits
 from gateway.serving.engine_process import WORKER_COMMAND
 from gateway.serving.router import Router
 from gateway.serving.supervisor import Supervisor
+from gateway.setting_values import shown_settings
 from gateway.settings import Settings
 from gateway.settings_sections import CaptureSettings, CostSettings, SloSettings, TelemetrySettings
 from telemetry.context_buckets import ContextBuckets
@@ -64,6 +65,7 @@ class Gateway:
         engine_command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         self.settings = settings
+        self._env = env
         self.address = claim(settings.server.host, settings.server.port)
         files = [resolve(reference) for reference in settings.engine.models or (DEMO_MODEL,)]
         names = [file.name for file in files]
@@ -174,6 +176,7 @@ class Gateway:
                 prices=self.telemetry.prices,
                 base_url=lambda: self.base_url,
                 version=version("firsttoken"),
+                settings=shown_settings(self.settings, self._env),
                 content_kept=self.settings.capture.content,
             )
         )

@@ -16,7 +16,7 @@ from granian.server.embed import Server
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
-from tests.dashboard.site import Site, empty_database
+from tests.dashboard.site import SETTINGS, Site, empty_database
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -51,6 +51,7 @@ class Served:
             await fill_rollups(site.engine)
             ready_engine(site.sink)
             site.objectives = OBJECTIVES
+            site.settings = SETTINGS
         return site
 
     def _await_port(self) -> None:

@@ -26,6 +26,7 @@ PAGES = {
     "live": "/live",
     "latency": "/latency?window=1h",
     "health": "/health",
+    "settings": "/settings",
 }
 SCREENSHOTS = os.environ.get("FIRSTTOKEN_SCREENSHOTS")
 IN_TIME_MS = 10_000
@@ -68,7 +69,7 @@ def test_pages_fit_and_complain_of_nothing(browser: Browser, served: Served, wid
 def test_empty_pages_fit(browser: Browser, served_empty: Served, width: int) -> None:
     """The same without a single request."""
     with opened(browser, width) as (page, complaints):
-        for name in ("overview", "requests", "models", "cache", "live", "latency", "health"):
+        for name in ("overview", "requests", "models", "cache", "live", "latency", "health", "settings"):
             visit(page, served_empty, name, "-empty")
         assert complaints == []
 
@@ -179,4 +180,21 @@ def test_latency_leads_to_the_requests(browser: Browser, served: Served) -> None
         expect(page.locator("h1")).to_have_text("Requests")
         assert page.locator("#filter-model").input_value() == MODEL
         assert page.locator("#filter-context").input_value() == "512-1k"
+        assert complaints == []
+
+
+def test_settings_are_found_while_typing(browser: Browser, served: Served) -> None:
+    """The list narrows under the field, which keeps what was typed and the focus; the switch narrows it too."""
+    with opened(browser) as (page, complaints):
+        page.goto(served.url("/settings"), wait_until="load")
+        page.evaluate("window.untouched = true")
+        page.locator("#filter-q").press_sequentially("max_stall", delay=30)
+        expect(page.locator("table.settings tbody tr")).to_have_count(1)
+        assert page.locator("#filter-q").input_value() == "max_stall"
+        assert page.evaluate("document.activeElement.id") == "filter-q"
+        page.locator("#filter-q").fill("")
+        page.locator("#filter-changed").check()
+        expect(page.locator("#setting-server\\.port")).to_have_count(0)
+        expect(page.locator("#setting-engine\\.slots")).to_be_visible()
+        assert page.evaluate("window.untouched") is True
         assert complaints == []

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
-from tests.dashboard.site import Site, empty_database
+from tests.dashboard.site import SETTINGS, Site, empty_database
 
 T = TypeVar("T")
 
@@ -59,4 +59,5 @@ def busy(pages: Pages) -> Pages:
     pages.run(fill_rollups(pages.site.engine))
     ready_engine(pages.site.sink)
     pages.site.objectives = OBJECTIVES
+    pages.site.settings = SETTINGS
     return pages

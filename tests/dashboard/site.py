@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from dashboard.deps import DashboardDeps, StoreState
 from dashboard.router import dashboard_router
+from dashboard.settings_context import Setting
+from gateway.setting_values import shown_settings
+from gateway.settings import load
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report
@@ -19,6 +23,23 @@ from telemetry.live import LiveSink
 from telemetry.slo import ObjectiveReport
 from telemetry.store.models import Base
 from tests.dashboard.samples import MS, NOW
+
+SECRETS = ("hunter2", "tkn-f00ba4", "svc-9911", "c0ffee-key")
+"""Parts of what is secret in `SECRET_ENV`."""
+
+SECRET_ENV = {
+    "FIRSTTOKEN_STORE_URL": "postgresql://ada:hun/ter@hunter2@db.example/firsttoken?password=hunter2&sslmode=require",
+    "FIRSTTOKEN_SLO_WEBHOOK_URL": "https://ada:hunter2@hooks.example/services/svc-9911?token=tkn-f00ba4",
+    "FIRSTTOKEN_SERVER_ALLOWED_ORIGINS": "https://ada:hunter2@chat.example",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "https://ada:hunter2@otlp.example/tkn-f00ba4/v1?key=c0ffee-key",
+    "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic hunter2,x-api-key=c0ffee-key",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "x-honeycomb-team=c0ffee-key",
+    "OTEL_SOMETHING_API_KEY": "c0ffee-key",
+}
+"""An environment in which much is secret."""
+
+SETTINGS = shown_settings(load(SECRET_ENV, flags={"engine.slots": "4"}, home=Path("/home/ada/.local/share/firsttoken")), SECRET_ENV)
+"""Every setting as the gateway gives it to the page."""
 
 
 @dataclass(slots=True)
@@ -60,6 +81,7 @@ class Site:
     objectives: tuple[ObjectiveReport, ...] = ()
     energy: Report = NO_RAPL
     prices: Prices = field(default_factory=Prices)
+    settings: Sequence[Setting] = ()
     now_ns: int | None = 10_000 * MS
     health: SampleHealth = field(init=False)
 
@@ -73,7 +95,7 @@ class Site:
         clocks: dict[str, Any] = {} if self.now_ns is None else {"clock_ns": lambda: self.now_ns}
         return DashboardDeps(
             reader=self.engine, live=self.sink, health=self.health, buckets=ContextBuckets(), store_state=lambda: self.state, objectives=lambda: self.objectives,
-            energy=lambda: self.energy, prices=self.prices, base_url=lambda: "http://127.0.0.1:8080", version="0.1.0", wall_s=NOW.timestamp, **clocks,
+            energy=lambda: self.energy, prices=self.prices, base_url=lambda: "http://127.0.0.1:8080", version="0.1.0", settings=self.settings, wall_s=NOW.timestamp, **clocks,
         )  # fmt: skip
 
     def app(self) -> Litestar:
