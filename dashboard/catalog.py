@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboard.contexts import CacheContext, ErrorContext, LiveContext, ModelsContext, OverviewContext, RequestContext, RequestsContext
+from dashboard.conversation_context import ConversationContext, ConversationsContext
 from dashboard.health_context import HealthContext
 from dashboard.latency_context import LatencyContext
 from dashboard.settings_context import SettingsContext
@@ -12,6 +13,8 @@ PAGES = {
     "latency.html": LatencyContext,
     "requests.html": RequestsContext,
     "request.html": RequestContext,
+    "conversations.html": ConversationsContext,
+    "conversation.html": ConversationContext,
     "models.html": ModelsContext,
     "cache.html": CacheContext,
     "live.html": LiveContext,

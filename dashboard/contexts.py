@@ -122,6 +122,7 @@ class RequestContext:
     difference: Annotated[Difference | None, "The first text that differed from the nearest known prompt, or None where that is not known."]
     content: Annotated[ContentView | None, "What was said, or None where that is not kept."]
     content_words: Annotated[str, "Why there is no content, and which setting keeps it."]
+    conversation_id: Annotated[str | None, "The conversation it is a turn of, or None."]
     error_type: Annotated[str, "`error.type`, or ''."]
     error_message: Annotated[str, "The error as the client got it, or ''."]
     error_words: Annotated[str, "What the error means and what to do, or ''."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
@@ -131,6 +132,11 @@ def machine_time(value: datetime) -> str:
     return utc(value).isoformat(timespec="milliseconds")
 
 
+def path_part(value: str) -> str:
+    """Any text as one part of a path."""
+    return quote(value, safe="")
+
+
 def coded(value: str) -> Markup:
     """What stands between backticks as code; everything is escaped."""
     parts = (escape(part) for part in value.split("`"))
@@ -148,6 +154,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "times": times,
     "text": text,
     "coded": coded,
+    "path_part": path_part,
     "moment": moment,
     "machine_time": machine_time,
 }

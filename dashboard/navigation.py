@@ -19,6 +19,7 @@ NAVIGATION = (
     Entry("live", "Live", "/dashboard/live"),
     Entry("latency", "Latency", "/dashboard/latency"),
     Entry("requests", "Requests", "/dashboard/requests"),
+    Entry("conversations", "Conversations", "/dashboard/conversations"),
     Entry("models", "Models", "/dashboard/models"),
     Entry("cache", "Cache", "/dashboard/cache"),
     Entry("health", "Health", "/dashboard/health"),

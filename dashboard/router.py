@@ -13,6 +13,7 @@ from dashboard.assets import static_file
 from dashboard.contexts import ErrorContext, Layout
 from dashboard.deps import DashboardDeps
 from dashboard.pages.cache import cache
+from dashboard.pages.conversations import conversation, conversations
 from dashboard.pages.health import health
 from dashboard.pages.latency import latency
 from dashboard.pages.live import live
@@ -45,7 +46,21 @@ def dashboard_router(deps: DashboardDeps) -> Router:
 
     return Router(
         path="/dashboard",
-        route_handlers=[overview, latency, requests, request_page, models, cache, live, health, settings, static_file, elsewhere],
+        route_handlers=[
+            overview,
+            latency,
+            requests,
+            request_page,
+            models,
+            cache,
+            live,
+            health,
+            settings,
+            conversations,
+            conversation,
+            static_file,
+            elsewhere,
+        ],
         dependencies={"deps": Provide(lambda: deps, sync_to_thread=False)},
         after_request=secured,
         exception_handlers={HTTPException: error_page},

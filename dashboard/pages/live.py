@@ -15,6 +15,7 @@ from dashboard.curl import curl
 from dashboard.deps import DashboardDeps, Deps
 from dashboard.following import PageView, follow
 from dashboard.pages.cache import CacheView
+from dashboard.pages.conversations import ConversationsView, ConversationView
 from dashboard.pages.health import HealthView
 from dashboard.pages.latency import LatencyView, latency_query
 from dashboard.pages.models import ModelsView
@@ -24,6 +25,7 @@ from dashboard.pages.requests import RequestsQuery, RequestsView
 from dashboard.pages.windows import chosen_window
 from dashboard.render import PageRequest, respond
 from dashboard.running import running_rows
+from telemetry.store.queries.requests import Cursor
 
 EVENT_STREAM = "text/event-stream"
 
@@ -57,6 +59,7 @@ class FollowQuery:
     request_id: str
     listing: RequestsQuery
     heat: str = ""
+    conversation_id: str = ""
 
 
 def _requests_view(deps: DashboardDeps, query: FollowQuery) -> PageView:
@@ -73,6 +76,8 @@ VIEWS: dict[str, Callable[[DashboardDeps, FollowQuery], PageView]] = {
     "request": lambda deps, query: RequestView(deps, query.request_id),
     "models": lambda deps, query: ModelsView(deps, chosen_window(query.window)),
     "health": lambda deps, _: HealthView(deps),
+    "conversations": lambda deps, _: ConversationsView(deps, Cursor()),
+    "conversation": lambda deps, query: ConversationView(deps, query.conversation_id),
     "cache": lambda deps, query: CacheView(deps, chosen_window(query.window)),
 }
 """Pages that follow along, by what they call themselves in the stream's address."""
@@ -102,11 +107,12 @@ async def live(
     until: FromQuery[str] = "",
     context: FromQuery[str] = "",
     heat: FromQuery[str] = "",
+    conversation_id: FromQuery[str] = "",
 ) -> Response[str] | Stream:
     """The stream for those who accept one, the page for everybody else."""
     if EVENT_STREAM in request.headers.get("accept", ""):
         listing = RequestsQuery(model, status, since, until, context=context)
-        followed = followed_view(deps, FollowQuery(view, window, request_id, listing, heat))
+        followed = followed_view(deps, FollowQuery(view, window, request_id, listing, heat, conversation_id))
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return Stream(follow(deps, followed), media_type=EVENT_STREAM, headers=headers)
     layout = Layout("Live", "live", "/dashboard/live?view=live", deps.version, 200)

@@ -53,7 +53,7 @@ class RequestsQuery:
         Raises:
             ClientException: a cursor that is no number.
         """
-        return Cursor(_seq("before", self.before), _seq("after", self.after))
+        return Cursor(seq_of("before", self.before), seq_of("after", self.after))
 
     def url(self, path: str, **changed: str) -> str:
         """An address with the same filters."""
@@ -73,7 +73,12 @@ def _time(name: str, value: str) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def _seq(name: str, value: str) -> int | None:
+def seq_of(name: str, value: str) -> int | None:
+    """A paging cursor.
+
+    Raises:
+        ClientException: it is no number.
+    """
     if not value:
         return None
     if not (value.isascii() and value.isdigit() and int(value) < 2**63):

@@ -15,6 +15,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.dashboard.chats import fill_chats
 from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
 from tests.dashboard.site import SETTINGS, Site, empty_database
 
@@ -49,6 +50,7 @@ class Served:
         if filled:
             await fill_requests(site.engine)
             await fill_rollups(site.engine)
+            await fill_chats(site.engine)
             ready_engine(site.sink)
             site.objectives = OBJECTIVES
             site.settings = SETTINGS

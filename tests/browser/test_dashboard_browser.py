@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from dashboard.navigation import NAVIGATION
 from telemetry.events import Phase, PhaseTiming, Status
 from tests.browser.conftest import Served
+from tests.dashboard.chats import LONG
 from tests.dashboard.samples import MODEL, MS, record
 
 PAGES = {
@@ -27,6 +29,8 @@ PAGES = {
     "latency": "/latency?window=1h",
     "health": "/health",
     "settings": "/settings",
+    "conversations": "/conversations",
+    "conversation": f"/conversations/{quote(LONG, safe='')}",
 }
 SCREENSHOTS = os.environ.get("FIRSTTOKEN_SCREENSHOTS")
 IN_TIME_MS = 10_000
@@ -69,7 +73,7 @@ def test_pages_fit_and_complain_of_nothing(browser: Browser, served: Served, wid
 def test_empty_pages_fit(browser: Browser, served_empty: Served, width: int) -> None:
     """The same without a single request."""
     with opened(browser, width) as (page, complaints):
-        for name in ("overview", "requests", "models", "cache", "live", "latency", "health", "settings"):
+        for name in ("overview", "requests", "models", "cache", "live", "latency", "health", "settings", "conversations"):
             visit(page, served_empty, name, "-empty")
         assert complaints == []
 
@@ -197,4 +201,16 @@ def test_settings_are_found_while_typing(browser: Browser, served: Served) -> No
         expect(page.locator("#setting-server\\.port")).to_have_count(0)
         expect(page.locator("#setting-engine\\.slots")).to_be_visible()
         assert page.evaluate("window.untouched") is True
+        assert complaints == []
+
+
+def test_a_conversation_leads_to_its_requests_and_back(browser: Browser, served: Served) -> None:
+    """An id of any characters has an address; its turns lead to their pages, and those back to it."""
+    with opened(browser) as (page, complaints):
+        page.goto(served.url("/conversations"), wait_until="load")
+        page.get_by_role("link", name=LONG).click()
+        expect(page.locator("h1")).to_have_text(LONG)
+        page.locator(".turns a").first.click()
+        page.get_by_role("link", name=LONG).click()
+        expect(page.locator("h1")).to_have_text(LONG)
         assert complaints == []

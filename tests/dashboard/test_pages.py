@@ -16,7 +16,19 @@ from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MODEL, NOW, fill_requests, record, row, running_records
 
 FIRST = "req_000000000000000000000000"
-URLS = ["", "/requests", f"/requests/{FIRST}", "/models", "/cache", "/live", "/latency", "/health", "/settings"]
+URLS = [
+    "",
+    "/requests",
+    f"/requests/{FIRST}",
+    "/models",
+    "/cache",
+    "/live",
+    "/latency",
+    "/health",
+    "/settings",
+    "/conversations",
+    "/conversations/short-2",
+]
 
 
 async def break_store(pages: Pages) -> None:
@@ -59,7 +71,17 @@ def test_an_empty_site_says_what_to_do(pages: Pages, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "status"), [("", 200), ("/models", 200), ("/cache", 200), ("/latency", 503), ("/requests", 503), (f"/requests/{FIRST}", 503)]
+    ("url", "status"),
+    [
+        ("", 200),
+        ("/models", 200),
+        ("/cache", 200),
+        ("/latency", 503),
+        ("/conversations", 503),
+        ("/conversations/short-2", 503),
+        ("/requests", 503),
+        (f"/requests/{FIRST}", 503),
+    ],
 )
 def test_an_unreadable_store_is_told_with_its_remedy(busy: Pages, url: str, status: int) -> None:
     """Pages with a live part stay 200, the others are 503; all say what failed and what to check."""
@@ -123,6 +145,8 @@ def test_an_unknown_address_gets_a_designed_page(busy: Pages, url: str) -> None:
     [
         "?window=3y",
         "/latency?heat=odd",
+        "/conversations?before=x",
+        "/conversations/short-2?before=-1",
         "/latency?window=3y",
         "/requests?status=odd",
         "/requests?since=yesterday",
