@@ -6,6 +6,7 @@ from dashboard.contexts import CacheContext, ErrorContext, LiveContext, ModelsCo
 from dashboard.conversation_context import ConversationContext, ConversationsContext
 from dashboard.health_context import HealthContext
 from dashboard.latency_context import LatencyContext
+from dashboard.playground_context import PlaygroundContext
 from dashboard.settings_context import SettingsContext
 
 PAGES = {
@@ -20,6 +21,7 @@ PAGES = {
     "live.html": LiveContext,
     "health.html": HealthContext,
     "settings.html": SettingsContext,
+    "playground.html": PlaygroundContext,
     "error.html": ErrorContext,
 }
 """Template → what it gets."""

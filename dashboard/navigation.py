@@ -22,6 +22,7 @@ NAVIGATION = (
     Entry("conversations", "Conversations", "/dashboard/conversations"),
     Entry("models", "Models", "/dashboard/models"),
     Entry("cache", "Cache", "/dashboard/cache"),
+    Entry("playground", "Playground", "/dashboard/playground"),
     Entry("health", "Health", "/dashboard/health"),
     Entry("settings", "Settings", "/dashboard/settings"),
 )

@@ -19,6 +19,7 @@ from dashboard.pages.latency import latency
 from dashboard.pages.live import live
 from dashboard.pages.models import models
 from dashboard.pages.overview import overview
+from dashboard.pages.playground import playground
 from dashboard.pages.request import request_page
 from dashboard.pages.requests import requests
 from dashboard.pages.settings import settings
@@ -58,6 +59,7 @@ def dashboard_router(deps: DashboardDeps) -> Router:
             settings,
             conversations,
             conversation,
+            playground,
             static_file,
             elsewhere,
         ],

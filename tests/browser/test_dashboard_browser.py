@@ -29,6 +29,7 @@ PAGES = {
     "latency": "/latency?window=1h",
     "health": "/health",
     "settings": "/settings",
+    "playground": "/playground",
     "conversations": "/conversations",
     "conversation": f"/conversations/{quote(LONG, safe='')}",
 }
@@ -73,7 +74,7 @@ def test_pages_fit_and_complain_of_nothing(browser: Browser, served: Served, wid
 def test_empty_pages_fit(browser: Browser, served_empty: Served, width: int) -> None:
     """The same without a single request."""
     with opened(browser, width) as (page, complaints):
-        for name in ("overview", "requests", "models", "cache", "live", "latency", "health", "settings", "conversations"):
+        for name in ("overview", "requests", "models", "cache", "live", "latency", "health", "settings", "conversations", "playground"):
             visit(page, served_empty, name, "-empty")
         assert complaints == []
 

@@ -28,6 +28,7 @@ URLS = [
     "/settings",
     "/conversations",
     "/conversations/short-2",
+    "/playground",
 ]
 
 
