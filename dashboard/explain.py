@@ -68,7 +68,7 @@ ENGINE_REMEDIES = {
 }
 """What to do about an engine that is not ready."""
 
-CONDITIONS = {"well": "well", "off": "not used", "look": "worth a look", "bad": "not well"}
+CONDITIONS = {"well": "well", "off": "off", "unmeasured": "not measured", "look": "worth a look", "bad": "not well"}
 """How a part does (`dashboard.health_context.Condition`)."""
 
 STORE_REMEDY = "Check the database at store.url and its disk; serving goes on."

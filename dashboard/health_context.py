@@ -11,15 +11,16 @@ from telemetry.health import Readiness
 
 
 class Condition(StrEnum):
-    """How a part does; `off` is not used here, which is no fault."""
+    """How a part does; `off` is not used here, which is no fault, and of `unmeasured` nothing can be said."""
 
     WELL = "well"
     OFF = "off"
+    UNMEASURED = "unmeasured"
     LOOK = "look"
     BAD = "bad"
 
 
-GRAVITY = (Condition.BAD, Condition.LOOK, Condition.WELL, Condition.OFF)
+GRAVITY = (Condition.BAD, Condition.LOOK, Condition.WELL, Condition.UNMEASURED, Condition.OFF)
 """The gravest first."""
 
 

@@ -69,7 +69,7 @@ def queue_part(engines: Sequence[LiveEngine]) -> Part:
     """Requests that wait for a slot, in all engines together."""
     samples = [engine.sample for engine in engines if engine.sample is not None]
     if not samples:
-        return Part("Queue", Condition.OFF, "No engine has told of its queue yet.")
+        return Part("Queue", Condition.UNMEASURED, "No engine has told of its queue yet.")
     depth, oldest_s = sum(sample.queue_depth for sample in samples), max(sample.queue_oldest_age_s for sample in samples)
     facts = (Fact("waiting", formats.count(depth)), Fact("oldest", formats.seconds(oldest_s) if depth else "none waits"))
     if depth and oldest_s > LONG_WAIT_S:
@@ -144,7 +144,7 @@ def loop_part(lag_s: float | None) -> Part:
     """The event loop, which every stream goes through."""
     facts = (Fact("worst of the last minute", formats.seconds(lag_s)),)
     if lag_s is None:
-        return Part("Event loop", Condition.OFF, "Not measured yet.", "", facts)
+        return Part("Event loop", Condition.UNMEASURED, "Not measured yet.", "", facts)
     if lag_s <= LAG_LOOK_S:
         return Part("Event loop", Condition.WELL, "It answers in time.", "", facts)
     condition = Condition.BAD if lag_s > LAG_BAD_S else Condition.LOOK
@@ -172,18 +172,22 @@ _SLO_CONDITIONS = {State.FAST_BURN: Condition.BAD, State.SLOW_BURN: Condition.LO
 def objective_parts(reports: Iterable[ObjectiveReport]) -> list[Part]:
     """Each objective, or that none was looked at yet."""
     parts = [_objective_part(found) for found in reports]
-    return parts or [Part("Objectives", Condition.OFF, "They are measured for the first time half a minute after the start.")]
+    return parts or [Part("Objectives", Condition.UNMEASURED, "They are measured for the first time half a minute after the start.")]
 
 
 def _objective_part(found: ObjectiveReport) -> Part:
-    condition = _SLO_CONDITIONS.get(found.state, Condition.WELL)
+    condition, words = _SLO_CONDITIONS.get(found.state, Condition.WELL), explain.SLO_STATES[found.state]
+    if condition is Condition.WELL and found.burns.get(360) is None:
+        condition, words = Condition.UNMEASURED, "Nothing of the last six hours to measure it by."
     facts = (
         Fact("burn rate, 1 h", formats.times(found.burns.get(60)), "1 spends the budget exactly in its time"),
         Fact("budget left", formats.share(found.budget_left)),
     )
     burning = "The Latency page says where the time goes, the Requests page which requests failed; slo.* sets what is good enough."
-    advice = "" if condition is Condition.WELL else explain.STORE_REMEDY if found.state is State.UNKNOWN else burning
-    return Part(f"Objective: {explain.objective(found.objective)}", condition, explain.SLO_STATES[found.state], advice, facts)
+    advice = (
+        "" if condition in (Condition.WELL, Condition.UNMEASURED) else explain.STORE_REMEDY if found.state is State.UNKNOWN else burning
+    )
+    return Part(f"Objective: {explain.objective(found.objective)}", condition, words, advice, facts)
 
 
 def energy_part(report: Report, prices: Prices) -> Part:
@@ -192,7 +196,7 @@ def energy_part(report: Report, prices: Prices) -> Part:
         return Part("Energy", Condition.WELL, f"It is read {report.words}.")
     words = f"Not measured: {report.words}."
     if prices.per_kwh is None:
-        return Part("Energy", Condition.OFF, words)
+        return Part("Energy", Condition.UNMEASURED, words)
     return Part("Energy", Condition.LOOK, words, "Without it no request has a cost: unset cost.price_per_kwh to have that of tokens.")
 
 

@@ -35,7 +35,7 @@ CASES: Mapping[str, tuple[Part, Condition]] = {
     "a failed engine": (health_parts.engine_part(LiveEngine(replace(READY, state=EngineState.FAILED, reason="died"), None), 1), Condition.BAD),
     "an empty queue": (health_parts.queue_part([LiveEngine(READY, IDLE)]), Condition.WELL),
     "a long queue": (health_parts.queue_part([LiveEngine(READY, replace(IDLE, queue_depth=3, queue_oldest_age_s=30.0))]), Condition.LOOK),
-    "no engine": (health_parts.queue_part([]), Condition.OFF),
+    "no engine": (health_parts.queue_part([]), Condition.UNMEASURED),
     "a store that writes": (health_parts.store_part(STORE), Condition.WELL),
     "a store that cannot": (health_parts.store_part(replace(STORE, error="disk full")), Condition.BAD),
     "a store that lost rows": (health_parts.store_part(replace(STORE, dropped=1)), Condition.LOOK),
@@ -51,16 +51,17 @@ CASES: Mapping[str, tuple[Part, Condition]] = {
     "a loop in time": (health_parts.loop_part(0.01), Condition.WELL),
     "a late loop": (health_parts.loop_part(0.3), Condition.LOOK),
     "a stuck loop": (health_parts.loop_part(3.0), Condition.BAD),
-    "a loop not measured": (health_parts.loop_part(None), Condition.OFF),
+    "a loop not measured": (health_parts.loop_part(None), Condition.UNMEASURED),
     "room": (health_parts.disk_part(DiskHealth("/h", 10**10, 10**11)), Condition.WELL),
     "little room": (health_parts.disk_part(DiskHealth("/h", 5 * 10**8, 10**11)), Condition.LOOK),
     "no room": (health_parts.disk_part(DiskHealth("/h", 10**6, 10**11)), Condition.BAD),
     "a disk that cannot be asked": (health_parts.disk_part(DiskHealth("/h", None, None)), Condition.LOOK),
     "an objective that holds": (health_parts.objective_parts(OBJECTIVES)[0], Condition.WELL),
     "an objective that burns": (health_parts.objective_parts(OBJECTIVES)[1], Condition.BAD),
-    "no objective yet": (health_parts.objective_parts([])[0], Condition.OFF),
+    "an objective without requests": (health_parts.objective_parts(OBJECTIVES)[2], Condition.UNMEASURED),
+    "no objective yet": (health_parts.objective_parts([])[0], Condition.UNMEASURED),
     "energy": (health_parts.energy_part(Report(("RAPL package-0",)), Prices()), Condition.WELL),
-    "no energy": (health_parts.energy_part(Report(missing=("none",)), Prices()), Condition.OFF),
+    "no energy": (health_parts.energy_part(Report(missing=("none",)), Prices()), Condition.UNMEASURED),
     "a price without energy": (health_parts.energy_part(Report(missing=("none",)), Prices(per_kwh=0.3)), Condition.LOOK),
 }  # fmt: skip
 
@@ -70,7 +71,7 @@ def test_a_part_says_how_it_does_and_what_to_do(part: Part, condition: Condition
     """Its condition follows from what it reports; one that is not well comes with advice, one that is well without."""
     assert part.condition is condition
     assert part.words.endswith(".")
-    if condition is not Condition.OFF:
+    if condition not in (Condition.OFF, Condition.UNMEASURED):
         assert bool(part.advice) == (condition is not Condition.WELL)
 
 
