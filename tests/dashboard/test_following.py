@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dashboard.following import event, follow, pulses
-from dashboard.pages.live import LiveNowView
+from dashboard.pages.live import VIEWS, FollowQuery, LiveNowView, followed_view
 from dashboard.pages.request import RequestView
+from dashboard.pages.requests import RequestsQuery
 from telemetry.events import Phase, Status
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MS, NOW, finished_record, record, row
@@ -41,6 +42,24 @@ def test_only_changed_blocks_are_sent(pages: Pages) -> None:
         await stream.aclose()
 
     pages.run(watch())
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_every_page_that_follows_sends_its_blocks(busy: Pages, name: str) -> None:
+    """The first event holds every block of the page, each under the id that is morphed."""
+
+    async def first() -> tuple[str, tuple[str, ...]]:
+        query = FollowQuery(name, "", "req_000000000000000000000000", RequestsQuery(), conversation_id="short-2")
+        view = followed_view(busy.site.deps(), query)
+        stream = follow(busy.site.deps(), view)
+        told = await following(stream)
+        await stream.aclose()
+        return told, view.blocks
+
+    told, blocks = busy.run(first())
+    for block in blocks:
+        assert f'hx-target="#{block}"' in told
+        assert f'id="{block}"' in told
 
 
 def test_the_stream_of_a_request_ends_with_it(busy: Pages) -> None:
@@ -74,7 +93,7 @@ def test_an_event_keeps_its_lines() -> None:
     assert event({"a": "<p>\nx</p>"}) == 'data: <hx-partial hx-target="#a" hx-swap="outerMorph"><p>\ndata: x</p></hx-partial>\n\n'
 
 
-@pytest.mark.parametrize("query", ["view=nothing", "view=overview&window=3y", "view=requests&status=odd"])
+@pytest.mark.parametrize("query", ["view=nothing", "view=overview&window=3y", "view=requests&status=odd", "view=latency&heat=odd"])
 def test_a_wrong_stream_is_refused(pages: Pages, query: str) -> None:
     """Parameters are checked before the stream begins."""
     assert pages.get(f"/live?{query}", Accept="text/event-stream").status_code == 400
