@@ -22,9 +22,9 @@ from telemetry.store.measures import Measure
 from telemetry.store.queries import groups, phases, requests, statistics
 from telemetry.store.queries.phases import PhaseMeans
 from telemetry.store.queries.reading import StoreUnreadable
-from telemetry.store.queries.report import ReportRow, report
+from telemetry.store.queries.report import ReportRow, context_rows
 from telemetry.store.queries.statistics import NOTHING, Spread, Spreads, Steps
-from telemetry.store.queries.windows import WINDOWS, By, Window
+from telemetry.store.queries.windows import WINDOWS, Window
 
 URL = "/dashboard/latency"
 
@@ -95,8 +95,8 @@ class LatencyView:
     async def refresh(self) -> None:
         reader, now_s, window, model = self.deps.reader, self.deps.wall_s(), self.query.window, self.query.model or None
         try:
-            self.rows = await report(reader, window, By.CONTEXT, now_s, model=model, buckets=self.deps.buckets.labels)
-            self.spreads = await statistics.spreads(reader, window, now_s, model)
+            found, self.spreads = await groups.by_context_and_together(reader, window, now_s, model)
+            self.rows = context_rows(found, self.deps.buckets.labels)
             self.models = await requests.models(reader)
             self.by_context = await phases.by_context(reader, window, now_s, model)
             self.stack = await self._read_stack(now_s, model)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dashboard import following as following_module
 from dashboard.following import event, follow, pulses
 from dashboard.pages.live import VIEWS, FollowQuery, LiveNowView, followed_view
 from dashboard.pages.request import RequestView
@@ -72,6 +73,27 @@ def test_the_stream_of_a_request_ends_with_it(busy: Pages) -> None:
     told = busy.run(watch())
     assert 'hx-target="#detail"' in told[0]
     assert told[-1].startswith("event: done")
+
+
+def test_a_slow_store_is_read_less_often(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause after a read is nine times as long as the read, and never shorter than the usual one."""
+    monkeypatch.setattr(following_module, "STORE_INTERVAL_S", 0.0)
+
+    class Slow(LiveNowView):
+        async def refresh(self) -> None:
+            await asyncio.sleep(0.02)
+
+    async def pause() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        due = await following_module.refreshed(Slow(pages.site.deps()))
+        return due - began, loop.time() - began
+
+    until_due, took = pages.run(pause())
+    assert until_due >= 10 * 0.02
+    assert until_due <= 10 * took
+    monkeypatch.setattr(following_module, "STORE_INTERVAL_S", 1000.0)
+    assert pages.run(pause())[0] > 1000
 
 
 def test_pulses_come_without_changes(pages: Pages) -> None:

@@ -13,6 +13,7 @@ from dashboard import formats
 from dashboard.stacks import share_bars, stack_chart
 from telemetry.context_buckets import ContextBuckets
 from telemetry.store.models import RollupRow, SeriesRow
+from telemetry.store.queries import groups, statistics
 from telemetry.store.queries.phases import PhaseMeans
 from telemetry.store.queries.report import report
 from telemetry.store.queries.windows import WINDOWS, By
@@ -43,6 +44,15 @@ def test_the_table_shows_what_the_api_reports(busy: Pages, window: str) -> None:
             f"{found.requests:,}",
             *(form(value) for spread, form in spreads for value in (spread.p50, spread.p95, spread.p99)),
         ]
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_the_figures_of_all_sizes_together_are_those_of_the_overview(busy: Pages, window: str) -> None:
+    """Merged from the groups' histograms, not averaged: what one query over everything gives."""
+    engine = busy.site.engine
+    _, together = busy.run(groups.by_context_and_together(engine, WINDOWS[window], NOW_S))
+    assert together == busy.run(statistics.spreads(engine, WINDOWS[window], NOW_S))
+    assert together == busy.run(groups.by_context_and_together(engine, WINDOWS[window], NOW_S, MODEL))[1]
 
 
 def test_what_was_not_measured_is_told(busy: Pages) -> None:

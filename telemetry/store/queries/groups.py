@@ -50,6 +50,18 @@ async def by_context(engine: AsyncEngine, window: Window, now_s: float, model: s
     return await _groups(engine, window, now_s, (SeriesRow.context_bucket, SeriesRow.context_bucket), model)
 
 
+async def by_context_and_together(
+    engine: AsyncEngine, window: Window, now_s: float, model: str | None = None
+) -> tuple[list[Group], dict[Measure, Spread]]:
+    """`by_context`, and the distributions of all of them together: merged from the same rows, as `statistics.spreads` has them."""
+    groups, buckets = await _read(engine, window, now_s, (SeriesRow.context_bucket, SeriesRow.context_bucket), model)
+    merged: dict[tuple[str, int], int] = defaultdict(int)
+    for rows in buckets.values():
+        for measure, bucket, count in rows:
+            merged[measure, bucket] += int(count)
+    return groups, spreads_of((measure, bucket, count) for (measure, bucket), count in merged.items())
+
+
 async def by_configuration(engine: AsyncEngine, window: Window, now_s: float, model: str | None = None) -> list[Group]:
     """Per model and engine configuration; requests that no engine took have the part ''."""
     return await _groups(engine, window, now_s, (SeriesRow.engine_config_id, SeriesRow.engine_config_id), model)
@@ -85,7 +97,14 @@ async def by_step_and_context(
 
 
 async def _groups(engine: AsyncEngine, window: Window, now_s: float, parts: tuple[Any, Any], model: str | None) -> list[Group]:
-    """`parts` are the expressions to group by, of the counters and of the histograms; `model` None is all of them."""
+    groups, _ = await _read(engine, window, now_s, parts, model)
+    return groups
+
+
+async def _read(
+    engine: AsyncEngine, window: Window, now_s: float, parts: tuple[Any, Any], model: str | None
+) -> tuple[list[Group], dict[tuple[str, Any], list[tuple[str, int, int]]]]:
+    """Groups, and the buckets of their histograms. `parts` are the expressions to group by, of the counters and of the histograms; `model` None is all of them."""
     counter_part, histogram_part = parts
     counted = (
         select(SeriesRow.model, counter_part, *COUNTERS)
@@ -103,4 +122,4 @@ async def _groups(engine: AsyncEngine, window: Window, now_s: float, parts: tupl
     for name, part, *histogram in await fetch(engine, measured):
         buckets[name, part].append((histogram[0], histogram[1], histogram[2]))
     rows = await fetch(engine, counted)
-    return [Group(row[0], row[1], totals_of(row[2:]), spreads_of(buckets[row[0], row[1]])) for row in rows]
+    return [Group(row[0], row[1], totals_of(row[2:]), spreads_of(buckets[row[0], row[1]])) for row in rows], buckets

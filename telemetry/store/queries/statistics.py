@@ -109,12 +109,11 @@ async def anything(engine: AsyncEngine) -> bool:
     return bool(await fetch(engine, select(RollupRow.minute).limit(1)))
 
 
-async def spreads(engine: AsyncEngine, window: Window, now_s: float, model: str | None = None) -> dict[Measure, Spread]:
-    """Distributions of one model, or of all together."""
+async def spreads(engine: AsyncEngine, window: Window, now_s: float) -> dict[Measure, Spread]:
+    """Distributions of all models together."""
     statement = (
         select(HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count))
-        .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
-        .where(*within(HistogramRow.minute, window, now_s), *of_model(model))
+        .where(*within(HistogramRow.minute, window, now_s))
         .group_by(HistogramRow.measure, HistogramRow.bucket)
     )
     return spreads_of((measure, bucket, count) for measure, bucket, count in await fetch(engine, statement))
