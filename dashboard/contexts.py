@@ -1,6 +1,6 @@
 """What each page's template gets, as `page`: one frozen dataclass per page, each field annotated with its help.
 
-A test compares the fields with what the templates use. None means "not measured".
+Pages with more to them have a `…_context` module of their own; `dashboard.catalog` lists all. A test compares the fields with what the templates use. None means "not measured".
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Layout:
     """What the frame around every page gets, as `layout`."""
 
     title: Annotated[str, "The page's name, in the title and in its heading."]
-    active: Annotated[str, "The navigation entry that is this page's: overview, requests, models, cache, live, or ''."]
+    active: Annotated[str, "The navigation entry that is this page's: a key of `dashboard.navigation`, or ''."]
     follow_url: Annotated[str, "The stream that keeps this page up to date, or '' for a page that does not change."]
     version: Annotated[str, "firsttoken's version."]
     status: Annotated[int, "The HTTP status that the page is sent with."]
@@ -77,10 +77,12 @@ class RequestsContext:
     """The list of requests."""
 
     model: Annotated[str, "The chosen model, or '' for all."]
+    context: Annotated[str, "The chosen context bucket, or '' for all."]
     status: Annotated[str, "The chosen status, or '' for all."]
     since: Annotated[str, "Only requests admitted at or after this time (UTC, as typed), or ''."]
     until: Annotated[str, "Only requests admitted before this time (UTC, as typed), or ''."]
     models: Annotated[tuple[str, ...], "Models to choose from."]
+    contexts: Annotated[tuple[str, ...], "Context buckets to choose from."]
     statuses: Annotated[tuple[str, ...], "Statuses to choose from."]
     rows: Annotated[tuple[RequestRow, ...], "Recorded requests, newest first."]
     running: Annotated[tuple[RunningRow, ...], "Requests that run now and match the filters; on the newest page only."]
@@ -122,6 +124,7 @@ class RequestContext:
     difference: Annotated[Difference | None, "The first text that differed from the nearest known prompt, or None where that is not known."]
     content: Annotated[ContentView | None, "What was said, or None where that is not kept."]
     content_words: Annotated[str, "Why there is no content, and which setting keeps it."]
+    conversation_id: Annotated[str | None, "The conversation it is a turn of, or None."]
     error_type: Annotated[str, "`error.type`, or ''."]
     error_message: Annotated[str, "The error as the client got it, or ''."]
     error_words: Annotated[str, "What the error means and what to do, or ''."]
@@ -257,15 +260,3 @@ class ErrorContext:
 
     heading: Annotated[str, "What happened, in a few words."]
     detail: Annotated[str, "What it means and what to do."]
-
-
-PAGES = {
-    "overview.html": OverviewContext,
-    "requests.html": RequestsContext,
-    "request.html": RequestContext,
-    "models.html": ModelsContext,
-    "cache.html": CacheContext,
-    "live.html": LiveContext,
-    "error.html": ErrorContext,
-}
-"""Template → what it gets."""

@@ -10,9 +10,11 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dashboard.settings_context import Setting
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report as EnergyReport
+from telemetry.health import HealthView
 from telemetry.live import LiveView
 from telemetry.slo import ObjectiveReport
 
@@ -31,12 +33,13 @@ class DashboardDeps:
     """Everything that pages read.
 
     `reader` is an engine for the store's read side; `objectives` are the newest reports; `energy` says what energy is read from; `base_url` is where clients reach the gateway, without a
-    trailing slash (`http://127.0.0.1:8080`); `content_kept` is the setting `capture.content`. `clock_ns` is the monotonic clock that records are stamped with,
+    trailing slash (`http://127.0.0.1:8080`); `settings` are all settings, without secrets; `content_kept` is the setting `capture.content`. `clock_ns` is the monotonic clock that records are stamped with,
     `wall_s` is Unix time in seconds.
     """
 
     reader: AsyncEngine
     live: LiveView
+    health: HealthView
     buckets: ContextBuckets
     store_state: Callable[[], StoreState]
     objectives: Callable[[], Sequence[ObjectiveReport]]
@@ -44,6 +47,7 @@ class DashboardDeps:
     prices: Prices
     base_url: Callable[[], str]
     version: str
+    settings: Sequence[Setting]
     content_kept: bool = False
     clock_ns: Callable[[], int] = time.monotonic_ns
     wall_s: Callable[[], float] = time.time

@@ -62,6 +62,19 @@ ENGINE_STATES = {
     EngineState.STOPPED: "The engine is stopped.",
 }
 
+ENGINE_REMEDIES = {
+    EngineState.STARTING: "Wait: requests wait too, up to server.load_wait_s.",
+    EngineState.RESTARTING: "It is tried again, up to engine.max_restarts times in a row. Its log is in the folder logs of the home folder.",
+    EngineState.FAILED: "Run `firsttoken doctor`, read its log in the folder logs of the home folder, mend what it says, and restart the gateway.",
+    EngineState.STOPPED: "The gateway is shutting down.",
+}
+"""What to do about an engine that is not ready."""
+
+CONDITIONS = {"well": "well", "off": "off", "unmeasured": "not measured", "look": "worth a look", "bad": "not well"}
+"""How a part does (`dashboard.health_context.Condition`)."""
+
+STORE_REMEDY = "Check the database at store.url and its disk; serving goes on."
+
 NO_CONTENT = "Prompts and answers are not kept. The setting capture.content keeps those of requests from then on, redacted."
 NO_CONTENT_YET = "It is kept when the request has ended."
 NO_CONTENT_OF_IT = (

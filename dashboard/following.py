@@ -20,6 +20,9 @@ TICK_S = 1.0
 STORE_INTERVAL_S = 3.0
 """Shortest time between two reads of the store for one follower."""
 
+REST = 9.0
+"""Times as long as a read took passes before the next one: a long window on a large store keeps nobody's disk busy."""
+
 KEEP_ALIVE_S = 15.0
 """A comment is sent after this long without a change, so that proxies keep the connection."""
 
@@ -53,12 +56,10 @@ async def follow(deps: DashboardDeps, view: PageView) -> AsyncGenerator[str, Non
     """Server-sent events for a view, until it has ended or the client goes."""
     sent: dict[str, str] = {}
     loop = asyncio.get_running_loop()
-    read_at = told_at = loop.time()
-    await view.refresh()
+    told_at, due_at = loop.time(), await refreshed(view)
     async for _ in pulses(deps.live):
-        if loop.time() - read_at >= STORE_INTERVAL_S:
-            await view.refresh()
-            read_at = loop.time()
+        if loop.time() >= due_at:
+            due_at = await refreshed(view)
         changed = _changed(view, sent)
         if changed:
             yield event(changed)
@@ -69,6 +70,14 @@ async def follow(deps: DashboardDeps, view: PageView) -> AsyncGenerator[str, Non
         if view.ended:
             yield f"event: {END_EVENT}\ndata: \n\n"
             return
+
+
+async def refreshed(view: PageView) -> float:
+    """Read the store; returns when it may be read again."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await view.refresh()
+    return loop.time() + max(STORE_INTERVAL_S, REST * (loop.time() - began))
 
 
 def _changed(view: PageView, sent: dict[str, str]) -> dict[str, str]:

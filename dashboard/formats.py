@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from urllib.parse import quote
+
+from markupsafe import Markup, escape
 
 NOT_MEASURED = "not measured"
 
@@ -118,9 +121,26 @@ def moment(value: datetime) -> str:
     return utc(value).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def clocks(starts_s: Sequence[int]) -> tuple[str, ...]:
+    """The times of a chart's steps (Unix seconds, UTC): 04:46, with the date where the chart is longer than a day."""
+    pattern = "%H:%M" if starts_s and starts_s[-1] - starts_s[0] < 86_400 else "%d %b %H:%M"
+    return tuple(datetime.fromtimestamp(start_s, UTC).strftime(pattern) for start_s in starts_s)
+
+
 def machine_time(value: datetime) -> str:
     """For `<time datetime>`."""
     return utc(value).isoformat(timespec="milliseconds")
+
+
+def path_part(value: str) -> str:
+    """Any text as one part of a path."""
+    return quote(value, safe="")
+
+
+def coded(value: str) -> Markup:
+    """What stands between backticks as code; everything is escaped."""
+    parts = (escape(part) for part in value.split("`"))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts))
 
 
 FILTERS: dict[str, Callable[..., str]] = {
@@ -133,6 +153,8 @@ FILTERS: dict[str, Callable[..., str]] = {
     "share": share,
     "times": times,
     "text": text,
+    "coded": coded,
+    "path_part": path_part,
     "moment": moment,
     "machine_time": machine_time,
 }

@@ -14,6 +14,7 @@ from dashboard import explain, formats
 from dashboard.assets import asset_url
 from dashboard.contexts import Layout
 from dashboard.kv_quality import KV_QUALITY
+from dashboard.navigation import NAVIGATION
 from dashboard.timeline import PHASE_LABELS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,12 +35,14 @@ def environment() -> Environment:
         percent=formats.percent,
         phase_labels=PHASE_LABELS,
         explain=explain,
+        navigation=NAVIGATION,
         kv_quality=KV_QUALITY,
         form_ms=formats.milliseconds,
         form_rate=formats.rate,
     )
     made.globals["ui"] = made.get_template("macros.html").module
     made.globals["lanes"] = made.get_template("lane_macros.html").module
+    made.globals["heat"] = made.get_template("heat_macros.html").module
     made.globals["chart"] = made.get_template("chart_macros.html").module
     return made
 

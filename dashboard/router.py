@@ -13,11 +13,16 @@ from dashboard.assets import static_file
 from dashboard.contexts import ErrorContext, Layout
 from dashboard.deps import DashboardDeps
 from dashboard.pages.cache import cache
+from dashboard.pages.conversations import conversation, conversations
+from dashboard.pages.health import health
+from dashboard.pages.latency import latency
 from dashboard.pages.live import live
 from dashboard.pages.models import models
 from dashboard.pages.overview import overview
+from dashboard.pages.playground import playground
 from dashboard.pages.request import request_page
 from dashboard.pages.requests import requests
+from dashboard.pages.settings import settings
 from dashboard.render import respond
 
 CONTENT_SECURITY_POLICY = (
@@ -42,7 +47,22 @@ def dashboard_router(deps: DashboardDeps) -> Router:
 
     return Router(
         path="/dashboard",
-        route_handlers=[overview, requests, request_page, models, cache, live, static_file, elsewhere],
+        route_handlers=[
+            overview,
+            latency,
+            requests,
+            request_page,
+            models,
+            cache,
+            live,
+            health,
+            settings,
+            conversations,
+            conversation,
+            playground,
+            static_file,
+            elsewhere,
+        ],
         dependencies={"deps": Provide(lambda: deps, sync_to_thread=False)},
         after_request=secured,
         exception_handlers={HTTPException: error_page},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from dashboard import formats
 from dashboard.charts import Bar, Columns, Line, columns, lines, scale_top
@@ -76,17 +75,9 @@ def _chart(
     series: tuple[Line, ...] = (),
     measured: bool,
 ) -> TimeChart:
-    width = 100 / len(points)
+    width, clocks = 100 / len(points), formats.clocks([point.start_s for point in points])
     hints = tuple(
-        Bar(round(i * width, 4), round(width, 4), f"{_clock(p, points)} UTC: {note}")
-        for i, (p, note) in enumerate(zip(points, notes, strict=True))
+        Bar(round(i * width, 4), round(width, 4), f"{clock} UTC: {note}") for i, (clock, note) in enumerate(zip(clocks, notes, strict=True))
     )
-    summary = f"{title}, {_clock(points[0], points)} to {_clock(points[-1], points)} UTC; latest: {notes[-1]}"
-    start, end = _clock(points[0], points), _clock(points[-1], points)
-    return TimeChart(key, title, summary, label(top), label(top / 2), start, end, bars, series, hints, measured)
-
-
-def _clock(point: Point, points: Sequence[Point]) -> str:
-    """The time of a step; with its date when the chart is longer than a day."""
-    pattern = "%H:%M" if points[-1].start_s - points[0].start_s < 86_400 else "%d %b %H:%M"
-    return datetime.fromtimestamp(point.start_s, UTC).strftime(pattern)
+    summary = f"{title}, {clocks[0]} to {clocks[-1]} UTC; latest: {notes[-1]}"
+    return TimeChart(key, title, summary, label(top), label(top / 2), clocks[0], clocks[-1], bars, series, hints, measured)

@@ -31,6 +31,7 @@ from gateway.api.slo import slo
 from gateway.api.stats import StatsSource, stats
 from gateway.engine_options import check_overrides, engine_options, engine_settings
 from gateway.errors import ApiError
+from gateway.health import GatewayHealth
 from gateway.listen import AddressError, claim, ending, listening, on_stop_signal
 from gateway.models.adapters import adapters_by_model, names_of
 from gateway.models.storage import DEMO_MODEL, ModelFile, ModelFileError, resolve
@@ -40,6 +41,7 @@ from gateway.serving.engine_handle import EngineHandle, Limits
 from gateway.serving.engine_process import WORKER_COMMAND
 from gateway.serving.router import Router
 from gateway.serving.supervisor import Supervisor
+from gateway.setting_values import shown_settings
 from gateway.settings import Settings
 from gateway.settings_sections import CaptureSettings, CostSettings, SloSettings, TelemetrySettings
 from telemetry.context_buckets import ContextBuckets
@@ -63,6 +65,7 @@ class Gateway:
         engine_command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         self.settings = settings
+        self._env = env
         self.address = claim(settings.server.host, settings.server.port)
         files = [resolve(reference) for reference in settings.engine.models or (DEMO_MODEL,)]
         names = [file.name for file in files]
@@ -167,6 +170,7 @@ class Gateway:
             DashboardDeps(
                 reader=self.telemetry.reader,
                 live=self.telemetry.live,
+                health=GatewayHealth(lambda: [handle.status for handle in self.router.handles], self.telemetry, self.settings.home),
                 buckets=ContextBuckets(self.settings.telemetry.context_buckets),
                 store_state=self._store_state,
                 objectives=lambda: self.telemetry.slo.reports,
@@ -174,6 +178,7 @@ class Gateway:
                 prices=self.telemetry.prices,
                 base_url=lambda: self.base_url,
                 version=version("firsttoken"),
+                settings=shown_settings(self.settings, self._env),
                 content_kept=self.settings.capture.content,
             )
         )

@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     slo: SloSettings = SloSettings()
     cost: CostSettings = CostSettings()
     capture: CaptureSettings = CaptureSettings()
+    sources: dict[str, str] = {}
+    """`section.key` (or `home`) → `flag`, the variable or the file that it came from; what is built in is not there."""
 
     @property
     def store_url(self) -> str:
@@ -111,6 +113,7 @@ def load(
     Raises:
         SettingsError: an unknown key, a wrong value or an unreadable file; the message names key and source.
     """
+    from_home = "flag" if home else "FIRSTTOKEN_HOME" if env.get("FIRSTTOKEN_HOME") else ""
     home = (home or Path(env.get("FIRSTTOKEN_HOME") or platformdirs.user_data_dir("firsttoken"))).expanduser().absolute()
     merged: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     sources: dict[str, str] = {}
@@ -121,7 +124,9 @@ def load(
             raise SettingsError(f"unknown setting {name!r} (from {source}); `firsttoken settings` lists all")
         merged[section][key] = value
         sources[name] = source
-    settings = Settings(home=home, **{name: _section(name, values, sources) for name, values in merged.items()})
+    if from_home:
+        sources["home"] = from_home
+    settings = Settings(home=home, sources=sources, **{name: _section(name, values, sources) for name, values in merged.items()})
     _check(settings, sources)
     return settings
 

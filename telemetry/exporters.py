@@ -42,13 +42,14 @@ REPEAT_AFTER_S = 600.0
 
 
 class Counts:
-    """Items of one signal: exported, failed, lost to a full queue, and still waiting. Safe from several threads."""
+    """Items of one signal: exported, failed, lost to a full queue, and still waiting; whether the last batch failed. Safe from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.exported = 0
         self.failed = 0
         self.lost = 0
+        self.failing = False
         self._submitted = 0
 
     @property
@@ -66,6 +67,7 @@ class Counts:
     def finished(self, items: int, *, success: bool) -> None:
         """A batch left the exporter."""
         with self._lock:
+            self.failing = not success
             if success:
                 self.exported += items
             else:

@@ -6,11 +6,12 @@ Held in memory, written and read on the gateway's event loop; readers wait for `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from telemetry.events import EngineSample, EngineStatus
+from telemetry.events import EngineSample, EngineState, EngineStatus
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 
@@ -20,10 +21,13 @@ MIN_INTERVAL_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class LiveEngine:
-    """One engine: what its supervisor says, and its last heartbeat if there was one."""
+    """One engine: what its supervisor says, its last heartbeat and the last failure if there was one (`_ns`: monotonic)."""
 
     status: EngineStatus
     sample: EngineSample | None
+    heard_ns: int | None = None
+    last_error: str = ""
+    failed_ns: int | None = None
 
 
 class LiveView(Protocol):
@@ -42,7 +46,10 @@ class LiveView(Protocol):
 class LiveSink(NullSink):
     """Keeps running requests and engine states, and wakes whoever follows them."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._clock_ns = clock_ns
+        self._heard_ns: dict[str, int] = {}
+        self._errors: dict[str, tuple[str, int]] = {}
         self._running: dict[int, RequestRecord] = {}
         self._statuses: dict[str, EngineStatus] = {}
         self._samples: dict[str, EngineSample] = {}
@@ -52,7 +59,10 @@ class LiveSink(NullSink):
         return [self._running[seq] for seq in sorted(self._running)]
 
     def engines(self) -> list[LiveEngine]:
-        return [LiveEngine(self._statuses[name], self._samples.get(name)) for name in sorted(self._statuses)]
+        return [
+            LiveEngine(self._statuses[name], self._samples.get(name), self._heard_ns.get(name), *self._errors.get(name, ("", None)))
+            for name in sorted(self._statuses)
+        ]
 
     async def changes(self) -> AsyncIterator[None]:
         event = asyncio.Event()
@@ -79,10 +89,12 @@ class LiveSink(NullSink):
 
     def engine_status(self, status: EngineStatus) -> None:
         self._statuses[status.model] = status
+        if status.state in (EngineState.RESTARTING, EngineState.FAILED):
+            self._errors[status.model] = status.reason, self._clock_ns()
         self._wake()
 
     def engine_sample(self, sample: EngineSample) -> None:
-        self._samples[sample.model] = sample
+        self._samples[sample.model], self._heard_ns[sample.model] = sample, self._clock_ns()
         self._wake()
 
     def _wake(self) -> None:

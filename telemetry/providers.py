@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from telemetry import exporters
 from telemetry import instruments as metric
 from telemetry.exporters import Counts
+from telemetry.health import ExporterHealth, host_of
 from telemetry.instruments import Instrument
 from telemetry.otlp_settings import DEFAULT_METRIC_INTERVAL_MS, Signal, exponential_histograms, number, resource_attributes, sampler, target
 from telemetry.spans import RecordIds
@@ -50,6 +51,15 @@ class Providers:
     logger: LoggerProvider | None = None
     capture_content: bool = False
     counts: Mapping[Signal, Counts] = field(default_factory=dict)
+    endpoints: Mapping[Signal, str] = field(default_factory=dict)
+    """Scheme, host and port only."""
+
+    def health(self) -> list[ExporterHealth]:
+        """Each exporter."""
+        return [
+            ExporterHealth(signal.value, self.endpoints.get(signal, ""), found.exported, found.failed, found.lost, found.failing)
+            for signal, found in self.counts.items()
+        ]
 
     def totals(self) -> dict[tuple[Instrument, str], int]:
         """(instrument, `error.type` or '') → items since the start, for `telemetry.system.ExportSource`."""
@@ -95,6 +105,7 @@ def build(env: Mapping[str, str]) -> Providers:
         logger=_logger(env, resource, counts),
         capture_content=env.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").strip().lower() in CAPTURING,
         counts=counts,
+        endpoints={signal: host_of(goal.endpoint) for signal in Signal if (goal := target(signal, env)) is not None},
     )
 
 

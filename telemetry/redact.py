@@ -20,6 +20,14 @@ _KEYS = (
 _NAMES_OF_SECRETS = r"(?:api|secret|access|private|auth)[_-]?(?:key|token)|client[_-]?secret|password|passwd"
 
 
+_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^:/@\s]*:)[^@\s]*(?=@)", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """The password of every URL in a text becomes `***`."""
+    return _PASSWORD.sub(r"\g<before>***", text)
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """A kind of secret; where none of `hints` is in the text (in lower case), the expression need not be tried."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,13 +17,14 @@ from telemetry.cost import Prices
 from telemetry.energy.meter import EnergyMeter
 from telemetry.energy.rapl import DEFAULT_PATH
 from telemetry.energy.sources import NO_TELEMETRY, NVML, RAPL, find
+from telemetry.health import ExporterHealth, StoreHealth
 from telemetry.live import LiveSink
 from telemetry.load_watch import LoadWatch
 from telemetry.metrics import Backend, MetricsSink, Source
 from telemetry.metrics_otel import OtelBackend
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder, Sink
-from telemetry.redact import Redactor
+from telemetry.redact import Redactor, without_passwords
 from telemetry.slo import Objective
 from telemetry.slo_watch import EVERY_S, SloWatch
 from telemetry.spans import SpanSink
@@ -31,7 +33,7 @@ from telemetry.store.contents import Capture
 from telemetry.store.engine import create_reader
 from telemetry.store.migrate import upgrade
 from telemetry.store.retention import Retention
-from telemetry.store.writer import StoreSink, interrupt_stale
+from telemetry.store.writer import OK, StoreSink, interrupt_stale
 from telemetry.system import DiskSource, EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
 from telemetry.webhook import Webhook
 
@@ -105,6 +107,7 @@ class TelemetryStack:
         self.reader = create_reader(store_url)
         self._store_url = store_url
         self._enabled = enabled
+        self._store_queue_size, self._max_bytes = store_queue_size, retention.max_bytes if retention else 0
         self._output = log_lines.configure(log_level)
         self._providers = providers.build(env if enabled else {})
         backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
@@ -138,6 +141,28 @@ class TelemetryStack:
         self.energy.settle(max((record.ended_ns or 0 for record in records), default=0))
         for record in records:
             record.cost = self.prices.cost_of(record)
+
+    def store_health(self) -> StoreHealth:
+        """The store's writer now, without secrets."""
+        store, flushed_s = self.store, self.store.flushed_s
+        return StoreHealth(
+            error="" if store.state == OK else without_passwords(store.state),
+            queued=store.queue_size,
+            queue_size=self._store_queue_size,
+            dropped=store.dropped,
+            file_bytes=store.file_size_bytes(),
+            max_bytes=self._max_bytes,
+            flush_age_s=None if flushed_s is None else time.monotonic() - flushed_s,
+            enabled=self._enabled,
+        )
+
+    def exporter_health(self) -> list[ExporterHealth]:
+        """Each OTLP exporter now."""
+        return self._providers.health()
+
+    def loop_lag_s(self) -> float | None:
+        """The event loop's worst lag of the last minute."""
+        return self._monitor.worst_lag_s
 
     async def start(self) -> None:
         """Bring the database up to date and begin to write; a store that cannot be opened is told about, not fatal."""

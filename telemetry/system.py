@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,9 @@ from telemetry.record import RequestRecord, TraceIds
 
 LAG_INTERVAL_S = 0.5
 """How often the event loop's lag is measured."""
+
+LAGS_KEPT = 120
+"""A minute of them."""
 
 REFRESH_EVERY = 10
 """Lag measurements per reading of the sources (5 s)."""
@@ -144,14 +148,20 @@ class SystemMonitor(BackgroundTask):
         self._sink = sink
         self._running = running
         self._clock = clock
+        self._lags_s: deque[float] = deque(maxlen=LAGS_KEPT)
+
+    @property
+    def worst_lag_s(self) -> float | None:
+        """The longest lag of the last minute; None before the first measurement."""
+        return max(self._lags_s, default=None)
 
     async def _run(self) -> None:
         turn = 0
         while True:
             began = self._clock()
             await asyncio.sleep(LAG_INTERVAL_S)
-            lag_s = max(0.0, self._clock() - began - LAG_INTERVAL_S)
-            self._sink.record(metric.LOOP_LAG, lag_s, trace=next((record.trace for record in self._running()), None))
+            self._lags_s.append(max(0.0, self._clock() - began - LAG_INTERVAL_S))
+            self._sink.record(metric.LOOP_LAG, self._lags_s[-1], trace=next((record.trace for record in self._running()), None))
             turn += 1
             if turn % REFRESH_EVERY == 0:
                 self._refresh()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from litestar import Response, get
@@ -14,6 +15,9 @@ from dashboard.curl import curl
 from dashboard.deps import DashboardDeps, Deps
 from dashboard.following import PageView, follow
 from dashboard.pages.cache import CacheView
+from dashboard.pages.conversations import ConversationsView, ConversationView
+from dashboard.pages.health import HealthView
+from dashboard.pages.latency import LatencyView, latency_query
 from dashboard.pages.models import ModelsView
 from dashboard.pages.overview import OverviewView
 from dashboard.pages.request import RequestView
@@ -21,6 +25,7 @@ from dashboard.pages.requests import RequestsQuery, RequestsView
 from dashboard.pages.windows import chosen_window
 from dashboard.render import PageRequest, respond
 from dashboard.running import running_rows
+from telemetry.store.queries.requests import Cursor
 
 EVENT_STREAM = "text/event-stream"
 
@@ -53,6 +58,29 @@ class FollowQuery:
     window: str
     request_id: str
     listing: RequestsQuery
+    heat: str = ""
+    conversation_id: str = ""
+
+
+def _requests_view(deps: DashboardDeps, query: FollowQuery) -> PageView:
+    query.listing.filter()  # says what is wrong with it
+    return RequestsView(deps, query.listing)
+
+
+VIEWS: dict[str, Callable[[DashboardDeps, FollowQuery], PageView]] = {
+    "": lambda deps, _: LiveNowView(deps),
+    "live": lambda deps, _: LiveNowView(deps),
+    "overview": lambda deps, query: OverviewView(deps, chosen_window(query.window)),
+    "latency": lambda deps, query: LatencyView(deps, latency_query(query.window, query.listing.model, query.heat)),
+    "requests": _requests_view,
+    "request": lambda deps, query: RequestView(deps, query.request_id),
+    "models": lambda deps, query: ModelsView(deps, chosen_window(query.window)),
+    "health": lambda deps, _: HealthView(deps),
+    "conversations": lambda deps, _: ConversationsView(deps, Cursor()),
+    "conversation": lambda deps, query: ConversationView(deps, query.conversation_id),
+    "cache": lambda deps, query: CacheView(deps, chosen_window(query.window)),
+}
+"""Pages that follow along, by what they call themselves in the stream's address."""
 
 
 def followed_view(deps: DashboardDeps, query: FollowQuery) -> PageView:
@@ -61,21 +89,9 @@ def followed_view(deps: DashboardDeps, query: FollowQuery) -> PageView:
     Raises:
         ClientException: no page is called so, or a parameter is wrong.
     """
-    match query.view:
-        case "overview":
-            return OverviewView(deps, chosen_window(query.window))
-        case "requests":
-            query.listing.filter()
-            return RequestsView(deps, query.listing)
-        case "request":
-            return RequestView(deps, query.request_id)
-        case "models":
-            return ModelsView(deps, chosen_window(query.window))
-        case "cache":
-            return CacheView(deps, chosen_window(query.window))
-        case "live" | "":
-            return LiveNowView(deps)
-    raise ClientException(f"No page is called {query.view!r}.")
+    if query.view not in VIEWS:
+        raise ClientException(f"No page is called {query.view!r}.")
+    return VIEWS[query.view](deps, query)
 
 
 @get("/live", include_in_schema=False)
@@ -89,11 +105,14 @@ async def live(
     status: FromQuery[str] = "",
     since: FromQuery[str] = "",
     until: FromQuery[str] = "",
+    context: FromQuery[str] = "",
+    heat: FromQuery[str] = "",
+    conversation_id: FromQuery[str] = "",
 ) -> Response[str] | Stream:
     """The stream for those who accept one, the page for everybody else."""
     if EVENT_STREAM in request.headers.get("accept", ""):
-        listing = RequestsQuery(model, status, since, until)
-        followed = followed_view(deps, FollowQuery(view, window, request_id, listing))
+        listing = RequestsQuery(model, status, since, until, context=context)
+        followed = followed_view(deps, FollowQuery(view, window, request_id, listing, heat, conversation_id))
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return Stream(follow(deps, followed), media_type=EVENT_STREAM, headers=headers)
     layout = Layout("Live", "live", "/dashboard/live?view=live", deps.version, 200)

@@ -47,6 +47,7 @@ def missing_context(request_id: str, store_error: str) -> RequestContext:
         error_message="",
         error_words="",
         same_id=0,
+        conversation_id=None,
         curl="",
         store_error=store_error,
     )
@@ -84,6 +85,7 @@ def live_context(deps: DashboardDeps, record: RequestRecord, store_error: str) -
         error_message=record.error_message or "",
         error_words=explain.error(record.error_type),
         same_id=1,
+        conversation_id=record.conversation_id,
         curl=curl(deps.base_url(), model, record.api, record.params, record.stream),
         store_error=store_error,
     )
@@ -130,6 +132,7 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expecte
         error_message=row.error_message or "",
         error_words=explain.error(row.error_type),
         same_id=detail.same_id,
+        conversation_id=detail.row.conversation_id,
         curl=curl(deps.base_url(), row.model, row.api, row.params, row.stream),
         store_error="",
     )

@@ -10,7 +10,7 @@ from litestar import Response, get
 from litestar.exceptions import ClientException
 from litestar.params import FromQuery
 
-from dashboard.contexts import Layout, RequestsContext
+from dashboard.contexts import Layout, RequestsContext, RunningRow
 from dashboard.curl import curl
 from dashboard.deps import DashboardDeps, Deps
 from dashboard.render import PageRequest, respond
@@ -33,6 +33,7 @@ class RequestsQuery:
     until: str = ""
     before: str = ""
     after: str = ""
+    context: str = ""
 
     def filter(self) -> RequestFilter:
         """The filters, parsed.
@@ -42,7 +43,9 @@ class RequestsQuery:
         """
         if self.status and self.status not in set(Status):
             raise ClientException(f"There is no status {self.status!r}: choose one of {', '.join(Status)}.")
-        return RequestFilter(self.model or None, self.status or None, _time("since", self.since), _time("until", self.until))
+        return RequestFilter(
+            self.model or None, self.status or None, _time("since", self.since), _time("until", self.until), self.context or None
+        )
 
     def cursor(self) -> Cursor:
         """The paging cursor, parsed.
@@ -50,11 +53,11 @@ class RequestsQuery:
         Raises:
             ClientException: a cursor that is no number.
         """
-        return Cursor(_seq("before", self.before), _seq("after", self.after))
+        return Cursor(seq_of("before", self.before), seq_of("after", self.after))
 
     def url(self, path: str, **changed: str) -> str:
         """An address with the same filters."""
-        kept = {"model": self.model, "status": self.status, "since": self.since, "until": self.until, **changed}
+        kept = {"model": self.model, "context": self.context, "status": self.status, "since": self.since, "until": self.until, **changed}
         encoded = urlencode({name: value for name, value in kept.items() if value})
         return f"{path}?{encoded}" if encoded else path
 
@@ -70,7 +73,12 @@ def _time(name: str, value: str) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def _seq(name: str, value: str) -> int | None:
+def seq_of(name: str, value: str) -> int | None:
+    """A paging cursor.
+
+    Raises:
+        ClientException: it is no number.
+    """
     if not value:
         return None
     if not (value.isascii() and value.isdigit() and int(value) < 2**63):
@@ -99,25 +107,33 @@ class RequestsView:
         except StoreUnreadable as error:
             self.error = str(error)
 
+    def _shows(self, row: RunningRow) -> bool:
+        """Whether the filters let a running request through."""
+        query = self.query
+        prompt = None if row.prompt_tokens is None else self.deps.buckets.label(row.prompt_tokens)
+        return query.status in ("", Status.RUNNING) and query.model in ("", row.model) and query.context in ("", prompt)
+
     def page(self) -> RequestsContext:
         query, found = self.query, self.found
         newest = not (query.before or query.after)
         running = {row.seq: row for row in running_rows(self.deps)} if newest else {}
-        shown = [row for row in running.values() if query.status in ("", Status.RUNNING) and query.model in ("", row.model)]
+        shown = [row for row in running.values() if self._shows(row)]
         engines = self.deps.live.engines()
         return RequestsContext(
             model=query.model,
+            context=query.context,
             status=query.status,
             since=query.since,
             until=query.until,
             models=tuple(sorted({*self.models, *(engine.status.model for engine in engines)})),
+            contexts=self.deps.buckets.labels,
             statuses=tuple(status.value for status in Status),
             rows=tuple(row for row in found.rows if row.seq not in running),
             running=tuple(reversed(shown)) if not query.until else (),
             newest=newest,
             older_url=query.url(URL, before=str(found.older.before)) if found.older else "",
             newer_url=query.url(URL, after=str(found.newer.after)) if found.newer else "",
-            filtered=any((query.model, query.status, query.since, query.until)),
+            filtered=any((query.model, query.context, query.status, query.since, query.until)),
             store_error=self.error,
             curl=curl(self.deps.base_url(), engines[0].status.model if engines else None),
         )
@@ -133,9 +149,10 @@ async def requests(
     until: FromQuery[str] = "",
     before: FromQuery[str] = "",
     after: FromQuery[str] = "",
+    context: FromQuery[str] = "",
 ) -> Response[str]:
     """The list; 503 when the store cannot be read."""
-    query = RequestsQuery(model, status, since, until, before, after)
+    query = RequestsQuery(model, status, since, until, before, after, context)
     view = RequestsView(deps, query)
     await view.refresh()
     newest = not (before or after)

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response, get
 
 from gateway.serving.router import Router
-from telemetry.events import EngineState
+from telemetry.health import readiness
 
 MetricsPage = Callable[[str], tuple[bytes, str]]
 """Accept header → body and content type."""
@@ -51,11 +51,10 @@ async def healthz() -> Health:
 async def readyz(router: Router, store_state: StoreState) -> Response[Readiness]:
     """200 when a configured model can answer, else 503 with the reason."""
     statuses = [handle.status for handle in router.handles]
-    ready = any(status.state is EngineState.READY for status in statuses)
-    reason = "" if ready else "; ".join(f"{status.model} {status.reason}" for status in statuses) or "no model is configured"
+    found = readiness(statuses)
     models = [ModelState(status.model, status.state, status.reason, status.restarts) for status in statuses]
-    body = Readiness("ready" if ready else "not_ready", reason, models, store_state())
-    return Response(body, status_code=200 if ready else 503)
+    body = Readiness("ready" if found.ready else "not_ready", found.reason, models, store_state())
+    return Response(body, status_code=200 if found.ready else 503)
 
 
 @get("/metrics", operation_id="metrics", tags=["operation"], media_type="text/plain")

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import sys
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from telemetry.redact import without_passwords as redact
+
 console = Console()
 errors = Console(stderr=True)
 
-_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^:/@\s]*:)[^@\s]*(?=@)", re.IGNORECASE)
-
-
-def redact(text: str) -> str:
-    """Replace the password of every URL in a text by `***`."""
-    return _PASSWORD.sub(r"\g<before>***", text)
+__all__ = ["CommandError", "console", "errors", "fail", "fail_json", "print_json", "redact", "size", "table"]
 
 
 def print_json(value: object) -> None:

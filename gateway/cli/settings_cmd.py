@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
 from rich.padding import Padding
 
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import console, print_json, redact, table
+from gateway.cli.output import console, print_json, table
+from gateway.setting_values import shown, value_of
 from gateway.settings import SettingInfo, Settings, describe
 
 MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Print the reference page (docs/settings.md) instead.")]
 
 LEAST_DESCRIPTION_COLUMNS = 50
-_SECRET_KEYS = frozenset({"store.url"})
 
 
 def settings(
@@ -53,28 +52,12 @@ def _print(rows: Sequence[tuple[str, str, str]]) -> None:
         console.print(Padding(escape(description), (0, 0, 0, 4)), highlight=False)
 
 
-def value_of(effective: Settings, info: SettingInfo) -> object:
-    """A setting's value in effect, without secrets."""
-    value = getattr(getattr(effective, info.section), info.key)
-    if info.name == "slo.webhook_url" and value:
-        return f"{urlsplit(value).scheme}://{urlsplit(value).hostname}/***"  # such a path is the secret
-    return redact(value) if info.name in _SECRET_KEYS else value
-
-
-def shown(value: object) -> str:
-    """A value as it would be written in an environment variable; nothing is `(empty)`."""
-    if isinstance(value, tuple):
-        value = ",".join(str(part) for part in value)
-    if isinstance(value, bool):
-        value = str(value).lower()
-    return str(value) or "(empty)"
-
-
 def _entry(info: SettingInfo, effective: Settings) -> dict[str, object]:
     return {
         "name": info.name,
         "value": value_of(effective, info),
         "default": info.default,
+        "source": effective.sources.get(info.name, "built-in"),
         "variable": info.variable,
         "flag": info.flag,
         "description": info.description,

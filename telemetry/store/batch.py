@@ -23,6 +23,7 @@ from telemetry.store.models import (
     DelayRow,
     EngineConfigRow,
     HistogramRow,
+    PhaseRollupRow,
     PhasesRow,
     RequestRow,
     RollupRow,
@@ -35,7 +36,7 @@ from telemetry.store.rows import Row, config_row, delay_rows, request_row
 _TABLES = Base.metadata.tables
 REQUESTS, PHASES, CONTENTS, CONFIGS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, ContentRow, EngineConfigRow))
 SERIES, ROLLUPS, HISTOGRAMS, CACHE = (_TABLES[row.__tablename__] for row in (SeriesRow, RollupRow, HistogramRow, CacheRollupRow))
-CHANGES, DELAYS = _TABLES[SpeedChangeRow.__tablename__], _TABLES[DelayRow.__tablename__]
+PHASE_TIMES, CHANGES, DELAYS = (_TABLES[row.__tablename__] for row in (PhaseRollupRow, SpeedChangeRow, DelayRow))
 
 MAX_ROWS = 500
 """Rows per executemany: keeps one statement's buffers small."""
@@ -131,6 +132,9 @@ async def _roll_up(insert: _Insert, records: Sequence[RequestRecord], known: Kno
     await insert.add(ROLLUPS, [key | rollup.counters for key, rollup in keyed])
     await insert.add(HISTOGRAMS, [row for key, rollup in keyed for row in _buckets(key, rollup)])
     await insert.add(CACHE, [row for key, rollup in keyed for row in _cache_rows(key, rollup)])
+    await insert.add(
+        PHASE_TIMES, [key | {"phase": phase} | asdict(tally) for key, rollup in keyed for phase, tally in rollup.phases.items()]
+    )
 
 
 def _buckets(key: Row, rollup: Rollup) -> list[Row]:

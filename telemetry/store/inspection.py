@@ -10,12 +10,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.events import Status
-from telemetry.store.batch import CACHE, CONFIGS, CONTENTS, HISTOGRAMS, PHASES, REQUESTS, ROLLUPS, SERIES
+from telemetry.store.batch import CACHE, CONFIGS, CONTENTS, HISTOGRAMS, PHASE_TIMES, PHASES, REQUESTS, ROLLUPS, SERIES
 from telemetry.store.content_retention import content_bytes
 from telemetry.store.retention import used_bytes
 from telemetry.store.seq import moment_of
 
-TABLES = (REQUESTS, PHASES, CONTENTS, ROLLUPS, HISTOGRAMS, CACHE, SERIES, CONFIGS)
+TABLES = (REQUESTS, PHASES, CONTENTS, ROLLUPS, HISTOGRAMS, CACHE, PHASE_TIMES, SERIES, CONFIGS)
 
 ENDED = REQUESTS.c.status.in_([Status.OK.value, Status.ERROR.value, Status.CANCELLED.value])
 """What the roll-ups count; `interrupted` requests never got there."""

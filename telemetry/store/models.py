@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, LargeBinary, String, Text
+from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, LargeBinary, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 BIG = BigInteger().with_variant(Integer, "sqlite")
 """64-bit everywhere; SQLite's INTEGER is 64-bit, and only that name makes a rowid primary key."""
+
+
+NAMED = text("conversation_id IS NOT NULL")
+"""Rows of the index of conversations: most requests name none, and cost it nothing."""
 
 
 class Base(DeclarativeBase):
@@ -48,6 +52,7 @@ class RequestRow(Base):
         Index("ix_requests_id", "id"),
         Index("ix_requests_model_seq", "model", "seq"),
         Index("ix_requests_status_seq", "status", "seq"),
+        Index("ix_requests_conversation_seq", "conversation_id", "seq", sqlite_where=NAMED, postgresql_where=NAMED),
     )
 
     seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
@@ -200,6 +205,21 @@ class CacheRollupRow(Base):
     cached_tokens: Mapped[int] = mapped_column(BIG)
     computed_tokens: Mapped[int] = mapped_column(BIG)
     computed_us: Mapped[int] = mapped_column(BIG)
+
+
+class PhaseRollupRow(Base):
+    """Where the time of one minute's requests of one series went: microseconds by phase, each moment counted once.
+
+    `phase` is one of `telemetry.events.Phase` or `unaccounted`, which every request has; `requests` had the phase.
+    """
+
+    __tablename__ = "rollup_phases"
+
+    minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
+    phase: Mapped[str] = mapped_column(String(16), primary_key=True)
+    requests: Mapped[int]
+    time_us: Mapped[int] = mapped_column(BIG)
 
 
 class SpeedChangeRow(Base):

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.events import Status
-from telemetry.store.batch import CACHE, HISTOGRAMS, REQUESTS, ROLLUPS
+from telemetry.store.batch import CACHE, HISTOGRAMS, PHASE_TIMES, REQUESTS, ROLLUPS
 from telemetry.store.content_retention import prune_contents
 from telemetry.store.seq import seq_at
 
@@ -148,7 +148,7 @@ async def prune_rollups(connection: AsyncConnection, before_minute: int) -> bool
     if first is None or first >= before_minute:
         return False
     until = min(before_minute, first + CHUNK_MINUTES)
-    tables: tuple[Table, ...] = (HISTOGRAMS, CACHE, ROLLUPS)
+    tables: tuple[Table, ...] = (HISTOGRAMS, CACHE, PHASE_TIMES, ROLLUPS)
     for table in tables:
         await connection.execute(delete(table).where(table.c.minute < until))
     return True

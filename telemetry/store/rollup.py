@@ -16,6 +16,9 @@ Series = tuple[str, str, str]
 
 MINUTE_NS = 60 * 10**9
 
+UNACCOUNTED = "unaccounted"
+"""What no phase covers, as a phase."""
+
 COUNTERS = (
     *("requests", "errors", "failures", "cancelled", "prompt_tokens", "cached_tokens", "completion_tokens"),
     *("energy_requests", "energy_j", "energy_tokens", "cost_requests", "cost"),
@@ -41,6 +44,19 @@ class CacheTally:
 
 
 @dataclass(slots=True)
+class PhaseTally:
+    """Time of one phase, and how many requests had it."""
+
+    requests: int = 0
+    time_us: int = 0
+
+    def add(self, time_us: int) -> None:
+        """Count one request."""
+        self.requests += 1
+        self.time_us += time_us
+
+
+@dataclass(slots=True)
 class Rollup:
     """One minute of one series: counters, and a histogram per measure (units: `telemetry.store.measures`)."""
 
@@ -59,6 +75,8 @@ class Rollup:
     histograms: dict[Measure, dict[int, int]] = field(default_factory=dict)
     cache: dict[tuple[str, str], CacheTally] = field(default_factory=dict)
     """By reason and source."""
+    phases: dict[str, PhaseTally] = field(default_factory=dict)
+    """By phase, and `unaccounted`."""
 
     def add(self, record: RequestRecord) -> None:
         """Count one completed request."""
@@ -75,6 +93,8 @@ class Rollup:
                 histogram.merge(self.histograms.setdefault(measure, {}), histogram.count(values))
         if record.cache is not None:
             self.cache.setdefault((record.cache.reason.value, record.cache.source.value), CacheTally()).add(record)
+        for phase, time_us in phase_times_us(record).items():
+            self.phases.setdefault(phase, PhaseTally()).add(time_us)
 
     def _charge(self, record: RequestRecord) -> None:
         """Sums are of what was measured, and say of how many requests."""
@@ -101,6 +121,24 @@ def measured(record: RequestRecord) -> dict[Measure, list[float]]:
         Measure.INTER_TOKEN: [float(gap) for gap in record.gaps_us],
         Measure.QUEUE: [] if (waited_ms := record.phase_ms(Phase.QUEUE)) is None else [waited_ms * 1e3],
     }
+
+
+def phase_times_us(record: RequestRecord) -> dict[str, int]:
+    """Microseconds of each phase and of what none covers; their sum is the wall time.
+
+    A moment that several phases cover (streaming beside decoding) belongs to the one that began first, so that a stack of
+    phases is as high as the request was long.
+    """
+    if record.ended_ns is None:
+        return {}
+    times_ns: dict[str, int] = {}
+    reached, covered = record.started_ns, 0
+    for timing in sorted(record.phases, key=lambda timing: timing.start_ns):
+        own = max(0, min(timing.end_ns, record.ended_ns) - max(timing.start_ns, reached))
+        reached, covered = max(reached, timing.end_ns), covered + own
+        times_ns[timing.phase.value] = times_ns.get(timing.phase.value, 0) + own
+    times_ns[UNACCOUNTED] = max(0, record.ended_ns - record.started_ns - covered)
+    return {phase: round(ns / 1e3) for phase, ns in times_ns.items()}
 
 
 def series_of(record: RequestRecord, models: Collection[str], configs: Collection[str]) -> Series:

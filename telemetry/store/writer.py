@@ -69,6 +69,7 @@ class StoreSink(NullSink):
     ) -> None:
         self.state = OK
         self.dropped = 0
+        self.flushed_s: float | None = None
         self._url = url
         self._queue_size = queue_size
         self._batch_s = batch_s
@@ -267,7 +268,8 @@ class StoreSink(NullSink):
             if not known.configs:
                 await known.load(connection)
             await write(connection, batch, dict(self._configs), known)
-        self._flushes.append((time.monotonic() - began, next((record.trace for record in batch.completed.values()), None)))
+        self.flushed_s = time.monotonic()
+        self._flushes.append((self.flushed_s - began, next((record.trace for record in batch.completed.values()), None)))
 
     def _failed(self, error: Exception) -> None:
         """Say it once per kind of failure, not once per batch."""

@@ -15,7 +15,9 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.dashboard.samples import OBJECTIVES, Site, empty_database, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.chats import fill_chats
+from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.site import SETTINGS, Site, empty_database
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -48,8 +50,10 @@ class Served:
         if filled:
             await fill_requests(site.engine)
             await fill_rollups(site.engine)
+            await fill_chats(site.engine)
             ready_engine(site.sink)
             site.objectives = OBJECTIVES
+            site.settings = SETTINGS
         return site
 
     def _await_port(self) -> None:

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from dashboard.navigation import NAVIGATION
 from telemetry.events import Phase, PhaseTiming, Status
 from tests.browser.conftest import Served
-from tests.dashboard.samples import MS, record
+from tests.dashboard.chats import LONG
+from tests.dashboard.samples import MODEL, MS, record
 
 PAGES = {
     "overview": "",
@@ -23,6 +26,12 @@ PAGES = {
     "models": "/models",
     "cache": "/cache",
     "live": "/live",
+    "latency": "/latency?window=1h",
+    "health": "/health",
+    "settings": "/settings",
+    "playground": "/playground",
+    "conversations": "/conversations",
+    "conversation": f"/conversations/{quote(LONG, safe='')}",
 }
 SCREENSHOTS = os.environ.get("FIRSTTOKEN_SCREENSHOTS")
 IN_TIME_MS = 10_000
@@ -40,14 +49,15 @@ def opened(browser: Browser, width: int = 1440, theme: Literal["light", "dark"] 
     context.close()
 
 
-def visit(page: Page, served: Served, name: str) -> None:
+def visit(page: Page, served: Served, name: str, suffix: str = "") -> None:
     """Open a page and see that it fits its width."""
     page.goto(served.url(PAGES[name]), wait_until="load")
     expect(page.locator("main h1")).to_be_visible()
     width, room = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width <= room, f"{name} is {width} px wide in {room} px"
+    theme = "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
     if SCREENSHOTS:
-        page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}-{room}.png"), full_page=True)
+        page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}-{room}-{theme}{suffix}.png"), full_page=True)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -64,8 +74,8 @@ def test_pages_fit_and_complain_of_nothing(browser: Browser, served: Served, wid
 def test_empty_pages_fit(browser: Browser, served_empty: Served, width: int) -> None:
     """The same without a single request."""
     with opened(browser, width) as (page, complaints):
-        for name in ("overview", "requests", "models", "cache", "live"):
-            visit(page, served_empty, name)
+        for name in ("overview", "requests", "models", "cache", "live", "latency", "health", "settings", "conversations", "playground"):
+            visit(page, served_empty, name, "-empty")
         assert complaints == []
 
 
@@ -130,3 +140,78 @@ def test_pages_work_without_javascript(browser: Browser, served: Served) -> None
     page.locator("#window-7d").click()
     assert page.locator("[aria-current=true]").inner_text() == "7d"
     context.close()
+
+
+def test_the_menu_lists_every_page_on_a_small_screen(browser: Browser, served: Served) -> None:
+    """At 390 px the menu opens over the page, shows every entry inside the window, leads on, and closes with Escape."""
+    with opened(browser, 390) as (page, complaints):
+        page.goto(served.url(""), wait_until="load")
+        links = page.locator("#pages a")
+        expect(links.first).to_be_hidden()
+        page.locator(".menu").click()
+        for link in links.all():
+            expect(link).to_be_in_viewport(ratio=1)
+        if SCREENSHOTS:
+            page.screenshot(path=str(Path(SCREENSHOTS) / "menu-390.png"))
+        assert links.all_inner_texts() == [entry.label for entry in NAVIGATION]
+        page.keyboard.press("Escape")
+        expect(links.first).to_be_hidden()
+        page.locator(".menu").click()
+        links.filter(has_text="Latency").click()
+        expect(page.locator("h1")).to_have_text("Latency")
+        assert complaints == []
+
+
+def test_the_menu_is_one_line_on_a_wide_screen(browser: Browser, served: Served) -> None:
+    """At 1440 px all entries stand beside each other, without a button."""
+    with opened(browser) as (page, _):
+        page.goto(served.url(""), wait_until="load")
+        expect(page.locator(".menu")).to_be_hidden()
+        tops = {round(box["y"]) for link in page.locator("#pages a").all() if (box := link.bounding_box())}
+        assert len(tops) == 1
+        assert page.locator("#pages a").count() == len(NAVIGATION)
+
+
+def test_latency_leads_to_the_requests(browser: Browser, served: Served) -> None:
+    """The model stays with the window, and the number of a bucket opens the list with its filters set."""
+    with opened(browser) as (page, complaints):
+        page.goto(served.url("/latency?window=1h"), wait_until="load")
+        page.locator("#filter-model").select_option(MODEL)
+        page.locator("#filter-apply").click()
+        page.wait_for_url("**model=*")
+        page.locator("#window-24h").click()
+        page.wait_for_url("**window=24h&model=*")
+        page.locator("table.latency tbody a").nth(1).click()
+        expect(page.locator("h1")).to_have_text("Requests")
+        assert page.locator("#filter-model").input_value() == MODEL
+        assert page.locator("#filter-context").input_value() == "512-1k"
+        assert complaints == []
+
+
+def test_settings_are_found_while_typing(browser: Browser, served: Served) -> None:
+    """The list narrows under the field, which keeps what was typed and the focus; the switch narrows it too."""
+    with opened(browser) as (page, complaints):
+        page.goto(served.url("/settings"), wait_until="load")
+        page.evaluate("window.untouched = true")
+        page.locator("#filter-q").press_sequentially("max_stall", delay=30)
+        expect(page.locator("table.settings tbody tr")).to_have_count(1)
+        assert page.locator("#filter-q").input_value() == "max_stall"
+        assert page.evaluate("document.activeElement.id") == "filter-q"
+        page.locator("#filter-q").fill("")
+        page.locator("#filter-changed").check()
+        expect(page.locator("#setting-server\\.port")).to_have_count(0)
+        expect(page.locator("#setting-engine\\.slots")).to_be_visible()
+        assert page.evaluate("window.untouched") is True
+        assert complaints == []
+
+
+def test_a_conversation_leads_to_its_requests_and_back(browser: Browser, served: Served) -> None:
+    """An id of any characters has an address; its turns lead to their pages, and those back to it."""
+    with opened(browser) as (page, complaints):
+        page.goto(served.url("/conversations"), wait_until="load")
+        page.get_by_role("link", name=LONG).click()
+        expect(page.locator("h1")).to_have_text(LONG)
+        page.locator(".turns a").first.click()
+        page.get_by_role("link", name=LONG).click()
+        expect(page.locator("h1")).to_have_text(LONG)
+        assert complaints == []

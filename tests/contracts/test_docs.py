@@ -7,6 +7,7 @@ import re
 import pytest
 import typer
 
+from dashboard.navigation import NAVIGATION, Entry
 from gateway.cli.main import app
 from gateway.cli.settings_cmd import reference
 from gateway.settings import SettingInfo, describe
@@ -48,7 +49,15 @@ def test_readme_names_no_verb_too_many() -> None:
     assert set(re.findall(r"`(?:\.venv/bin/)?firsttoken ([a-z]+)", readme)) <= known
 
 
-@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "grafana/README.md", "docs/grafana.md"])
+@pytest.mark.parametrize("entry", NAVIGATION, ids=lambda entry: entry.key)
+def test_every_page_of_the_menu_is_documented(entry: Entry) -> None:
+    """docs/dashboard.md has each entry with its address."""
+    assert f"| {entry.label} (`{entry.url}`) |" in (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "grafana/README.md", "docs/grafana.md", "docs/dashboard.md"]
+)
 def test_links_lead_somewhere(page: str) -> None:
     """Every relative link of a page names a file that exists (pictures of the dashboard are made by hand)."""
     path = ROOT / page

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from tests.dashboard.samples import OBJECTIVES, Site, empty_database, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.chats import fill_chats
+from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.site import SETTINGS, Site, empty_database
 
 T = TypeVar("T")
 
@@ -56,6 +58,8 @@ def busy(pages: Pages) -> Pages:
     """A site with requests, statistics and a ready engine."""
     pages.run(fill_requests(pages.site.engine))
     pages.run(fill_rollups(pages.site.engine))
+    pages.run(fill_chats(pages.site.engine))
     ready_engine(pages.site.sink)
     pages.site.objectives = OBJECTIVES
+    pages.site.settings = SETTINGS
     return pages

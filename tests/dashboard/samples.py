@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from litestar import Litestar
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from dashboard.deps import DashboardDeps, StoreState
-from dashboard.router import dashboard_router
 from telemetry.clock import ClockAnchor
-from telemetry.context_buckets import ContextBuckets
-from telemetry.cost import Prices
-from telemetry.energy.sources import Report
 from telemetry.events import (
     CacheSample,
     CacheSource,
@@ -32,14 +25,14 @@ from telemetry.events import (
 from telemetry.histogram import bucket_of
 from telemetry.live import LiveSink
 from telemetry.record import RequestRecord, TraceIds
-from telemetry.slo import Counts, Objective, ObjectiveReport, report
+from telemetry.slo import Counts, Objective, report
 from telemetry.store import phases
 from telemetry.store.measures import Measure
 from telemetry.store.models import (
-    Base,
     CacheRollupRow,
     EngineConfigRow,
     HistogramRow,
+    PhaseRollupRow,
     PhasesRow,
     RequestRow,
     RollupRow,
@@ -197,11 +190,13 @@ def _add_minute(session: AsyncSession, minute: int, series_id: int, rng: random.
     errors = int(rng.random() < 0.08)
     session.add(RollupRow(minute=minute, series_id=series_id, requests=requests, errors=errors, cancelled=0, prompt_tokens=requests * 812,
                           cached_tokens=requests * 300, completion_tokens=requests * 64))  # fmt: skip
+    session.add_all(_phase_rows(minute, series_id, requests, ttft_ms, rate))
     for measure, centre in (
         (Measure.TTFT, ttft_ms),
         (Measure.OUTPUT_RATE, rate),
         (Measure.PROMPT_RATE, 2000.0),
         (Measure.INTER_TOKEN, 1000 / rate),
+        (Measure.QUEUE, 12.0),
     ):
         counted: dict[int, int] = {}
         for _ in range(requests):
@@ -209,6 +204,16 @@ def _add_minute(session: AsyncSession, minute: int, series_id: int, rng: random.
             counted[index] = counted.get(index, 0) + 1
         for index, count in counted.items():
             session.add(HistogramRow(minute=minute, series_id=series_id, measure=measure.value, bucket=index, count=count))
+
+
+def _phase_rows(minute: int, series_id: int, requests: int, ttft_ms: float, rate: float) -> list[PhaseRollupRow]:
+    """Mean phases that belong to a time to first token and an output rate."""
+    means = {"admit": 1.2, "render": 1.7, "tokenize": 1.4, "cache_lookup": 0.3, "queue": 12.0 * series_id, "cache_restore": 4.0,
+             "prefill": ttft_ms * 0.9, "decode": 64_000 / rate, "stream": 6.0, "unaccounted": 0.4}  # fmt: skip
+    return [
+        PhaseRollupRow(minute=minute, series_id=series_id, phase=phase, requests=requests, time_us=round(mean * 1e3 * requests))
+        for phase, mean in means.items()
+    ]
 
 
 OBJECTIVES = (
@@ -242,39 +247,3 @@ def running_records(sink: LiveSink, now_ns: int) -> list[RequestRecord]:
     sink.admitted(first)
     sink.admitted(second)
     return [first, second]
-
-
-NO_RAPL = Report(missing=("RAPL: /sys/class/powercap cannot be read (No such file or directory)",))
-
-
-@dataclass(slots=True)
-class Site:
-    """An application with the dashboard alone, and everything behind it."""
-
-    engine: AsyncEngine
-    sink: LiveSink = field(default_factory=LiveSink)
-    state: StoreState = field(default_factory=StoreState)
-    objectives: tuple[ObjectiveReport, ...] = ()
-    energy: Report = NO_RAPL
-    prices: Prices = field(default_factory=Prices)
-    now_ns: int | None = 10_000 * MS
-
-    def deps(self) -> DashboardDeps:
-        """What the router gets; `now_ns` None leaves the real clocks running."""
-        clocks: dict[str, Any] = {} if self.now_ns is None else {"clock_ns": lambda: self.now_ns}
-        return DashboardDeps(
-            reader=self.engine, live=self.sink, buckets=ContextBuckets(), store_state=lambda: self.state, objectives=lambda: self.objectives,
-            energy=lambda: self.energy, prices=self.prices, base_url=lambda: "http://127.0.0.1:8080", version="0.1.0", wall_s=NOW.timestamp, **clocks,
-        )  # fmt: skip
-
-    def app(self) -> Litestar:
-        """A fresh application."""
-        return Litestar([dashboard_router(self.deps())], openapi_config=None)
-
-
-async def empty_database(path: Path) -> AsyncEngine:
-    """A database with all tables and no rows."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-    async with engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
-    return engine

@@ -16,7 +16,8 @@ from telemetry.energy.sources import Report
 from telemetry.store.models import RollupRow, SeriesRow
 from telemetry.store.queries.statistics import Totals
 from tests.dashboard.conftest import Pages
-from tests.dashboard.samples import MODEL, NO_RAPL, NOW, fill_requests, row, running_records
+from tests.dashboard.samples import MODEL, NOW, fill_requests, row, running_records
+from tests.dashboard.site import NO_RAPL
 
 READ = Report(("RAPL package-0",))
 EUR = Prices(per_kwh=0.3, currency="EUR")

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dashboard import following as following_module
 from dashboard.following import event, follow, pulses
-from dashboard.pages.live import LiveNowView
+from dashboard.pages.live import VIEWS, FollowQuery, LiveNowView, followed_view
 from dashboard.pages.request import RequestView
+from dashboard.pages.requests import RequestsQuery
 from telemetry.events import Phase, Status
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MS, NOW, finished_record, record, row
@@ -43,6 +45,24 @@ def test_only_changed_blocks_are_sent(pages: Pages) -> None:
     pages.run(watch())
 
 
+@pytest.mark.parametrize("name", VIEWS)
+def test_every_page_that_follows_sends_its_blocks(busy: Pages, name: str) -> None:
+    """The first event holds every block of the page, each under the id that is morphed."""
+
+    async def first() -> tuple[str, tuple[str, ...]]:
+        query = FollowQuery(name, "", "req_000000000000000000000000", RequestsQuery(), conversation_id="short-2")
+        view = followed_view(busy.site.deps(), query)
+        stream = follow(busy.site.deps(), view)
+        told = await following(stream)
+        await stream.aclose()
+        return told, view.blocks
+
+    told, blocks = busy.run(first())
+    for block in blocks:
+        assert f'hx-target="#{block}"' in told
+        assert f'id="{block}"' in told
+
+
 def test_the_stream_of_a_request_ends_with_it(busy: Pages) -> None:
     """A request that is recorded is shown once more, and then the page is told to close the stream."""
 
@@ -53,6 +73,27 @@ def test_the_stream_of_a_request_ends_with_it(busy: Pages) -> None:
     told = busy.run(watch())
     assert 'hx-target="#detail"' in told[0]
     assert told[-1].startswith("event: done")
+
+
+def test_a_slow_store_is_read_less_often(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause after a read is nine times as long as the read, and never shorter than the usual one."""
+    monkeypatch.setattr(following_module, "STORE_INTERVAL_S", 0.0)
+
+    class Slow(LiveNowView):
+        async def refresh(self) -> None:
+            await asyncio.sleep(0.02)
+
+    async def pause() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        due = await following_module.refreshed(Slow(pages.site.deps()))
+        return due - began, loop.time() - began
+
+    until_due, took = pages.run(pause())
+    assert until_due >= 10 * 0.02
+    assert until_due <= 10 * took
+    monkeypatch.setattr(following_module, "STORE_INTERVAL_S", 1000.0)
+    assert pages.run(pause())[0] > 1000
 
 
 def test_pulses_come_without_changes(pages: Pages) -> None:
@@ -74,7 +115,7 @@ def test_an_event_keeps_its_lines() -> None:
     assert event({"a": "<p>\nx</p>"}) == 'data: <hx-partial hx-target="#a" hx-swap="outerMorph"><p>\ndata: x</p></hx-partial>\n\n'
 
 
-@pytest.mark.parametrize("query", ["view=nothing", "view=overview&window=3y", "view=requests&status=odd"])
+@pytest.mark.parametrize("query", ["view=nothing", "view=overview&window=3y", "view=requests&status=odd", "view=latency&heat=odd"])
 def test_a_wrong_stream_is_refused(pages: Pages, query: str) -> None:
     """Parameters are checked before the stream begins."""
     assert pages.get(f"/live?{query}", Accept="text/event-stream").status_code == 400

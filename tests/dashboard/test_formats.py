@@ -43,3 +43,8 @@ def test_curl_quotes_for_the_shell() -> None:
     assert words[:3] == ["curl", "-N", "http://h/v1/chat/completions"]
     assert '"model": "it\'s $(rm)"' in words[-1]
     assert '"stop": ["x"]' in words[-1]
+
+
+def test_code_is_marked_and_escaped() -> None:
+    """Backticks become code elements; markup stays text, inside and outside."""
+    assert formats.coded("a `<b>` & c") == "a <code>&lt;b&gt;</code> &amp; c"

@@ -16,7 +16,20 @@ from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MODEL, NOW, fill_requests, record, row, running_records
 
 FIRST = "req_000000000000000000000000"
-URLS = ["", "/requests", f"/requests/{FIRST}", "/models", "/cache", "/live"]
+URLS = [
+    "",
+    "/requests",
+    f"/requests/{FIRST}",
+    "/models",
+    "/cache",
+    "/live",
+    "/latency",
+    "/health",
+    "/settings",
+    "/conversations",
+    "/conversations/short-2",
+    "/playground",
+]
 
 
 async def break_store(pages: Pages) -> None:
@@ -26,6 +39,7 @@ async def break_store(pages: Pages) -> None:
             "rollups",
             "rollup_histograms",
             "rollup_cache",
+            "rollup_phases",
             "speed_changes",
             "request_phases",
             "requests",
@@ -43,7 +57,9 @@ def test_a_page_is_served_with_strict_headers_and_nothing_inline(busy: Pages, ur
     assert response.status_code == 200
     assert {name: response.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
     assert "'unsafe" not in response.headers["content-security-policy"]
-    assert not re.search(r"\sstyle=|<style|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:|https?://(?!127\.0\.0\.1)", response.text)
+    assert not re.search(
+        r"\sstyle=|<style|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:|=\s*[\"']?https?://(?!127\.0\.0\.1)", response.text
+    )
 
 
 @pytest.mark.parametrize("url", ["", "/requests", "/models", "/cache", "/live"])
@@ -55,7 +71,19 @@ def test_an_empty_site_says_what_to_do(pages: Pages, url: str) -> None:
     assert "firsttoken serve --model" in response.text or url == "/requests"
 
 
-@pytest.mark.parametrize(("url", "status"), [("", 200), ("/models", 200), ("/cache", 200), ("/requests", 503), (f"/requests/{FIRST}", 503)])
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("", 200),
+        ("/models", 200),
+        ("/cache", 200),
+        ("/latency", 503),
+        ("/conversations", 503),
+        ("/conversations/short-2", 503),
+        ("/requests", 503),
+        (f"/requests/{FIRST}", 503),
+    ],
+)
 def test_an_unreadable_store_is_told_with_its_remedy(busy: Pages, url: str, status: int) -> None:
     """Pages with a live part stay 200, the others are 503; all say what failed and what to check."""
     busy.run(break_store(busy))
@@ -115,7 +143,18 @@ def test_an_unknown_address_gets_a_designed_page(busy: Pages, url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["?window=3y", "/requests?status=odd", "/requests?since=yesterday", "/requests?before=-1", "/requests?after=x", "/models?window=1"],
+    [
+        "?window=3y",
+        "/latency?heat=odd",
+        "/conversations?before=x",
+        "/conversations/short-2?before=-1",
+        "/latency?window=3y",
+        "/requests?status=odd",
+        "/requests?since=yesterday",
+        "/requests?before=-1",
+        "/requests?after=x",
+        "/models?window=1",
+    ],
 )
 def test_a_wrong_parameter_is_answered_400(busy: Pages, url: str) -> None:
     """A wrong parameter is the caller's doing, and the page says which."""

@@ -22,7 +22,8 @@ from telemetry.store.queries.reading import StoreUnreadable, fetch
 from telemetry.store.queries.requests import Cursor, RequestFilter
 from telemetry.store.queries.windows import WINDOWS
 from tests.dashboard.conftest import Pages
-from tests.dashboard.samples import CONFIG, MODEL, NOW, empty_database, row
+from tests.dashboard.samples import CONFIG, MODEL, NOW, row
+from tests.dashboard.site import empty_database
 
 NOW_S = NOW.timestamp()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import signal
 import time
@@ -37,10 +38,16 @@ def test_engine_killed_in_mid_stream(launch: Launch) -> None:
     unready = httpx.get(f"{served.base_url}/readyz")
     assert unready.status_code == 503
     assert "signal 9" in unready.json()["reason"]
+    told = html.unescape(httpx.get(f"{served.base_url}/dashboard/health").text)
+    assert unready.json()["reason"] in told
+    assert "answers 503" in told
     answer = served.chat("Hi!")
     assert answer.status_code == 200
     assert answer.json()["choices"][0]["message"]["content"]
     assert httpx.get(f"{served.base_url}/readyz").json()["models"][0]["restarts"] == 1
+    told = httpx.get(f"{served.base_url}/dashboard/health").text
+    assert "answers 200" in told
+    assert "signal 9" in told, "the last failure stays known"
     row = served.row("doomed")
     assert (row["status"], row["error_type"], row["http_status"]) == ("error", "engine_unavailable", 200)
     assert row["completion_tokens"] >= 1
@@ -159,6 +166,7 @@ def test_engine_that_cannot_load_is_given_up(launch: Launch, tmp_path: Path) -> 
     unready = until(given_up, 30, "the engine to be given up")
     assert unready.status_code == 503
     assert "cannot load" in unready.json()["reason"]
+    assert unready.json()["reason"] in html.unescape(httpx.get(f"{served.base_url}/dashboard/health").text)
     answer = httpx.post(f"{served.base_url}/v1/chat/completions", json={"model": "broken", "messages": [{"role": "user", "content": "Hi"}]})
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "engine_unavailable"

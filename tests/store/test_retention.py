@@ -96,7 +96,7 @@ def test_old_rollups_go(url: str) -> None:
     fill(url, 30, first_days_ago=29.5, apart_ms=DAY_MS)
     keep(url, Retention(rollup_days=10))
     limit = int(time.time() // 60) - 10 * 24 * 60
-    for table in ("rollups", "rollup_histograms", "rollup_cache"):
+    for table in ("rollups", "rollup_histograms", "rollup_cache", "rollup_phases"):
         assert count(url, table) > 0
         assert int(str(query(url, f"SELECT min(minute) FROM {table}")[0][0])) >= limit - 1
     assert query(url, "SELECT sum(requests) FROM rollups") == [(10,)]

@@ -64,12 +64,13 @@ async def report(
         StoreUnreadable: the database did not answer, or not in time.
     """
     found = await _READERS[by](engine, window, now_s, model)
-    if by is By.CONTEXT:
-        order = {label: index for index, label in enumerate(buckets)}
-        found.sort(key=lambda group: (group.model, order.get(group.part, len(order)), group.part))
-    else:
-        found.sort(key=lambda group: group.model)
-    return [_row(group) for group in found]
+    return context_rows(found, buckets) if by is By.CONTEXT else [_row(group) for group in sorted(found, key=lambda group: group.model)]
+
+
+def context_rows(found: Sequence[Group], buckets: Sequence[str]) -> list[ReportRow]:
+    """The rows of groups by context bucket, by model and in the order of `buckets`."""
+    order = {label: index for index, label in enumerate(buckets)}
+    return [_row(group) for group in sorted(found, key=lambda group: (group.model, order.get(group.part, len(order)), group.part))]
 
 
 def _row(group: Group) -> ReportRow:

@@ -26,12 +26,13 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True, slots=True)
 class RequestFilter:
-    """Which requests to list; None leaves a condition out. `since` is inclusive, `until` exclusive (aware UTC)."""
+    """Which requests to list; None leaves a condition out. `context` is a context bucket; `since` is inclusive, `until` exclusive (aware UTC)."""
 
     model: str | None = None
     status: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ async def page(engine: AsyncEngine, wanted: RequestFilter, cursor: Cursor, size:
 
 
 def _page_statement(wanted: RequestFilter, cursor: Cursor, limit: int) -> Select[RequestRow]:
-    """Conditions on indexed columns only; order and limit follow the cursor's direction."""
+    """Order and limit follow the cursor's direction; the context bucket alone has no index and is filtered on the way."""
     statement = select(RequestRow).where(*_conditions(wanted)).limit(limit)
     if cursor.after is not None:
         return statement.where(RequestRow.seq > cursor.after).order_by(RequestRow.seq)
@@ -110,6 +111,8 @@ def _conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
         conditions.append(RequestRow.model == wanted.model)
     if wanted.status is not None:
         conditions.append(RequestRow.status == wanted.status)
+    if wanted.context is not None:
+        conditions.append(RequestRow.context_bucket == wanted.context)
     if wanted.since is not None:
         conditions.append(RequestRow.seq >= seq_at(wanted.since))
     if wanted.until is not None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import percentile
 from telemetry.store.measures import SCALE, Measure
-from telemetry.store.models import HistogramRow, RollupRow
+from telemetry.store.models import HistogramRow, RollupRow, SeriesRow
 from telemetry.store.queries.reading import fetch
 from telemetry.store.queries.windows import Window
 
@@ -119,25 +119,53 @@ async def spreads(engine: AsyncEngine, window: Window, now_s: float) -> dict[Mea
     return spreads_of((measure, bucket, count) for measure, bucket, count in await fetch(engine, statement))
 
 
-async def points(engine: AsyncEngine, window: Window, now_s: float) -> list[Point]:
-    """The window in at most `MAX_POINTS` steps, oldest first; steps without requests are there, and empty."""
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A window cut into steps of `minutes`, from the Unix minute `first` on; steps begin at multiples, so the first may be cut."""
+
+    first: int
+    last: int
+    minutes: int
+
+    @property
+    def indexes(self) -> range:
+        """The steps, oldest first: step n begins at Unix minute n * `minutes`."""
+        return range(self.first // self.minutes, self.last // self.minutes + 1)
+
+    @property
+    def starts_s(self) -> list[int]:
+        """Where each step begins, in Unix seconds."""
+        return [index * self.minutes * 60 for index in self.indexes]
+
+
+async def steps_of(engine: AsyncEngine, window: Window, now_s: float, most: int = MAX_POINTS) -> Steps | None:
+    """The window in at most so many steps; None for all time of an empty store.
+
+    Raises:
+        StoreUnreadable: the database did not answer, or not in time.
+    """
     last = int(now_s) // 60
     first = await _first_minute(engine, window, last)
-    if first is None:
+    return None if first is None else Steps(first, last, _step(first, last, most))
+
+
+async def points(engine: AsyncEngine, window: Window, now_s: float) -> list[Point]:
+    """The window in at most `MAX_POINTS` steps, oldest first; steps without requests are there, and empty."""
+    steps = await steps_of(engine, window, now_s)
+    if steps is None:
         return []
-    step = _step(first, last)
-    counters = await _counters_by_step(engine, first, step)
-    histograms = await _histograms_by_step(engine, first, step)
+    counters = await _counters_by_step(engine, steps.first, steps.minutes)
+    histograms = await _histograms_by_step(engine, steps.first, steps.minutes)
     return [
-        Point(index * step * 60, step, *counters.get(index, (0, 0)), spreads=histograms.get(index, {}))
-        for index in range(first // step, last // step + 1)
+        Point(index * steps.minutes * 60, steps.minutes, *counters.get(index, (0, 0)), spreads=histograms.get(index, {}))
+        for index in steps.indexes
     ]
 
 
-def _step(first: int, last: int) -> int:
-    """The smallest step that gives at most `MAX_POINTS`; points begin at its multiples, so the first one may be cut."""
+def _step(first: int, last: int, most: int) -> int:
+    """The smallest step that gives at most so many."""
     steps = itertools.chain(STEPS, (days * 24 * 60 for days in itertools.count(1)))
-    return next(step for step in steps if last // step - first // step < MAX_POINTS)
+    return next(step for step in steps if last // step - first // step < most)
 
 
 async def _first_minute(engine: AsyncEngine, window: Window, last: int) -> int | None:
@@ -174,6 +202,11 @@ def constant(number: int) -> ColumnElement[int]:
 def within(minute: Any, window: Window, now_s: float) -> list[ColumnElement[bool]]:
     """The minutes of a window, the current one included."""
     return [] if window.minutes is None else [minute > int(now_s) // 60 - window.minutes]
+
+
+def of_model(model: str | None) -> list[ColumnElement[bool]]:
+    """The series of one model; None is all of them."""
+    return [] if model is None else [SeriesRow.model == model]
 
 
 def totals_of(row: Any) -> Totals:

@@ -1,0 +1,40 @@
+"""What the gateway knows of its own health, gathered for pages and `/readyz`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from telemetry.events import EngineStatus
+from telemetry.health import DiskHealth, ExporterHealth, Readiness, StoreHealth, readiness
+from telemetry.stack import TelemetryStack
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayHealth:
+    """`telemetry.health.HealthView` of a running gateway."""
+
+    statuses: Callable[[], Sequence[EngineStatus]]
+    telemetry: TelemetryStack
+    home: Path
+
+    def readiness(self) -> Readiness:
+        return readiness(self.statuses())
+
+    def store(self) -> StoreHealth:
+        return self.telemetry.store_health()
+
+    def exporters(self) -> Sequence[ExporterHealth]:
+        return self.telemetry.exporter_health()
+
+    def loop_lag_s(self) -> float | None:
+        return self.telemetry.loop_lag_s()
+
+    def disk(self) -> DiskHealth:
+        try:
+            usage = shutil.disk_usage(self.home)
+        except OSError:
+            return DiskHealth(str(self.home), None, None)
+        return DiskHealth(str(self.home), usage.free, usage.total)

@@ -1,0 +1,67 @@
+"""Where the time of requests went, by phase: over time and by context bucket; from the roll-ups only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from telemetry.store.models import PhaseRollupRow, SeriesRow
+from telemetry.store.queries.reading import fetch
+from telemetry.store.queries.statistics import constant, of_model, within
+from telemetry.store.queries.windows import Window
+from telemetry.store.rollup import UNACCOUNTED
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseMeans:
+    """`requests` together, and what each phase took of a request on average (ms; of all, those without the phase included)."""
+
+    requests: int
+    mean_ms: dict[str, float]
+
+    @property
+    def wall_ms(self) -> float:
+        """The mean wall time: the phases add up to it."""
+        return sum(self.mean_ms.values())
+
+
+async def by_context(engine: AsyncEngine, window: Window, now_s: float, model: str | None = None) -> dict[str, PhaseMeans]:
+    """Per context bucket; '' where the prompt was never counted.
+
+    Raises:
+        StoreUnreadable: the database did not answer, or not in time.
+    """
+    return await _means(engine, SeriesRow.context_bucket, within(PhaseRollupRow.minute, window, now_s), model)
+
+
+async def over_time(engine: AsyncEngine, first_minute: int, step_minutes: int, model: str | None = None) -> dict[int, PhaseMeans]:
+    """Per step of so many minutes, by `minute // step_minutes`, from a minute on.
+
+    Raises:
+        StoreUnreadable: the database did not answer, or not in time.
+    """
+    index = PhaseRollupRow.minute // constant(step_minutes)
+    return await _means(engine, index, [PhaseRollupRow.minute >= first_minute], model)
+
+
+async def _means(engine: AsyncEngine, part: Any, conditions: list[Any], model: str | None) -> dict[Any, PhaseMeans]:
+    statement = (
+        select(part, PhaseRollupRow.phase, func.sum(PhaseRollupRow.requests), func.sum(PhaseRollupRow.time_us))
+        .join(SeriesRow, SeriesRow.id == PhaseRollupRow.series_id)
+        .where(*conditions, *of_model(model))
+        .group_by(part, PhaseRollupRow.phase)
+    )
+    sums: dict[Any, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for key, phase, requests, time_us in await fetch(engine, statement):
+        sums[key][phase] = int(requests), int(time_us)
+    return {key: _mean(phases) for key, phases in sums.items()}
+
+
+def _mean(phases: dict[str, tuple[int, int]]) -> PhaseMeans:
+    """Every request has an `unaccounted` part, so its count is that of all requests."""
+    requests = phases.get(UNACCOUNTED, (0, 0))[0]
+    return PhaseMeans(requests, {phase: time_us / 1e3 / requests for phase, (_, time_us) in phases.items()} if requests else {})

@@ -1,0 +1,144 @@
+"""The Health page: each part by what it says of itself, with advice where it is not well; it agrees with `/readyz`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dashboard import health_parts
+from dashboard.health_context import Condition, Part
+from telemetry.cost import Prices
+from telemetry.energy.sources import Report
+from telemetry.events import EngineSample, EngineState, EngineStatus
+from telemetry.health import DiskHealth, ExporterHealth, Readiness, StoreHealth, host_of, readiness
+from telemetry.live import LiveEngine, LiveSink
+from tests.dashboard.conftest import Pages
+from tests.dashboard.samples import MODEL, MS, OBJECTIVES
+
+SECOND = 1000 * MS
+READY = EngineStatus(MODEL, EngineState.READY, pid=1)
+IDLE = EngineSample(MODEL, 8, 0, 0, 0, 0.0, 0, 8192, None)
+STORE = StoreHealth("", 0, 1000, 0, 10, 100, 0.1)
+SENDS = ExporterHealth("traces", "http://c:4318", 10, 0, 0, failing=False)
+
+CASES: Mapping[str, tuple[Part, Condition]] = {
+    "an engine that reports": (health_parts.engine_part(LiveEngine(READY, IDLE, 9 * SECOND), 10 * SECOND), Condition.WELL),
+    "a silent engine": (health_parts.engine_part(LiveEngine(READY, IDLE, 1), 10 * SECOND), Condition.LOOK),
+    "an engine that failed lately": (health_parts.engine_part(LiveEngine(READY, IDLE, 99 * SECOND, "died", 90 * SECOND), 100 * SECOND), Condition.LOOK),
+    "an engine that failed long ago": (
+        health_parts.engine_part(LiveEngine(READY, IDLE, 999 * SECOND, "died", SECOND), 1000 * SECOND), Condition.WELL,
+    ),
+    "a loading engine": (health_parts.engine_part(LiveEngine(replace(READY, state=EngineState.STARTING, reason="is loading"), None), 1), Condition.LOOK),
+    "a failed engine": (health_parts.engine_part(LiveEngine(replace(READY, state=EngineState.FAILED, reason="died"), None), 1), Condition.BAD),
+    "an empty queue": (health_parts.queue_part([LiveEngine(READY, IDLE)]), Condition.WELL),
+    "a long queue": (health_parts.queue_part([LiveEngine(READY, replace(IDLE, queue_depth=3, queue_oldest_age_s=30.0))]), Condition.LOOK),
+    "no engine": (health_parts.queue_part([]), Condition.UNMEASURED),
+    "a store that writes": (health_parts.store_part(STORE), Condition.WELL),
+    "a store that cannot": (health_parts.store_part(replace(STORE, error="disk full")), Condition.BAD),
+    "a store that lost rows": (health_parts.store_part(replace(STORE, dropped=1)), Condition.LOOK),
+    "a store that is behind": (health_parts.store_part(replace(STORE, queued=900)), Condition.LOOK),
+    "a store that hangs": (health_parts.store_part(replace(STORE, queued=1, flush_age_s=60.0)), Condition.LOOK),
+    "an idle store": (health_parts.store_part(replace(STORE, flush_age_s=9999.0)), Condition.WELL),
+    "a store over its cap": (health_parts.store_part(replace(STORE, file_bytes=120)), Condition.LOOK),
+    "no store": (health_parts.store_part(replace(STORE, enabled=False)), Condition.OFF),
+    "an exporter that sends": (health_parts.exporter_parts([SENDS])[0], Condition.WELL),
+    "an exporter that fails": (health_parts.exporter_parts([replace(SENDS, failed=5, failing=True)])[0], Condition.BAD),
+    "an exporter that lost": (health_parts.exporter_parts([replace(SENDS, lost=5)])[0], Condition.LOOK),
+    "no exporter": (health_parts.exporter_parts([])[0], Condition.OFF),
+    "a loop in time": (health_parts.loop_part(0.01), Condition.WELL),
+    "a late loop": (health_parts.loop_part(0.3), Condition.LOOK),
+    "a stuck loop": (health_parts.loop_part(3.0), Condition.BAD),
+    "a loop not measured": (health_parts.loop_part(None), Condition.UNMEASURED),
+    "room": (health_parts.disk_part(DiskHealth("/h", 10**10, 10**11)), Condition.WELL),
+    "little room": (health_parts.disk_part(DiskHealth("/h", 5 * 10**8, 10**11)), Condition.LOOK),
+    "no room": (health_parts.disk_part(DiskHealth("/h", 10**6, 10**11)), Condition.BAD),
+    "a disk that cannot be asked": (health_parts.disk_part(DiskHealth("/h", None, None)), Condition.LOOK),
+    "an objective that holds": (health_parts.objective_parts(OBJECTIVES)[0], Condition.WELL),
+    "an objective that burns": (health_parts.objective_parts(OBJECTIVES)[1], Condition.BAD),
+    "an objective without requests": (health_parts.objective_parts(OBJECTIVES)[2], Condition.UNMEASURED),
+    "no objective yet": (health_parts.objective_parts([])[0], Condition.UNMEASURED),
+    "energy": (health_parts.energy_part(Report(("RAPL package-0",)), Prices()), Condition.WELL),
+    "no energy": (health_parts.energy_part(Report(missing=("none",)), Prices()), Condition.UNMEASURED),
+    "a price without energy": (health_parts.energy_part(Report(missing=("none",)), Prices(per_kwh=0.3)), Condition.LOOK),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("part", "condition"), CASES.values(), ids=CASES)
+def test_a_part_says_how_it_does_and_what_to_do(part: Part, condition: Condition) -> None:
+    """Its condition follows from what it reports; one that is not well comes with advice, one that is well without."""
+    assert part.condition is condition
+    assert part.words.endswith(".")
+    if condition not in (Condition.OFF, Condition.UNMEASURED):
+        assert bool(part.advice) == (condition is not Condition.WELL)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ([], Readiness(ready=False, reason="no model is configured")),
+        ([READY, replace(READY, model="b", state=EngineState.FAILED, reason="died")], Readiness(ready=True)),
+        ([replace(READY, state=EngineState.RESTARTING, reason="died")], Readiness(ready=False, reason=f"{MODEL} died")),
+    ],
+)
+def test_one_ready_engine_makes_ready(statuses: list[EngineStatus], expected: Readiness) -> None:
+    """And without one the reason names each."""
+    assert readiness(statuses) == expected
+
+
+def test_the_page_says_what_readyz_says(busy: Pages) -> None:
+    """Ready with an engine; with the engine gone, not ready, with the reason, and the engine's failure first."""
+    page = busy.get("/health").text
+    assert "answers 200" in page
+    busy.site.sink.engine_status(EngineStatus(MODEL, EngineState.FAILED, "is given up after 6 failed starts: killed by signal 9"))
+    page = busy.get("/health").text
+    assert "answers 503" in page
+    assert "is given up after 6 failed starts" in page
+    assert page.index(f"Engine {MODEL}") < page.index('aria-label="Store"')
+    assert "firsttoken doctor" in page
+
+
+def test_an_empty_site_is_not_ready(pages: Pages) -> None:
+    """No engine, no figures: said in words."""
+    pages.site.health.lag_s, pages.site.health.sent = None, ()
+    page = pages.get("/health").text
+    assert "no model is configured" in page
+    assert "not measured" in page
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in page
+
+
+def test_the_page_needs_no_store(busy: Pages) -> None:
+    """A store that cannot be written is told here, with 200."""
+    busy.site.health.written = StoreHealth("OperationalError: disk I/O error", 7, 1000, 1234)
+    response = busy.get("/health")
+    assert response.status_code == 200
+    assert "disk I/O error" in response.text
+    assert "1,234" in response.text
+
+
+def test_the_last_failure_stays_known() -> None:
+    """After a restart the engine is ready again; why it failed, and when, is still there; heartbeats have their time."""
+    now: dict[str, Any] = {"ns": 5}
+    sink = LiveSink(lambda: now["ns"])
+    sink.engine_status(replace(READY, state=EngineState.RESTARTING, reason="was killed; it is started again"))
+    now["ns"] = 9
+    sink.engine_status(READY)
+    sink.engine_sample(IDLE)
+    assert sink.engines() == [LiveEngine(READY, IDLE, 9, "was killed; it is started again", 5)]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "shown"),
+    [
+        ("http://collector:4318/v1/traces", "http://collector:4318"),
+        ("https://user:hunter2@otlp.example/secret/path?token=hunter2", "https://otlp.example"),
+        ("http://[::1]:4317", "http://[::1]:4317"),
+        ("collector:4317", "collector:4317"),
+        ("http://host:notaport/hunter2", "an address that is no URL"),
+    ],
+)
+def test_an_endpoint_is_shown_without_secrets(endpoint: str, shown: str) -> None:
+    """Scheme, host and port are enough to know where it goes."""
+    assert host_of(endpoint) == shown
