@@ -95,10 +95,10 @@ class Comparison:
         return f"{self.name}: {'; '.join(missed)}" if missed else ""
 
 
-def ours(slots: int, *flags: str, home: Path | None = None) -> Server:
+def ours(slots: int, *flags: str, home: Path | None = None, env: dict[str, str] | None = None) -> Server:
     """A gateway with the demo model, set like the peer."""
     common = ("--engine-slots", str(slots), "--engine-n-ctx", str(N_CTX), "--engine-threads", str(THREADS))
-    return Server(flags=(*common, *flags), home=home)
+    return Server(flags=(*common, *flags), home=home, env=env)
 
 
 @contextmanager

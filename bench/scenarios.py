@@ -18,6 +18,7 @@ from bench import (
     shared_prompt,
     short_chats,
     single,
+    telemetry_cost,
     ten_turns,
 )
 from bench.figures import Result
@@ -34,6 +35,7 @@ _PROMISES = (
     repetitive,
     scheduler_alone,
     collector,
+    telemetry_cost,
 )
 
 SCENARIOS: dict[str, Callable[[], Result]] = {

@@ -79,7 +79,7 @@ def parse_chat(body: bytes) -> Chat:
         stream=bool(raw.stream),
         include_usage=raw.stream_options is not None and raw.stream_options.include_usage,
         conversation_id=_conversation_id(raw.metadata),
-        caller=(raw.user or "")[:128],
+        caller=caller_of(raw.user),
         background=raw.priority == "background",
         cache=raw.cache_prompt is not False,
         pin=bool(raw.pin),
@@ -114,6 +114,11 @@ def decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes) -> _Body:
         raise InvalidRequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
     except RecursionError:
         raise InvalidRequestError("The body is nested too deeply.", code="invalid_json") from None
+
+
+def caller_of(user: str | None) -> str:
+    """Whom a request shares the engine for: OpenAI's `user`."""
+    return (user or "")[:128]
 
 
 def _invalid(problem: str) -> InvalidRequestError:

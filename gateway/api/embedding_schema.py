@@ -64,6 +64,7 @@ class RerankRequest(msgspec.Struct, kw_only=True):
     documents: Annotated[list[str | RankDocument], Meta(min_length=1)]
     top_n: Annotated[int, Meta(ge=1)] | None = None
     return_documents: bool = False
+    user: str | None = None
 
 
 class Ranked(msgspec.Struct):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,7 +18,7 @@ from litestar.openapi.spec import Operation
 from litestar.types import ASGIApp, Send
 
 from gateway.api.answer import EngineAnswer, Serving
-from gateway.api.chat_parse import decode_body
+from gateway.api.chat_parse import caller_of, decode_body
 from gateway.api.embedding_schema import (
     Embedding,
     EmbeddingList,
@@ -31,13 +33,16 @@ from gateway.api.embedding_schema import (
 from gateway.api.openapi import json_operation
 from gateway.api.reception import receive
 from gateway.api.responses import send_json
-from gateway.engine.protocol import Embed
+from gateway.engine.protocol import Embed, Embedded
 from gateway.errors import InvalidRequestError
 from gateway.serving.router import Router, Target
 from telemetry.record import RequestRecord
 
 MAX_INPUTS = 2048
 """OpenAI's limit."""
+
+MOST_AT_ONCE_BYTES = 64 * 1024
+"""Vectors of more bytes are written as text on another thread: streams of others go on meanwhile."""
 
 Matrix = npt.NDArray[np.float32]
 _decode_embedding = msgspec.json.Decoder(RawEmbeddingRequest)
@@ -51,6 +56,8 @@ class Task:
     model: str
     inputs: list[str | list[int]]
     query: str | None
+    caller: str
+    dimensions: int | None
     write: Callable[[Matrix, str, InputUsage], msgspec.Struct]
 
 
@@ -66,7 +73,7 @@ def parse_embeddings(body: bytes) -> Task:
         cut = _cut(vectors, raw.dimensions)
         return EmbeddingList("list", [_embedding(index, row, raw.encoding_format) for index, row in enumerate(cut)], model, usage)
 
-    return Task(raw.model, _inputs(raw.input), None, write)
+    return Task(raw.model, _inputs(raw.input), None, caller_of(raw.user), raw.dimensions, write)
 
 
 def parse_rerank(body: bytes) -> Task:
@@ -87,7 +94,7 @@ def parse_rerank(body: bytes) -> Task:
                 result.document = RankDocument(str(texts[result.index]))
         return Ranking("list", model, results, usage)
 
-    return Task(raw.model, texts, raw.query, write)
+    return Task(raw.model, texts, raw.query, caller_of(raw.user), None, write)
 
 
 def _inputs(given: Any) -> list[str | list[int]]:
@@ -114,9 +121,6 @@ def _cut(vectors: Matrix, dimensions: int | None) -> Matrix:
     """The first `dimensions` of each vector, normalised again (Matryoshka embeddings)."""
     if dimensions is None:
         return vectors
-    if dimensions > vectors.shape[1]:
-        message = f"`dimensions` is {dimensions}; this model's embeddings have {vectors.shape[1]}."
-        raise InvalidRequestError(message, param="dimensions")
     cut = vectors[:, :dimensions]
     norms = np.linalg.norm(cut, axis=1, keepdims=True)
     return (cut / np.where(norms > 0, norms, 1)).astype(np.float32)
@@ -135,15 +139,20 @@ class EmbeddingAnswer(EngineAnswer):
 
     async def _serve(self, send: Send) -> None:
         record, task = self._record, self._task
-        request = Embed(id=str(record.seq), inputs=task.inputs, query=task.query)
+        request = Embed(id=str(record.seq), inputs=task.inputs, query=task.query, caller=task.caller, dimensions=task.dimensions)
         call = self._call = await self._serving.admission.submit(self._handle, record, request)
         embedded = await call.embedded()
         ready = self._handle.ready
         record.response_model = self._handle.model
         record.engine_config_id = None if ready is None else ready.config.config_id
-        vectors = np.frombuffer(embedded.vectors, dtype=np.float32).reshape(-1, embedded.dimensions)
         usage = InputUsage(record.prompt_tokens or 0, record.prompt_tokens or 0)
-        await send_json(send, 200, msgspec.json.encode(task.write(vectors, self._handle.model, usage)))
+        write = partial(_encode, task, embedded, self._handle.model, usage)
+        await send_json(send, 200, write() if len(embedded.vectors) <= MOST_AT_ONCE_BYTES else await asyncio.to_thread(write))
+
+
+def _encode(task: Task, embedded: Embedded, model: str, usage: InputUsage) -> bytes:
+    vectors = np.frombuffer(embedded.vectors, dtype=np.float32).reshape(-1, embedded.dimensions)
+    return msgspec.json.encode(task.write(vectors, model, usage))
 
 
 @dataclass

@@ -81,8 +81,10 @@ class Backend(Protocol):
     trims: bool
     rows: int
 
-    def open(self, slot: int, sampling: Sampling) -> None:
-        """Prepare a slot for choosing the tokens of a new sequence; the state in it stays."""
+    def open(self, slot: int, sampling: Sampling, chooser: object | None = None) -> None:
+        """Prepare a slot for choosing the tokens of a sequence, a new one or one that was here before and left its
+        `chooser`; the state in the slot stays.
+        """
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         """Compute a batch; returns the sampled tokens of each part that asked for them.
@@ -94,8 +96,10 @@ class Backend(Protocol):
     def abort(self) -> None:
         """Give up the computation that is under way, if it can be: `compute` raises. Called from another thread."""
 
-    def close(self, slot: int) -> None:
-        """Free what `open` prepared; the state stays."""
+    def close(self, slot: int) -> object | None:
+        """End what `open` prepared; the state stays. Returns what chose the tokens, with its random numbers and what
+        penalties remember: for `open`, if the sequence goes on later.
+        """
 
     def trim(self, slot: int, tokens: int) -> bool:
         """Keep the first tokens of a slot's state only; returns whether the state is as asked for (if not, clear it)."""

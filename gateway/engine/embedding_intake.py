@@ -49,6 +49,10 @@ class EmbeddingIntake:
             message = f"{len(request.inputs)} inputs are too many at once for embeddings of this size; send {most} at most."
             self._send(Refused(id=request.id, code="invalid_value", message=message, param="input"))
             return
+        if request.dimensions is not None and request.dimensions > self._embedder.dimensions:
+            message = f"`dimensions` is {request.dimensions}; this model's embeddings have {self._embedder.dimensions}."
+            self._send(Refused(id=request.id, code="invalid_value", message=message, param="dimensions"))
+            return
         try:
             inputs = [self._tokens(request, given) for given in request.inputs]
         except Exception as error:  # one bad request must not end intake for all others
@@ -63,7 +67,7 @@ class EmbeddingIntake:
             self._send(problem)
             return
         self._send(Admitted(id=request.id, prompt_tokens=total, timings=timings))
-        self._deliver(Job(request.id, inputs, end_ns))
+        self._deliver(Job(request.id, inputs, end_ns, request.caller))
 
     def _tokens(self, request: Embed, given: str | list[int]) -> list[int]:
         if not isinstance(given, str):

@@ -6,6 +6,7 @@ Source of the fair share: virtual token counters (Sheng et al., "Fairness in Ser
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from gateway.engine.sequence import Sequence
 
@@ -18,33 +19,43 @@ BACKGROUND_PATIENCE_NS = 60 * 10**9
 MAX_CALLERS = 1000
 
 
+class Called(Protocol):
+    """A request, whatever it asks for."""
+
+    caller: str
+
+
 class FairShare:
     """Counts what each caller was served, in prompt tokens."""
 
     def __init__(self) -> None:
         self._served: dict[str, float] = {}
 
-    def arrived(self, sequence: Sequence, present: Iterable[Sequence]) -> None:
+    def arrived(self, request: Called, present: Iterable[Called]) -> None:
         """A caller that comes (back) begins where the least served one present stands: absence is no credit."""
         callers = {other.caller for other in present}
-        if sequence.caller in callers:
+        if request.caller in callers:
             return
         least = min((self._served.get(caller, 0.0) for caller in callers), default=0.0)
         if not callers or len(self._served) > MAX_CALLERS:
             self._served = {caller: self._served.get(caller, 0.0) for caller in callers}
-        self._served[sequence.caller] = max(least, self._served.get(sequence.caller, 0.0))
+        self._served[request.caller] = max(least, self._served.get(request.caller, 0.0))
 
-    def computed(self, sequence: Sequence, tokens: int) -> None:
+    def computed(self, request: Called, tokens: int) -> None:
         """Prompt tokens were computed for a caller."""
-        self._served[sequence.caller] = self._served.get(sequence.caller, 0.0) + tokens
+        self._served[request.caller] = self.served(request) + tokens
 
     def sampled(self, sequence: Sequence) -> None:
         """A token was sampled for a caller."""
-        self._served[sequence.caller] = self._served.get(sequence.caller, 0.0) + OUTPUT_WEIGHT
+        self._served[sequence.caller] = self.served(sequence) + OUTPUT_WEIGHT
+
+    def served(self, request: Called) -> float:
+        """What the caller of a request has had, since others are here."""
+        return self._served.get(request.caller, 0.0)
 
     def order(self, waiting: Iterable[Sequence], now_ns: int) -> list[Sequence]:
         """Who is next: interactive first, then the caller who had least, then who came first."""
-        return sorted(waiting, key=lambda one: (yields(one, now_ns), self._served.get(one.caller, 0.0), one.queued_ns))
+        return sorted(waiting, key=lambda one: (yields(one, now_ns), self.served(one), one.queued_ns))
 
 
 def yields(sequence: Sequence, now_ns: int) -> bool:

@@ -84,13 +84,12 @@ class LlamaBackend:
 
     def free(self) -> None:
         """Give the context's memory back; nothing may be computed afterwards."""
-        for slot in list(self._samplers):
-            self.close(slot)
+        self._samplers.clear()
         llama.llama_batch_free(self._batch)
         llama.llama_free(self._context)
 
-    def open(self, slot: int, sampling: Sampling) -> None:
-        self._samplers[slot] = Sampler(sampling, self._model.n_vocab)
+    def open(self, slot: int, sampling: Sampling, chooser: object | None = None) -> None:
+        self._samplers[slot] = chooser if isinstance(chooser, Sampler) else Sampler(sampling, self._model.n_vocab)
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         self._adapters.use(self._context, batch.adapter)
@@ -121,10 +120,8 @@ class LlamaBackend:
             llama.llama_memory_seq_rm(self._memory, part.slot, part.position + len(part.tokens) - part.drafted + len(sampled) - 1, -1)
         return sampled
 
-    def close(self, slot: int) -> None:
-        sampler = self._samplers.pop(slot, None)
-        if sampler is not None:
-            sampler.close()
+    def close(self, slot: int) -> Sampler | None:
+        return self._samplers.pop(slot, None)
 
     def trim(self, slot: int, tokens: int) -> bool:
         if tokens > 0 and self.holds(slot) >= tokens and llama.llama_memory_seq_rm(self._memory, slot, tokens, -1):

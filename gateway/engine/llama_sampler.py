@@ -17,8 +17,10 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, n_vocab: int) -> None:
         self._n_vocab = n_vocab
+        self._chain: llama.llama_sampler_p | None = None
         penalised = (sampling.frequency_penalty, sampling.presence_penalty, sampling.repeat_penalty) != (0.0, 0.0, 1.0)
-        self._chain = None if sampling.temperature <= 0 and not penalised else _chain(sampling, n_vocab, penalised)
+        if sampling.temperature > 0 or penalised:
+            self._chain = _chain(sampling, n_vocab, penalised)
 
     def sample(self, context: object, index: int) -> int:
         """The next token after batch position `index`; penalties remember it."""
@@ -27,8 +29,8 @@ class Sampler:
             return int(np.argmax(np.ctypeslib.as_array(logits, shape=(self._n_vocab,))))
         return int(llama.llama_sampler_sample(self._chain, context, index))
 
-    def close(self) -> None:
-        """Free the native chain."""
+    def __del__(self) -> None:
+        """Free the native chain with the last reference: a sequence that was suspended may end without its slot."""
         if self._chain is not None:
             llama.llama_sampler_free(self._chain)
             self._chain = None

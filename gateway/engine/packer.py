@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from gateway.engine.fairness import FairShare
+
 Vector = bytes
 """32-bit floats, as `numpy.ndarray.tobytes` gives them."""
 
@@ -16,6 +18,7 @@ class Job:
     id: str
     inputs: list[list[int]]
     queued_ns: int
+    caller: str = ""
     started_ns: int | None = None
     steps: int = 0
     next_input: int = 0
@@ -40,7 +43,8 @@ class Item:
 
 
 class Packer:
-    """Jobs take turns, one input at a time, so that a request of many inputs holds nobody up.
+    """The caller who has had least is next, and the jobs of one caller take turns, one input at a time: neither many inputs
+    nor many requests hold others up.
 
     A batch has at most `max_tokens` tokens and `max_sequences` inputs; no input may be longer than `max_tokens`.
     """
@@ -49,12 +53,14 @@ class Packer:
         self._max_tokens = max_tokens
         self._max_sequences = max_sequences
         self.jobs: deque[Job] = deque()
-        """Those with inputs that are in no batch yet, the next to take from first."""
+        """Those with inputs that are in no batch yet; of one caller's, the next to take from first."""
+        self._shares = FairShare()
 
     def add(self, job: Job) -> None:
         """Take a job in."""
         assert job.inputs, "intake refuses requests without inputs"
         assert all(0 < len(tokens) <= self._max_tokens for tokens in job.inputs), "intake refuses inputs that fit no batch"
+        self._shares.arrived(job, self.jobs)
         self.jobs.append(job)
 
     def cancel(self, job_id: str) -> Job | None:
@@ -69,7 +75,7 @@ class Packer:
         items: list[Item] = []
         tokens = 0
         while self.jobs and len(items) < self._max_sequences:
-            job = self.jobs[0]
+            job = min(self.jobs, key=self._shares.served)
             item = Item(job, job.next_input)
             tokens += len(item.tokens)
             if tokens > self._max_tokens:
@@ -94,7 +100,8 @@ class Packer:
 
     def _advance(self, job: Job, now_ns: int) -> None:
         """The job's next input is in a batch: it goes to the end of the line, or out of it."""
-        self.jobs.popleft()
+        self._shares.computed(job, len(job.inputs[job.next_input]))
+        self.jobs.remove(job)
         job.started_ns = job.started_ns or now_ns
         job.next_input += 1
         if job.next_input < len(job.inputs):

@@ -62,7 +62,7 @@ class Placement:
         slot, entry = request.slot, request.entry
         assert slot is not None
         assert entry is not None
-        self.backend.close(slot)
+        request.chooser = self.backend.close(slot)
         entry.running = False
         if usable and request.held > len(request.tokens):  # guesses that were right, behind the end of the answer
             usable = self.backend.trim(slot, len(request.tokens))
@@ -251,7 +251,7 @@ class Placement:
             self.cache.add(entry, self._clock_ns())
         request.slot, request.held = slot, matched
         request.large[:] = bytes(large[:matched])
-        self.backend.open(slot, request.sampling)
+        self.backend.open(slot, request.sampling, request.chooser)
 
     def _note(self, request: Request, found: Found, matched: int, source: CacheSource) -> None:
         """What the request's record will say of its lookup."""

@@ -70,11 +70,16 @@ class Submit(Message, frozen=True, kw_only=True):
 
 
 class Embed(Message, frozen=True, kw_only=True):
-    """Embed these inputs, each a text or tokens; with a `query`, score each text for it instead."""
+    """Embed these inputs, each a text or tokens; with a `query`, score each text for it instead.
+
+    `caller` shares the engine with others fairly; `dimensions` is how many of each vector's numbers will be kept (None: all).
+    """
 
     id: str
     inputs: list[str | list[int]]
     query: str | None = None
+    caller: str = ""
+    dimensions: int | None = None
 
 
 class Cancel(Message, frozen=True):

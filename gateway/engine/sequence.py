@@ -66,7 +66,8 @@ class Sequence:
 
     `tokens` are the prompt and what was sampled; the state of the first `held` of them is in the slot. `adapter` is the
     LoRA adapter that computes it, and `namespace` what of the cache it may use: that of the same adapter. `prefix_of` is whom
-    it waits for (since `prefix_since_ns`) because both have a prefix; `placed_ns` is since when it holds its slot.
+    it waits for (since `prefix_since_ns`) because both have a prefix; `placed_ns` is since when it holds its slot; `chooser` is what the
+    backend chose its tokens with in the slot that it left.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Sequence:
     prefix_since_ns: int = 0
     placed_ns: int | None = None
     slot: int | None = None
+    chooser: object | None = None
     tokens: list[int] = field(default_factory=list)
     held: int = 0
     large: bytearray = field(default_factory=bytearray)

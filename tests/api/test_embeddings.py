@@ -16,6 +16,9 @@ import pytest
 from tests.e2e.serving import MODEL, Served, until
 from tests.engine.tiny_bert import CONTEXT, WIDTH, write_bert
 
+MANY = 2048
+"""Inputs that take far longer than a client waits that leaves."""
+
 TEXTS = ["the cat sat on the mat", "rain falls", "the sun shines"]
 
 
@@ -155,6 +158,23 @@ def test_inputs_share_batches(embedding_served: Served, client: openai.OpenAI) -
         assert np.allclose([item.embedding for item in answer], alone * 20, atol=1e-4)
     until(lambda: inputs(embedding_served) - before[1] >= 8 * 60, what="the samples of all steps")
     assert steps(embedding_served)[0] - before[0] < 8 * 60 / 3
+
+
+def test_a_client_that_leaves_stops_its_request(embedding_served: Served, client: openai.OpenAI) -> None:
+    """What is not computed yet never is, the row says who ended it, and the next request is answered."""
+    identity, before = "embedding-left", inputs(embedding_served)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{embedding_served.base_url}/v1/embeddings",
+            json={"model": "tiny", "input": ["the cat " * (CONTEXT // 2 - 2)] * MANY},
+            headers={"x-request-id": identity},
+            timeout=httpx.Timeout(30, read=0.3),
+        )
+    (row,) = until(lambda: [row for row in embedding_served.rows() if row["id"] == identity and row["status"] != "running"], what="the row")
+    assert (row["status"], row["error_type"], row["http_status"]) == ("cancelled", "client_disconnect", 499)
+    assert len(client.embeddings.create(model="tiny", input="rain falls").data) == 1
+    until(lambda: inputs(embedding_served) > before, what="the samples of its steps")
+    assert inputs(embedding_served) - before < MANY
 
 
 def steps(served: Served) -> tuple[float, float]:

@@ -56,15 +56,16 @@ class FakeBackend:
         self.slots: dict[int, list[int]] = {slot: [] for slot in range(slots)}
         self.made_with: dict[int, list[str]] = {slot: [] for slot in range(slots)}
         """The adapter that each token of a slot was computed with."""
-        self.opened: set[int] = set()
+        self.opened: dict[int, object] = {}
+        """Slot → what chooses its tokens."""
         self.fail_next = False
         self.fail_restores = False
         self.computed = 0
         self.restored = 0
 
-    def open(self, slot: int, sampling: Sampling) -> None:
+    def open(self, slot: int, sampling: Sampling, chooser: object | None = None) -> None:
         assert slot not in self.opened, f"slot {slot} was opened twice"
-        self.opened.add(slot)
+        self.opened[slot] = chooser or object()
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         if self.fail_next:
@@ -100,8 +101,8 @@ class FakeBackend:
             sampled.append(next_token(held, self.period))
         return sampled
 
-    def close(self, slot: int) -> None:
-        self.opened.remove(slot)
+    def close(self, slot: int) -> object:
+        return self.opened.pop(slot)
 
     def trim(self, slot: int, tokens: int) -> bool:
         known = len(self.slots[slot]) >= tokens
@@ -238,7 +239,7 @@ class Rig:
         """Scheduler, placement, cache and backend agree on who holds what."""
         self.scheduler.check_integrity()
         running = {sequence.slot: sequence for sequence in self.scheduler.running}
-        assert set(running) == self.backend.opened, f"scheduler runs {set(running)}, backend {self.backend.opened}"
+        assert set(running) == set(self.backend.opened), f"scheduler runs {set(running)}, backend {self.backend.opened}"
         for slot, entry in enumerate(self.placement.held):
             state = self.backend.slots[slot]
             assert len(state) == (0 if entry is None else entry.held), f"slot {slot}: {len(state)} tokens in the backend"

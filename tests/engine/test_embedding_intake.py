@@ -71,3 +71,16 @@ def test_what_would_not_fit_a_frame_is_refused() -> None:
     refused = said.get(timeout=30)
     assert isinstance(refused, Refused)
     assert (refused.id, refused.param) == ("2", "input")
+
+
+def test_more_dimensions_than_there_are_are_refused_before_anything_is_computed() -> None:
+    """The error comes at once, and names the field."""
+    taken, said, delivered = intake(dimensions=4)
+    taken.submit(Embed(id="1", inputs=["ab"], dimensions=5))
+    taken.submit(Embed(id="2", inputs=["ab"], dimensions=4, caller="team"))
+    refused = said.get(timeout=30)
+    assert isinstance(refused, Refused)
+    assert (refused.id, refused.param) == ("1", "dimensions")
+    job = delivered.get(timeout=30)
+    assert isinstance(job, Job)
+    assert (job.id, job.caller) == ("2", "team")

@@ -64,3 +64,29 @@ def test_a_failed_batch_ends_its_jobs_and_no_others() -> None:
     packer, (first, second, third) = packer_with([[8, 8], [8], [8]])
     assert packer.fail(packer.plan(5)) == [first, second]
     assert [item.job for item in packer.plan(6)] == [third]
+
+
+def test_many_requests_of_one_caller_do_not_hold_another_up() -> None:
+    """Each caller gets as many tokens as the other, however many requests it has."""
+    packer = Packer(max_tokens=MOST_TOKENS, max_sequences=MOST_SEQUENCES)
+    for number in range(20):
+        packer.add(Job(str(number), [[0] * 4] * 5, 0, caller="busy"))
+    packer.add(Job("late", [[0] * 4] * 10, 0, caller="other"))
+    computed = [item.job.caller for _ in range(5) for item in packer.plan(5)]
+    assert computed.count("other") == computed.count("busy") == 10
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.integers(1, MOST_TOKENS), min_size=1, max_size=9)), min_size=1, max_size=8))
+def test_callers_have_had_nearly_the_same(asked: list[tuple[str, list[int]]]) -> None:
+    """While two callers both have inputs left, they differ by no more than one input."""
+    packer = Packer(max_tokens=MOST_TOKENS, max_sequences=MOST_SEQUENCES)
+    left = {caller: sum(sum(sizes) for name, sizes in asked if name == caller) for caller, _ in asked}
+    had = dict.fromkeys(left, 0)
+    for number, (caller, sizes) in enumerate(asked):
+        packer.add(Job(str(number), [[0] * size for size in sizes], 0, caller))
+    while items := packer.plan(5):
+        for item in items:
+            had[item.job.caller] += len(item.tokens)
+            waiting = [caller for caller in had if had[caller] < left[caller]]
+            assert not waiting or max(had[caller] for caller in waiting) - min(had[caller] for caller in waiting) <= MOST_TOKENS

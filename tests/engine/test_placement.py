@@ -128,7 +128,12 @@ def test_background_waits_for_interactive_and_goes_on_after() -> None:
     rig.add(sequence("title", [3] * 30, 20, origin=Origin(background=True)))
     for _ in range(5):
         rig.step()
+    (chooser,) = rig.backend.opened.values()
     rig.add(sequence("chat", [4] * 30, 10))
+    while "chat" not in rig.finished:
+        rig.step()
+    rig.step()
+    assert list(rig.backend.opened.values()) == [chooser], "it goes on with its own random numbers"
     rig.run()
     assert list(rig.finished) == ["chat", "title"]
     assert rig.texts["title"] == text([3] * 30, 20)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from unittest import mock
 
 import pytest
 
@@ -24,6 +25,7 @@ from telemetry.events import CacheReason, CacheSource
 
 REQUESTS = 500
 SLOTS = 4
+GREEDY = Sampling(temperature=0.0)
 CANARIES = ("zebra", "violin", "harbor", "pepper", "lantern", "glacier", "tunnel", "ribbon")
 
 
@@ -63,11 +65,11 @@ class Rig:
             assert self.backend.holds(slot) == held, f"slot {slot} holds {self.backend.holds(slot)} cells for {held} tokens"
 
 
-def sequence(model: LlamaModel, name: str, text: str, count: int, **more: bool) -> Sequence:
+def sequence(model: LlamaModel, name: str, text: str, count: int, sampling: Sampling = GREEDY, **more: bool) -> Sequence:
     one = Sequence(
         id=name,
         prompt=model.tokenize(text),
-        sampling=Sampling(temperature=0.0),
+        sampling=sampling,
         max_tokens=count,
         text=TextAssembler(()),
         queued_ns=time.monotonic_ns(),
@@ -118,3 +120,23 @@ def test_random_load_on_the_real_model(model: LlamaModel) -> None:
     assert tiers[CacheSource.RAM].size_bytes is not None
     assert tiers[CacheSource.RAM].size_bytes <= 6_000_000
     assert rig.scheduler.placement.restore_failures == 0
+
+
+def test_a_suspended_answer_goes_on_with_its_own_random_numbers(model: LlamaModel) -> None:
+    """A sampled answer that let others pass is the one that its seed gives alone."""
+    sampling = Sampling(temperature=1.0, seed=11, repeat_penalty=1.2)
+
+    def answer(others: int) -> str:
+        rig = Rig(model, ram_bytes=50_000_000)
+        rig.scheduler.add(sequence(model, "title", "Once upon a time there was a", 24, sampling, background=True))
+        for _ in range(8):
+            rig.turn()
+        with mock.patch.object(rig.scheduler.placement, "suspend", wraps=rig.scheduler.placement.suspend) as suspended:
+            for number in range(others):
+                rig.scheduler.add(sequence(model, f"chat {number}", f"Number {number} is", 6))
+            while "title" not in rig.reasons:
+                rig.turn()
+        assert suspended.called == bool(others)
+        return rig.answers["title"]
+
+    assert answer(SLOTS) == answer(0) != ""

@@ -21,7 +21,7 @@ def test_one_sequence_gets_its_tokens_and_frees_its_slot() -> None:
     assert rig.texts["a"] == text([7] * 10, 5)
     assert rig.finished["a"].reason == "length"
     assert rig.finished["a"].completion_tokens == 5
-    assert rig.backend.opened == set()
+    assert not rig.backend.opened
 
 
 def test_decode_goes_on_beside_a_long_prompt() -> None:
@@ -178,7 +178,7 @@ def test_any_load_is_served_unmixed(load: list[tuple[int, int, int]], slots: int
         assert finished.reason in ("length", "cancelled", "error")
         assert text(prompt, count).startswith(rig.texts[name])
     assert sum(finished.reason == "error" for finished in rig.finished.values()) <= len(failing)
-    assert rig.backend.opened == set()
+    assert not rig.backend.opened
 
 
 @settings(max_examples=50, deadline=None)
