@@ -15,7 +15,7 @@ def predict_ttft_ms(scheduler: Scheduler, sequence: Sequence) -> float:
     own = uncached(sequence)
     others = [other.remaining for other in scheduler.running if other.prefilling] + [uncached(other) for other in list(scheduler.waiting)]
     tokens = own + sum(min(own, other) for other in others)
-    return (tokens * token_ns(scheduler) + slot_wait_ns(scheduler, len(scheduler.waiting) + 1)) / 1e6
+    return (tokens * token_ns(scheduler, tokens) + slot_wait_ns(scheduler, len(scheduler.waiting) + 1)) / 1e6
 
 
 def uncached(sequence: Sequence) -> int:
@@ -23,12 +23,12 @@ def uncached(sequence: Sequence) -> int:
     return max(1, len(sequence.prompt) - sequence.lookup.expected)
 
 
-def token_ns(scheduler: Scheduler) -> float:
-    """What a prompt token costs now: its own share, and that of the decodes beside it."""
+def token_ns(scheduler: Scheduler, tokens: int) -> float:
+    """What each of so many prompt tokens costs now: its own share, and that of the decodes beside it."""
     decoding = sum(not sequence.prefilling for sequence in scheduler.running)
     pace = scheduler.pace
     beside_ns = pace.decode_step_ns / pace.budget(decoding) if decoding else 0.0
-    return pace.prefill_token_ns + beside_ns
+    return pace.token_ns(tokens) + beside_ns
 
 
 def slot_wait_ns(scheduler: Scheduler, position: int) -> float:

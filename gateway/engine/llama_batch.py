@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import llama_cpp.llama_cpp as llama
@@ -79,8 +79,7 @@ class LlamaBackend:
         self.n_ctx = int(llama.llama_n_ctx_seq(context))
         self.keeps_idle = not options.kv_unified
         self.trims = self._probe_trim()
-        two_kernels = options.flash_attention and (options.kv_type_k, options.kv_type_v) == ("f16", "f16")
-        self.rows = SMALL_KERNEL_ROWS if two_kernels and not llama.llama_supports_gpu_offload() else 0
+        self.rows = SMALL_KERNEL_ROWS if _has_two_kernels(options) else 0
 
     def free(self) -> None:
         """Give the context's memory back; nothing may be computed afterwards."""
@@ -93,9 +92,12 @@ class LlamaBackend:
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         self._adapters.use(self._context, batch.adapter)
-        wanted = self._columns.fill(batch)
-        self._batch.n_tokens = sum(len(part.tokens) for part in batch.parts)
         self._brake.release()
+        return {slot: tokens for parts in groups(batch.parts, self.rows) for slot, tokens in self._compute(parts).items()}
+
+    def _compute(self, parts: Sequence[Part]) -> dict[int, list[int]]:
+        wanted = self._columns.fill(parts)
+        self._batch.n_tokens = sum(len(part.tokens) for part in parts)
         code = llama.llama_decode(self._context, self._batch)
         if code == ABORTED:
             raise BackendError(
@@ -152,7 +154,7 @@ class LlamaBackend:
 
     def logits(self, tokens: list[int], position: int) -> list[npt.NDArray[np.float32]]:
         """Compute tokens in slot 0 and return the logits after each of them: for measuring quality."""
-        self._columns.fill(Batch((Part(0, tokens, position, sample=True, prefill=True, drafted=len(tokens) - 1),)))
+        self._columns.fill((Part(0, tokens, position, sample=True, prefill=True, drafted=len(tokens) - 1),))
         self._batch.n_tokens = len(tokens)
         if llama.llama_decode(self._context, self._batch) != 0:
             raise BackendError("llama_decode failed")
@@ -165,13 +167,35 @@ class LlamaBackend:
 
     def _probe_trim(self) -> bool:
         """Recurrent and sliding-window states cannot be cut: try it on two tokens."""
-        self._columns.fill(Batch((Part(0, (0, 0), 0, sample=True, prefill=True),)))
+        self._columns.fill((Part(0, (0, 0), 0, sample=True, prefill=True),))
         self._batch.n_tokens = 2
         if llama.llama_decode(self._context, self._batch) != 0:
             return False
         works = self.trim(0, 1)
         self.trim(0, 0)
         return works
+
+
+def _has_two_kernels(options: ContextOptions) -> bool:
+    """Whether both are used; a chunk for the larger one may be nearly twice its rows (`gateway.engine.cache.blocks`)."""
+    exact = options.flash_attention and (options.kv_type_k, options.kv_type_v) == ("f16", "f16")
+    fits = min(options.n_ubatch, options.n_batch) >= SMALL_KERNEL_ROWS and options.n_batch >= 2 * SMALL_KERNEL_ROWS
+    return exact and fits and not llama.llama_supports_gpu_offload()
+
+
+def groups(parts: Sequence[Part], rows: int) -> list[Sequence[Part]]:
+    """What to compute together, in this order: with a kernel for `rows` tokens and more (0: there is none), each part that is
+    as large by itself, then all smaller prompts, then decodes.
+
+    llama.cpp cuts a batch into pieces with as many tokens of each sequence: beside a decode, the first token of a prompt
+    goes with it and what is left may be too small for the kernel. Together is not faster on a CPU.
+    """
+    if not rows:
+        return [parts]
+    prompts = [part for part in parts if part.prefill]
+    large = [[part] for part in prompts if len(part.tokens) >= rows]
+    small = [part for part in prompts if len(part.tokens) < rows]
+    return [group for group in (*large, small, [part for part in parts if not part.prefill]) if group]
 
 
 def _pointer(state: State) -> ctypes.Array[ctypes.c_uint8]:
@@ -190,11 +214,11 @@ class Columns:
         self._sequence = batch.seq_id
         self._size = size
 
-    def fill(self, batch: Batch) -> list[tuple[Part, int]]:
-        """Write a batch; returns the parts that want a sample, each with the position of its last token."""
+    def fill(self, parts: Sequence[Part]) -> list[tuple[Part, int]]:
+        """Write the parts of a batch; returns those that want a sample, each with the position of its last token."""
         wanted: list[tuple[Part, int]] = []
         at = 0
-        for part in batch.parts:
+        for part in parts:
             end = at + len(part.tokens)
             assert end <= self._size, "the scheduler planned more tokens than a batch holds"
             self.token[at:end] = part.tokens

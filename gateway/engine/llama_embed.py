@@ -9,7 +9,7 @@ import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
-from gateway.engine.backend import BackendError, Batch, Part
+from gateway.engine.backend import BackendError, Part
 from gateway.engine.llama_batch import Columns, ContextOptions
 from gateway.engine.llama_buffers import watch_buffers
 from gateway.engine.llama_model import LlamaModel, ModelError
@@ -80,7 +80,7 @@ class LlamaEmbedder:
 
     def embed(self, inputs: list[list[int]]) -> list[Vector]:
         parts = tuple(Part(slot, tokens, 0, sample=True, prefill=True, drafted=len(tokens) - 1) for slot, tokens in enumerate(inputs))
-        self._columns.fill(Batch(parts))
+        self._columns.fill(parts)
         self._batch.n_tokens = sum(map(len, inputs))
         if self._memory:
             llama.llama_memory_clear(self._memory, False)  # noqa: FBT003  # ctypes takes no keywords

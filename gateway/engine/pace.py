@@ -10,7 +10,7 @@ WEIGHT = 0.2
 FORGET = 0.01
 """How fast a bad experience with drafting is forgotten, per step without: it may have been another program's doing."""
 
-SMALL_SHARE = 0.6
+SMALL_SHARE = 0.5
 """From this share of the faster kernel's rows on, a chunk is filled up to them: it takes about as long."""
 
 MIN_CHUNK = 16
@@ -25,8 +25,8 @@ class Pace:
     """Moving averages of what a prompt token, a decode-only step, the copy of a token's state and a drafted token cost (ns).
 
     `max_stall_ns` bounds a step that decodes; `max_chunk` bounds any step (tokens), which also bounds how long a
-    cancel or a new request waits. `rows` are the tokens from which the backend's faster kernel computes a prompt; beside
-    decodes it takes one more, since llama.cpp computes one token of each sequence together first.
+    cancel or a new request waits. `rows` are the tokens from which the backend's faster kernel computes a prompt;
+    `small_token_ns` is what a prompt token costs with the slower one (0: not measured).
     """
 
     prefill_token_ns: float
@@ -37,6 +37,7 @@ class Pace:
     rows: int = 0
     draft_token_ns: float = 0.0
     draft_step_ns: float = 0.0
+    small_token_ns: float = 0.0
 
     def draft_ns(self, drafted: int) -> float:
         """How much longer a step with so many drafted tokens takes: a part for the step, and one for each of them.
@@ -51,8 +52,16 @@ class Pace:
         if decoding == 0:
             return max(MIN_ALONE, min(self.max_chunk, int(2 * self.max_stall_ns / self.prefill_token_ns)))
         left_ns = self.max_stall_ns - self.decode_step_ns
-        chunk = max(MIN_CHUNK, min(self.max_chunk, int(left_ns / self.prefill_token_ns)))
-        return self.rows + 1 if SMALL_SHARE * self.rows <= chunk <= self.rows else chunk
+        chunk = int(left_ns / self.prefill_token_ns)
+        if SMALL_SHARE * self.rows <= chunk <= self.rows:
+            return min(self.rows, self.max_chunk)
+        if chunk < self.rows:
+            chunk = int(left_ns / self.token_ns(chunk))
+        return max(MIN_CHUNK, min(self.max_chunk, chunk))
+
+    def token_ns(self, tokens: int) -> float:
+        """What each of so many prompt tokens costs that are computed in one step."""
+        return self.small_token_ns if 0 < tokens < self.rows and self.small_token_ns else self.prefill_token_ns
 
     def learn(self, duration_ns: int, prefill_tokens: int, decode_tokens: int, drafted: int = 0) -> None:
         """Take in one measured step."""
@@ -65,7 +74,10 @@ class Pace:
         elif prefill_tokens >= MIN_CHUNK:
             beside_ns = self.decode_step_ns if decode_tokens else 0.0
             cost_ns = max(1.0, (duration_ns - beside_ns) / prefill_tokens)
-            self.prefill_token_ns += WEIGHT * (cost_ns - self.prefill_token_ns)
+            if prefill_tokens < self.rows:
+                self.small_token_ns += WEIGHT * (cost_ns - self.small_token_ns) if self.small_token_ns else cost_ns
+            else:
+                self.prefill_token_ns += WEIGHT * (cost_ns - self.prefill_token_ns)
 
     def _learn_draft(self, extra_ns: float, drafted: int) -> None:
         """Share what a step took longer than expected between its two parts."""

@@ -22,3 +22,20 @@ def test_a_prompt_always_advances() -> None:
     """Even on a machine whose decode alone breaks the limit, prompts get a least chunk."""
     pace = Pace(prefill_token_ns=1e9, max_stall_ns=1_000_000, max_chunk=512, decode_step_ns=5e9)
     assert pace.budget(decoding=4) == MIN_CHUNK
+
+
+def test_the_two_kernels_of_a_prompt_are_not_mixed_up() -> None:
+    """Short prompts, which the slower kernel computes, do not make the chunks of a long one small."""
+    pace = Pace(prefill_token_ns=4e6, max_stall_ns=250_000_000, max_chunk=512, rows=64)
+    for _ in range(50):
+        pace.learn(duration_ns=350_000_000, prefill_tokens=35, decode_tokens=0)
+    assert pace.budget(decoding=3) == 64
+    assert (pace.token_ns(35), pace.token_ns(64)) == (10e6, 4e6)
+
+
+def test_a_chunk_too_small_for_the_fast_kernel_keeps_the_limit_with_the_slow_one() -> None:
+    """Where 64 rows would take far too long, the chunk is what the slower kernel computes in time."""
+    pace = Pace(prefill_token_ns=10e6, max_stall_ns=250_000_000, max_chunk=512, rows=64)
+    assert pace.budget(decoding=3) == 25
+    pace.learn(duration_ns=500_000_000, prefill_tokens=25, decode_tokens=0)
+    assert pace.budget(decoding=3) == MIN_CHUNK

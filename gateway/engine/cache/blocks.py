@@ -62,8 +62,9 @@ class Blocks:
         return 0 < self._rows <= rows
 
     def chunk(self, position: int, most: int) -> int:
-        """How many tokens to compute next, of at most `most`, or a few more where the rest would be too small for its
-        kernel. With a budget that is too small for the kernel, the budget wins.
+        """How many tokens to compute next, of at most `most`, or more where the rest would be too small for its kernel: the
+        first chunks take half as many rows more, since they cost least. With a budget that is too small for the kernel, the
+        budget wins.
         """
         block = self._at(position)
         if block is None:
@@ -73,7 +74,11 @@ class Blocks:
         left = block.end - position
         if left <= most or most < self._rows:
             return min(left, most)
-        return left if left < 2 * self._rows else min(most, left - self._rows)
+        steps = min(-(-left // most), left // self._rows)
+        over = left - steps * most
+        if over <= 0:
+            return -(-left // steps)
+        return most + (over if steps == 1 else min(over, self._rows // 2))
 
     def _at(self, position: int) -> Block | None:
         return next((block for block in self._blocks if block.start <= position < block.end), None)
