@@ -18,6 +18,7 @@ from bench import (
     shared_prompt,
     short_chats,
     single,
+    store_at_scale,
     telemetry_cost,
     ten_turns,
 )
@@ -36,6 +37,7 @@ _PROMISES = (
     scheduler_alone,
     collector,
     telemetry_cost,
+    store_at_scale,
 )
 
 SCENARIOS: dict[str, Callable[[], Result]] = {

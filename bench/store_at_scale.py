@@ -1,0 +1,215 @@
+"""The store with months of requests in it: how fast it is written, how fast each read is, what they do to each other, its size.
+
+`BENCH_REQUESTS` and `BENCH_STORE_URL` (an empty PostgreSQL database), or the flags of `python -m bench`, say how many and where.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import store_reads
+from bench.figures import Figure
+from bench.store_reads import Timed
+from bench.store_records import Requests, configs, pieces
+from telemetry.record import RequestRecord
+from telemetry.store import migrate
+from telemetry.store.engine import create_reader
+from telemetry.store.retention import Retention
+from telemetry.store.writer import StoreSink
+
+NAME = "store-at-scale"
+ABOUT = "the store's writer and every read of it, with months of requests"
+REQUESTS = 50_000
+PIECE = 5000
+"""Requests that are made before their writing is timed."""
+LAG = 1000
+"""Requests admitted before one ends: its row is inserted and completed in two transactions, as in life."""
+TIMES = 30
+SIDES = 3
+"""Pieces written with readers, and as many without, in turn."""
+LEAST_RATE = 2000.0
+MOST_READ_MS = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class AtScale:
+    """What was measured; `failure` by the bounds above."""
+
+    requests: int
+    database: str
+    rates: list[float]
+    rates_alone: list[float]
+    rates_with_readers: list[float]
+    reads: list[Timed]
+    dropped: int
+    plans: dict[str, list[str]]
+    size_bytes: int | None
+    capped_bytes: tuple[int, int] | None
+    """The cap, and the file under it."""
+
+    @property
+    def title(self) -> str:
+        return f"{NAME}: {self.requests:,} requests, {self.database}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("p50", "p95")
+
+    @property
+    def figures(self) -> list[Figure]:
+        alone, beside = statistics.median(self.rates_alone), statistics.median(self.rates_with_readers)
+        first = [
+            Figure("written, slowest piece beside", (statistics.median(self.rates), min(self.rates)), "requests/s"),
+            Figure("written at the end, alone", (alone, None), "requests/s"),
+            Figure("written at the end, beside readers", (beside, None), "requests/s"),
+            Figure("dropped", (float(self.dropped), None), ""),
+        ]
+        if self.size_bytes is not None:
+            first.append(Figure("file", (self.size_bytes / 2**20, None), "MiB"))
+        if self.capped_bytes is not None:
+            first.append(Figure("cap, and the file under it", tuple(size / 2**20 for size in self.capped_bytes), "MiB"))
+        return first + [Figure(read.name, (read.p50, read.p95), "ms") for read in self.reads]
+
+    @property
+    def failure(self) -> str:
+        slow = [f"{read.name} p95 {read.p95:.0f} ms" for read in self.reads if read.p95 >= MOST_READ_MS]
+        rate = statistics.median(self.rates_alone)
+        wrong = [f"writer {rate:.0f} requests/s"] if rate < LEAST_RATE else []
+        if self.capped_bytes is not None and self.capped_bytes[1] > self.capped_bytes[0]:
+            wrong.append("file above its cap")
+        return ", ".join(wrong + slow)
+
+
+def run() -> AtScale:
+    """On a new file, or in the database that `BENCH_STORE_URL` names."""
+    count = int(os.environ.get("BENCH_REQUESTS", REQUESTS))
+    with tempfile.TemporaryDirectory(prefix="firsttoken-bench-") as folder:
+        url = os.environ.get("BENCH_STORE_URL") or f"sqlite:///{Path(folder) / 'firsttoken.db'}"
+        return _measure(url, count)
+
+
+def _measure(url: str, count: int) -> AtScale:
+    migrate.upgrade(url)
+    source = pieces(iter(Requests(count + 2 * SIDES * PIECE, time.time_ns())), PIECE)
+    feed = Feed(url)
+    fill = [feed.write(piece) for piece in _told(itertools.islice(source, max(1, count // PIECE)), count)]
+    middle = feed.middle
+    alone, beside = [], []
+    for piece in source:
+        if len(alone) > len(beside):
+            with _reading(url, store_reads.reads(middle.seq, middle.request_id)):
+                beside.append(feed.write(piece))
+        else:
+            alone.append(feed.write(piece))
+    dropped = feed.stop()
+    reads, plans = asyncio.run(_reads(url, middle))
+    size = feed.sink.file_size_bytes()
+    backend = url.partition(":")[0].partition("+")[0]
+    capped = None if size is None else (size // 2, _capped(url, size // 2))
+    return AtScale(count, backend, fill, alone, beside, reads, dropped, plans, size, capped)
+
+
+def _told(source: Iterator[list[RequestRecord]], count: int) -> Iterator[list[RequestRecord]]:
+    for number, piece in enumerate(source):
+        if number % 10 == 0:
+            print(f"  {number * PIECE:,} of {count:,}", file=sys.stderr, flush=True)
+        yield piece
+
+
+class Feed:
+    """Requests into a real `StoreSink`, admissions and ends in the order of a busy gateway."""
+
+    def __init__(self, url: str) -> None:
+        self.sink = StoreSink(url, 10 * PIECE)
+        self._open: list[RequestRecord] = []
+        self._seen: list[RequestRecord] = []
+        for config in configs():
+            self.sink.engine_config(config)
+        self.sink.start()
+
+    def write(self, piece: Sequence[RequestRecord]) -> float:
+        """Write a piece and wait until it is in the database; requests per second."""
+        self._seen.append(piece[0])
+        began = time.perf_counter()
+        for record in piece:
+            self.sink.admitted(record)
+            self._open.append(record)
+            if len(self._open) > LAG:
+                self.sink.completed(self._open.pop(0))
+        while self.sink.queue_size:
+            time.sleep(0.005)
+        return len(piece) / (time.perf_counter() - began)
+
+    @property
+    def middle(self) -> RequestRecord:
+        """A request from the middle of all."""
+        return self._seen[len(self._seen) // 2]
+
+    def stop(self) -> int:
+        """End what is open and the writer; returns how many events were lost."""
+        for record in self._open:
+            self.sink.completed(record)
+        assert self.sink.stop(60), "the writer did not end"
+        return self.sink.dropped
+
+
+async def _reads(url: str, middle: RequestRecord) -> tuple[list[Timed], dict[str, list[str]]]:
+    engine = create_reader(url)
+    found, plans = [], {}
+    try:
+        for name, read in store_reads.reads(middle.seq, middle.request_id).items():
+            timed = await store_reads.timed(engine, name, read, TIMES)
+            found.append(timed)
+            if timed.p95 >= MOST_READ_MS:
+                plans[name] = await store_reads.plan(engine, read)
+                print(f"  {name}: p95 {timed.p95:.0f} ms\n    " + "\n    ".join(plans[name]), file=sys.stderr, flush=True)
+    finally:
+        await engine.dispose()
+    return found, plans
+
+
+@contextmanager
+def _reading(url: str, reads: dict[str, store_reads.Read]) -> Iterator[None]:
+    """One reader after another meanwhile, as fast as they go, with a breath between: a page a person looks at."""
+    stop = threading.Event()
+
+    async def work() -> None:
+        engine = create_reader(url)
+        for read in itertools.cycle(reads.values()):
+            if stop.is_set():
+                break
+            await read(engine)
+            await asyncio.sleep(0.02)
+        await engine.dispose()
+
+    thread = threading.Thread(target=lambda: asyncio.run(work()))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _capped(url: str, cap: int) -> int:
+    """The file after the writer had a cap to keep."""
+    sink = StoreSink(url, 10, retention=Retention(max_bytes=cap))
+    sink.start()
+    deadline = time.monotonic() + 600
+    size = sink.file_size_bytes() or 0
+    while size > cap and time.monotonic() < deadline:
+        time.sleep(0.5)
+        size = sink.file_size_bytes() or 0
+    sink.stop(60)
+    return sink.file_size_bytes() or 0
