@@ -24,7 +24,8 @@ from bench.store_reads import Timed
 from bench.store_records import Requests, configs, pieces
 from telemetry.record import RequestRecord
 from telemetry.store import migrate
-from telemetry.store.engine import create_reader
+from telemetry.store.compaction import compact
+from telemetry.store.engine import create_reader, create_writer
 from telemetry.store.retention import Retention
 from telemetry.store.writer import StoreSink
 
@@ -53,6 +54,8 @@ class AtScale:
     rates_with_readers: list[float]
     reads: list[Timed]
     dropped: int
+    compaction_s: list[float]
+    """Transactions that built what was left to build of longer stretches."""
     plans: dict[str, list[str]]
     size_bytes: int | None
     capped_bytes: tuple[int, int] | None
@@ -69,10 +72,12 @@ class AtScale:
     @property
     def figures(self) -> list[Figure]:
         alone, beside = statistics.median(self.rates_alone), statistics.median(self.rates_with_readers)
+        turns = [seconds * 1e3 for seconds in self.compaction_s]
         first = [
             Figure("written, slowest piece beside", (statistics.median(self.rates), min(self.rates)), "requests/s"),
             Figure("written at the end, alone", (alone, None), "requests/s"),
             Figure("written at the end, beside readers", (beside, None), "requests/s"),
+            Figure("longer stretches: a transaction, the longest", (statistics.median(turns), max(turns)), "ms"),
             Figure("dropped", (float(self.dropped), None), ""),
         ]
         if self.size_bytes is not None:
@@ -105,7 +110,8 @@ def _measure(url: str, count: int) -> AtScale:
     feed = Feed(url)
     fill = [feed.write(piece) for piece in _told(itertools.islice(source, max(1, count // PIECE)), count)]
     middle = feed.middle
-    alone, beside = [], []
+    alone: list[float] = []
+    beside: list[float] = []
     for piece in source:
         if len(alone) > len(beside):
             with _reading(url, store_reads.reads(middle.seq, middle.request_id)):
@@ -113,11 +119,12 @@ def _measure(url: str, count: int) -> AtScale:
         else:
             alone.append(feed.write(piece))
     dropped = feed.stop()
+    compaction_s = asyncio.run(_compact(url))
     reads, plans = asyncio.run(_reads(url, middle))
     size = feed.sink.file_size_bytes()
     backend = url.partition(":")[0].partition("+")[0]
     capped = None if size is None else (size // 2, _capped(url, size // 2))
-    return AtScale(count, backend, fill, alone, beside, reads, dropped, plans, size, capped)
+    return AtScale(count, backend, fill, alone, beside, reads, dropped, compaction_s, plans, size, capped)
 
 
 def _told(source: Iterator[list[RequestRecord]], count: int) -> Iterator[list[RequestRecord]]:
@@ -162,6 +169,21 @@ class Feed:
             self.sink.completed(record)
         assert self.sink.stop(60), "the writer did not end"
         return self.sink.dropped
+
+
+async def _compact(url: str) -> list[float]:
+    """Seconds of each transaction until all is built that the writer has not built yet."""
+    engine = create_writer(url)
+    found, more = [], True
+    try:
+        while more:
+            began = time.perf_counter()
+            async with engine.begin() as connection:
+                more = await compact(connection, int(time.time()) // 60)
+            found.append(time.perf_counter() - began)
+    finally:
+        await engine.dispose()
+    return found
 
 
 async def _reads(url: str, middle: RequestRecord) -> tuple[list[Timed], dict[str, list[str]]]:

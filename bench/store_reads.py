@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bench.figures import percentile
 from telemetry.context_buckets import ContextBuckets
 from telemetry.slo import BURN_MINUTES, Objective
-from telemetry.store.queries import requests, slo, speed, statistics
+from telemetry.store.measures import Measure
+from telemetry.store.queries import conversations, groups, phases, requests, slo, speed, statistics
 from telemetry.store.queries.ledger import ledger
 from telemetry.store.queries.report import report
 from telemetry.store.queries.requests import Cursor, RequestFilter
@@ -26,6 +27,8 @@ Read = Callable[[AsyncEngine], Awaitable[Any]]
 
 OBJECTIVES = (Objective("ttft", 0.95, 2000), Objective("inter_token", 0.95, 100), Objective("availability", 0.999))
 SLO_MINUTES = 30 * 24 * 60
+HEAT_STEPS, STACK_STEPS = 16, 60
+"""As the latency page has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,27 @@ def _report(by: By) -> Callable[[AsyncEngine, Window, float], Awaitable[Any]]:
     return lambda engine, window, now_s: report(engine, window, by, now_s, buckets=ContextBuckets().labels)
 
 
+async def _over_time(engine: AsyncEngine, window: Window, now_s: float) -> None:
+    steps = await statistics.steps_of(engine, window, now_s, STACK_STEPS)
+    assert steps is not None
+    await phases.over_time(engine, steps.first, steps.minutes)
+
+
+async def _heat(engine: AsyncEngine, window: Window, now_s: float) -> None:
+    steps = await statistics.steps_of(engine, window, now_s, HEAT_STEPS)
+    assert steps is not None
+    await groups.by_step_and_context(engine, steps, Measure.TTFT)
+
+
 _OF_WINDOW: Mapping[str, Callable[[AsyncEngine, Window, float], Awaitable[Any]]] = {
     "totals": statistics.totals,
     "spreads": statistics.spreads,
     "points": statistics.points,
     "ledger": ledger,
+    "phases": phases.by_context,
+    "phases over time": _over_time,
+    "heat map": _heat,
+    "groups together": groups.by_context_and_together,
     **{f"by {by}": _report(by) for by in By},
 }
 
@@ -87,10 +106,15 @@ def _lists(seq: int, request_id: str) -> dict[str, Read]:
         "running": (RequestFilter(status="running"), Cursor()),
         "errors of a model": (RequestFilter(model="llama3.1:8b", status="error"), Cursor()),
         "running of a model": (RequestFilter(model="smollm2:135m", status="running"), Cursor()),
+        "a size of prompts": (RequestFilter(context="8k-16k"), Cursor(before=seq)),
         "last hour": (RequestFilter(since=lately), Cursor()),
     }
     found: dict[str, Read] = {f"page: {name}": _page(*asked) for name, asked in lists.items()}
     return found | {
+        "conversations: newest": lambda engine: conversations.page(engine, Cursor()),
+        "conversations: deep": lambda engine: conversations.page(engine, Cursor(before=seq)),
+        "conversations: back": lambda engine: conversations.page(engine, Cursor(after=seq)),
+        "turns": lambda engine: conversations.turns(engine, "chat-1000"),
         "one request": lambda engine: requests.one(engine, request_id),
         "models": requests.models,
         "configurations": requests.configurations,

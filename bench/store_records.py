@@ -57,7 +57,7 @@ class Requests:
 
     count: int
     until_ns: int
-    random: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 - a load, no secret
+    random: random.Random = field(default_factory=lambda: random.Random(7))
 
     def __iter__(self) -> Iterator[RequestRecord]:
         """One after another; `seq` rises."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
@@ -16,27 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from telemetry.events import EngineConfig, SpeedChange, Status
 from telemetry.record import RequestRecord
 from telemetry.store import phases
-from telemetry.store.models import (
-    Base,
-    CacheRollupRow,
-    ContentRow,
-    DelayRow,
-    EngineConfigRow,
-    HistogramRow,
-    PhaseRollupRow,
-    PhasesRow,
-    RequestRow,
-    RollupRow,
-    SeriesRow,
-    SpeedChangeRow,
-)
+from telemetry.store.compaction import LATE_MINUTES, take_back
+from telemetry.store.models import Base, ContentRow, DelayRow, EngineConfigRow, PhasesRow, RequestRow, SeriesRow, SpeedChangeRow
 from telemetry.store.rollup import Rollup, Series, roll_up
+from telemetry.store.rollup_tables import CACHE, COUNTERS, HISTOGRAMS
+from telemetry.store.rollup_tables import PHASES as PHASE_TIMES
 from telemetry.store.rows import Row, config_row, delay_rows, request_row
 
 _TABLES = Base.metadata.tables
 REQUESTS, PHASES, CONTENTS, CONFIGS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, ContentRow, EngineConfigRow))
-SERIES, ROLLUPS, HISTOGRAMS, CACHE = (_TABLES[row.__tablename__] for row in (SeriesRow, RollupRow, HistogramRow, CacheRollupRow))
-PHASE_TIMES, CHANGES, DELAYS = (_TABLES[row.__tablename__] for row in (PhaseRollupRow, SpeedChangeRow, DelayRow))
+SERIES, CHANGES, DELAYS = (_TABLES[row.__tablename__] for row in (SeriesRow, SpeedChangeRow, DelayRow))
 
 MAX_ROWS = 500
 """Rows per executemany: keeps one statement's buffers small."""
@@ -129,12 +119,14 @@ async def _roll_up(insert: _Insert, records: Sequence[RequestRecord], known: Kno
     merged = roll_up(records, frozenset(known.configs.values()), known.configs)
     await _ensure_series(insert, {series for _, series in merged}, known)
     keyed = [({"minute": minute, "series_id": known.series[series]}, rollup) for (minute, series), rollup in merged.items()]
-    await insert.add(ROLLUPS, [key | rollup.counters for key, rollup in keyed])
+    await insert.add(COUNTERS.minutes, [key | rollup.counters for key, rollup in keyed])
     await insert.add(HISTOGRAMS, [row for key, rollup in keyed for row in _buckets(key, rollup)])
-    await insert.add(CACHE, [row for key, rollup in keyed for row in _cache_rows(key, rollup)])
-    await insert.add(
-        PHASE_TIMES, [key | {"phase": phase} | asdict(tally) for key, rollup in keyed for phase, tally in rollup.phases.items()]
-    )
+    await insert.add(CACHE.minutes, [row for key, rollup in keyed for row in _cache_rows(key, rollup)])
+    times = [key | {"phase": phase} | asdict(tally) for key, rollup in keyed for phase, tally in rollup.phases.items()]
+    await insert.add(PHASE_TIMES.minutes, times)
+    first = min((minute for minute, _ in merged), default=None)
+    if first is not None and first < int(time.time()) // 60 - LATE_MINUTES:
+        await take_back(insert.connection, first)
 
 
 def _buckets(key: Row, rollup: Rollup) -> list[Row]:

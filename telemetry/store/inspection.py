@@ -10,15 +10,19 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.events import Status
-from telemetry.store.batch import CACHE, CONFIGS, CONTENTS, HISTOGRAMS, PHASE_TIMES, PHASES, REQUESTS, ROLLUPS, SERIES
+from telemetry.store.batch import CONFIGS, CONTENTS, PHASES, REQUESTS, SERIES
+from telemetry.store.compaction import marks
 from telemetry.store.content_retention import content_bytes
 from telemetry.store.retention import used_bytes
+from telemetry.store.rollup_tables import COUNTERS, LONG_TABLES, MINUTE_TABLES
 from telemetry.store.seq import moment_of
 
-TABLES = (REQUESTS, PHASES, CONTENTS, ROLLUPS, HISTOGRAMS, CACHE, PHASE_TIMES, SERIES, CONFIGS)
+TABLES = (REQUESTS, PHASES, CONTENTS, *MINUTE_TABLES, *LONG_TABLES, SERIES, CONFIGS)
 
 ENDED = REQUESTS.c.status.in_([Status.OK.value, Status.ERROR.value, Status.CANCELLED.value])
 """What the roll-ups count; `interrupted` requests never got there."""
+
+REBUILD = "with the gateway stopped, `DELETE FROM rollup_marks`, and the next start builds them again"
 
 LONGEST_MINUTES = 15
 """How long a request may have taken (`server.request_timeout_s` and some)."""
@@ -67,7 +71,8 @@ async def verify(engine: AsyncEngine) -> list[str]:
     async with engine.connect() as connection:
         if damage := await _damage(connection):
             return damage
-        return [*await _lost_references(connection), *await _lost_phases(connection), *await _rollup_differences(connection)]
+        lost = [*await _lost_references(connection), *await _lost_phases(connection)]
+        return [*lost, *await _rollup_differences(connection), *await _stretch_differences(connection)]
 
 
 async def _pragma(connection: AsyncConnection, name: str) -> int:
@@ -105,7 +110,9 @@ async def _rollup_differences(connection: AsyncConnection) -> list[str]:
     if first is None:
         return []
     counted = await _requests_by_minute(connection)
-    found = await connection.execute(select(ROLLUPS.c.minute, func.sum(ROLLUPS.c.requests)).group_by(ROLLUPS.c.minute))
+    found = await connection.execute(
+        select(COUNTERS.minutes.c.minute, func.sum(COUNTERS.minutes.c.requests)).group_by(COUNTERS.minutes.c.minute)
+    )
     stored = {row[0]: int(row[1]) for row in found}
     covered, kept = int(moment_of(first).timestamp()) // 60, min(stored, default=0)
     if kept < covered:  # older requests were forgotten, of which some may have ended later than the first one that is there
@@ -145,3 +152,18 @@ def _run_difference(stored: dict[int, int], counted: dict[int, int], run: Sequen
         return []
     at = datetime.fromtimestamp(run[0] * 60, UTC).strftime("%Y-%m-%d %H:%M")
     return [f"from {at} UTC, {len(run)} minutes: {in_rollups} requests in the roll-ups, {in_rows} rows"]
+
+
+async def _stretch_differences(connection: AsyncConnection) -> list[str]:
+    """Of each length, all stretches together have as many requests as their minutes."""
+    found: list[str] = []
+    longer, minutes = COUNTERS.longer.c, COUNTERS.minutes.c
+    for length, until in (await marks(connection)).items():
+        columns = (func.min(longer.minute), func.coalesce(func.sum(longer.requests), 0))
+        first, stored = (await connection.execute(select(*columns).where(longer.minutes == length, longer.minute < until))).one()
+        if first is None:
+            continue
+        counted = select(func.coalesce(func.sum(minutes.requests), 0)).where(minutes.minute >= first, minutes.minute < until)
+        if (in_minutes := (await connection.execute(counted)).scalar_one()) != stored:
+            found.append(f"roll-ups of {length} minutes: {stored} requests, {in_minutes} in their minutes; {REBUILD}")
+    return found

@@ -11,6 +11,9 @@ BIG = BigInteger().with_variant(Integer, "sqlite")
 """64-bit everywhere; SQLite's INTEGER is 64-bit, and only that name makes a rowid primary key."""
 
 
+NO_ROWID = {"sqlite_with_rowid": False}
+"""The primary key is the table: one B-tree for SQLite instead of two."""
+
 NAMED = text("conversation_id IS NOT NULL")
 """Rows of the index of conversations: most requests name none, and cost it nothing."""
 
@@ -52,6 +55,8 @@ class RequestRow(Base):
         Index("ix_requests_id", "id"),
         Index("ix_requests_model_seq", "model", "seq"),
         Index("ix_requests_status_seq", "status", "seq"),
+        Index("ix_requests_context_seq", "context_bucket", "seq"),
+        Index("ix_requests_turns", "seq", "conversation_id", sqlite_where=NAMED, postgresql_where=NAMED),
         Index("ix_requests_conversation_seq", "conversation_id", "seq", sqlite_where=NAMED, postgresql_where=NAMED),
     )
 
@@ -157,6 +162,7 @@ class RollupRow(Base):
     """Counters of one minute (`minute` = Unix time ÷ 60, by the request's end) of one series."""
 
     __tablename__ = "rollups"
+    __table_args__ = (Index("ix_rollups_series_minute", "series_id", "minute"), NO_ROWID)
 
     minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
@@ -181,6 +187,7 @@ class HistogramRow(Base):
     """One bucket of one minute's histogram of one measure (`telemetry.histogram`; measures in `telemetry.store.measures`)."""
 
     __tablename__ = "rollup_histograms"
+    __table_args__ = NO_ROWID
 
     minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
@@ -196,6 +203,7 @@ class CacheRollupRow(Base):
     """
 
     __tablename__ = "rollup_cache"
+    __table_args__ = NO_ROWID
 
     minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
@@ -214,6 +222,7 @@ class PhaseRollupRow(Base):
     """
 
     __tablename__ = "rollup_phases"
+    __table_args__ = NO_ROWID
 
     minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)

@@ -11,13 +11,15 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Table, delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.events import Status
-from telemetry.store.batch import CACHE, HISTOGRAMS, PHASE_TIMES, REQUESTS, ROLLUPS
+from telemetry.store.batch import REQUESTS
 from telemetry.store.content_retention import prune_contents
+from telemetry.store.rollup_tables import COUNTERS, LONG_TABLES, MINUTE_TABLES
 from telemetry.store.seq import seq_at
+from telemetry.store.stretches import LONG
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ class Keeper:
             requests, more = await self._chunk(connection, now)
         self.pruned += requests
         self.contents_pruned += contents
-        if (requests or contents) and engine.dialect.name == "sqlite":
+        if (requests or contents or more) and engine.dialect.name == "sqlite":
             await give_back_pages(engine)
         if more or contents:
             self._due_s = time.monotonic()
@@ -143,14 +145,18 @@ async def prune_requests(connection: AsyncConnection, before_seq: int | None, mo
 
 
 async def prune_rollups(connection: AsyncConnection, before_minute: int) -> bool:
-    """Delete the oldest roll-ups from before a minute, at most a day of them; returns whether there were any."""
-    first = (await connection.execute(select(func.min(ROLLUPS.c.minute)))).scalar_one()
+    """Delete the oldest roll-ups from before a minute, at most a day of them; returns whether there were any.
+
+    A longer stretch goes with its first minute: what is left of it is read as shorter ones.
+    """
+    first = (await connection.execute(select(func.min(COUNTERS.minutes.c.minute)))).scalar_one()
     if first is None or first >= before_minute:
         return False
     until = min(before_minute, first + CHUNK_MINUTES)
-    tables: tuple[Table, ...] = (HISTOGRAMS, CACHE, PHASE_TIMES, ROLLUPS)
-    for table in tables:
+    for table in MINUTE_TABLES:
         await connection.execute(delete(table).where(table.c.minute < until))
+    for table in LONG_TABLES:
+        await connection.execute(delete(table).where(table.c.minutes.in_(LONG), table.c.minute < until))
     return True
 
 

@@ -23,6 +23,7 @@ from telemetry.events import EngineConfig, SpeedChange
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.recorder import NullSink
 from telemetry.store.batch import Batch, Known, interrupt, write
+from telemetry.store.compaction import Compactor
 from telemetry.store.contents import Capture
 from telemetry.store.engine import create_writer
 from telemetry.store.failures import first_line, is_of_a_value, locked
@@ -75,6 +76,7 @@ class StoreSink(NullSink):
         self._batch_s = batch_s
         self._settle = settle
         self._keeper = Keeper(retention) if retention else None
+        self._chores: list[Compactor | Keeper] = [Compactor(), *([self._keeper] if self._keeper else [])]
         self._capture = capture
         self._queue: deque[Row | RequestRecord | SpeedChange] = deque()
         self._configs: dict[str, EngineConfig] = {}
@@ -175,8 +177,8 @@ class StoreSink(NullSink):
                 try:
                     self._gather()
                     await self._flush(engine, known)
-                    if self._keeper is not None and not self._stopping.is_set():
-                        await self._keeper.turn(engine)
+                    for chore in () if self._stopping.is_set() else self._chores:
+                        await chore.turn(engine)
                 except Exception as error:  # whatever it is: the thread goes on with the next events
                     self._failed(error)
                 if self._stopping.is_set() and not self._queue:
@@ -186,7 +188,7 @@ class StoreSink(NullSink):
 
     def _gather(self) -> None:
         """Wait for something to write, and a little longer for more. The loop of this thread has nothing else to do."""
-        self._wake.wait(None if self._keeper is None else self._keeper.wait_s())
+        self._wake.wait(min(chore.wait_s() for chore in self._chores))
         self._wake.clear()
         if not self._stopping.is_set() and not self._queue_is_long():
             self._stopping.wait(self._batch_s)

@@ -93,7 +93,7 @@ def test_accounts_that_fail_cost_no_row(url: str, caplog: pytest.LogCaptureFixtu
 def test_a_database_from_before(url: str) -> None:
     """What was written before has no energy, and roll-ups go on adding to it; the way back keeps the rest."""
     serve(url, charge)
-    _move(url, "0004")
+    take_schema_back(url, "0004")
     assert query(url, "SELECT count(*) FROM requests") == [(3,)]
     migrate.upgrade(url)
     assert query(url, "SELECT count(*), count(energy_j), count(cost) FROM requests") == [(3, 0, 0)]
@@ -101,7 +101,7 @@ def test_a_database_from_before(url: str) -> None:
     assert reported(url).energy_j is None
 
 
-def _move(url: str, revision: str) -> None:
+def take_schema_back(url: str, revision: str) -> None:
     """Take the schema back."""
 
     def work(connection: Connection) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import aliased
 
 from telemetry.store.models import EngineConfigRow, RequestRow
 from telemetry.store.queries.reading import fetch
@@ -18,8 +19,6 @@ PAGE_SIZE = 50
 
 MAX_TURNS = 200
 """Turns on one page of a conversation."""
-
-LAST = func.max(RequestRow.seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +88,15 @@ async def page(engine: AsyncEngine, cursor: Cursor, size: int = PAGE_SIZE) -> Co
 
 
 def _last_turns(cursor: Cursor, limit: int) -> Select[*tuple[Any, ...]]:
-    """Conversation and its last `seq`; the index of conversations alone answers it."""
-    statement = select(RequestRow.conversation_id, LAST).where(RequestRow.conversation_id.is_not(None)).group_by(RequestRow.conversation_id)
+    """Conversation and its last `seq`: turns in order, without those that another one followed, so that no more is read than shown."""
+    later = aliased(RequestRow)
+    followed = exists().where(later.conversation_id == RequestRow.conversation_id, later.seq > RequestRow.seq)
+    statement = select(RequestRow.conversation_id, RequestRow.seq).where(RequestRow.conversation_id.is_not(None), ~followed)
     if cursor.after is not None:
-        return statement.having(cursor.after < LAST).order_by(LAST).limit(limit)
+        return statement.where(RequestRow.seq > cursor.after).order_by(RequestRow.seq).limit(limit)
     if cursor.before is not None:
-        statement = statement.having(cursor.before > LAST)
-    return statement.order_by(LAST.desc()).limit(limit)
+        statement = statement.where(RequestRow.seq < cursor.before)
+    return statement.order_by(RequestRow.seq.desc()).limit(limit)
 
 
 async def _summaries(engine: AsyncEngine, last_seqs: Sequence[int]) -> list[Conversation]:

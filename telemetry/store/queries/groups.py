@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.store.measures import Measure
-from telemetry.store.models import HistogramRow, RollupRow, SeriesRow
+from telemetry.store.models import SeriesRow
+from telemetry.store.queries.covered import Cover, Histograms, Key, counted, cover_from, histograms, window_cover
 from telemetry.store.queries.reading import fetch
-from telemetry.store.queries.statistics import (
-    COUNTERS,
-    NOTHING,
-    Spread,
-    Spreads,
-    Steps,
-    Totals,
-    constant,
-    of_model,
-    spreads_of,
-    totals_of,
-    within,
-)
+from telemetry.store.queries.statistics import NOTHING, Spread, Spreads, Steps, Totals, by_step, of_model, spreads_of, sums, totals_of
 from telemetry.store.queries.windows import Window
+from telemetry.store.rollup_tables import COUNTERS
 
 DAY_S = 24 * 60 * 60
 
@@ -47,30 +37,31 @@ class Group:
 
 async def by_context(engine: AsyncEngine, window: Window, now_s: float, model: str | None = None) -> list[Group]:
     """Per model and context bucket; requests whose prompt was never counted have the part ''."""
-    return await _groups(engine, window, now_s, (SeriesRow.context_bucket, SeriesRow.context_bucket), model)
+    return (await _read(engine, await window_cover(engine, window, now_s), _context, model))[0]
 
 
 async def by_context_and_together(
     engine: AsyncEngine, window: Window, now_s: float, model: str | None = None
 ) -> tuple[list[Group], dict[Measure, Spread]]:
     """`by_context`, and the distributions of all of them together: merged from the same rows, as `statistics.spreads` has them."""
-    groups, buckets = await _read(engine, window, now_s, (SeriesRow.context_bucket, SeriesRow.context_bucket), model)
-    merged: dict[tuple[str, int], int] = defaultdict(int)
-    for rows in buckets.values():
-        for measure, bucket, count in rows:
-            merged[measure, bucket] += int(count)
-    return groups, spreads_of((measure, bucket, count) for (measure, bucket), count in merged.items())
+    groups, found = await _read(engine, await window_cover(engine, window, now_s), _context, model)
+    together: dict[Measure, Counter[int]] = defaultdict(Counter)
+    for measured in found.values():
+        for measure, buckets in measured.items():
+            together[measure].update(buckets)
+    return groups, spreads_of(together)
 
 
 async def by_configuration(engine: AsyncEngine, window: Window, now_s: float, model: str | None = None) -> list[Group]:
     """Per model and engine configuration; requests that no engine took have the part ''."""
-    return await _groups(engine, window, now_s, (SeriesRow.engine_config_id, SeriesRow.engine_config_id), model)
+    return (await _read(engine, await window_cover(engine, window, now_s), lambda _: (SeriesRow.engine_config_id,), model))[0]
 
 
 async def by_day(engine: AsyncEngine, window: Window, now_s: float, model: str | None = None) -> list[Group]:
     """Per model and day; the part is the UTC date, the newest one first."""
-    minutes = constant(DAY_S // 60)
-    groups = await _groups(engine, window, now_s, (RollupRow.minute // minutes, HistogramRow.minute // minutes), model)
+    minutes = DAY_S // 60
+    first = 0 if window.minutes is None else int(now_s) // 60 - window.minutes + 1
+    groups, _ = await _read(engine, await cover_from(engine, first, minutes), by_step(minutes), model)
     dated = [replace(group, part=datetime.fromtimestamp(int(group.part) * DAY_S, UTC).date().isoformat()) for group in groups]
     return sorted(dated, key=lambda group: group.part, reverse=True)
 
@@ -83,43 +74,25 @@ async def by_step_and_context(
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
-    index = HistogramRow.minute // constant(steps.minutes)
-    statement = (
-        select(index, SeriesRow.context_bucket, HistogramRow.bucket, func.sum(HistogramRow.count))
-        .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
-        .where(HistogramRow.minute >= steps.first, HistogramRow.measure == measure, *of_model(model))
-        .group_by(index, SeriesRow.context_bucket, HistogramRow.bucket)
-    )
-    buckets: dict[tuple[int, str], list[tuple[str, int, int]]] = defaultdict(list)
-    for number, context, bucket, count in await fetch(engine, statement):
-        buckets[number, context].append((measure, bucket, count))
-    return {key: spreads_of(rows)[measure] for key, rows in buckets.items()}
+    covered = await cover_from(engine, steps.first, steps.minutes)
+    step = by_step(steps.minutes)
+    found = await histograms(engine, covered, lambda minute: (*step(minute), SeriesRow.context_bucket), (measure,), *of_model(model))
+    return {(number, context): spreads_of(measured)[measure] for (number, context), measured in found.items()}
 
 
-async def _groups(engine: AsyncEngine, window: Window, now_s: float, parts: tuple[Any, Any], model: str | None) -> list[Group]:
-    groups, _ = await _read(engine, window, now_s, parts, model)
-    return groups
+def _context(_: object) -> tuple[Any, ...]:
+    return (SeriesRow.context_bucket,)
 
 
-async def _read(
-    engine: AsyncEngine, window: Window, now_s: float, parts: tuple[Any, Any], model: str | None
-) -> tuple[list[Group], dict[tuple[str, Any], list[tuple[str, int, int]]]]:
-    """Groups, and the buckets of their histograms. `parts` are the expressions to group by, of the counters and of the histograms; `model` None is all of them."""
-    counter_part, histogram_part = parts
-    counted = (
-        select(SeriesRow.model, counter_part, *COUNTERS)
-        .join(SeriesRow, SeriesRow.id == RollupRow.series_id)
-        .where(*within(RollupRow.minute, window, now_s), *of_model(model))
-        .group_by(SeriesRow.model, counter_part)
-    )
-    measured = (
-        select(SeriesRow.model, histogram_part, HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count))
-        .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
-        .where(*within(HistogramRow.minute, window, now_s), *of_model(model))
-        .group_by(SeriesRow.model, histogram_part, HistogramRow.measure, HistogramRow.bucket)
-    )
-    buckets: dict[tuple[str, Any], list[tuple[str, int, int]]] = defaultdict(list)
-    for name, part, *histogram in await fetch(engine, measured):
-        buckets[name, part].append((histogram[0], histogram[1], histogram[2]))
-    rows = await fetch(engine, counted)
-    return [Group(row[0], row[1], totals_of(row[2:]), spreads_of(buckets[row[0], row[1]])) for row in rows], buckets
+async def _read(engine: AsyncEngine, covered: Cover, part: Key, model: str | None) -> tuple[list[Group], Histograms]:
+    """Groups by model and part, and their histograms; `model` None is all of them."""
+
+    def key(minute: ColumnElement[int]) -> tuple[Any, ...]:
+        return SeriesRow.model, *part(minute)
+
+    found = await histograms(engine, covered, key, Measure, *of_model(model))
+    counters = counted(COUNTERS, covered)
+    parts = key(counters.c.minute)
+    statement = select(*parts, *sums(counters)).join(SeriesRow, SeriesRow.id == counters.c.series_id)
+    rows = await fetch(engine, statement.where(*of_model(model)).group_by(*parts))
+    return [Group(row[0], row[1], totals_of(row[2:]), spreads_of(found.get((row[0], row[1]), {}))) for row in rows], found

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.store.models import CacheRollupRow, SeriesRow
+from telemetry.store.models import SeriesRow
+from telemetry.store.queries.covered import counted, window_cover
 from telemetry.store.queries.reading import fetch
-from telemetry.store.queries.statistics import within
 from telemetry.store.queries.windows import Window
+from telemetry.store.rollup_tables import CACHE
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,10 @@ async def ledger(engine: AsyncEngine, window: Window, now_s: float) -> list[Ledg
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
-    key = (SeriesRow.model, CacheRollupRow.reason, CacheRollupRow.source)
-    counters = (CacheRollupRow.lookups, CacheRollupRow.cached_tokens, CacheRollupRow.computed_tokens, CacheRollupRow.computed_us)
-    statement = (
-        select(*key, *(func.sum(counter) for counter in counters))
-        .join(SeriesRow, SeriesRow.id == CacheRollupRow.series_id)
-        .where(*within(CacheRollupRow.minute, window, now_s))
-        .group_by(*key)
-    )
+    found = counted(CACHE, await window_cover(engine, window, now_s))
+    key = (SeriesRow.model, found.c.reason, found.c.source)
+    counters = (found.c.lookups, found.c.cached_tokens, found.c.computed_tokens, found.c.computed_us)
+    statement = select(*key, *(func.sum(counter) for counter in counters)).join(SeriesRow, SeriesRow.id == found.c.series_id).group_by(*key)
     rows = await fetch(engine, statement)
-    found = [LedgerEntry(row[0], row[1], row[2], int(row[3]), int(row[4]), int(row[5]), int(row[6]) / 1e6) for row in rows]
-    return sorted(found, key=lambda entry: -entry.computed_s)
+    entries = [LedgerEntry(row[0], row[1], row[2], int(row[3]), int(row[4]), int(row[5]), int(row[6]) / 1e6) for row in rows]
+    return sorted(entries, key=lambda entry: -entry.computed_s)

@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.store.models import PhaseRollupRow, SeriesRow
+from telemetry.store.models import SeriesRow
+from telemetry.store.queries.covered import Cover, Key, counted, cover_from, window_cover
 from telemetry.store.queries.reading import fetch
-from telemetry.store.queries.statistics import constant, of_model, within
+from telemetry.store.queries.statistics import by_step, of_model
 from telemetry.store.queries.windows import Window
 from telemetry.store.rollup import UNACCOUNTED
+from telemetry.store.rollup_tables import PHASES
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ async def by_context(engine: AsyncEngine, window: Window, now_s: float, model: s
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
-    return await _means(engine, SeriesRow.context_bucket, within(PhaseRollupRow.minute, window, now_s), model)
+    return await _means(engine, await window_cover(engine, window, now_s), lambda _: (SeriesRow.context_bucket,), model)
 
 
 async def over_time(engine: AsyncEngine, first_minute: int, step_minutes: int, model: str | None = None) -> dict[int, PhaseMeans]:
@@ -44,21 +46,22 @@ async def over_time(engine: AsyncEngine, first_minute: int, step_minutes: int, m
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
-    index = PhaseRollupRow.minute // constant(step_minutes)
-    return await _means(engine, index, [PhaseRollupRow.minute >= first_minute], model)
+    return await _means(engine, await cover_from(engine, first_minute, step_minutes), by_step(step_minutes), model)
 
 
-async def _means(engine: AsyncEngine, part: Any, conditions: list[Any], model: str | None) -> dict[Any, PhaseMeans]:
+async def _means(engine: AsyncEngine, covered: Cover, key: Key, model: str | None) -> dict[Any, PhaseMeans]:
+    found = counted(PHASES, covered)
+    (part,) = key(found.c.minute)
     statement = (
-        select(part, PhaseRollupRow.phase, func.sum(PhaseRollupRow.requests), func.sum(PhaseRollupRow.time_us))
-        .join(SeriesRow, SeriesRow.id == PhaseRollupRow.series_id)
-        .where(*conditions, *of_model(model))
-        .group_by(part, PhaseRollupRow.phase)
+        select(part, found.c.phase, func.sum(found.c.requests), func.sum(found.c.time_us))
+        .join(SeriesRow, SeriesRow.id == found.c.series_id)
+        .where(*of_model(model))
+        .group_by(part, found.c.phase)
     )
     sums: dict[Any, dict[str, tuple[int, int]]] = defaultdict(dict)
-    for key, phase, requests, time_us in await fetch(engine, statement):
-        sums[key][phase] = int(requests), int(time_us)
-    return {key: _mean(phases) for key, phases in sums.items()}
+    for group, phase, requests, time_us in await fetch(engine, statement):
+        sums[group][phase] = int(requests), int(time_us)
+    return {group: _mean(phases) for group, phases in sums.items()}
 
 
 def _mean(phases: dict[str, tuple[int, int]]) -> PhaseMeans:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Integer, case, func, literal_column, select
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import bucket_of
 from telemetry.slo import Counts, Objective
 from telemetry.store.measures import SCALE, Measure
-from telemetry.store.models import HistogramRow, RollupRow
+from telemetry.store.queries.covered import Cover, Key, counted, cover_parts, histograms
 from telemetry.store.queries.reading import fetch
+from telemetry.store.rollup_tables import COUNTERS
+from telemetry.store.sql import constant
 
 MEASURES = {"ttft": Measure.TTFT, "inter_token": Measure.INTER_TOKEN}
 """The measure of each objective about a time; any other is about availability."""
-
-COUNTED = RollupRow.requests - RollupRow.cancelled - RollupRow.errors + RollupRow.failures
-"""Requests that were answered or that we failed: a client's mistake and one that left are neither good nor bad."""
 
 
 async def counts(engine: AsyncEngine, objective: Objective, minutes: Sequence[int], now_s: float) -> dict[int, Counts]:
@@ -29,19 +27,40 @@ async def counts(engine: AsyncEngine, objective: Objective, minutes: Sequence[in
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
+    firsts = sorted({int(now_s) // 60 - window + 1 for window in minutes})
+    covered = await cover_parts(engine, firsts)
     measure = MEASURES.get(objective.name)
-    row = RollupRow if measure is None else HistogramRow
-    first = {window: int(now_s) // 60 - window for window in minutes}
-    pair: tuple[Any, Any] = (COUNTED, RollupRow.failures)
-    if measure is not None:
+    if measure is None:
+        parts = await _answered(engine, covered, firsts)
+    else:
         assert objective.threshold_ms is not None
-        limit = bucket_of(objective.threshold_ms / SCALE[measure])
-        pair = (HistogramRow.count, case((HistogramRow.bucket > limit, HistogramRow.count), else_=0))
-    columns = [
-        func.sum(case((row.minute > literal_column(str(first[window]), Integer), value), else_=0)) for window in minutes for value in pair
-    ]
-    statement = select(*columns).where(row.minute > min(first.values()))
-    if measure is not None:
-        statement = statement.where(HistogramRow.measure == measure)
-    found = [int(value or 0) for value in (await fetch(engine, statement))[0]]
-    return {window: Counts(found[2 * index], found[2 * index + 1]) for index, window in enumerate(minutes)}
+        parts = await _measured(engine, covered, firsts, measure, bucket_of(objective.threshold_ms / SCALE[measure]))
+    return {window: _from(parts, int(now_s) // 60 - window + 1) for window in minutes}
+
+
+def _part(firsts: Sequence[int]) -> Key:
+    """The part of the time that a minute is in, by its first minute: windows end together, so each holds the parts from its own on."""
+    return lambda minute: (case(*((minute >= constant(first), constant(first)) for first in reversed(firsts))),)
+
+
+async def _answered(engine: AsyncEngine, covered: Cover, firsts: Sequence[int]) -> dict[int, Counts]:
+    """Requests that were answered or that we failed: a client's mistake and one that left are neither good nor bad."""
+    found = counted(COUNTERS, covered)
+    rows = found.c
+    (part,) = _part(firsts)(rows.minute)
+    asked = func.sum(rows.requests - rows.cancelled - rows.errors + rows.failures)
+    statement = select(part, asked, func.sum(rows.failures)).group_by(part)
+    return {first: Counts(int(total), int(bad)) for first, total, bad in await fetch(engine, statement)}
+
+
+async def _measured(engine: AsyncEngine, covered: Cover, firsts: Sequence[int], measure: Measure, limit: int) -> dict[int, Counts]:
+    found = await histograms(engine, covered, _part(firsts), (measure,))
+    return {
+        first: Counts(sum(buckets[measure].values()), sum(count for bucket, count in buckets[measure].items() if bucket > limit))
+        for (first,), buckets in found.items()
+    }
+
+
+def _from(parts: Mapping[int, Counts], first: int) -> Counts:
+    within = [counts for begin, counts in parts.items() if begin >= first]
+    return Counts(sum(part.total for part in within), sum(part.bad for part in within))

@@ -6,14 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.events import SpeedChange
 from telemetry.histogram import bucket_of, percentile
 from telemetry.regression import LEAST_REQUESTS, compare
 from telemetry.store.measures import SCALE, Measure
-from telemetry.store.models import EngineConfigRow, HistogramRow, RollupRow, SeriesRow, SpeedChangeRow
+from telemetry.store.models import EngineConfigRow, RollupRow, SeriesRow, SpeedChangeRow
+from telemetry.store.queries.covered import cover_from, histograms
 from telemetry.store.queries.reading import fetch
 
 MEASURES = (Measure.OUTPUT_RATE, Measure.PROMPT_RATE)
@@ -52,35 +53,28 @@ async def _configurations(engine: AsyncEngine, since: int) -> dict[str, tuple[st
     """Model → the configuration that served last, the one that did before it, and the last minute of that one; models with
     only one configuration are left out. Of two in one minute the one that was announced later is the later one.
     """
-    last = func.max(RollupRow.minute)
+    of_series = select(func.max(RollupRow.minute)).where(RollupRow.series_id == SeriesRow.id).scalar_subquery()
+    last = func.max(of_series)
     statement = (
         select(SeriesRow.model, SeriesRow.engine_config_id, last)
-        .join(RollupRow, RollupRow.series_id == SeriesRow.id)
         .join(EngineConfigRow, EngineConfigRow.id == SeriesRow.engine_config_id)
-        .where(RollupRow.minute >= since)
         .group_by(SeriesRow.model, SeriesRow.engine_config_id)
         .order_by(last.desc(), func.max(EngineConfigRow.first_seen_at).desc())
     )
     by_model: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for model, config, minute in await fetch(engine, statement):
-        by_model[model].append((config, int(minute)))
+        if minute is not None and minute >= since:
+            by_model[model].append((config, int(minute)))
     return {model: (found[0][0], *found[1]) for model, found in by_model.items() if len(found) > 1}
 
 
 async def _histograms(engine: AsyncEngine, model: str, configs: Mapping[str, int]) -> Histograms:
     """Of each configuration from its minute on: what served before the other one did is not what came after it."""
-    counted_from = or_(*(and_(SeriesRow.engine_config_id == config, HistogramRow.minute >= minute) for config, minute in configs.items()))
-    statement = (
-        select(
-            SeriesRow.engine_config_id, SeriesRow.context_bucket, HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count)
-        )
-        .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
-        .where(SeriesRow.model == model, counted_from, HistogramRow.measure.in_(MEASURES))
-        .group_by(SeriesRow.engine_config_id, SeriesRow.context_bucket, HistogramRow.measure, HistogramRow.bucket)
-    )
-    found: dict[tuple[str, str, Measure], dict[int, int]] = defaultdict(dict)
-    for config, context, measure, bucket, count in await fetch(engine, statement):
-        found[config, context, Measure(measure)][bucket] = int(count)
+    found: dict[tuple[str, str, Measure], Mapping[int, int]] = {}
+    for config, minute in configs.items():
+        conditions = (SeriesRow.model == model, SeriesRow.engine_config_id == config)
+        read = await histograms(engine, await cover_from(engine, minute), lambda _: (SeriesRow.context_bucket,), MEASURES, *conditions)
+        found |= {(config, context, measure): buckets for (context,), measured in read.items() for measure, buckets in measured.items()}
     return found
 
 
@@ -102,14 +96,10 @@ class Expected:
 
 async def expected(engine: AsyncEngine, config: str, context: str, rate: float, now_s: float) -> Expected | None:
     """What requests with this configuration and context bucket had lately; None where there are too few to say."""
-    statement = (
-        select(HistogramRow.bucket, func.sum(HistogramRow.count))
-        .join(SeriesRow, SeriesRow.id == HistogramRow.series_id)
-        .where(SeriesRow.engine_config_id == config, SeriesRow.context_bucket == context)
-        .where(HistogramRow.measure == Measure.OUTPUT_RATE, HistogramRow.minute >= int(now_s) // 60 - MEMORY_MINUTES)
-        .group_by(HistogramRow.bucket)
-    )
-    buckets = {bucket: int(count) for bucket, count in await fetch(engine, statement)}
+    covered = await cover_from(engine, int(now_s) // 60 - MEMORY_MINUTES)
+    conditions = (SeriesRow.engine_config_id == config, SeriesRow.context_bucket == context)
+    found = await histograms(engine, covered, lambda _: (), (Measure.OUTPUT_RATE,), *conditions)
+    buckets = found[()][Measure.OUTPUT_RATE]
     total, scale = sum(buckets.values()), SCALE[Measure.OUTPUT_RATE]
     p10, p50, p90 = (percentile(buckets, q) for q in (0.1, 0.5, 0.9))
     if total < LEAST_REQUESTS or p10 is None or p50 is None or p90 is None:

@@ -1,21 +1,23 @@
-"""Window statistics from the roll-ups: counters are summed, histograms are merged in SQL, no request row is read."""
+"""Window statistics from the roll-ups: counters are summed, histograms are merged, no request row is read."""
 
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, func, literal_column, select
+from sqlalchemy import ColumnElement, Subquery, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import percentile
 from telemetry.store.measures import SCALE, Measure
-from telemetry.store.models import HistogramRow, RollupRow, SeriesRow
+from telemetry.store.models import RollupRow, SeriesRow
+from telemetry.store.queries.covered import Cover, Key, counted, cover_from, histograms, window_cover
 from telemetry.store.queries.reading import fetch
 from telemetry.store.queries.windows import Window
+from telemetry.store.rollup_tables import COUNTERS
+from telemetry.store.sql import constant
 
 MAX_POINTS = 120
 """Most points of a chart; longer windows take several minutes per point."""
@@ -74,8 +76,6 @@ NOTHING = Spread()
 
 Spreads = Mapping[Measure, Spread]
 
-_MEASURES = {measure.value: measure for measure in Measure}
-
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -95,13 +95,16 @@ class Point:
 FRACTIONAL = frozenset({"energy_j", "cost"})
 """Counters that are no whole numbers."""
 
-COUNTERS = tuple(func.sum(getattr(RollupRow, counter.name)) for counter in fields(Totals))
+
+def sums(rows: Subquery) -> list[ColumnElement[Any]]:
+    """The columns that `totals_of` takes, of rows of `COUNTERS`."""
+    return [func.sum(rows.c[counter.name]) for counter in fields(Totals)]
 
 
 async def totals(engine: AsyncEngine, window: Window, now_s: float) -> Totals:
     """Counters of all models together."""
-    rows = await fetch(engine, select(*COUNTERS).where(*within(RollupRow.minute, window, now_s)))
-    return totals_of(rows[0])
+    found = counted(COUNTERS, await window_cover(engine, window, now_s))
+    return totals_of((await fetch(engine, select(*sums(found))))[0])
 
 
 async def anything(engine: AsyncEngine) -> bool:
@@ -111,12 +114,8 @@ async def anything(engine: AsyncEngine) -> bool:
 
 async def spreads(engine: AsyncEngine, window: Window, now_s: float) -> dict[Measure, Spread]:
     """Distributions of all models together."""
-    statement = (
-        select(HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count))
-        .where(*within(HistogramRow.minute, window, now_s))
-        .group_by(HistogramRow.measure, HistogramRow.bucket)
-    )
-    return spreads_of((measure, bucket, count) for measure, bucket, count in await fetch(engine, statement))
+    covered = await window_cover(engine, window, now_s)
+    return spreads_of((await histograms(engine, covered, lambda _: (), Measure))[()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +153,18 @@ async def points(engine: AsyncEngine, window: Window, now_s: float) -> list[Poin
     steps = await steps_of(engine, window, now_s)
     if steps is None:
         return []
-    counters = await _counters_by_step(engine, steps.first, steps.minutes)
-    histograms = await _histograms_by_step(engine, steps.first, steps.minutes)
+    covered = await cover_from(engine, steps.first, steps.minutes)
+    counters = await _counters_by_step(engine, covered, steps.minutes)
+    found = await histograms(engine, covered, by_step(steps.minutes), (Measure.TTFT, Measure.OUTPUT_RATE))
     return [
-        Point(index * steps.minutes * 60, steps.minutes, *counters.get(index, (0, 0)), spreads=histograms.get(index, {}))
+        Point(index * steps.minutes * 60, steps.minutes, *counters.get(index, (0, 0)), spreads=spreads_of(found.get((index,), {})))
         for index in steps.indexes
     ]
+
+
+def by_step(minutes: int) -> Key:
+    """The number of a step of so many minutes."""
+    return lambda minute: (minute // constant(minutes),)
 
 
 def _step(first: int, last: int, most: int) -> int:
@@ -175,33 +180,11 @@ async def _first_minute(engine: AsyncEngine, window: Window, last: int) -> int |
     return found
 
 
-async def _counters_by_step(engine: AsyncEngine, first: int, step: int) -> dict[int, tuple[int, int]]:
-    index = RollupRow.minute // constant(step)
-    statement = select(index, func.sum(RollupRow.requests), func.sum(RollupRow.errors)).where(RollupRow.minute >= first).group_by(index)
+async def _counters_by_step(engine: AsyncEngine, covered: Cover, step: int) -> dict[int, tuple[int, int]]:
+    rows = counted(COUNTERS, covered).c
+    index = rows.minute // constant(step)
+    statement = select(index, func.sum(rows.requests), func.sum(rows.errors)).group_by(index)
     return {row[0]: (int(row[1]), int(row[2])) for row in await fetch(engine, statement)}
-
-
-async def _histograms_by_step(engine: AsyncEngine, first: int, step: int) -> dict[int, dict[Measure, Spread]]:
-    index = HistogramRow.minute // constant(step)
-    statement = (
-        select(index, HistogramRow.measure, HistogramRow.bucket, func.sum(HistogramRow.count))
-        .where(HistogramRow.minute >= first, HistogramRow.measure.in_([Measure.TTFT, Measure.OUTPUT_RATE]))
-        .group_by(index, HistogramRow.measure, HistogramRow.bucket)
-    )
-    buckets: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
-    for number, measure, bucket, count in await fetch(engine, statement):
-        buckets[number].append((measure, bucket, count))
-    return {number: spreads_of(rows) for number, rows in buckets.items()}
-
-
-def constant(number: int) -> ColumnElement[int]:
-    """A number in the statement's text: PostgreSQL takes two bound parameters for two different expressions in GROUP BY."""
-    return literal_column(str(number), Integer)
-
-
-def within(minute: Any, window: Window, now_s: float) -> list[ColumnElement[bool]]:
-    """The minutes of a window, the current one included."""
-    return [] if window.minutes is None else [minute > int(now_s) // 60 - window.minutes]
 
 
 def of_model(model: str | None) -> list[ColumnElement[bool]]:
@@ -210,19 +193,15 @@ def of_model(model: str | None) -> list[ColumnElement[bool]]:
 
 
 def totals_of(row: Any) -> Totals:
-    """The sums of `COUNTERS`; NULL (nothing in the window) is 0."""
+    """What `sums` gave; NULL (nothing in the window) is 0."""
     named = zip((counter.name for counter in fields(Totals)), row, strict=True)
     counted: dict[str, Any] = {name: float(value or 0) if name in FRACTIONAL else int(value or 0) for name, value in named}
     return Totals(**counted)
 
 
-def spreads_of(rows: Any) -> dict[Measure, Spread]:
-    """Percentiles per measure from (measure, bucket, count) rows; measures of a newer version are passed over."""
-    histograms: dict[Measure, dict[int, int]] = defaultdict(dict)
-    for name, bucket, count in rows:
-        if (measure := _MEASURES.get(name)) is not None:
-            histograms[measure][bucket] = int(count)
-    return {measure: _spread(buckets, SCALE[measure]) for measure, buckets in histograms.items()}
+def spreads_of(found: Mapping[Measure, Mapping[int, int]]) -> dict[Measure, Spread]:
+    """The percentiles of each histogram."""
+    return {measure: _spread(buckets, SCALE[measure]) for measure, buckets in found.items()}
 
 
 def _spread(buckets: Mapping[int, int], scale: float) -> Spread:
