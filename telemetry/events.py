@@ -142,6 +142,13 @@ class PrefillChunk:
     sequences: int
 
 
+class DraftSource(StrEnum):
+    """Who guessed tokens ahead for speculative decoding."""
+
+    LOOKUP = "lookup"
+    DRAFT_MODEL = "draft_model"
+
+
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
     """What decides an engine's speed; `config_id` is the fingerprint over all other fields but `model`.
@@ -149,7 +156,7 @@ class EngineConfig:
     `model` is the name that clients use; sizes are bytes; `threads` and `threads_batch` are CPU threads for
     decode and for prefill; `kv_unified` tells whether sequences share one KV buffer; `rope` are RoPE and YaRN
     parameters that differ from the model's own ("": none do); `adapters` are the LoRA adapters'
-    names with the beginning of their digests.
+    names with the beginning of their digests; `draft_model` is the same of a draft model's file, and how long its drafts may be.
     """
 
     config_id: str
@@ -176,6 +183,7 @@ class EngineConfig:
     load_mode: str = "auto"
     rope: str = ""
     adapters: str = ""
+    draft_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

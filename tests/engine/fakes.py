@@ -11,6 +11,9 @@ from gateway.engine.backend import BackendError, Batch, StepResult
 from gateway.engine.cache.entry import State
 from gateway.engine.cache.prefix_cache import Budget, PrefixCache
 from gateway.engine.cache.reasons import Comparison
+from gateway.engine.draft_choice import DraftCosts
+from gateway.engine.draft_states import DraftModel
+from gateway.engine.drafting import Drafting, NoDrafting
 from gateway.engine.pace import Pace
 from gateway.engine.placement import Placement
 from gateway.engine.protocol import Finished, Sampling
@@ -91,14 +94,18 @@ class FakeBackend:
         """Nothing takes long here."""
 
     def _verify(self, held: list[int], guesses: Tokens[int]) -> list[int]:
-        sampled = [next_token(held, self.period)]
+        sampled = [self.next_token(held)]
         for guess in guesses:
             if guess != sampled[-1]:
                 break
             held.append(guess)
             self.guessed += 1
-            sampled.append(next_token(held, self.period))
+            sampled.append(self.next_token(held))
         return sampled
+
+    def next_token(self, held: list[int]) -> int:
+        """What the fake model says next."""
+        return next_token(held, self.period)
 
     def close(self, slot: int) -> None:
         self.opened.remove(slot)
@@ -129,6 +136,26 @@ class FakeBackend:
             return False
         self.slots[target], self.made_with[target] = self.slots[source][:tokens], self.made_with[source][:tokens]
         return True
+
+
+class FakeDraft(FakeBackend):
+    """A draft model that is wrong wherever the length so far is in `wrong` modulo `among`, and takes `round_tokens` (of the fake
+    clock) for each batch and `row_tokens` for each token in it.
+    """
+
+    def __init__(self, slots: int, *, wrong: int = 0, among: int = 10, period: int = 0) -> None:
+        super().__init__(slots, period=period)
+        self.wrong, self.among = wrong, among
+        self.round_tokens, self.row_tokens = 0.5, 0.5
+        self.spent_ns = 0.0
+
+    def compute(self, batch: Batch) -> dict[int, list[int]]:
+        self.spent_ns += TOKEN_NS * (self.round_tokens + self.row_tokens * sum(len(part.tokens) for part in batch.parts))
+        return super().compute(batch)
+
+    def next_token(self, held: list[int]) -> int:
+        """As the model does, or one more."""
+        return super().next_token(held) + (len(held) % self.among < self.wrong)
 
 
 def next_token(held: Tokens[int], period: int = 0) -> int:
@@ -181,6 +208,8 @@ class Rig:
         keeps_idle: bool = True,
         period: int = 0,
         step_tokens: int = 0,
+        draft: FakeDraft | None = None,
+        draft_tokens: int = 8,
     ) -> None:
         self.now_ns = 0
         self.step_tokens = step_tokens
@@ -188,7 +217,16 @@ class Rig:
         self.cache = PrefixCache(Budget(ram_bytes))
         pace = Pace(float(TOKEN_NS), max_stall_tokens * TOKEN_NS, max_chunk=max_batch)
         self.placement = Placement(slots, self.backend, self.cache, pace, lambda: self.now_ns)
-        self.scheduler = Scheduler(placement=self.placement, n_ctx=n_ctx, max_batch=max_batch, pace=pace, vocabulary=FakeVocabulary())
+        self.draft_model = None if draft is None else self._draft_model(draft, slots)
+        self.scheduler = Scheduler(
+            placement=self.placement,
+            n_ctx=n_ctx,
+            max_batch=max_batch,
+            pace=pace,
+            vocabulary=FakeVocabulary(),
+            drafting=self._drafting(draft_tokens, n_ctx),
+        )
+        self.failures = 0
         self.texts: dict[str, str] = {}
         self.finished: dict[str, Finished] = {}
         self.batches: list[Batch] = []
@@ -204,15 +242,44 @@ class Rig:
         batch = self.scheduler.plan(self.now_ns)
         self.batches.append(batch)
         if batch.parts:
-            start_ns, self.now_ns = self.now_ns, self.now_ns + TOKEN_NS * (self.step_tokens + batch.prefill_tokens + batch.decode_tokens)
+            start_ns = self.now_ns
+            batch = self._draft(batch)
+            drafting_ns = self.now_ns - start_ns
+            self.now_ns += TOKEN_NS * (self.step_tokens + batch.prefill_tokens + batch.decode_tokens)
+            self.batches[-1] = batch
             try:
                 sampled = self.backend.compute(batch)
             except BackendError as error:
                 self._take(self.scheduler.fail(batch, str(error), self.now_ns))
             else:
-                self._take(self.scheduler.apply(batch, StepResult(start_ns, self.now_ns, sampled)))
+                self._take(self.scheduler.apply(batch, StepResult(start_ns, self.now_ns, sampled, drafting_ns)))
         self.check()
         return batch
+
+    def _draft_model(self, draft: FakeDraft, slots: int) -> DraftModel:
+        """With a clock that shows what the fake draft model took so far in this step."""
+        return DraftModel(draft, slots, n_vocab=10**9, is_end=FakeVocabulary().is_end, clock_ns=lambda: int(self.now_ns + draft.spent_ns))
+
+    def _drafting(self, max_tokens: int, n_ctx: int) -> NoDrafting:
+        if self.draft_model is None:
+            return NoDrafting()
+        costs = DraftCosts(TOKEN_NS / 2, TOKEN_NS / 2, TOKEN_NS / 2)
+        return Drafting(self.draft_model.states, costs, max_tokens=max_tokens, n_ctx=n_ctx, max_feed=64)
+
+    def _draft(self, batch: Batch) -> Batch:
+        """As the decode loop does."""
+        if self.draft_model is None or not batch.wishes:
+            return batch
+        draft = self.draft_model.backend
+        assert isinstance(draft, FakeDraft)
+        try:
+            return self.scheduler.drafting.take(batch, self.draft_model.draft(batch.wishes))
+        except BackendError:
+            self.failures += 1
+            self.scheduler.drafting.stop()
+            return batch
+        finally:
+            self.now_ns, draft.spent_ns = int(self.now_ns + draft.spent_ns), 0.0
 
     def cancel(self, name: str) -> None:
         """Cancel a sequence between two steps."""
