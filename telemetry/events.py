@@ -142,13 +142,6 @@ class PrefillChunk:
     sequences: int
 
 
-class DraftSource(StrEnum):
-    """Who guessed tokens ahead for speculative decoding."""
-
-    LOOKUP = "lookup"
-    DRAFT_MODEL = "draft_model"
-
-
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
     """What decides an engine's speed; `config_id` is the fingerprint over all other fields but `model`.

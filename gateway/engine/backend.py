@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.engine.cache.entry import State
 from gateway.engine.protocol import Sampling
-from telemetry.events import DraftSource
+from telemetry.drafts import DraftSource
 
 
 class BackendError(RuntimeError):

@@ -17,7 +17,7 @@ from gateway.engine.draft_states import Drafts, DraftStates
 from gateway.engine.pace import MIN_CHUNK, Pace
 from gateway.engine.sequence import Sequence
 from gateway.engine.speculation import MARGIN
-from telemetry.events import DraftSource
+from telemetry.drafts import DraftSource
 
 NEAR = 16
 """So many tokens that a slot lacks are computed with the first guess; more are caught up with before."""

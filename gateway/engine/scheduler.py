@@ -20,7 +20,7 @@ from gateway.engine.pace import Pace
 from gateway.engine.placement import Placement, Wait
 from gateway.engine.protocol import Chunk, Delta, Finished, Started
 from gateway.engine.sequence import Sequence
-from telemetry.events import DraftSource
+from telemetry.drafts import DraftSource
 
 MAX_HOLDERS = 8
 """Requests named as holding the slots that a queued one waits for (SIGNALS: at most 8 links)."""

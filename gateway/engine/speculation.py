@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.engine.pace import Pace
-from telemetry.events import DraftSource, Scalar
+from telemetry.events import Scalar
 
 SHORT, LONG = 3, 8
 """Tokens that must repeat before what followed them is proposed; after `LONG` ones it is far more certain."""
@@ -45,19 +45,15 @@ def told(lookup: Tallied | None, model: Tallied | None) -> dict[str, Scalar]:
 
     `gain_ms` is estimated from what steps and drafted tokens cost on average; a draft model's own time is taken off.
     """
-    if lookup is None and model is None:
+    tallies = [one.tally for one in (lookup, model) if one is not None]
+    if not tallies:
         return {}
-    tallies = {source: one.tally for source, one in ((DraftSource.LOOKUP, lookup), (DraftSource.DRAFT_MODEL, model)) if one is not None}
     both: dict[str, Scalar] = {
-        "draft": sum(tally.drafted for tally in tallies.values()),
-        "accepted": sum(tally.accepted for tally in tallies.values()),
-        "gain_ms": round(sum(tally.saved_ns for tally in tallies.values()) / 1e6, 3),
+        "draft": sum(tally.drafted for tally in tallies),
+        "accepted": sum(tally.accepted for tally in tallies),
+        "gain_ms": round(sum(tally.saved_ns for tally in tallies) / 1e6, 3),
     }
-    if sources := " ".join(source for source, tally in tallies.items() if tally.drafted):
-        both["draft_sources"] = sources
-    if model is None:
-        return both
-    return both | {"draft_model": model.tally.drafted, "draft_model_accepted": model.tally.accepted}
+    return both if model is None else both | {"draft_model": model.tally.drafted, "draft_model_accepted": model.tally.accepted}
 
 
 class PromptLookup:

@@ -11,9 +11,7 @@ from gateway.engine.backend import BackendError, Batch, StepResult
 from gateway.engine.cache.entry import State
 from gateway.engine.cache.prefix_cache import Budget, PrefixCache
 from gateway.engine.cache.reasons import Comparison
-from gateway.engine.draft_choice import DraftCosts
-from gateway.engine.draft_states import DraftModel
-from gateway.engine.drafting import Drafting, NoDrafting
+from gateway.engine.drafting import NoDrafting
 from gateway.engine.pace import Pace
 from gateway.engine.placement import Placement
 from gateway.engine.protocol import Finished, Sampling
@@ -138,26 +136,6 @@ class FakeBackend:
         return True
 
 
-class FakeDraft(FakeBackend):
-    """A draft model that is wrong wherever the length so far is in `wrong` modulo `among`, and takes `round_tokens` (of the fake
-    clock) for each batch and `row_tokens` for each token in it.
-    """
-
-    def __init__(self, slots: int, *, wrong: int = 0, among: int = 10, period: int = 0) -> None:
-        super().__init__(slots, period=period)
-        self.wrong, self.among = wrong, among
-        self.round_tokens, self.row_tokens = 0.5, 0.5
-        self.spent_ns = 0.0
-
-    def compute(self, batch: Batch) -> dict[int, list[int]]:
-        self.spent_ns += TOKEN_NS * (self.round_tokens + self.row_tokens * sum(len(part.tokens) for part in batch.parts))
-        return super().compute(batch)
-
-    def next_token(self, held: list[int]) -> int:
-        """As the model does, or one more."""
-        return super().next_token(held) + (len(held) % self.among < self.wrong)
-
-
 def next_token(held: Tokens[int], period: int = 0) -> int:
     """Depends on the first token (whose conversation it is) and the length only; repeats itself with a period."""
     return held[0] * 1000 + (len(held) % period if period else len(held))
@@ -208,8 +186,7 @@ class Rig:
         keeps_idle: bool = True,
         period: int = 0,
         step_tokens: int = 0,
-        draft: FakeDraft | None = None,
-        draft_tokens: int = 8,
+        drafting: NoDrafting | None = None,
     ) -> None:
         self.now_ns = 0
         self.step_tokens = step_tokens
@@ -217,16 +194,14 @@ class Rig:
         self.cache = PrefixCache(Budget(ram_bytes))
         pace = Pace(float(TOKEN_NS), max_stall_tokens * TOKEN_NS, max_chunk=max_batch)
         self.placement = Placement(slots, self.backend, self.cache, pace, lambda: self.now_ns)
-        self.draft_model = None if draft is None else self._draft_model(draft, slots)
         self.scheduler = Scheduler(
             placement=self.placement,
             n_ctx=n_ctx,
             max_batch=max_batch,
             pace=pace,
             vocabulary=FakeVocabulary(),
-            drafting=self._drafting(draft_tokens, n_ctx),
+            drafting=drafting,
         )
-        self.failures = 0
         self.texts: dict[str, str] = {}
         self.finished: dict[str, Finished] = {}
         self.batches: list[Batch] = []
@@ -256,30 +231,9 @@ class Rig:
         self.check()
         return batch
 
-    def _draft_model(self, draft: FakeDraft, slots: int) -> DraftModel:
-        """With a clock that shows what the fake draft model took so far in this step."""
-        return DraftModel(draft, slots, n_vocab=10**9, is_end=FakeVocabulary().is_end, clock_ns=lambda: int(self.now_ns + draft.spent_ns))
-
-    def _drafting(self, max_tokens: int, n_ctx: int) -> NoDrafting:
-        if self.draft_model is None:
-            return NoDrafting()
-        costs = DraftCosts(TOKEN_NS / 2, TOKEN_NS / 2, TOKEN_NS / 2)
-        return Drafting(self.draft_model.states, costs, max_tokens=max_tokens, n_ctx=n_ctx, max_feed=64)
-
     def _draft(self, batch: Batch) -> Batch:
-        """As the decode loop does."""
-        if self.draft_model is None or not batch.wishes:
-            return batch
-        draft = self.draft_model.backend
-        assert isinstance(draft, FakeDraft)
-        try:
-            return self.scheduler.drafting.take(batch, self.draft_model.draft(batch.wishes))
-        except BackendError:
-            self.failures += 1
-            self.scheduler.drafting.stop()
-            return batch
-        finally:
-            self.now_ns, draft.spent_ns = int(self.now_ns + draft.spent_ns), 0.0
+        """What is to be drafted for a batch: nothing without a draft model."""
+        return batch
 
     def cancel(self, name: str) -> None:
         """Cancel a sequence between two steps."""

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.engine.draft_choice import DraftCosts, EngineChance, RequestDrafts, Step, choose
-from gateway.engine.drafting import PROBE_SHARE, Drafting
+from gateway.engine.drafting import MOST_CREDIT_NS, PROBE_SHARE
 from gateway.engine.pace import KNOWN_AFTER, MIN_CHUNK, Pace
 from gateway.engine.speculation import MARGIN
-from telemetry.events import DraftSource
-from tests.engine.fakes import TOKEN_NS, FakeDraft, Rig, expected, sequence
+from telemetry.drafts import Drafted, DraftSource, drafted_by
+from tests.engine.fake_draft import DraftRig, FakeDraft
+from tests.engine.fakes import TOKEN_NS, Rig, expected, sequence
 
 STEP_TOKENS = 20
 """What a step takes on the fake clock besides its tokens: a model for which guesses pay."""
@@ -21,8 +22,11 @@ def text(prompt: list[int], count: int, period: int = 0) -> str:
     return "".join(f"<{token}>" for token in expected(prompt, count, period))
 
 
-def rig(draft: FakeDraft | None, slots: int = 4, **more: int) -> Rig:
-    return Rig(slots=slots, step_tokens=STEP_TOKENS, max_stall_tokens=200, max_batch=256, draft=draft, **more)
+LARGE = {"step_tokens": STEP_TOKENS, "max_stall_tokens": 200, "max_batch": 256}
+
+
+def rig(draft: FakeDraft, **more: int) -> DraftRig:
+    return DraftRig(draft, **{**LARGE, **more})
 
 
 def drafted_by_the_model(rig: Rig) -> int:
@@ -31,7 +35,7 @@ def drafted_by_the_model(rig: Rig) -> int:
 
 def took_ns(draft: FakeDraft | None, answers: int, tokens: int = 200) -> int:
     """How long some answers take, one after the other."""
-    used = rig(draft)
+    used = Rig(**LARGE) if draft is None else rig(draft)
     for number in range(answers):
         used.answer(f"r{number}", [number + 1] * 30, tokens)
         assert used.texts[f"r{number}"] == text([number + 1] * 30, tokens)
@@ -91,7 +95,8 @@ def test_prompt_lookup_is_asked_first() -> None:
     assert one.drafts.tally.drafted > 0
     decode = used.finished["a"].timings[-1].attributes
     assert decode["draft"] == one.drafter.tally.drafted + one.drafts.tally.drafted
-    assert (decode["draft_model"], decode["draft_sources"]) == (one.drafts.tally.drafted, "lookup draft_model")
+    assert drafted_by(decode)[DraftSource.DRAFT_MODEL] == Drafted(one.drafts.tally.drafted, one.drafts.tally.accepted)
+    assert drafted_by(decode)[DraftSource.LOOKUP] == Drafted(one.drafter.tally.drafted, one.drafter.tally.accepted)
 
 
 def test_prompts_do_not_wait_for_drafts() -> None:
@@ -111,15 +116,16 @@ def test_prompts_do_not_wait_for_drafts() -> None:
 
 def test_catching_up_keeps_the_time_budget() -> None:
     """A long prompt that the draft model has not seen is caught up with in chunks that fit into a step."""
-    used = Rig(slots=2, n_ctx=2000, step_tokens=STEP_TOKENS, max_stall_tokens=60, max_batch=256, draft=FakeDraft(2))
+    used = rig(FakeDraft(2), slots=2, n_ctx=2000, max_stall_tokens=60)
+    held = used.draft_model.states.held[0]
     used.add(sequence("long", [2] * 1200, 300))
     chunks = []
     while not used.scheduler.idle:
-        before_ns, had = used.now_ns, len(used.draft_model.states.held[0]) if used.draft_model else 0
+        before_ns, had = used.now_ns, len(held)
         batch = used.step()
         if not batch.prefill_tokens:
             assert used.now_ns - before_ns <= 61 * TOKEN_NS
-            chunks.append(len(used.draft_model.states.held[0]) - had if used.draft_model else 0)
+            chunks.append(len(held) - had)
     assert max(chunks) >= MIN_CHUNK
     assert drafted_by_the_model(used) > 100
     assert used.texts["long"] == text([2] * 1200, 300)
@@ -171,7 +177,7 @@ def test_a_draft_model_never_changes_an_answer(
     it would be without, the fakes see only positions that follow, and batches keep their size.
     """
     draft = FakeDraft(slots, wrong=wrong, period=period)
-    used = Rig(slots=slots, n_ctx=200, period=period, max_batch=64, step_tokens=STEP_TOKENS, draft=draft, draft_tokens=draft_tokens)
+    used = DraftRig(draft, slots=slots, n_ctx=200, period=period, max_batch=64, step_tokens=STEP_TOKENS, draft_tokens=draft_tokens)
     cancelled = data.draw(st.sets(st.integers(0, len(load) - 1), max_size=3))
     failing = data.draw(st.sets(st.integers(0, 80), max_size=3))
     draft_fails = data.draw(st.none() | st.integers(0, 80))
@@ -244,7 +250,8 @@ def test_it_never_costs_much(wrong: int, round_tokens: float, row_tokens: float,
     """Whatever a draft model takes and however right it is: a long run with it takes hardly longer than one without."""
 
     def run_ns(draft: FakeDraft | None) -> int:
-        used = Rig(slots=streams, step_tokens=step_tokens, max_stall_tokens=300, max_batch=256, draft=draft, n_ctx=1000)
+        common = {"slots": streams, "n_ctx": 1000, "step_tokens": step_tokens, "max_stall_tokens": 300, "max_batch": 256}
+        used = Rig(**common) if draft is None else DraftRig(draft, **common)
         for number in range(3 * streams):
             used.add(sequence(f"r{number}", [number + 1] * 20, 300))
         used.run()
@@ -273,5 +280,4 @@ def test_credit_is_bounded() -> None:
     used = rig(FakeDraft(4, wrong=10))
     for number in range(30):
         used.answer(f"r{number}", [number + 1] * 30, 400)
-    assert isinstance(used.scheduler.drafting, Drafting)
-    assert used.scheduler.drafting.credit_ns <= 2e9
+    assert 0 < used.drafting.credit_ns <= MOST_CREDIT_NS
