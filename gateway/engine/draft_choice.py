@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from gateway.engine.pace import FORGET, WEIGHT, Pace
 from gateway.engine.speculation import MARGIN, Tally
 
-FIRST_CHANCE = 0.6
-"""That a guess is right, before any was verified: what fitting pairs of models reach at least."""
+FIRST_CHANCE = 0.9
+"""That a guess is right, before any was verified: more than most pairs of models reach, since hope is soon corrected and doubt is not."""
 
 FIRST_TESTS = 8
 """Verified guesses that the first chance counts as."""
@@ -116,25 +116,34 @@ class Step:
     most: int
 
 
-def choose(chances: Sequence[float], step: Step, pace: Pace, costs: DraftCosts) -> Choice:
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """How often guesses for a sequence are right, and how many tokens before the last one the draft model lacks of it."""
+
+    right: float
+    lacking: int = 0
+
+
+def choose(chances: Sequence[Chance], step: Step, pace: Pace, costs: DraftCosts) -> Choice:
     """The draft that gives most tokens per second, if it beats none by `MARGIN` and fits into `pace.max_stall_ns`.
 
-    `chances` are in falling order. All drafts have one length, since llama.cpp computes sequences of a batch together as
+    `chances` begin with the best. All drafts have one length, since llama.cpp computes sequences of a batch together as
     far as they are equally long.
     """
     if not pace.decode_step_ns:
         return NOTHING
     plain_ns = pace.decode_step_ns + (pace.draft_ns(step.verified) if step.verified else 0.0)
     best, choice = MARGIN * step.decoding / plain_ns, NOTHING
-    powers, sums = list(chances), [0.0] * len(chances)
+    powers, sums = [chance.right for chance in chances], [0.0] * len(chances)
     for length in range(1, step.most + 1):
-        tokens = float(step.decoding)
+        tokens, lacking = float(step.decoding), 0
         for index, chance in enumerate(chances):
             sums[index] += powers[index]
-            powers[index] *= chance
+            powers[index] *= chance.right
             tokens += sums[index]
-            rows = step.verified + length * (index + 1)
-            cost_ns = pace.decode_step_ns + pace.draft_ns(rows) + length * costs.of_round(index + 1)
+            lacking += chance.lacking
+            verified = step.verified + length * (index + 1)
+            cost_ns = pace.decode_step_ns + pace.draft_ns(verified) + length * costs.of_round(index + 1) + lacking * costs.row_ns
             if tokens / cost_ns > best and cost_ns <= pace.max_stall_ns:
                 best = tokens / cost_ns
                 saved_ns = tokens * plain_ns / step.decoding - cost_ns

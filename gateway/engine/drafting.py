@@ -12,15 +12,15 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass, replace
 
 from gateway.engine.backend import Batch, Part, StepResult, Wish
-from gateway.engine.draft_choice import DraftCosts, EngineChance, RequestDrafts, Step, choose
+from gateway.engine.draft_choice import Chance, DraftCosts, EngineChance, RequestDrafts, Step, choose
 from gateway.engine.draft_states import Drafts, DraftStates
 from gateway.engine.pace import MIN_CHUNK, Pace
 from gateway.engine.sequence import Sequence
 from gateway.engine.speculation import MARGIN
 from telemetry.drafts import DraftSource
 
-NEAR = 16
-"""So many tokens that a slot lacks are computed with the first guess; more are caught up with before."""
+NEAR = 4
+"""So many tokens that a slot lacks are computed with the first guess; more are caught up with before, if that pays in the long run."""
 
 HOPED_TOKENS = 128
 """A request is expected to go on for as many tokens as it has, or these."""
@@ -49,6 +49,10 @@ class _Candidate:
     slot: int
     most: int
     behind: int
+
+    @property
+    def chance(self) -> Chance:
+        return Chance(self.drafts.chance, self.behind - 1)
 
     def wish(self, feed: int, guesses: int = 0) -> Wish:
         return Wish(self.slot, self.sequence.tokens, feed, min(guesses, self.most))
@@ -106,16 +110,17 @@ class Drafting(NoDrafting):
         return replace(batch, wishes=tuple(wishes))
 
     def take(self, batch: Batch, drafts: Drafts) -> Batch:
-        tokens, duration_ns = drafts.caught_up
+        tokens, catching_up_ns = drafts.caught_up
         if tokens:
-            self.costs.learn_catching_up(duration_ns, tokens)
+            self.costs.learn_catching_up(catching_up_ns, tokens)
         for rows, round_ns in drafts.rounds:
             self.costs.learn_round(round_ns, rows)
         guessed = sum(map(len, drafts.guesses.values()))
         rounds_ns = sum(round_ns for _, round_ns in drafts.rounds)
-        for slot, asked in self._asked.items():
-            share = len(drafts.guesses[slot]) / guessed if guessed and slot in drafts.guesses else 0.0
-            asked.tally.saved_ns -= share * rounds_ns if slot in drafts.guesses else duration_ns
+        for wish in batch.wishes:
+            own_ns = rounds_ns * len(drafts.guesses.get(wish.slot, ())) / max(1, guessed)
+            own_ns += 0.0 if wish.guesses or not tokens else catching_up_ns * wish.feed / tokens
+            self._asked[wish.slot].tally.saved_ns -= own_ns
         return replace(batch, parts=tuple(_with(part, drafts.guesses.get(part.slot, [])) for part in batch.parts), wishes=())
 
     def learn(self, batch: Batch, result: StepResult, pace: Pace) -> None:
@@ -155,27 +160,28 @@ class Drafting(NoDrafting):
         return found
 
     def _worthwhile(self, candidates: Items[_Candidate], step: Step, pace: Pace) -> list[Wish]:
-        """Drafts for those whose slots are near, and one that is far behind catches up, as far as each pays."""
+        """Drafts for those whose slots are near; those that are far behind catch up, as far as it pays and the step has time."""
         near = sorted((one for one in candidates if one.behind <= NEAR), key=lambda one: -one.drafts.chance)
-        choice = choose([one.drafts.chance for one in near], step, pace, self.costs)
+        choice = choose([one.chance for one in near], step, pace, self.costs)
         wishes = [one.wish(one.behind, choice.length) for one in near[: choice.sequences]]
-        worth = [(self._worth_ns(one, step, pace), one) for one in candidates if one.behind > NEAR]
-        best_ns, far = max(worth, key=lambda pair: pair[0], default=(0.0, None))
-        if far is not None and best_ns > 0:
-            wishes.append(far.wish(self._chunk(far, pace, choice.step_ns or pace.decode_step_ns)))
+        left = self._room(pace, choice.step_ns or pace.decode_step_ns)
+        worth = [(worth_ns, one) for one in candidates if one.behind > NEAR and (worth_ns := self._worth_ns(one, step, pace)) > 0]
+        for _, far in sorted(worth, key=lambda pair: -pair[0]):
+            if left > 0:
+                wishes.append(far.wish(min(far.behind, left)))
+                left -= far.behind
         return wishes
 
     def _worth_ns(self, one: _Candidate, step: Step, pace: Pace) -> float:
         """What drafting for a sequence is expected to save until its end, less what catching up with it takes."""
-        choice = choose([one.drafts.chance], step, pace, self.costs)
+        choice = choose([Chance(one.drafts.chance, 1)], step, pace, self.costs)
         ahead = min(one.most + 1, max(HOPED_TOKENS, one.sequence.completion_tokens))
         steps = ahead / (1 + choice.gained)
         return steps * choice.saved_ns - MARGIN * one.behind * self.costs.token_ns
 
-    def _chunk(self, one: _Candidate, pace: Pace, step_ns: float) -> int:
-        """How many tokens of catching up fit into a step beside what else is in it."""
-        fitting = int((pace.max_stall_ns - step_ns) / self.costs.token_ns)
-        return min(one.behind, self._max_feed, max(MIN_CHUNK, fitting))
+    def _room(self, pace: Pace, step_ns: float) -> int:
+        """How many tokens can be caught up with in a step that takes so long without."""
+        return min(self._max_feed, max(MIN_CHUNK, int((pace.max_stall_ns - step_ns) / self.costs.token_ns)))
 
     def _probe(self, candidates: Items[_Candidate], pace: Pace) -> list[Wish]:
         """A short draft for the one that it costs least, if there is time for it; each in vain doubles the price."""
@@ -189,7 +195,7 @@ class Drafting(NoDrafting):
             return []
         self._probing = True
         if cheapest.behind > NEAR:
-            return [cheapest.wish(self._chunk(cheapest, pace, pace.decode_step_ns))]
+            return [cheapest.wish(min(cheapest.behind, self._room(pace, pace.decode_step_ns)))]
         return [cheapest.wish(cheapest.behind, PROBE_TOKENS)]
 
 

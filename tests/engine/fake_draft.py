@@ -40,7 +40,7 @@ class DraftRig(Rig):
         self.draft_model = DraftModel(
             draft, slots, n_vocab=10**9, is_end=FakeVocabulary().is_end, clock_ns=lambda: int(self.now_ns + draft.spent_ns)
         )
-        costs = DraftCosts(TOKEN_NS / 2, TOKEN_NS / 2, TOKEN_NS / 2)
+        costs = DraftCosts(TOKEN_NS * draft.round_tokens, TOKEN_NS * draft.row_tokens, TOKEN_NS * draft.row_tokens)
         self.drafting = Drafting(self.draft_model.states, costs, max_tokens=draft_tokens, n_ctx=n_ctx, max_feed=64)
         super().__init__(slots=slots, n_ctx=n_ctx, drafting=self.drafting, **more)
 

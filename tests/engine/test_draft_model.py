@@ -13,6 +13,8 @@ from bench.layers import write_layers
 from gateway.engine.backend import BackendError, Batch, Part, StepResult
 from gateway.engine.cache.prefix_cache import Budget, PrefixCache
 from gateway.engine.cache.reasons import Comparison
+from gateway.engine.draft_choice import DraftCosts
+from gateway.engine.drafting import Drafting
 from gateway.engine.embedding import EmbeddingEngine
 from gateway.engine.engine import Engine
 from gateway.engine.llama_batch import LlamaBackend
@@ -54,6 +56,8 @@ class Rig:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        if isinstance(engine.drafting, Drafting):
+            engine.drafting.costs = DraftCosts(1, 1, 1)
         self.cache = PrefixCache(Budget(10**9))
         pace = Pace(3e6, int(10e9), 512, rows=engine.backend.rows)
         self.scheduler = Scheduler(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.engine.draft_choice import DraftCosts, EngineChance, RequestDrafts, Step, choose
+from gateway.engine.draft_choice import Chance, DraftCosts, EngineChance, RequestDrafts, Step, choose
 from gateway.engine.drafting import MOST_CREDIT_NS, PROBE_SHARE
 from gateway.engine.pace import KNOWN_AFTER, MIN_CHUNK, Pace
 from gateway.engine.speculation import MARGIN
@@ -215,13 +215,15 @@ paces = st.builds(
 )
 
 
-@given(chances, paces, costs, st.integers(0, 8), st.integers(0, 32), st.integers(1, 16))
-def test_what_is_chosen_pays(chances: list[float], pace: Pace, costs: DraftCosts, others: int, verified: int, most: int) -> None:
+@given(chances, paces, costs, st.integers(0, 8), st.integers(0, 32), st.integers(1, 16), st.integers(0, 4))
+def test_what_is_chosen_pays(
+    chances: list[float], pace: Pace, costs: DraftCosts, others: int, verified: int, most: int, lacking: int
+) -> None:
     """By the costs that are known it gives more tokens per second than none, within the time limit of a step; and nothing is
     chosen from drafts that are never right.
     """
     decoding = len(chances) + others
-    choice = choose(chances, Step(decoding, verified, most), pace, costs)
+    choice = choose([Chance(one, lacking) for one in chances], Step(decoding, verified, most), pace, costs)
     assert 0 <= choice.length <= most
     assert 0 <= choice.sequences <= len(chances)
     assert bool(choice.length) == bool(choice.sequences)
@@ -229,6 +231,7 @@ def test_what_is_chosen_pays(chances: list[float], pace: Pace, costs: DraftCosts
         gained = sum(chance**k for chance in chances[: choice.sequences] for k in range(1, choice.length + 1))
         rows = verified + choice.length * choice.sequences
         step_ns = pace.decode_step_ns + pace.draft_ns(rows) + choice.length * costs.of_round(choice.sequences)
+        step_ns += choice.sequences * lacking * costs.row_ns
         plain_ns = pace.decode_step_ns + (pace.draft_ns(verified) if verified else 0)
         assert step_ns <= pace.max_stall_ns
         assert (decoding + gained) / step_ns > 0.999 * MARGIN * decoding / plain_ns
@@ -241,10 +244,11 @@ def test_lengths_follow_the_chance(chance: float, round_tokens: int, step_tokens
     """A better chance never makes drafts shorter."""
     pace = Pace(1e6, 10**12, 512, decode_step_ns=step_tokens * 1e6, draft_token_ns=1e6, draft_step_ns=1e6)
     costs = DraftCosts(round_tokens * 1e5, 1e5, 1e5)
-    lengths = [choose([one], Step(1, 0, 16), pace, costs).length for one in (chance / 2, chance, (1 + chance) / 2)]
+    lengths = [choose([Chance(one)], Step(1, 0, 16), pace, costs).length for one in (chance / 2, chance, (1 + chance) / 2)]
     assert lengths == sorted(lengths)
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 10), st.floats(0.1, 3), st.floats(0.1, 3), st.integers(1, 4), st.integers(0, 40))
 def test_it_never_costs_much(wrong: int, round_tokens: float, row_tokens: float, streams: int, step_tokens: int) -> None:
     """Whatever a draft model takes and however right it is: a long run with it takes hardly longer than one without."""
