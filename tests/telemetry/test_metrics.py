@@ -160,7 +160,7 @@ def test_drafts_are_counted_by_who_guessed() -> None:
     decode = record.phase(Phase.DECODE)
     assert decode is not None
     decode.attributes.update(draft=50, accepted=30, draft_model=20, draft_model_accepted=4)
-    metrics.request_ended(record)
+    metrics.completed(record)
     assert value(metrics, "firsttoken_engine_tokens_total", phase="draft") == 50
     assert value(metrics, "firsttoken_draft_tokens_total", source="lookup", state="accepted") == 26
     assert value(metrics, "firsttoken_draft_tokens_total", source="lookup", state="rejected") == 4
