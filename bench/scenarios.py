@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bench import (
     collector,
     concurrency,
+    draft_model,
     idle_history,
     long_arrival,
     one_stream,
@@ -34,6 +35,7 @@ _PROMISES = (
     restart,
     idle_history,
     repetitive,
+    draft_model,
     scheduler_alone,
     collector,
     telemetry_cost,

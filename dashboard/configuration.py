@@ -53,6 +53,7 @@ _FIELDS: tuple[tuple[str, str, Callable[[object], str], str], ...] = (
     ("load_mode", "loading of weights", formats.text, ""),
     ("rope", "RoPE and YaRN", _model_own, ""),
     ("adapters", "LoRA adapters", _named, ""),
+    ("draft_model", "draft model", _named, "guesses tokens that the model verifies"),
     ("llama_cpp_build", "llama.cpp", formats.text, ""),
     ("model_file", "model file", formats.text, ""),
     ("model_digest", "model digest", formats.text, ""),

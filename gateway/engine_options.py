@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from gateway.engine.options import EngineOptions
-from gateway.models.storage import ModelFile
+from gateway.models.storage import ModelFile, ModelFileError, resolve
 from gateway.settings import Settings, SettingsError
 from gateway.settings_sections import EngineSettings
 
@@ -16,13 +16,18 @@ NOT_PER_MODEL = ("models", "adapters", "overrides")
 
 
 def engine_options(settings: Settings, file: ModelFile, adapters: Mapping[str, str]) -> EngineOptions:
-    """The options of one model's engine."""
+    """The options of one model's engine.
+
+    Raises:
+        ModelFileError: its draft model is not there or no GGUF file.
+    """
     engine = engine_settings(settings.engine, file.name)
     own = {
         name: getattr(engine, name)
         for name in EngineOptions.__struct_fields__
-        if name in EngineSettings.__struct_fields__ and name != "adapters"
+        if name in EngineSettings.__struct_fields__ and name not in ("adapters", "draft_model")
     }
+    draft = draft_model(engine)
     return EngineOptions(
         model=file.name,
         path=str(file.path),
@@ -30,8 +35,21 @@ def engine_options(settings: Settings, file: ModelFile, adapters: Mapping[str, s
         cache_folder=str(settings.home / "cache" / "prefix"),
         tuning_folder=str(settings.home / "tuning"),
         adapters=dict(adapters),
+        draft_model="" if draft is None else str(draft.path),
         **own,
     )
+
+
+def draft_model(engine: EngineSettings) -> ModelFile | None:
+    """The file of a model's draft model; None without one.
+
+    Raises:
+        ModelFileError: it is not there, or no GGUF file.
+    """
+    try:
+        return resolve(engine.draft_model) if engine.draft_model else None
+    except ModelFileError as error:
+        raise ModelFileError(f"engine.draft_model: {error}") from None
 
 
 def engine_settings(engine: EngineSettings, model: str) -> EngineSettings:

@@ -123,9 +123,20 @@ class EngineSettings(Section, frozen=True):
         str,
         Meta(
             pattern="^(off|ngram)$",
-            description="Speculative decoding: `ngram` drafts what followed the same tokens before, per request and only while it pays; `off`.",
+            description="Speculative decoding: `ngram` drafts what followed the same tokens before, and lets a draft model (`engine.draft_model`) "
+            "draft where nothing did, per request and only while it pays; `off`: neither.",
         ),
     ] = "ngram"
+    draft_model: Annotated[
+        str,
+        Meta(
+            description="A small model of the same vocabulary that guesses tokens for the model to verify: the demo model's name or the path of a "
+            "GGUF file; empty: none. Answers stay the same; it is used only while it pays."
+        ),
+    ] = ""
+    draft_max_tokens: Annotated[
+        int, Meta(ge=1, le=32, description="Most tokens that a draft model guesses per step; how many is decided by what pays.")
+    ] = 8
     embeddings: Annotated[
         str,
         Meta(

@@ -149,7 +149,7 @@ class EngineConfig:
     `model` is the name that clients use; sizes are bytes; `threads` and `threads_batch` are CPU threads for
     decode and for prefill; `kv_unified` tells whether sequences share one KV buffer; `rope` are RoPE and YaRN
     parameters that differ from the model's own ("": none do); `adapters` are the LoRA adapters'
-    names with the beginning of their digests.
+    names with the beginning of their digests; `draft_model` is the same of a draft model's file, and how long its drafts may be.
     """
 
     config_id: str
@@ -176,6 +176,7 @@ class EngineConfig:
     load_mode: str = "auto"
     rope: str = ""
     adapters: str = ""
+    draft_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,12 @@ REJECTED = _counter(names.METRIC_REJECTED, "{request}", "Requests turned away at
 ENGINE_TOKENS = _counter(
     names.METRIC_ENGINE_TOKENS, "{token}", "Tokens that went through an engine; cached ones were not computed.", (*_MODEL, names.PHASE)
 )
+DRAFT_TOKENS = _counter(
+    names.METRIC_DRAFT_TOKENS,
+    "{token}",
+    "Tokens guessed ahead (speculative decoding), by who guessed (`lookup`, `draft_model`) and whether the model `accepted` or `rejected` them.",
+    (*_MODEL, names.SOURCE, names.STATE),
+)
 ENGINE_TIME = _counter(
     names.METRIC_ENGINE_TIME,
     "s",

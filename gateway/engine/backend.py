@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gateway.engine.cache.entry import State
 from gateway.engine.protocol import Sampling
+from telemetry.drafts import DraftSource
 
 
 class BackendError(RuntimeError):
@@ -18,7 +19,7 @@ class BackendError(RuntimeError):
 class Part:
     """One sequence's share of a batch: `tokens` go to positions `position` … of `slot`; `sample` asks for the
     next token after the last of them. The last `drafted` tokens are guesses: the next token is sampled before each of
-    them too, until one was wrong; the state keeps those that were right.
+    them too, until one was wrong; the state keeps those that were right. `source` says whose guesses they are.
     """
 
     slot: int
@@ -27,14 +28,30 @@ class Part:
     sample: bool
     prefill: bool
     drafted: int = 0
+    source: DraftSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a draft model is to do for one slot before the batch is computed: of these tokens, compute at most `feed` that its
+    state lacks; then guess so many more, which needs all of them in the state.
+    """
+
+    slot: int
+    tokens: Sequence[int]
+    feed: int
+    guesses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one `llama_decode` computes, all of it with one LoRA adapter ("": the bare model)."""
+    """What one `llama_decode` computes, all of it with one LoRA adapter ("": the bare model); `wishes` are to be drafted
+    first.
+    """
 
     parts: tuple[Part, ...] = ()
     adapter: str = ""
+    wishes: tuple[Wish, ...] = ()
 
     @property
     def prefill_tokens(self) -> int:
@@ -52,12 +69,13 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """What came of a batch: sampled tokens by slot (one, and one more for each guess that was right), and when it began
-    and ended (monotonic ns).
+    and ended (monotonic ns); `drafting_ns` of that went to a draft model.
     """
 
     start_ns: int
     end_ns: int
     sampled: dict[int, list[int]] = field(default_factory=dict)
+    drafting_ns: int = 0
 
 
 class Vocabulary(Protocol):

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from gateway.chat.template import ChatTemplate
 from gateway.engine.backend import Backend, Vocabulary
+from gateway.engine.draft_states import DraftModel
+from gateway.engine.drafting import NoDrafting
 from gateway.engine.tuning import Tuning
 from telemetry.events import EngineConfig
 
@@ -30,7 +32,7 @@ class Engine:
     """Everything that was loaded. `prefill_token_ns` is the measured cost of a prompt token, the scheduler's first
     estimate; `chat_template` is the Jinja source, None where the model has none; `namespaces` says, by LoRA adapter, which
     part of the prefix cache is its own; `tuning` is what was chosen by measurement; `buffers` are bytes that were
-    allocated, by part (weights, kv, compute).
+    allocated, by part (weights, kv, compute), for the draft model too; `drafting` says what `draft_model` is to do.
     """
 
     backend: Backend
@@ -43,3 +45,5 @@ class Engine:
     namespaces: Mapping[str, str] = field(default_factory=dict)
     tuning: Tuning | None = None
     buffers: Mapping[str, int] = field(default_factory=dict)
+    draft_model: DraftModel | None = None
+    drafting: NoDrafting = field(default_factory=NoDrafting)

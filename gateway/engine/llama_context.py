@@ -21,11 +21,11 @@ ROPE_POSITIVE = ("rope_freq_base", "rope_freq_scale", "yarn_orig_ctx")
 YARN_FACTORS = ("yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast", "yarn_beta_slow")
 
 
-def context_options(model: LlamaModel, options: EngineOptions) -> ContextOptions:
-    """As set, with the defaults for what is not."""
+def context_options(model: LlamaModel, options: EngineOptions, draft: LlamaModel | None = None) -> ContextOptions:
+    """As set, with the defaults for what is not; a draft model needs memory for its own KV."""
     threads = options.threads or psutil.cpu_count(logical=False) or 1
     return ContextOptions(
-        n_ctx=options.n_ctx or _affordable_context(model, options),
+        n_ctx=options.n_ctx or _affordable_context(model, options, 0 if draft is None else draft.kv_bytes_per_token),
         slots=options.slots,
         n_batch=max(options.n_batch, options.slots),
         n_ubatch=options.n_ubatch,
@@ -39,11 +39,11 @@ def context_options(model: LlamaModel, options: EngineOptions) -> ContextOptions
     )
 
 
-def _affordable_context(model: LlamaModel, options: EngineOptions) -> int:
-    """The trained context, or what of it fits into memory for every slot."""
+def _affordable_context(model: LlamaModel, options: EngineOptions, more_token_bytes: int) -> int:
+    """The trained context, or what of it fits into memory for every slot; a token needs so many bytes more elsewhere."""
     trained = int(llama.llama_model_n_ctx_train(model.handle))
     budget = psutil.virtual_memory().available * KV_SHARE_OF_MEMORY
-    token_bytes = max(1.0, model.kv_bytes_per_token * kv_types.share(options.kv_type_k, options.kv_type_v))
+    token_bytes = max(1.0, model.kv_bytes_per_token * kv_types.share(options.kv_type_k, options.kv_type_v)) + more_token_bytes
     affordable = int(budget / (options.slots * token_bytes)) // 256 * 256
     return max(MIN_CONTEXT, min(trained, affordable))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -16,11 +17,13 @@ from gateway.chat.template import ChatTemplate
 from gateway.engine import kv_types
 from gateway.engine.backend import Batch, Part
 from gateway.engine.digest import file_digest
+from gateway.engine.drafting import NoDrafting
 from gateway.engine.embedding import EmbeddingEngine
 from gateway.engine.engine import Engine
 from gateway.engine.llama_adapters import LlamaAdapters
 from gateway.engine.llama_batch import ContextOptions, LlamaBackend
 from gateway.engine.llama_context import context_options
+from gateway.engine.llama_draft import LoadedDraft, load_draft_weights, start_drafting
 from gateway.engine.llama_embed import LlamaEmbedder, embeds
 from gateway.engine.llama_model import LlamaModel, ModelError
 from gateway.engine.llama_tune import tuned, unset
@@ -45,13 +48,15 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
     )
     if embeds(model, options.embeddings):
         return _embedding_engine(model, options, digest)
+    draft = _draft_weights(options, model, report)
     send(Loading("allocating the KV cache"))
     digests = {name: _digest(options, Path(file), send) for name, file in options.adapters.items()}
-    context = context_options(model, options)
+    context = context_options(model, options, draft)
     tuning = tuned(model, options, context, digest, lambda fraction: report("measuring which settings are fastest", fraction))
     if tuning is not None:
         context = replace(context, **{name: tuning.chosen[name] for name in unset(options)})  # type: ignore[arg-type]  # by name
     backend = _backend(model, context, LlamaAdapters(model, options.adapters))
+    drafting = None if draft is None else _drafting(draft, model, backend, options)
     prefill_token_ns = _warm_up(backend)
     model.sizes([])  # reads the whole vocabulary, which the first request would wait for
     source, special = model.chat_template, model.special_tokens
@@ -59,20 +64,46 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
         backend=backend,
         tokens=model,
         template=None if source is None else _template(source, special, options.template_timeout_s),
-        config=_config(model, options, backend, digest, digests),
+        config=_config(model, options, backend, digest, digests, _told(options, send) if draft is not None else ""),
         chat_template=source,
         special_tokens=special,
         prefill_token_ns=prefill_token_ns,
         namespaces=digests,
         tuning=tuning,
-        buffers={**model.buffers, **backend.buffers},
+        buffers=Counter({**model.buffers, **backend.buffers}) + Counter({} if drafting is None else drafting.buffers),
+        draft_model=None if drafting is None else drafting.model,
+        drafting=NoDrafting() if drafting is None else drafting.drafting,
     )
+
+
+def _draft_weights(options: EngineOptions, model: LlamaModel, report: _Progress) -> LlamaModel | None:
+    if not options.draft_model or options.speculative == "off":
+        return None
+    return load_draft_weights(options, model, lambda fraction: report("loading the draft model", fraction))
+
+
+def _drafting(draft: LlamaModel, model: LlamaModel, backend: LlamaBackend, options: EngineOptions) -> LoadedDraft:
+    if not backend.trims:
+        raise ModelError(
+            f"engine.draft_model: {Path(options.path).name} cannot take wrong guesses back (its state cannot be cut); set none for it"
+        )
+    return start_drafting(draft, model, backend.options, options)
+
+
+def _told(options: EngineOptions, send: Callable[[Message], None]) -> str:
+    """The draft model for the configuration."""
+    path = Path(options.draft_model)
+    return f"{path.name} ({_digest(options, path, send)[:12]}), up to {options.draft_max_tokens} tokens"
 
 
 def _embedding_engine(model: LlamaModel, options: EngineOptions, digest: str) -> EmbeddingEngine:
     """For embeddings nothing is kept between steps: the context is as large as a batch."""
     if options.adapters:
         raise ModelError("LoRA adapters cannot be used for embeddings; take this model's out of engine.adapters")
+    if options.draft_model:
+        raise ModelError(
+            f"engine.draft_model: nothing is drafted for embeddings; set it to nothing with engine.overrides = {options.model}:draft_model="
+        )
     trained = int(llama.llama_model_n_ctx_train(model.handle))
     n_ctx = min(trained, options.n_ctx or trained, options.n_batch)
     context = replace(context_options(model, options), n_ctx=n_ctx, n_batch=n_ctx, n_ubatch=n_ctx, kv_unified=True)
@@ -136,7 +167,12 @@ def _warm_up(backend: LlamaBackend) -> int:
 
 
 def _config(
-    model: LlamaModel, options: EngineOptions, backend: LlamaBackend | LlamaEmbedder, digest: str, adapters: Mapping[str, str]
+    model: LlamaModel,
+    options: EngineOptions,
+    backend: LlamaBackend | LlamaEmbedder,
+    digest: str,
+    adapters: Mapping[str, str],
+    draft_model: str = "",
 ) -> EngineConfig:
     context = backend.options
     quantisation = llama.llama_ftype_name(llama.llama_model_ftype(model.handle)) or b"unknown"
@@ -164,6 +200,7 @@ def _config(
         load_mode=options.load_mode,
         rope=", ".join(f"{name} {value:g}" for name, value in context.rope.items()),
         adapters=", ".join(f"{name} ({adapter_digest[:12]})" for name, adapter_digest in adapters.items()),
+        draft_model=draft_model,
         llama_cpp_build=f"llama-cpp-python {version('llama-cpp-python')} (llama.cpp {llama.llama_version().decode()})",
     )
     fingerprint = hashlib.sha256(msgspec.json.encode(config, order="sorted")).hexdigest()[:16]

@@ -5,6 +5,7 @@ Nothing of telemetry happens here but stamping and counting; samples leave with 
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -12,10 +13,13 @@ from collections import deque
 from collections.abc import Callable
 
 from gateway.engine.backend import Backend, BackendError, Batch, StepResult
+from gateway.engine.draft_states import DraftModel
 from gateway.engine.protocol import Message, Step
 from gateway.engine.scheduler import Outcome, Scheduler
 from gateway.engine.sequence import Sequence
 from telemetry.events import StepSample
+
+log = logging.getLogger(__name__)
 
 MAX_SAMPLES = 10_000
 """Step samples kept between heartbeats; a gateway that is away for longer loses the oldest."""
@@ -31,12 +35,15 @@ IDLE_S = 0.2
 class DecodeLoop:
     """Owns scheduler and backend; other threads reach it through `deliver` and `cancel` only."""
 
-    def __init__(self, scheduler: Scheduler, backend: Backend, send: Callable[[Message], None]) -> None:
+    def __init__(
+        self, scheduler: Scheduler, backend: Backend, send: Callable[[Message], None], draft_model: DraftModel | None = None
+    ) -> None:
         self.scheduler = scheduler
         self.samples: deque[StepSample] = deque(maxlen=MAX_SAMPLES)
         self.step_started_ns: int | None = None
         self._steps = 0
         self._backend = backend
+        self._draft_model = draft_model
         self._send = send
         self._inbox: queue.SimpleQueue[Sequence | str | threading.Event] = queue.SimpleQueue()
 
@@ -47,6 +54,12 @@ class DecodeLoop:
     def cancel(self, request_id: str) -> None:
         """Ask for a request to be dropped before the next step."""
         self._inbox.put(request_id)
+
+    def abort(self) -> None:
+        """Give up what is computed now, if it can be. Called from another thread."""
+        self._backend.abort()
+        if self._draft_model is not None:
+            self._draft_model.backend.abort()
 
     def save_all(self, timeout_s: float) -> bool:
         """Ask the thread to copy what only the KV has into RAM, and wait for it: the engine is about to stop."""
@@ -99,6 +112,8 @@ class DecodeLoop:
     def _step(self, batch: Batch) -> None:
         start_ns = self.step_started_ns = time.monotonic_ns()
         try:
+            batch = self._draft(batch)
+            drafting_ns = time.monotonic_ns() - start_ns
             sampled = self._backend.compute(batch)
         except BackendError as error:
             self._publish(self.scheduler.fail(batch, str(error), time.monotonic_ns()), time.monotonic_ns())
@@ -110,7 +125,18 @@ class DecodeLoop:
         requests = tuple(self._ids(batch)) if traced else ()
         sample = StepSample(end_ns - start_ns, len(batch.parts), batch.prefill_tokens, batch.decode_tokens, start_ns, requests)
         self.samples.append(sample)
-        self._publish(self.scheduler.apply(batch, StepResult(start_ns, end_ns, sampled)), end_ns)
+        self._publish(self.scheduler.apply(batch, StepResult(start_ns, end_ns, sampled, drafting_ns)), end_ns)
+
+    def _draft(self, batch: Batch) -> Batch:
+        """Have the draft model do what is wished; when it fails, nobody is harmed but speed."""
+        if self._draft_model is None or not batch.wishes:
+            return batch
+        try:
+            return self.scheduler.drafting.take(batch, self._draft_model.draft(batch.wishes))
+        except BackendError as error:
+            log.warning("the draft model failed and is not used any more until the engine is started again: %s", error)
+            self.scheduler.drafting.stop()
+            return batch
 
     def _ids(self, batch: Batch) -> list[str]:
         slots = self.scheduler.slots

@@ -7,7 +7,7 @@ import msgspec
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """See the `engine` settings. `model` is the name that clients use, `path` its file; 0 and None mean "choose"; `adapters` are the
-    files of its LoRA adapters by name.
+    files of its LoRA adapters by name; `draft_model` is the file of its draft model ("": none).
     """
 
     model: str
@@ -37,6 +37,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     tune: str = "off"
     tuning_folder: str = ""
     speculative: str = "ngram"
+    draft_model: str = ""
+    draft_max_tokens: int = 8
     adapters: dict[str, str] = {}
     embeddings: str = "auto"
     cache_folder: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 WEIGHT = 0.2
 """Of a new measurement in the moving averages."""
@@ -15,6 +15,9 @@ SMALL_SHARE = 0.5
 
 MIN_CHUNK = 16
 """A prompt always gets this far per step, or it would never end."""
+
+KNOWN_AFTER = 3
+"""Steps with as many sequences, until it is known what one takes."""
 
 MIN_ALONE = 64
 """The same for a step that nobody else waits for: enough for the faster kernel (`gateway.engine.cache.blocks`)."""
@@ -38,6 +41,19 @@ class Pace:
     draft_token_ns: float = 0.0
     draft_step_ns: float = 0.0
     small_token_ns: float = 0.0
+    _by_decoding: dict[int, tuple[int, float]] = field(default_factory=dict)
+    """Sequences in a decode-only step → such steps seen, and their moving average (ns)."""
+
+    def expect(self, decoding: int) -> bool:
+        """So many sequences will decode: from now on `decode_step_ns` is for them. Returns whether that is known.
+
+        Where most steps carry drafts, few plain ones are left to follow a change of their number.
+        """
+        seen, step_ns = self._by_decoding.get(decoding, (0, 0.0))
+        if seen < KNOWN_AFTER:
+            return False
+        self.decode_step_ns = step_ns
+        return True
 
     def draft_ns(self, drafted: int) -> float:
         """How much longer a step with so many drafted tokens takes: a part for the step, and one for each of them.
@@ -71,6 +87,7 @@ class Pace:
             self.draft_token_ns += FORGET * (self.prefill_token_ns - self.draft_token_ns)
             self.draft_step_ns += FORGET * (self.decode_step_ns / 2 - self.draft_step_ns)
             self.decode_step_ns += WEIGHT * (duration_ns - self.decode_step_ns)
+            self._learn_step(duration_ns, decode_tokens)
         elif prefill_tokens >= MIN_CHUNK:
             beside_ns = self.decode_step_ns if decode_tokens else 0.0
             cost_ns = max(1.0, (duration_ns - beside_ns) / prefill_tokens)
@@ -78,6 +95,11 @@ class Pace:
                 self.small_token_ns += WEIGHT * (cost_ns - self.small_token_ns) if self.small_token_ns else cost_ns
             else:
                 self.prefill_token_ns += WEIGHT * (cost_ns - self.prefill_token_ns)
+
+    def _learn_step(self, duration_ns: int, decoding: int) -> None:
+        seen, step_ns = self._by_decoding.get(decoding, (0, 0.0))
+        weight = max(WEIGHT, 1 / (seen + 1))
+        self._by_decoding[decoding] = (seen + 1, step_ns + weight * (duration_ns - step_ns))
 
     def _learn_draft(self, extra_ns: float, drafted: int) -> None:
         """Share what a step took longer than expected between its two parts."""

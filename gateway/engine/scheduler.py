@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from gateway.engine import blame
 from gateway.engine.adapters import AdapterTurns
 from gateway.engine.backend import Batch, Part, StepResult, Vocabulary
+from gateway.engine.drafting import NoDrafting
 from gateway.engine.fairness import FairShare, yields
 from gateway.engine.pace import Pace
 from gateway.engine.placement import Placement, Wait
 from gateway.engine.protocol import Chunk, Delta, Finished, Started
 from gateway.engine.sequence import Sequence
+from telemetry.drafts import DraftSource
 
 MAX_HOLDERS = 8
 """Requests named as holding the slots that a queued one waits for (SIGNALS: at most 8 links)."""
@@ -38,13 +40,23 @@ class Outcome:
 class Scheduler:
     """Owns the waiting queue and the slots. `n_ctx` is tokens per sequence; `max_batch` tokens per step."""
 
-    def __init__(self, *, placement: Placement, n_ctx: int, max_batch: int, pace: Pace, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self,
+        *,
+        placement: Placement,
+        n_ctx: int,
+        max_batch: int,
+        pace: Pace,
+        vocabulary: Vocabulary,
+        drafting: NoDrafting | None = None,
+    ) -> None:
         self.n_ctx = n_ctx
         self.waiting: deque[Sequence] = deque()
         self.slots: list[Sequence | None] = [None] * len(placement.held)
         self.started: list[Started] = []
         self.placement = placement
         self.pace = pace
+        self.drafting = drafting or NoDrafting()
         self.mean_held_ns = 0.0
         self._max_batch = max_batch
         self._vocabulary = vocabulary
@@ -94,11 +106,13 @@ class Scheduler:
         for sequence, tokens in self._share([sequence for sequence in active if sequence.prefilling], budget):
             self._start(sequence, now_ns)
             parts.append(self._prefill_part(sequence, tokens))
-        return Batch(tuple(parts), adapter)
+        return self.drafting.wishes(Batch(tuple(parts), adapter), decoding, self._most, self.pace)
 
     def apply(self, batch: Batch, result: StepResult) -> Outcome:
         """Take in what a batch gave: advance prompts, add tokens, end what is complete."""
-        self.pace.learn(result.end_ns - result.start_ns, batch.prefill_tokens, batch.decode_tokens, batch.drafted)
+        computing_ns = result.end_ns - result.start_ns - result.drafting_ns
+        self.pace.learn(computing_ns, batch.prefill_tokens, batch.decode_tokens, batch.drafted)
+        self.drafting.learn(batch, result, self.pace)
         suspended = [sequence for sequence in self.waiting if sequence.placed_ns is not None]
         blame.of_step(batch, result, [*self.running, *suspended], self.pace.decode_step_ns)
         outcome = Outcome()
@@ -117,7 +131,7 @@ class Scheduler:
                 sequence.steps += 1
                 sequence.batch_sum += len(batch.parts)
                 if sequence.drafter is not None:
-                    sequence.drafter.learn(part.drafted, sampled, self.pace)
+                    sequence.drafter.learn(part.drafted if part.source is DraftSource.LOOKUP else 0, sampled, self.pace)
             self._advance(sequence, sampled, result.end_ns, outcome)
         return outcome
 
@@ -222,9 +236,14 @@ class Scheduler:
         assert sequence.slot is not None
         draft: tuple[int, ...] = ()
         if sequence.drafter is not None:
-            most = min(self._limit(sequence) - sequence.completion_tokens - 1, self._max_batch // decoding - 1)
-            draft = sequence.drafter.propose(most, self.pace, decoding)
-        return Part(sequence.slot, (sequence.tokens[-1], *draft), sequence.held, sample=True, prefill=False, drafted=len(draft))
+            draft = sequence.drafter.propose(self._most(sequence, decoding), self.pace, decoding)
+        source = DraftSource.LOOKUP if draft else None
+        tokens = (sequence.tokens[-1], *draft)
+        return Part(sequence.slot, tokens, sequence.held, sample=True, prefill=False, drafted=len(draft), source=source)
+
+    def _most(self, sequence: Sequence, decoding: int) -> int:
+        """Guesses that a sequence has room for: below its limit, and in its part of the batch."""
+        return min(self._limit(sequence) - sequence.completion_tokens - 1, self._max_batch // decoding - 1)
 
     @staticmethod
     def _prefill_part(sequence: Sequence, tokens: int) -> Part:

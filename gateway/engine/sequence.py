@@ -11,8 +11,9 @@ from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.entry import Entry, Kernels, Origin, Tokens
 from gateway.engine.cache.reasons import Comparison
 from gateway.engine.cache.spans import MessageSpan
+from gateway.engine.draft_choice import RequestDrafts
 from gateway.engine.protocol import Chunk, Finished, Sampling, Timing
-from gateway.engine.speculation import PromptLookup
+from gateway.engine.speculation import PromptLookup, told
 from gateway.engine.text import TextAssembler
 from telemetry.events import CacheReason, CacheSource, Phase, Scalar
 
@@ -86,6 +87,7 @@ class Sequence:
     lookup: Lookup = field(default_factory=Lookup)
     entry: Entry | None = None
     drafter: PromptLookup | None = None
+    drafts: RequestDrafts | None = None
     position_in_queue: int = 0
     queue_depth: int = 0
     queue_reason: str = "slots"
@@ -193,13 +195,6 @@ class Sequence:
             delayed=self.delayed.told(),
         )
 
-    def _drafting(self) -> dict[str, Scalar]:
-        """What speculative decoding did; `gain_ms` is estimated from what steps and drafted tokens cost on average."""
-        if self.drafter is None:
-            return {}
-        tally = self.drafter.tally
-        return {"draft": tally.drafted, "accepted": tally.accepted, "gain_ms": round(tally.saved_ns / 1e6, 3)}
-
     def _timings(self, now_ns: int) -> list[Timing]:
         if self.started_ns is None or self.prefill_ns is None:
             return [*self.lookup.timings(), self.queue_timing(now_ns)]
@@ -210,5 +205,5 @@ class Sequence:
         if self.first_token_ns is not None and self.last_token_ns is not None:
             mean = self.batch_sum / self.steps if self.steps else 1.0
             decode: dict[str, Scalar] = {"tokens": self.completion_tokens, "steps": self.steps, "mean_batch": round(mean, 3)}
-            timings.append(Timing(Phase.DECODE, self.first_token_ns, now_ns, decode | self._drafting()))
+            timings.append(Timing(Phase.DECODE, self.first_token_ns, now_ns, decode | told(self.drafter, self.drafts)))
         return timings

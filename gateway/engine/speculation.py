@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.engine.pace import Pace
+from telemetry.events import Scalar
 
 SHORT, LONG = 3, 8
 """Tokens that must repeat before what followed them is proposed; after `LONG` ones it is far more certain."""
@@ -30,6 +32,28 @@ class Tally:
     drafted: int = 0
     accepted: int = 0
     saved_ns: float = 0.0
+
+
+class Tallied(Protocol):
+    """One source of drafts for a request."""
+
+    tally: Tally
+
+
+def told(lookup: Tallied | None, model: Tallied | None) -> dict[str, Scalar]:
+    """What speculative decoding did, for the decode phase: by both sources, and what of it the draft model did.
+
+    `gain_ms` is estimated from what steps and drafted tokens cost on average; a draft model's own time is taken off.
+    """
+    tallies = [one.tally for one in (lookup, model) if one is not None]
+    if not tallies:
+        return {}
+    both: dict[str, Scalar] = {
+        "draft": sum(tally.drafted for tally in tallies),
+        "accepted": sum(tally.accepted for tally in tallies),
+        "gain_ms": round(sum(tally.saved_ns for tally in tallies) / 1e6, 3),
+    }
+    return both if model is None else both | {"draft_model": model.tally.drafted, "draft_model_accepted": model.tally.accepted}
 
 
 class PromptLookup:

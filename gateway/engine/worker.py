@@ -68,8 +68,9 @@ class Worker:
             max_batch=config.n_batch,
             pace=pace,
             vocabulary=engine.tokens,
+            drafting=engine.drafting,
         )
-        self._loop = DecodeLoop(scheduler, backend, pipe.send)
+        self._loop = DecodeLoop(scheduler, backend, pipe.send, engine.draft_model)
         self._intake = Intake(
             template=engine.template,
             tokenizer=engine.tokens,
@@ -122,7 +123,7 @@ class Worker:
         while True:
             heartbeat = self._heartbeat()
             if heartbeat.step_age_s > self._options.step_timeout_s:
-                self._engine.backend.abort()
+                self._loop.abort()
             self._pipe.send(heartbeat)
             time.sleep(self._options.heartbeat_s)
 

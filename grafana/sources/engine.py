@@ -10,6 +10,7 @@ from grafana.sources.panels import BAD, BYTES, COUNT, JOULES, SECONDS, SHARE, ST
 STEP = "firsttoken_engine_step_duration_seconds"
 TOKENS, TIME = "firsttoken_engine_tokens_total", "firsttoken_engine_time_seconds_total"
 QUERIES, HITS = "firsttoken_prefix_cache_queries_total", "firsttoken_prefix_cache_hits_total"
+DRAFTS, ACCEPTED = "firsttoken_draft_tokens_total", f'{q.MODEL},state="accepted"'
 NAMED = "{{gen_ai_request_model}}"
 BY_MODEL = "gen_ai_request_model"
 COMPUTED = f'{q.MODEL},phase=~"prefill|decode"'
@@ -153,9 +154,10 @@ CACHE = Section(
         ),
         graph(
             "Draft tokens accepted",
-            "Share of the drafted tokens that the model accepted (speculative decoding).",
+            "Share of the drafted tokens that the model accepted (speculative decoding), of all and by who guessed: prompt lookup or a draft model.",
             SHARE,
             Query(f"{_tokens('accepted')} / {_tokens('draft')}", "accepted"),
+            Query(f"{q.rate(DRAFTS, 'source', scope=ACCEPTED)} / {q.rate(DRAFTS, 'source')}", "{{source}}"),
             maximum=1,
         ),
     ],

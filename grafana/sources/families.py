@@ -126,6 +126,7 @@ GROUPS = (
 )
 
 CONDITIONAL = {
+    "firsttoken_draft_tokens_total": "exists from the first draft on (speculative decoding)",
     "firsttoken_delay_time_seconds_total": "exists from the first request on that waited for another",
     "firsttoken_requests_rejected_total": "exists from the first refusal on",
     "firsttoken_slo_burn_rate": "exists from the first request on",

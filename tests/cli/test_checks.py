@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import checks
+from gateway.models.storage import DEMO_MODEL
 from gateway.settings import Settings, load
 from tests.telemetry.rapl_tree import RaplTree
 
@@ -42,6 +43,17 @@ def test_model_missing(home: Path) -> None:
     """A configured model that is not there fails."""
     (found,) = checks.check_models(_settings(home, engine__models=str(home / "gone.gguf")))
     assert found.outcome == "fail"
+
+
+def test_draft_model(home: Path) -> None:
+    """One that is there is named with what it drafts for; one that is not fails, with the setting."""
+    served = {"engine__models": DEMO_MODEL}
+    model, draft = checks.check_models(_settings(home, **served, engine__draft_model=DEMO_MODEL))
+    assert (model.name, draft.name, draft.outcome) == ("model", "draft", "ok")
+    assert draft.detail.startswith(f"{DEMO_MODEL} drafts for {DEMO_MODEL}: ")
+    _, gone = checks.check_models(_settings(home, **served, engine__overrides=f"{DEMO_MODEL}:draft_model={home / 'gone.gguf'}"))
+    assert gone.outcome == "fail"
+    assert gone.detail.startswith("engine.draft_model: ")
 
 
 def test_port(free_port: int) -> None:

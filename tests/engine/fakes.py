@@ -11,6 +11,7 @@ from gateway.engine.backend import BackendError, Batch, StepResult
 from gateway.engine.cache.entry import State
 from gateway.engine.cache.prefix_cache import Budget, PrefixCache
 from gateway.engine.cache.reasons import Comparison
+from gateway.engine.drafting import NoDrafting
 from gateway.engine.pace import Pace
 from gateway.engine.placement import Placement
 from gateway.engine.protocol import Finished, Sampling
@@ -92,14 +93,18 @@ class FakeBackend:
         """Nothing takes long here."""
 
     def _verify(self, held: list[int], guesses: Tokens[int]) -> list[int]:
-        sampled = [next_token(held, self.period)]
+        sampled = [self.next_token(held)]
         for guess in guesses:
             if guess != sampled[-1]:
                 break
             held.append(guess)
             self.guessed += 1
-            sampled.append(next_token(held, self.period))
+            sampled.append(self.next_token(held))
         return sampled
+
+    def next_token(self, held: list[int]) -> int:
+        """What the fake model says next."""
+        return next_token(held, self.period)
 
     def close(self, slot: int) -> object:
         return self.opened.pop(slot)
@@ -182,6 +187,7 @@ class Rig:
         keeps_idle: bool = True,
         period: int = 0,
         step_tokens: int = 0,
+        drafting: NoDrafting | None = None,
     ) -> None:
         self.now_ns = 0
         self.step_tokens = step_tokens
@@ -189,7 +195,14 @@ class Rig:
         self.cache = PrefixCache(Budget(ram_bytes))
         pace = Pace(float(TOKEN_NS), max_stall_tokens * TOKEN_NS, max_chunk=max_batch)
         self.placement = Placement(slots, self.backend, self.cache, pace, lambda: self.now_ns)
-        self.scheduler = Scheduler(placement=self.placement, n_ctx=n_ctx, max_batch=max_batch, pace=pace, vocabulary=FakeVocabulary())
+        self.scheduler = Scheduler(
+            placement=self.placement,
+            n_ctx=n_ctx,
+            max_batch=max_batch,
+            pace=pace,
+            vocabulary=FakeVocabulary(),
+            drafting=drafting,
+        )
         self.texts: dict[str, str] = {}
         self.finished: dict[str, Finished] = {}
         self.batches: list[Batch] = []
@@ -205,14 +218,22 @@ class Rig:
         batch = self.scheduler.plan(self.now_ns)
         self.batches.append(batch)
         if batch.parts:
-            start_ns, self.now_ns = self.now_ns, self.now_ns + TOKEN_NS * (self.step_tokens + batch.prefill_tokens + batch.decode_tokens)
+            start_ns = self.now_ns
+            batch = self._draft(batch)
+            drafting_ns = self.now_ns - start_ns
+            self.now_ns += TOKEN_NS * (self.step_tokens + batch.prefill_tokens + batch.decode_tokens)
+            self.batches[-1] = batch
             try:
                 sampled = self.backend.compute(batch)
             except BackendError as error:
                 self._take(self.scheduler.fail(batch, str(error), self.now_ns))
             else:
-                self._take(self.scheduler.apply(batch, StepResult(start_ns, self.now_ns, sampled)))
+                self._take(self.scheduler.apply(batch, StepResult(start_ns, self.now_ns, sampled, drafting_ns)))
         self.check()
+        return batch
+
+    def _draft(self, batch: Batch) -> Batch:
+        """What is to be drafted for a batch: nothing without a draft model."""
         return batch
 
     def cancel(self, name: str) -> None:

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from telemetry import instruments
-from telemetry.events import EngineSample, EngineState, EngineStatus, Status, StepSample
+from telemetry.events import EngineSample, EngineState, EngineStatus, Phase, Status, StepSample
 from telemetry.instruments import Kind, prometheus_name
 from telemetry.metrics import MetricsSink
 from telemetry.metrics_otel import OtelBackend
@@ -152,6 +152,20 @@ def test_openmetrics_has_exemplars() -> None:
     assert f'span_id="{record.trace.span_id}"' in line
     assert content_type.startswith("application/openmetrics-text")
     assert record.trace.trace_id.encode() not in metrics.render("")[0]
+
+
+def test_drafts_are_counted_by_who_guessed() -> None:
+    """Those of both sources as tokens of the engine; each source's, accepted and rejected, by itself."""
+    metrics, record = sink(), completed()
+    decode = record.phase(Phase.DECODE)
+    assert decode is not None
+    decode.attributes.update(draft=50, accepted=30, draft_model=20, draft_model_accepted=4)
+    metrics.completed(record)
+    assert value(metrics, "firsttoken_engine_tokens_total", phase="draft") == 50
+    assert value(metrics, "firsttoken_draft_tokens_total", source="lookup", state="accepted") == 26
+    assert value(metrics, "firsttoken_draft_tokens_total", source="lookup", state="rejected") == 4
+    assert value(metrics, "firsttoken_draft_tokens_total", source="draft_model", state="accepted") == 4
+    assert value(metrics, "firsttoken_draft_tokens_total", source="draft_model", state="rejected") == 16
 
 
 def test_engine_steps_become_rates() -> None:

@@ -1,0 +1,210 @@
+"""Speculative decoding by a draft model: says per step what it is to do, and learns whether that pays.
+
+Pure, like the scheduler that asks it. Prompt lookup has been asked before: a sequence with a proposal of its own is not
+drafted for. A request whose drafts do not pay is left alone by `draft_choice.choose`; from time to time, when a small share
+of the decoding time allows for it, a short draft probes whether that still holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence as Items
+from dataclasses import dataclass, replace
+
+from gateway.engine.backend import Batch, Part, StepResult, Wish
+from gateway.engine.draft_choice import Chance, DraftCosts, EngineChance, RequestDrafts, Step, choose
+from gateway.engine.draft_states import Drafts, DraftStates
+from gateway.engine.pace import MIN_CHUNK, Pace
+from gateway.engine.sequence import Sequence
+from gateway.engine.speculation import MARGIN
+from telemetry.drafts import DraftSource
+
+NEAR = 4
+"""So many tokens that a slot lacks are computed with the first guess; more are caught up with before, if that pays in the long run."""
+
+HOPED_TOKENS = 128
+"""A request is expected to go on for as many tokens as it has, or these."""
+
+PLAIN_EVERY = 32
+"""One step in so many is without drafts, so that what such a step takes stays known."""
+
+PROBE_SHARE = 0.01
+"""Of decoding time, for drafts that are not expected to pay."""
+
+PROBE_TOKENS = 2
+MOST_CREDIT_NS = 2_000_000_000
+MOST_DOUBLINGS = 12
+
+
+MostOf = Callable[[Sequence, int], int]
+"""How many guesses a sequence has room for beside so many that decode."""
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A sequence that could be given so many guesses, and how many of its tokens its slot of the draft model lacks."""
+
+    sequence: Sequence
+    drafts: RequestDrafts
+    slot: int
+    most: int
+    behind: int
+
+    @property
+    def chance(self) -> Chance:
+        return Chance(self.drafts.chance, self.behind - 1)
+
+    def wish(self, feed: int, guesses: int = 0) -> Wish:
+        return Wish(self.slot, self.sequence.tokens, feed, min(guesses, self.most))
+
+
+class NoDrafting:
+    """Without a draft model: nothing is ever wished."""
+
+    def wishes(self, batch: Batch, _decoding: Items[Sequence], _most: MostOf, _pace: Pace) -> Batch:
+        """A planned batch, with what is to be drafted for it. `batch.parts` begin with those of the decoding sequences."""
+        return batch
+
+    def take(self, batch: Batch, _drafts: Drafts) -> Batch:
+        """The batch with what was drafted for it."""
+        return batch
+
+    def learn(self, _batch: Batch, _result: StepResult, _pace: Pace) -> None:
+        """Take in what a computed batch says of its drafts."""
+
+    def stop(self) -> None:
+        """The draft model failed: it is not asked again."""
+
+
+class Drafting(NoDrafting):
+    """With a draft model: `states` is what it holds, `n_ctx` what one of its slots can hold, `max_feed` what it computes at
+    once, `max_tokens` the longest draft.
+    """
+
+    def __init__(self, states: DraftStates, costs: DraftCosts, *, max_tokens: int, n_ctx: int, max_feed: int) -> None:
+        self.costs = costs
+        self.chance = EngineChance()
+        self.credit_ns = 0.0
+        self._states = states
+        self._max_tokens = max_tokens
+        self._n_ctx = n_ctx
+        self._max_feed = max_feed
+        self._stopped = False
+        self._since_plain = 0
+        self._probing = False
+        self._asked: dict[int, RequestDrafts] = {}
+
+    def wishes(self, batch: Batch, decoding: Items[Sequence], most: MostOf, pace: Pace) -> Batch:
+        self._asked, self._probing = {}, False
+        if self._stopped or batch.adapter or not decoding or len(decoding) < len(batch.parts):
+            return batch  # prompts in the batch would wait for drafts
+        candidates = self._candidates(batch, decoding, most)
+        if not candidates:
+            return batch
+        if not pace.expect(len(decoding)) or self._since_plain >= PLAIN_EVERY:
+            return _plain(batch)
+        step = Step(len(decoding), batch.drafted, self._max_tokens)
+        wishes = self._worthwhile(candidates, step, pace) or self._probe(candidates, pace)
+        drafts = {candidate.slot: candidate.drafts for candidate in candidates}
+        self._asked = {wish.slot: drafts[wish.slot] for wish in wishes}
+        return replace(batch, wishes=tuple(wishes))
+
+    def take(self, batch: Batch, drafts: Drafts) -> Batch:
+        tokens, catching_up_ns = drafts.caught_up
+        if tokens:
+            self.costs.learn_catching_up(catching_up_ns, tokens)
+        for rows, round_ns in drafts.rounds:
+            self.costs.learn_round(round_ns, rows)
+        guessed = sum(map(len, drafts.guesses.values()))
+        rounds_ns = sum(round_ns for _, round_ns in drafts.rounds)
+        for wish in batch.wishes:
+            own_ns = rounds_ns * len(drafts.guesses.get(wish.slot, ())) / max(1, guessed)
+            own_ns += 0.0 if wish.guesses or not tokens else catching_up_ns * wish.feed / tokens
+            self._asked[wish.slot].tally.saved_ns -= own_ns
+        return replace(batch, parts=tuple(_with(part, drafts.guesses.get(part.slot, [])) for part in batch.parts), wishes=())
+
+    def learn(self, batch: Batch, result: StepResult, pace: Pace) -> None:
+        for part in batch.parts:
+            if part.source is DraftSource.DRAFT_MODEL:
+                self._learn(self._asked[part.slot], part, len(result.sampled[part.slot]) - 1, batch, pace)
+        if self._probing:
+            self.credit_ns -= result.drafting_ns + (pace.draft_ns(batch.drafted) if batch.drafted else 0.0)
+        if batch.prefill_tokens:
+            return
+        self._since_plain = self._since_plain + 1 if batch.drafted else 0
+        if not batch.drafted:
+            self.costs.forget()
+        earned_ns = PROBE_SHARE * (result.end_ns - result.start_ns)
+        self.credit_ns = min(MOST_CREDIT_NS, self.credit_ns + earned_ns)
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def _learn(self, drafts: RequestDrafts, part: Part, accepted: int, batch: Batch, pace: Pace) -> None:
+        drafts.learn(part.drafted, accepted, self.chance)
+        verifying_ns = pace.draft_ns(batch.drafted) * part.drafted / batch.drafted
+        drafts.tally.saved_ns += accepted * pace.decode_step_ns - verifying_ns
+        if self._probing:
+            drafts.failed_probes = 0 if accepted == part.drafted else drafts.failed_probes + 1
+
+    def _candidates(self, batch: Batch, decoding: Items[Sequence], most: MostOf) -> list[_Candidate]:
+        """Those without a proposal by prompt lookup that have room for a draft, also in the draft model's context."""
+        found = []
+        for part, sequence in zip(batch.parts, decoding, strict=True):
+            if part.drafted or len(sequence.tokens) + self._max_tokens > self._n_ctx:
+                continue
+            if (room := most(sequence, len(decoding))) > 0:
+                sequence.drafts = sequence.drafts or RequestDrafts(self.chance.chance)
+                behind = len(sequence.tokens) - self._states.common(part.slot, sequence.tokens)
+                found.append(_Candidate(sequence, sequence.drafts, part.slot, room, behind))
+        return found
+
+    def _worthwhile(self, candidates: Items[_Candidate], step: Step, pace: Pace) -> list[Wish]:
+        """Drafts for those whose slots are near; those that are far behind catch up, as far as it pays and the step has time."""
+        near = sorted((one for one in candidates if one.behind <= NEAR), key=lambda one: -one.drafts.chance)
+        choice = choose([one.chance for one in near], step, pace, self.costs)
+        wishes = [one.wish(one.behind, choice.length) for one in near[: choice.sequences]]
+        left = self._room(pace, choice.step_ns or pace.decode_step_ns)
+        worth = [(worth_ns, one) for one in candidates if one.behind > NEAR and (worth_ns := self._worth_ns(one, step, pace)) > 0]
+        for _, far in sorted(worth, key=lambda pair: -pair[0]):
+            if left > 0:
+                wishes.append(far.wish(min(far.behind, left)))
+                left -= far.behind
+        return wishes
+
+    def _worth_ns(self, one: _Candidate, step: Step, pace: Pace) -> float:
+        """What drafting for a sequence is expected to save until its end, less what catching up with it takes."""
+        choice = choose([Chance(one.drafts.chance, 1)], step, pace, self.costs)
+        ahead = min(one.most + 1, max(HOPED_TOKENS, one.sequence.completion_tokens))
+        steps = ahead / (1 + choice.gained)
+        return steps * choice.saved_ns - MARGIN * one.behind * self.costs.token_ns
+
+    def _room(self, pace: Pace, step_ns: float) -> int:
+        """How many tokens can be caught up with in a step that takes so long without."""
+        return min(self._max_feed, max(MIN_CHUNK, int((pace.max_stall_ns - step_ns) / self.costs.token_ns)))
+
+    def _probe(self, candidates: Items[_Candidate], pace: Pace) -> list[Wish]:
+        """A short draft for the one that it costs least, if there is time for it; each in vain doubles the price."""
+
+        def price_ns(one: _Candidate) -> float:
+            guessing_ns = PROBE_TOKENS * self.costs.of_round(1) + pace.draft_ns(PROBE_TOKENS)
+            return (one.behind * self.costs.token_ns + guessing_ns) * 2.0 ** min(MOST_DOUBLINGS, one.drafts.failed_probes)
+
+        cheapest = min(candidates, key=price_ns)
+        if price_ns(cheapest) > self.credit_ns:
+            return []
+        self._probing = True
+        if cheapest.behind > NEAR:
+            return [cheapest.wish(min(cheapest.behind, self._room(pace, pace.decode_step_ns)))]
+        return [cheapest.wish(cheapest.behind, PROBE_TOKENS)]
+
+
+def _plain(batch: Batch) -> Batch:
+    """The batch without any guesses, to see what such a step takes."""
+    return replace(batch, parts=tuple(replace(part, tokens=part.tokens[:1], drafted=0, source=None) for part in batch.parts))
+
+
+def _with(part: Part, guesses: Items[int]) -> Part:
+    if not guesses:
+        return part
+    return replace(part, tokens=(*part.tokens, *guesses), drafted=len(guesses), source=DraftSource.DRAFT_MODEL)
