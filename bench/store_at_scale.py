@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from pathlib import Path
 from bench import store_reads
 from bench.figures import Figure
 from bench.store_reads import Timed
-from bench.store_records import Requests, configs, pieces
+from bench.store_records import BURST_RATE, Requests, configs, pieces
 from telemetry.record import RequestRecord
 from telemetry.store import migrate
 from telemetry.store.compaction import compact
@@ -38,8 +38,8 @@ LAG = 1000
 """Requests admitted before one ends: its row is inserted and completed in two transactions, as in life."""
 TIMES = 30
 SIDES = 3
-"""Pieces written with readers, and as many without, in turn."""
-LEAST_RATE = 2000.0
+"""Pieces of the burst at the end that are written with readers, and as many without, in turn."""
+LEAST_RATE = BURST_RATE
 MOST_READ_MS = 100.0
 
 
@@ -74,9 +74,9 @@ class AtScale:
         alone, beside = statistics.median(self.rates_alone), statistics.median(self.rates_with_readers)
         turns = [seconds * 1e3 for seconds in self.compaction_s]
         first = [
-            Figure("written, slowest piece beside", (statistics.median(self.rates), min(self.rates)), "requests/s"),
-            Figure("written at the end, alone", (alone, None), "requests/s"),
-            Figure("written at the end, beside readers", (beside, None), "requests/s"),
+            Figure("months of requests written, the slowest piece", (statistics.median(self.rates), min(self.rates)), "requests/s"),
+            Figure("a burst written, alone", (alone, None), "requests/s"),
+            Figure("a burst written, beside readers", (beside, None), "requests/s"),
             Figure("longer stretches: a transaction, the longest", (statistics.median(turns), max(turns)), "ms"),
             Figure("dropped", (float(self.dropped), None), ""),
         ]
@@ -106,21 +106,22 @@ def run() -> AtScale:
 
 def _measure(url: str, count: int) -> AtScale:
     migrate.upgrade(url)
-    source = pieces(iter(Requests(count + 2 * SIDES * PIECE, time.time_ns())), PIECE)
+    source = pieces(iter(Requests(count, 2 * SIDES * PIECE, time.time_ns())), PIECE)
     feed = Feed(url)
     fill = [feed.write(piece) for piece in _told(itertools.islice(source, max(1, count // PIECE)), count)]
     middle = feed.middle
+    compaction_s = asyncio.run(_compact(url))
+    every = store_reads.reads(middle.seq, middle.request_id)
+    reads, plans = asyncio.run(_reads(url, every))
     alone: list[float] = []
     beside: list[float] = []
     for piece in source:
         if len(alone) > len(beside):
-            with _reading(url, store_reads.reads(middle.seq, middle.request_id)):
+            with _reading(url, every):
                 beside.append(feed.write(piece))
         else:
             alone.append(feed.write(piece))
     dropped = feed.stop()
-    compaction_s = asyncio.run(_compact(url))
-    reads, plans = asyncio.run(_reads(url, middle))
     size = feed.sink.file_size_bytes()
     backend = url.partition(":")[0].partition("+")[0]
     capped = None if size is None else (size // 2, _capped(url, size // 2))
@@ -186,11 +187,11 @@ async def _compact(url: str) -> list[float]:
     return found
 
 
-async def _reads(url: str, middle: RequestRecord) -> tuple[list[Timed], dict[str, list[str]]]:
+async def _reads(url: str, every: Mapping[str, store_reads.Read]) -> tuple[list[Timed], dict[str, list[str]]]:
     engine = create_reader(url)
     found, plans = [], {}
     try:
-        for name, read in store_reads.reads(middle.seq, middle.request_id).items():
+        for name, read in every.items():
             timed = await store_reads.timed(engine, name, read, TIMES)
             found.append(timed)
             if timed.p95 >= MOST_READ_MS:
@@ -202,7 +203,7 @@ async def _reads(url: str, middle: RequestRecord) -> tuple[list[Timed], dict[str
 
 
 @contextmanager
-def _reading(url: str, reads: dict[str, store_reads.Read]) -> Iterator[None]:
+def _reading(url: str, reads: Mapping[str, store_reads.Read]) -> Iterator[None]:
     """One reader after another meanwhile, as fast as they go, with a breath between: a page a person looks at."""
     stop = threading.Event()
 

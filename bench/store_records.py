@@ -19,6 +19,8 @@ from telemetry.record import RequestRecord, TraceIds
 DAYS = 60
 DAY_NS = 24 * 60 * 60 * 10**9
 MS = 10**6
+BURST_RATE = 2000.0
+"""Requests per second."""
 
 MODELS = {"smollm2:135m": 0.5, "qwen3:4b": 0.35, "llama3.1:8b": 0.15}
 """Model → its share of the requests."""
@@ -53,25 +55,27 @@ def _config(model: str, number: int) -> EngineConfig:
 
 @dataclass(slots=True)
 class Requests:
-    """`count` requests over `DAYS` that end at `until_ns` (Unix)."""
+    """`count` requests over `DAYS`, and then a `burst` as fast as `BURST_RATE`, which ends at `until_ns` (Unix)."""
 
     count: int
+    burst: int
     until_ns: int
     random: random.Random = field(default_factory=lambda: random.Random(7))
 
     def __iter__(self) -> Iterator[RequestRecord]:
         """One after another; `seq` rises."""
-        from_ns = self.until_ns - DAYS * DAY_NS
-        anchor = ClockAnchor(from_ns, 0)
+        anchor = ClockAnchor(self.until_ns - DAYS * DAY_NS, 0)
         for number, at in enumerate(self._moments()):
             yield self._one(anchor, number, round(at * DAYS * DAY_NS), at)
 
     def _moments(self) -> Iterator[float]:
         """Shares of the whole time, rising: eight hours of a day have two thirds of its requests."""
+        lasts = self.burst / BURST_RATE * 1e9 / (DAYS * DAY_NS)
         for number in range(self.count):
             day, share = divmod(number / self.count * DAYS, 1)
             within = share * 1.5 / 3 if share < 2 / 3 else 1 / 3 + (share - 2 / 3) * 2
-            yield (day + within) / DAYS
+            yield (day + within) / DAYS * (1 - lasts)
+        yield from (1 - lasts * (1 - number / self.burst) for number in range(self.burst))
 
     def _one(self, anchor: ClockAnchor, number: int, ended_ns: int, at: float) -> RequestRecord:
         draw = self.random

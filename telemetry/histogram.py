@@ -7,7 +7,7 @@ A value v > 0 falls into bucket floor(log2(v) · 40); the bucket's middle is wit
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 RESOLUTION = 40
 """Buckets per doubling."""
@@ -48,13 +48,18 @@ def merge(into: dict[int, int], other: Mapping[int, int]) -> dict[int, int]:
 
 def percentile(buckets: Mapping[int, int], q: float) -> float | None:
     """The q-quantile (0 ≤ q ≤ 1) by nearest rank, or None where nothing was measured."""
+    return percentiles(buckets, (q,))[0]
+
+
+def percentiles(buckets: Mapping[int, int], quantiles: Sequence[float]) -> list[float | None]:
+    """Several quantiles, which rise, at once."""
     total = sum(buckets.values())
     if total == 0:
-        return None
-    rank = max(1, math.ceil(q * total))
+        return [None] * len(quantiles)
+    found: list[float | None] = []
     seen = 0
     for index in sorted(buckets):
         seen += buckets[index]
-        if seen >= rank:
-            return middle_of(index)
-    raise AssertionError("a histogram's counts do not add up")
+        while len(found) < len(quantiles) and seen >= max(1, math.ceil(quantiles[len(found)] * total)):
+            found.append(middle_of(index))
+    return found

@@ -3,6 +3,7 @@
 The writer only ever writes minutes. A stretch is built in one transaction once it is over, from shorter ones, with the
 mark up to which its length is there; what was there before goes, so building it twice is no harm. Where a request ends
 in a minute that is in a stretch already (the clock was set back, or the database was locked for long), the marks go back.
+Gateways that share a database take turns.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ async def marks(connection: AsyncConnection) -> dict[int, int]:
 
 async def compact(connection: AsyncConnection, now_minute: int) -> bool:
     """Build the next stretches of the shortest length that has some; returns whether there may be more to build."""
+    if connection.dialect.name == "postgresql":  # SQLite lets only one write anyway
+        await connection.exec_driver_sql(f"LOCK TABLE {MARKS.name} IN SHARE ROW EXCLUSIVE MODE")
     there = await marks(connection)
     for shorter, length in itertools.pairwise((MINUTE, *LONG)):
         over = now_minute - CLOSED_MINUTES if shorter == MINUTE else there.get(shorter, 0)

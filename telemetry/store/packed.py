@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,13 +20,15 @@ def pack(buckets: Mapping[int, int]) -> bytes:
     return pairs.tobytes()
 
 
-def merged(packed: Iterable[bytes]) -> dict[int, int]:
+def merged(packed: Sequence[bytes]) -> dict[int, int]:
     """Many packed histograms added up.
 
     Raises:
         ValueError: the bytes are not of this form.
     """
     pairs = np.frombuffer(b"".join(packed), dtype=_PAIR)
+    if len(packed) == 1:  # a bucket is there once
+        return dict(zip(pairs["bucket"].tolist(), pairs["count"].tolist(), strict=True))
     buckets, index = np.unique(pairs["bucket"], return_inverse=True)
     counts = np.bincount(index, weights=pairs["count"], minlength=len(buckets))
     return dict(zip(buckets.tolist(), counts.astype(np.int64).tolist(), strict=True))

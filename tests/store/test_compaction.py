@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar
 
@@ -51,7 +52,7 @@ def test_packed_histograms_add_up(histograms: list[dict[int, int]]) -> None:
     for histogram in histograms:
         for bucket, count in histogram.items():
             expected[bucket] = expected.get(bucket, 0) + count
-    assert merged(map(pack, histograms)) == expected
+    assert merged([pack(histogram) for histogram in histograms]) == expected
 
 
 @pytest.fixture
@@ -187,6 +188,23 @@ def test_every_read_is_the_same_from_longer_stretches(filled: str) -> None:
     change(filled, lambda connection: connection.execute(update(MARKS).values(until=there[60] - 3 * 24 * 60)))
     compact_all(filled, now_s)
     assert everything(filled, now_s) == pytest.approx(minutes_alone)
+
+
+def test_two_gateways_build_them_in_one_database(filled: str) -> None:
+    """Each writer has a compactor: they take turns, and the figures stay."""
+    now_s = time.time()
+    before = everything(filled, now_s)
+
+    async def build(engine: AsyncEngine) -> None:
+        more = True
+        while more:
+            async with engine.begin() as connection:
+                more = await compact(connection, int(now_s) // 60)
+
+    with ThreadPoolExecutor(2) as pool:
+        for built in [pool.submit(work, filled, build, create_writer) for _ in range(2)]:
+            built.result(60)
+    assert everything(filled, now_s) == pytest.approx(before)
 
 
 def test_a_late_request_is_in_its_stretch(filled: str) -> None:

@@ -25,6 +25,8 @@ Key = Callable[[ColumnElement[int]], Sequence[Any]]
 Histograms = dict[tuple[Any, ...], dict[Measure, dict[int, int]]]
 """Key, measure → log histogram (`telemetry.histogram`)."""
 
+_MEASURES = {measure.value: measure for measure in Measure}
+
 _FIRST = 0
 """No length of a stretch: the row that has the first minute."""
 
@@ -85,9 +87,9 @@ async def histograms(engine: AsyncEngine, covered: Cover, key: Key, measures: It
         packed[*parts, measure].append(buckets)
     found: Histograms = defaultdict(lambda: defaultdict(dict))
     for (*parts, measure), values in packed.items():
-        found[tuple(parts)][Measure(measure)] = merged(values)
+        found[tuple(parts)][_MEASURES[measure]] = merged(values)
     for *parts, measure, bucket, count in await _rows(engine, _minutes(covered, key, wanted, where)):
-        buckets = found[tuple(parts)][Measure(measure)]
+        buckets = found[tuple(parts)][_MEASURES[measure]]
         buckets[bucket] = buckets.get(bucket, 0) + int(count)
     return found
 

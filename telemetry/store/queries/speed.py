@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.events import SpeedChange
-from telemetry.histogram import bucket_of, percentile
+from telemetry.histogram import bucket_of, percentiles
 from telemetry.regression import LEAST_REQUESTS, compare
 from telemetry.store.measures import SCALE, Measure
 from telemetry.store.models import EngineConfigRow, RollupRow, SeriesRow, SpeedChangeRow
@@ -101,7 +101,7 @@ async def expected(engine: AsyncEngine, config: str, context: str, rate: float, 
     found = await histograms(engine, covered, lambda _: (), (Measure.OUTPUT_RATE,), *conditions)
     buckets = found[()][Measure.OUTPUT_RATE]
     total, scale = sum(buckets.values()), SCALE[Measure.OUTPUT_RATE]
-    p10, p50, p90 = (percentile(buckets, q) for q in (0.1, 0.5, 0.9))
+    p10, p50, p90 = percentiles(buckets, (0.1, 0.5, 0.9))
     if total < LEAST_REQUESTS or p10 is None or p50 is None or p90 is None:
         return None
     slower = sum(count for bucket, count in buckets.items() if bucket < bucket_of(rate / scale))

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Subquery, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.histogram import percentile
+from telemetry.histogram import percentiles
 from telemetry.store.measures import SCALE, Measure
 from telemetry.store.models import RollupRow, SeriesRow
 from telemetry.store.queries.covered import Cover, Key, counted, cover_from, histograms, window_cover
@@ -205,5 +205,5 @@ def spreads_of(found: Mapping[Measure, Mapping[int, int]]) -> dict[Measure, Spre
 
 
 def _spread(buckets: Mapping[int, int], scale: float) -> Spread:
-    p50, p95, p99 = (None if value is None else value * scale for value in (percentile(buckets, q) for q in (0.5, 0.95, 0.99)))
+    p50, p95, p99 = (None if value is None else value * scale for value in percentiles(buckets, (0.5, 0.95, 0.99)))
     return Spread(sum(buckets.values()), p50, p95, p99)
