@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import statistics
@@ -189,6 +190,8 @@ async def _compact(url: str) -> list[float]:
 
 async def _reads(url: str, every: Mapping[str, store_reads.Read]) -> tuple[list[Timed], dict[str, list[str]]]:
     engine = create_reader(url)
+    gc.collect()
+    gc.freeze()  # as the gateway does
     found, plans = [], {}
     try:
         for name, read in every.items():

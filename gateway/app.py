@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -113,6 +114,8 @@ class Gateway:
         await self.telemetry.start()
         for supervisor in self.supervisors:
             supervisor.start()
+        gc.collect()
+        gc.freeze()  # else a full collection goes over all that is loaded, and stops every stream for tens of milliseconds
 
     async def stop(self) -> None:
         """Let running requests finish within the deadline, then stop engines and write what telemetry holds."""

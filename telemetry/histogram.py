@@ -6,6 +6,8 @@ A value v > 0 falls into bucket floor(log2(v) · 40); the bucket's middle is wit
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -52,14 +54,10 @@ def percentile(buckets: Mapping[int, int], q: float) -> float | None:
 
 
 def percentiles(buckets: Mapping[int, int], quantiles: Sequence[float]) -> list[float | None]:
-    """Several quantiles, which rise, at once."""
-    total = sum(buckets.values())
-    if total == 0:
+    """Several quantiles at once."""
+    order = sorted(buckets)
+    upto = list(itertools.accumulate(map(buckets.__getitem__, order)))
+    if not upto or not upto[-1]:
         return [None] * len(quantiles)
-    found: list[float | None] = []
-    seen = 0
-    for index in sorted(buckets):
-        seen += buckets[index]
-        while len(found) < len(quantiles) and seen >= max(1, math.ceil(quantiles[len(found)] * total)):
-            found.append(middle_of(index))
-    return found
+    ranks = [max(1, math.ceil(q * upto[-1])) for q in quantiles]
+    return [middle_of(order[bisect.bisect_left(upto, rank)]) for rank in ranks]

@@ -135,8 +135,8 @@ async def _merge_histograms(connection: AsyncConnection, shorter: int, wanted: S
         ):
             found[minute - minute % length, series_id, measure].append(packed)
     rows = [
-        {"minutes": length, "minute": minute, "series_id": series_id, "measure": measure, "buckets": pack(merged(packed))}
-        for (minute, series_id, measure), packed in found.items()
+        {"minutes": length, "minute": minute, "series_id": series_id, "measure": measure, "buckets": pack(together)}
+        for (minute, series_id, measure), together in zip(found, merged(list(found.values())), strict=True)
     ]
     if rows:
         await connection.execute(insert(LONG_HISTOGRAMS), rows)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import Status
+from telemetry.histogram import ZERO_BUCKET
 from telemetry.recorder import Ended
 from telemetry.slo import BURN_MINUTES, Objective
 from telemetry.store import inspection, migrate
@@ -42,17 +44,15 @@ DAYS, REQUESTS = 75, 400
 DAY_NS = 24 * 60 * 60 * 10**9
 WINDOWS = [window_of(text) for text in ("15m", "1h", "17h", "24h", "7d", "40d", "all")]
 OBJECTIVES = (Objective("ttft", 0.95, 150), Objective("inter_token", 0.95, 30), Objective("availability", 0.999))
-HISTOGRAM = st.dictionaries(st.integers(-5, 2000), st.integers(1, 2**32 - 1))
+HISTOGRAM = st.dictionaries(st.integers(-5, 2000) | st.just(ZERO_BUCKET), st.integers(1, 2**32 - 1))
 
 
-@given(st.lists(HISTOGRAM))
-def test_packed_histograms_add_up(histograms: list[dict[int, int]]) -> None:
-    """Merging bytes is adding the counts of each bucket."""
-    expected: dict[int, int] = {}
-    for histogram in histograms:
-        for bucket, count in histogram.items():
-            expected[bucket] = expected.get(bucket, 0) + count
-    assert merged([pack(histogram) for histogram in histograms]) == expected
+@settings(deadline=None)
+@given(st.lists(st.lists(HISTOGRAM, max_size=4), max_size=600))
+def test_packed_histograms_add_up(groups: list[list[dict[int, int]]]) -> None:
+    """Merging bytes is adding the counts of each bucket, in each group."""
+    expected = [dict(sum((Counter(histogram) for histogram in group), Counter())) for group in groups]
+    assert list(merged([[pack(histogram) for histogram in group] for group in groups])) == expected
 
 
 @pytest.fixture

@@ -86,8 +86,8 @@ async def histograms(engine: AsyncEngine, covered: Cover, key: Key, measures: It
     for *parts, measure, buckets in await _rows(engine, _packed(covered, key, wanted, where)):
         packed[*parts, measure].append(buckets)
     found: Histograms = defaultdict(lambda: defaultdict(dict))
-    for (*parts, measure), values in packed.items():
-        found[tuple(parts)][_MEASURES[measure]] = merged(values)
+    for (*parts, measure), together in zip(packed, merged(list(packed.values())), strict=True):
+        found[tuple(parts)][_MEASURES[measure]] = together
     for *parts, measure, bucket, count in await _rows(engine, _minutes(covered, key, wanted, where)):
         buckets = found[tuple(parts)][_MEASURES[measure]]
         buckets[bucket] = buckets.get(bucket, 0) + int(count)
