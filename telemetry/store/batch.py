@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from telemetry.events import EngineConfig, SpeedChange, Status
 from telemetry.record import RequestRecord
 from telemetry.store import phases
-from telemetry.store.compaction import LATE_MINUTES, take_back
+from telemetry.store.compaction import take_back
 from telemetry.store.models import Base, ContentRow, DelayRow, EngineConfigRow, PhasesRow, RequestRow, SeriesRow, SpeedChangeRow
 from telemetry.store.rollup import Rollup, Series, roll_up
 from telemetry.store.rollup_tables import CACHE, COUNTERS, HISTOGRAMS
@@ -124,9 +123,8 @@ async def _roll_up(insert: _Insert, records: Sequence[RequestRecord], known: Kno
     await insert.add(CACHE.minutes, [row for key, rollup in keyed for row in _cache_rows(key, rollup)])
     times = [key | {"phase": phase} | asdict(tally) for key, rollup in keyed for phase, tally in rollup.phases.items()]
     await insert.add(PHASE_TIMES.minutes, times)
-    first = min((minute for minute, _ in merged), default=None)
-    if first is not None and first < int(time.time()) // 60 - LATE_MINUTES:
-        await take_back(insert.connection, first)
+    if merged:
+        await take_back(insert.connection, min(minute for minute, _ in merged))
 
 
 def _buckets(key: Row, rollup: Rollup) -> list[Row]:

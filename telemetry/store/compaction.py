@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from sqlalchemy import case, delete, func, insert, literal, select, update
+from sqlalchemy import delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.store.packed import merged, pack
@@ -24,11 +24,8 @@ from telemetry.store.stretches import LONG, MINUTE, Marks, Stretches
 EVERY_S = 60.0
 """Between two looks at whether a stretch is over."""
 
-LATE_MINUTES = 2
-"""A request that ends is in its minute within this time, or the marks go back."""
-
-CLOSED_MINUTES = LATE_MINUTES + 1
-"""After its last minute a stretch is taken for over."""
+CLOSED_MINUTES = 3
+"""After its last minute a stretch is taken for over: by then the requests that ended in it are written, as a rule."""
 
 AT_ONCE = dict(zip(LONG, (8, 8, 4, 4, 6, 3), strict=True))
 """Stretches of each length that one transaction builds at most: some ten milliseconds, so that writing never waits long."""
@@ -143,6 +140,9 @@ async def _merge_histograms(connection: AsyncConnection, shorter: int, wanted: S
 
 
 async def take_back(connection: AsyncConnection, minute: int) -> None:
-    """Something was added to a minute: stretches with it are built again."""
+    """Something was added to a minute, and maybe to later ones: stretches with them that are there are to be built again.
+
+    In the transaction that added it, after that: a compaction of another gateway either waits and sees it, or is seen.
+    """
     begin = minute - minute % MARKS.c.minutes
-    await connection.execute(update(MARKS).values(until=case((MARKS.c.until > begin, begin), else_=MARKS.c.until)))
+    await connection.execute(update(MARKS).where(MARKS.c.until > begin).values(until=begin))

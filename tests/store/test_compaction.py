@@ -33,7 +33,7 @@ from telemetry.store.queries.report import report
 from telemetry.store.queries.windows import By, Window, window_of
 from telemetry.store.retention import prune_rollups
 from telemetry.store.rollup_tables import COUNTERS, LONG_TABLES, MARKS
-from telemetry.store.stretches import HOUR, LONG
+from telemetry.store.stretches import DAY, HOUR, LONG
 from telemetry.store.writer import StoreSink
 from tests.store.test_charges import take_schema_back
 from tests.telemetry.records import CONFIG, MS, ManualClock, answer, open_record, recorder
@@ -219,6 +219,18 @@ def test_a_late_request_is_in_its_stretch(filled: str) -> None:
     assert before["/all totals/requests"] == REQUESTS + 1
     compact_all(filled, now_s)
     assert everything(filled, now_s) == pytest.approx(before)
+
+
+def test_a_clock_that_was_ahead_hides_nothing(filled: str) -> None:
+    """Stretches were built up to next year; what is written now is read all the same, before and after they are built again."""
+    now_s = time.time()
+    ahead = int(now_s) // 60 + 365 * DAY
+    compact_all(filled, now_s)
+    change(filled, lambda connection: connection.execute(update(MARKS).values(until=ahead - ahead % MARKS.c.minutes)))
+    write(filled, [0.0])
+    for _ in range(2):
+        assert everything(filled, time.time())["/all totals/requests"] == REQUESTS + 1
+        compact_all(filled, time.time())
 
 
 def test_what_retention_leaves_is_read(filled: str) -> None:
