@@ -16,9 +16,10 @@ WORKER_COMMAND = (sys.executable, "-m", "gateway.engine.worker")
 KEPT_LOG_BYTES = 10 * 2**20
 """An engine's log is emptied at a start that finds it larger than this."""
 
-SPIN_COUNT = "20000"
-"""How long OpenMP's workers spin at a barrier before they sleep: longer than any operation of a step, much shorter than its
-default of 300,000, with which two engines on the same cores hold each other up for whole time slices.
+SPIN_COUNT = "1000"
+"""How long OpenMP's workers spin at a barrier before they sleep, some microseconds: about as long as two threads differ in
+an operation. With 20 times as much, a worker that waits burns the core that another program or the other worker needs;
+with a tenth, a token takes twice as long on idle cores (bench/RESULTS.md).
 """
 
 
