@@ -94,8 +94,10 @@ def _pairs(turns: list[Turn]) -> Iterator[tuple[int, int]]:
         yield after.cached_tokens, before.prompt_tokens + before.completion_tokens - 1
 
 
-def hold(server: Server, salt: str, chats: list[Chat], *, workers: int = 1, order: list[int] | None = None) -> Conversation:
-    """Hold chats with a server from a process of their own; without `order`, chat by chat.
+def hold(
+    server: Server, salt: str, chats: list[Chat], *, workers: int = 1, order: list[int] | None = None, model: str = ""
+) -> Conversation:
+    """Hold chats with a server (and one of its models) from a process of their own; without `order`, chat by chat.
 
     Raises:
         subprocess.CalledProcessError: a chat failed; its reason is on standard error.
@@ -104,7 +106,7 @@ def hold(server: Server, salt: str, chats: list[Chat], *, workers: int = 1, orde
     plan = ChatPlan(
         host=server.host,
         port=server.port,
-        model=server.model,
+        model=model or server.model,
         salt=salt,
         chats=chats,
         order=in_turn if order is None else order,

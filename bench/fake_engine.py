@@ -98,6 +98,9 @@ class FakeBackend:
             self._held[part.slot] = self._held.get(part.slot, 0) + len(part.tokens) - part.drafted
         return {part.slot: [ALPHABET[self._held[part.slot] % len(ALPHABET)]] for part in batch.parts if part.sample}
 
+    def use_threads(self, decode: int, batch: int) -> None:
+        """The script says how long things take, with any number of threads."""
+
     def abort(self) -> None:
         """Nothing of it takes longer than the script says."""
 

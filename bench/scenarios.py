@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench import (
+    busy_core,
     collector,
     concurrency,
+    cpu_quota,
     draft_model,
     idle_history,
     long_arrival,
+    mixed_load,
     one_stream,
     overhead,
     repetitive,
@@ -22,6 +25,7 @@ from bench import (
     store_at_scale,
     telemetry_cost,
     ten_turns,
+    two_engines,
 )
 from bench.figures import Result
 
@@ -32,6 +36,10 @@ _PROMISES = (
     ten_turns,
     returning_chats,
     long_arrival,
+    mixed_load,
+    busy_core,
+    two_engines,
+    cpu_quota,
     restart,
     idle_history,
     repetitive,

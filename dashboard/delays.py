@@ -15,6 +15,7 @@ WAITED_FOR = {
     DelayCause.RESTORE: "its state was read from the cache",
     DelayCause.TURN: "it was computed alone (estimated)",
     DelayCause.MODEL_LOAD: "a model was being loaded",
+    DelayCause.CONTENTION: "they used the cores (estimated)",
 }
 """What the request that waited waited for."""
 
@@ -28,12 +29,16 @@ HELD_UP = {
 """The same, seen from the request that was waited for."""
 
 
+OTHER_PROGRAMS = "other programs"
+
+
 @dataclass(frozen=True, slots=True)
 class DelayLine:
-    """One line: the other request ('' where it is not kept), or the model that was loaded; times in ms."""
+    """One line: the other request ('' where it is not kept), the model that was loaded, or who else it was; times in ms."""
 
     request_id: str
     model: str
+    other: str
     words: str
     total_ms: float
     times: int
@@ -60,6 +65,7 @@ def _line(delay: StoredDelay, words: dict[DelayCause, str]) -> DelayLine:
     return DelayLine(
         request_id=delay.request_id or "",
         model=row.model or "",
+        other=OTHER_PROGRAMS if row.cause == DelayCause.CONTENTION else "",
         words=words.get(DelayCause(row.cause), row.cause),
         total_ms=row.total_us / 1e3,
         times=row.times,

@@ -9,13 +9,16 @@ from dashboard.contexts import Fact
 from dashboard.health_context import Condition, Part
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report
-from telemetry.events import EngineState
+from telemetry.events import EngineSample, EngineState
 from telemetry.health import DiskHealth, ExporterHealth, StoreHealth
 from telemetry.live import LiveEngine
 from telemetry.slo import ObjectiveReport, State
 
 SILENT_S = 5.0
 """A heartbeat comes every second; `engine.heartbeat_timeout_s` (10 s by default) ends an engine without one."""
+
+BUSY = 0.1
+"""Share of its time that an engine may wait for a core before it is worth a look."""
 
 RECENT_S = 600.0
 """A failure is worth a look for this long."""
@@ -53,6 +56,9 @@ def engine_part(engine: LiveEngine, now_ns: int) -> Part:
         condition = Condition.LOOK
         words = "It is ready, and has not been heard of yet." if age_s is None else f"It was last heard of {formats.seconds(age_s)} ago."
         advice = "It reports every second. One that stays silent is killed and started again after engine.heartbeat_timeout_s."
+    elif busy := busy_words(engine.sample):
+        condition, words = Condition.LOOK, busy
+        advice = "Other programs use the cores: stop them, or give this one more of them. It goes back to all threads by itself when they are free."
     elif failed_s is not None and failed_s < RECENT_S:
         condition, words = Condition.LOOK, f"It takes requests again; {formats.seconds(failed_s)} ago it failed."
         advice = "Its log is in the folder logs of the home folder. If it was out of memory, lower engine.n_ctx, engine.slots or engine.cache_ram_bytes."
@@ -63,6 +69,15 @@ def engine_part(engine: LiveEngine, now_ns: int) -> Part:
         Fact("last failure", last),
     )
     return Part(f"Engine {status.model}", condition, words, advice, facts)
+
+
+def busy_words(sample: EngineSample | None) -> str:
+    """What other programs cost an engine, or '' where they cost little or that is not known."""
+    threads = None if sample is None else sample.threads
+    if threads is None or not threads.contention or threads.contention < BUSY:
+        return ""
+    words = f"The machine is busy: {formats.share(threads.contention)} of the time without a core"
+    return f"{words}; {threads.now} threads instead of {threads.allowed}." if threads.now < threads.allowed else f"{words}."
 
 
 def queue_part(engines: Sequence[LiveEngine]) -> Part:

@@ -38,6 +38,7 @@ from gateway.models.adapters import adapters_by_model, names_of
 from gateway.models.storage import DEMO_MODEL, ModelFile, ModelFileError, resolve
 from gateway.retention import retention_of
 from gateway.serving.admission import Admission
+from gateway.serving.core_shares import CoreShares
 from gateway.serving.engine_handle import EngineHandle, Limits
 from gateway.serving.engine_process import WORKER_COMMAND
 from gateway.serving.router import Router
@@ -92,6 +93,9 @@ class Gateway:
             more_sinks=[self.announcer],
         )
         handles = [_handle(settings, file, adapters[file.name], self.telemetry, engine_command) for file in files]
+        shares = CoreShares(handles)
+        for handle in handles:
+            handle.on_load_changed = shares.changed
         self.router = Router(handles)
         self.supervisors = [Supervisor(handle) for handle in handles]
         self.admission = Admission(

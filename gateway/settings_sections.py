@@ -90,8 +90,17 @@ class EngineSettings(Section, frozen=True):
         tuple[str, ...],
         Meta(description="Settings of single models: `model:key=value`, e.g. `qwen3-8b:kv_type_k=q8_0`; keys are those of this section."),
     ] = ()
-    threads: Annotated[int, Meta(ge=0, description="CPU threads for tokens of answers; 0 is chosen by measurement, else one per core.")] = 0
+    threads: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="CPU threads for tokens of answers; 0 is chosen by measurement, else one per core that the process may use (affinity, cgroup quota).",
+        ),
+    ] = 0
     threads_batch: Annotated[int, Meta(ge=0, description="CPU threads for prompts; 0 is chosen by measurement, else as `threads`.")] = 0
+    threads_adaptive: Annotated[
+        bool, Meta(description="Compute with fewer threads while other programs take the cores, and with all of them again afterwards.")
+    ] = True
     gpu_layers: Annotated[int, Meta(ge=-1, description="Layers put on a GPU; -1 is all (used only by a GPU build of llama.cpp).")] = -1
     max_stall_ms: Annotated[
         float, Meta(gt=0, description="Longest step while sequences decode: bounds how much of a prompt is computed beside them.")

@@ -79,6 +79,8 @@ class DelayCause(StrEnum):
     """It was computed alone: with another adapter, or while background requests wait."""
     MODEL_LOAD = "model_load"
     """No request: a model was loaded meanwhile."""
+    CONTENTION = "contention"
+    """No request: other programs used the cores."""
 
 
 class EngineState(StrEnum):
@@ -217,6 +219,19 @@ class CacheSample:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadSample:
+    """Threads that an engine computes with, and what it gave up: `usual` are those that it was loaded with, `allowed` what the
+    other engines of this gateway leave to it now. `contention` is the share of time (0..1) that they waited for a core; None
+    before it was measured, and where it cannot be.
+    """
+
+    now: int
+    usual: int
+    allowed: int
+    contention: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSample:
     """What an engine reports about itself with each heartbeat.
 
@@ -237,6 +252,7 @@ class EngineSample:
     steps: tuple[StepSample, ...] = ()
     cache: CacheSample | None = None
     buffers: dict[str, int] = field(default_factory=dict)
+    threads: ThreadSample | None = None
 
     @property
     def parts(self) -> dict[str, int]:
@@ -251,7 +267,7 @@ class EngineStatus:
     """The supervisor's view of one engine, sent on each change of state.
 
     `reason` says in words why it is not ready; `load_ms` is None until a load was measured. `load_traceparent` names
-    the trace of the load in progress, or of the last one.
+    the trace of the load in progress, or of the last one; `threads_limit` says in words what decided the number of threads.
     """
 
     model: str
@@ -263,33 +279,5 @@ class EngineStatus:
     load_progress: float | None = None
     config: EngineConfig | None = None
     tuning: str = ""
+    threads_limit: str = ""
     load_traceparent: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SpeedChange:
-    """A measure of one model and context bucket that changed beyond noise from one engine configuration to the next.
-
-    `before` and `after` are medians in tokens per second, `p_value` the chance that they differ by chance.
-    """
-
-    model: str
-    context_bucket: str
-    measure: str
-    before_config_id: str
-    after_config_id: str
-    before: float
-    after: float
-    before_count: int
-    after_count: int
-    p_value: float
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """What makes it one event: it is told once."""
-        return self.before_config_id, self.after_config_id, self.context_bucket, self.measure
-
-    @property
-    def direction(self) -> str:
-        """`faster` or `slower`."""
-        return "faster" if self.after > self.before else "slower"

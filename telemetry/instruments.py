@@ -158,6 +158,15 @@ ENGINE_TIME = _counter(
 BATCH_SEQUENCES = _histogram(names.METRIC_BATCH_SEQUENCES, "{sequence}", "Sequences in one step.", _MODEL, BATCH_SEQUENCE_BUCKETS)
 BATCH_TOKENS = _histogram(names.METRIC_BATCH_TOKENS, "{token}", "Tokens in one step.", _MODEL, BATCH_TOKEN_BUCKETS)
 STEP_DURATION = _histogram(names.METRIC_STEP_DURATION, "s", "Time of one llama_decode.", _MODEL, INTER_TOKEN_BUCKETS)
+ENGINE_THREADS = _gauge(
+    names.METRIC_ENGINE_THREADS, "{thread}", "CPU threads that an engine computes with now: fewer while others take the cores.", _MODEL
+)
+ENGINE_CONTENTION = _gauge(
+    names.METRIC_ENGINE_CONTENTION,
+    "1",
+    "Share of time that an engine's threads waited for a core; with fewer threads than usual, when more were last tried.",
+    _MODEL,
+)
 SLOTS = _gauge(names.METRIC_SLOTS, "{slot}", "Slots by state.", (*_MODEL, names.STATE))
 QUEUE_DEPTH = _gauge(names.METRIC_QUEUE_DEPTH, "{request}", "Requests that wait for a slot.", _MODEL)
 QUEUE_OLDEST_AGE = _gauge(names.METRIC_QUEUE_OLDEST_AGE, "s", "How long the oldest waiting request has waited.", _MODEL)

@@ -20,9 +20,10 @@ from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 
 from telemetry import semconv
-from telemetry.events import Phase, SpeedChange, Status
+from telemetry.events import Phase, Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
+from telemetry.speed_change import SpeedChange
 from telemetry.trace_context import span_context
 
 MAX_WAITING_LINES = 10_000

@@ -11,12 +11,13 @@ from typing import Protocol
 
 from telemetry import instruments as metric
 from telemetry.drafts import drafted_by
-from telemetry.events import CacheSample, EngineConfig, EngineSample, EngineState, EngineStatus, Phase, SpeedChange
+from telemetry.events import CacheSample, EngineConfig, EngineSample, EngineState, EngineStatus, Phase
 from telemetry.instruments import Instrument
 from telemetry.metrics_prometheus import PrometheusBackend
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.recorder import NullSink
 from telemetry.semconv import UNKNOWN_MODEL
+from telemetry.speed_change import SpeedChange
 
 HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 """Known to the HTTP convention; any other is `_OTHER`."""
@@ -190,6 +191,10 @@ class MetricsSink(NullSink):
         self.record(metric.QUEUE_OLDEST_AGE, sample.queue_oldest_age_s, model)
         self.record(metric.KV_USAGE, sample.kv_used_tokens, model)
         self.record(metric.KV_LIMIT, sample.kv_limit_tokens, model)
+        if sample.threads is not None:
+            self.record(metric.ENGINE_THREADS, sample.threads.now, model)
+            if sample.threads.contention is not None:
+                self.record(metric.ENGINE_CONTENTION, sample.threads.contention, model)
         if sample.memory_bytes is not None:
             self.record(metric.MODEL_MEMORY, sample.memory_bytes, model)
         for part, size_bytes in sample.parts.items():

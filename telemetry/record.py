@@ -13,7 +13,7 @@ from itertools import accumulate
 
 from telemetry.clock import ClockAnchor
 from telemetry.content import Content
-from telemetry.events import CacheOutcome, Delay, Phase, PhaseTiming, PrefillChunk, Scalar, Status
+from telemetry.events import CacheOutcome, Delay, DelayCause, Phase, PhaseTiming, PrefillChunk, Scalar, Status
 
 STALL_FACTOR = 4
 """An inter-token gap above this multiple of the median is a stall (SIGNALS: `firsttoken.decode`)."""
@@ -22,6 +22,10 @@ ENGINE_PHASES = frozenset(
     {Phase.MODEL_LOAD, Phase.RENDER, Phase.TOKENIZE, Phase.CACHE_LOOKUP, Phase.QUEUE} | {Phase.CACHE_RESTORE, Phase.PREFILL, Phase.DECODE}
 )
 """Phases spent in or waiting for the engine: everything but the gateway's own work."""
+
+
+COMPUTING = frozenset({Phase.PREFILL, Phase.DECODE})
+"""Phases in which a request's own tokens are computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,13 @@ class RequestRecord:
         if not milliseconds or not self.computed_tokens:
             return None
         return self.computed_tokens / milliseconds * 1e3
+
+    @property
+    def contention_share(self) -> float | None:
+        """Share of its time in the engine that other programs' use of the cores cost (estimated); None where they cost nothing."""
+        lost_ns = sum(delay.total_ns for delay in self.delayed_by if delay.cause is DelayCause.CONTENTION)
+        engine_ns = covered_ns((timing for timing in self.phases if timing.phase in COMPUTING), self.started_ns, self.ended_ns or 0)
+        return min(1.0, lost_ns / engine_ns) if lost_ns and engine_ns else None
 
     def gap_ms(self, q: float) -> float | None:
         """The q-quantile of the gaps between sampled tokens (nearest rank), or None with fewer than two tokens."""

@@ -20,8 +20,9 @@ from telemetry.baggage import allowed_members
 from telemetry.clock import ClockAnchor
 from telemetry.content import Content, Messages
 from telemetry.context_buckets import ContextBuckets
-from telemetry.events import EngineConfig, EngineSample, EngineStatus, Phase, PhaseTiming, Scalar, SpeedChange, Status
+from telemetry.events import EngineConfig, EngineSample, EngineStatus, Phase, PhaseTiming, Scalar, Status
 from telemetry.record import RequestRecord, TraceIds
+from telemetry.speed_change import SpeedChange
 
 log = logging.getLogger(__name__)
 

@@ -69,6 +69,7 @@ GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tok
 
 # --- attributes: ours -----------------------------------------------------------------------------------------------
 REQUEST_ID: Final = "firsttoken.request.id"
+CONTENTION_SHARE: Final = "firsttoken.contention.share"
 BAGGAGE: Final = "firsttoken.baggage"
 """Followed by the key of a member that may be kept."""
 ADMIT_DECISION: Final = "firsttoken.admit.decision"
@@ -152,6 +153,8 @@ METRIC_ENGINE_TIME: Final = "firsttoken.engine.time"
 METRIC_BATCH_SEQUENCES: Final = "firsttoken.engine.batch.sequences"
 METRIC_BATCH_TOKENS: Final = "firsttoken.engine.batch.tokens"
 METRIC_STEP_DURATION: Final = "firsttoken.engine.step.duration"
+METRIC_ENGINE_THREADS: Final = "firsttoken.engine.threads"
+METRIC_ENGINE_CONTENTION: Final = "firsttoken.engine.contention"
 METRIC_SLOTS: Final = "firsttoken.engine.slots"
 METRIC_QUEUE_DEPTH: Final = "firsttoken.queue.depth"
 METRIC_QUEUE_OLDEST_AGE: Final = "firsttoken.queue.oldest_age"

@@ -73,6 +73,7 @@ def inference(record: RequestRecord, *, capture_content: bool) -> Attributes:
             names.GEN_AI_USAGE_OUTPUT_TOKENS: record.completion_tokens,
             names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: record.cached_tokens,
             names.GEN_AI_CONVERSATION_ID: record.conversation_id,
+            names.CONTENTION_SHARE: record.contention_share,
             names.ERROR_TYPE: record.error_type,
         }
     )

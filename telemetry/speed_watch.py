@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.background import BackgroundTask
-from telemetry.events import SpeedChange
+from telemetry.speed_change import SpeedChange
 from telemetry.store.queries import speed
 from telemetry.store.queries.reading import StoreUnreadable
 

@@ -14,7 +14,7 @@ from telemetry.events import EngineConfig
 
 class Model(msgspec.Struct):
     """One model: OpenAI's four fields, its state, and once loaded what it runs with and can do (`task`). `tuning` is what was
-    chosen by measurement; `parent` is the model that a LoRA adapter belongs to.
+    chosen by measurement, `threads_limit` what decided the number of threads; `parent` is the model that a LoRA adapter belongs to.
     """
 
     id: str
@@ -28,6 +28,7 @@ class Model(msgspec.Struct):
     chat_template: bool | None
     task: str | None
     tuning: Tuning | None = None
+    threads_limit: str | None = None
     parent: str | None = None
 
 
@@ -52,6 +53,7 @@ def _model(name: str, target: Target, created: int) -> Model:
         chat_template=None if ready is None else ready.chat_template is not None,
         task=None if ready is None else ready.task,
         tuning=None if ready is None else ready.tuning,
+        threads_limit=None if ready is None else ready.threads_limit,
         parent=handle.model if target.adapter else None,
     )
 

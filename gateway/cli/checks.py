@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from gateway.cli.database import revision
 from gateway.cli.output import redact, size
+from gateway.engine.cores import Cores, usable_cores
 from gateway.engine_options import draft_model, engine_settings
 from gateway.models.adapters import adapters_by_model
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
@@ -47,6 +48,7 @@ def run_all(settings: Settings, env: Mapping[str, str]) -> Iterator[Check]:
     yield check_python()
     yield check_packages()
     yield from check_engine(env)
+    yield check_cores(settings.engine.threads, usable_cores())
     yield from check_models(settings)
     yield check_port(settings.server.host, settings.server.port)
     yield check_home(settings.home)
@@ -95,6 +97,14 @@ def check_engine(env: Mapping[str, str]) -> Iterator[Check]:
         return
     yield Check("engine", "ok", f"llama-cpp-python {info['version']}: {info['system_info']}")
     yield check_gpu(offload=bool(info["gpu_offload"]))
+
+
+def check_cores(threads: int, cores: Cores) -> Check:
+    """How many threads an engine has, and which limit decided; more than there are cores for is slower."""
+    found = f"{cores.count} thread{'' if cores.count == 1 else 's'} fit: {cores.limit}"
+    if threads > cores.count:
+        return Check("cores", "warn", f"engine.threads is {threads}, but {found}; unset it, or give this process more cores")
+    return Check("cores", "ok", f"engine.threads is {threads}; {found}" if threads else found)
 
 
 def check_gpu(*, offload: bool, find: Callable[[str], str | None] = shutil.which) -> Check:

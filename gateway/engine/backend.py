@@ -111,6 +111,9 @@ class Backend(Protocol):
             BackendError: nothing of the batch can be used; states may have grown, but only behind what they held before.
         """
 
+    def use_threads(self, decode: int, batch: int) -> None:
+        """Compute with so many threads from the next batch on: tokens of answers, and prompts."""
+
     def abort(self) -> None:
         """Give up the computation that is under way, if it can be: `compute` raises. Called from another thread."""
 

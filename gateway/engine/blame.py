@@ -77,6 +77,13 @@ def of_step(batch: Batch, result: StepResult, running: list[Sequence], decode_st
                 note(delayed, by, DelayCause.TURN, step_ns // len(taken), result.start_ns)
 
 
+def of_contention(running: Iterable[Sequence], lost_ns: int, at_ns: int) -> None:
+    """What other programs cost those that have a slot: no request is to blame."""
+    if lost_ns > 0:
+        for delayed in running:
+            delayed.delayed_by.add(DelayCause.CONTENTION, "", lost_ns, at_ns)
+
+
 def of_restore(placed: Sequence, running: Iterable[Sequence]) -> None:
     """What reading one request's state from the cache cost those that run."""
     if placed.lookup.restore_ns is not None:

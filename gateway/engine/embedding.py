@@ -25,6 +25,9 @@ class Embedder(Protocol):
     def known(self, tokens: list[int]) -> bool:
         """Whether the vocabulary has these token ids."""
 
+    def use_threads(self, threads: int) -> None:
+        """Compute with so many threads from the next batch on."""
+
     def embed(self, inputs: list[list[int]]) -> list[Vector]:
         """The vector of each input.
 
@@ -43,3 +46,4 @@ class EmbeddingEngine:
     prefill_token_ns: int
     buffers: Mapping[str, int] = field(default_factory=dict)
     chat_template: str | None = None
+    threads_limit: str = ""

@@ -20,7 +20,8 @@ from gateway.engine.loop import MAX_SAMPLES, TRACED_EVERY
 from gateway.engine.options import EngineOptions
 from gateway.engine.packer import Item, Job, Packer
 from gateway.engine.pipe import EnginePipe
-from gateway.engine.protocol import Cancel, Embed, Embedded, Finished, Heartbeat, Refused, Started, Submit, Timing
+from gateway.engine.protocol import Cancel, Embed, Embedded, Finished, Heartbeat, Refused, Share, Started, Submit, Timing
+from gateway.engine.thread_control import ThreadControl
 from gateway.engine.threads import or_die
 from telemetry.events import EngineSample, Phase, StepSample
 
@@ -53,6 +54,8 @@ class EmbeddingWorker:
         self._inbox: queue.SimpleQueue[Job | str] = queue.SimpleQueue()
         self._intake = EmbeddingIntake(engine.embedder, engine.config.n_ctx, pipe.send, self._inbox.put)
         self._packer = Packer(max_tokens=engine.config.n_ctx, max_sequences=engine.config.slots)
+        threads, use = engine.config.threads, engine.embedder.use_threads
+        self._threads = ThreadControl(threads, threads, lambda now, _batch: use(now), adaptive=options.threads_adaptive)
         self._steps = 0
         self._samples: deque[StepSample] = deque(maxlen=MAX_SAMPLES)
         self._step: tuple[int, list[Item]] | None = None
@@ -64,9 +67,11 @@ class EmbeddingWorker:
         or_die(self._compute)
 
     def _read(self) -> None:
-        while isinstance(request := self._pipe.receive(), Submit | Embed | Cancel):
+        while isinstance(request := self._pipe.receive(), Submit | Embed | Cancel | Share):
             if isinstance(request, Cancel):
                 self._intake.cancel(request.id)
+            elif isinstance(request, Share):
+                self._threads.share(request.part, request.parts)
             elif isinstance(request, Submit) or (request.query is None) == self._engine.embedder.ranks:
                 self._pipe.send(refusal(request, self._task))
             else:
@@ -94,6 +99,7 @@ class EmbeddingWorker:
                 self._pipe.send(_finished(job, "cancelled"))
 
     def _run(self, items: list[Item]) -> None:
+        self._threads.begin()
         start_ns = time.monotonic_ns()
         self._step = (start_ns, items)
         try:
@@ -107,7 +113,9 @@ class EmbeddingWorker:
         traced, self._steps = self._steps % TRACED_EVERY == 0, self._steps + 1
         requests = tuple(dict.fromkeys(item.job.id for item in items)) if traced else ()
         tokens = sum(len(item.tokens) for item in items)
-        self._samples.append(StepSample(time.monotonic_ns() - start_ns, len(items), tokens, 0, start_ns, requests))
+        end_ns = time.monotonic_ns()
+        self._samples.append(StepSample(end_ns - start_ns, len(items), tokens, 0, start_ns, requests))
+        self._threads.stepped(end_ns - start_ns, end_ns, prompts=True)
         for job in self._packer.apply(items, vectors):
             self._pipe.send(_embedded(job))
 
@@ -131,6 +139,7 @@ class EmbeddingWorker:
             kv_limit_tokens=self._engine.config.n_ctx,
             memory_bytes=psutil.Process().memory_info().rss,
             buffers=dict(self._engine.buffers),
+            threads=self._threads.sample(),
             steps=tuple(self._samples.popleft() for _ in range(len(self._samples))),
         )
         return Heartbeat(sample, 0.0 if step is None else max(0, now_ns - step[0]) / 1e9)

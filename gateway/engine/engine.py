@@ -32,7 +32,8 @@ class Engine:
     """Everything that was loaded. `prefill_token_ns` is the measured cost of a prompt token, the scheduler's first
     estimate; `chat_template` is the Jinja source, None where the model has none; `namespaces` says, by LoRA adapter, which
     part of the prefix cache is its own; `tuning` is what was chosen by measurement; `buffers` are bytes that were
-    allocated, by part (weights, kv, compute), for the draft model too; `drafting` says what `draft_model` is to do.
+    allocated, by part (weights, kv, compute), for the draft model too; `drafting` says what `draft_model` is to do; `threads_limit` what decided the number
+    of threads.
     """
 
     backend: Backend
@@ -47,3 +48,10 @@ class Engine:
     buffers: Mapping[str, int] = field(default_factory=dict)
     draft_model: DraftModel | None = None
     drafting: NoDrafting = field(default_factory=NoDrafting)
+    threads_limit: str = ""
+
+    def use_threads(self, decode: int, batch: int) -> None:
+        """Compute with so many threads from the next step on, the draft model too."""
+        self.backend.use_threads(decode, batch)
+        if self.draft_model is not None:
+            self.draft_model.backend.use_threads(decode, batch)

@@ -76,6 +76,7 @@ class LlamaBackend:
         self._batch = llama.llama_batch_init(options.n_batch, 0, 1)
         self._columns = Columns(self._batch, options.n_batch)
         self._brake = Brake(context)
+        self._threads = options.threads, options.threads_batch or options.threads
         self.n_ctx = int(llama.llama_n_ctx_seq(context))
         self.keeps_idle = not options.kv_unified
         self.trims = self._probe_trim()
@@ -98,6 +99,8 @@ class LlamaBackend:
     def _compute(self, parts: Sequence[Part]) -> dict[int, list[int]]:
         wanted = self._columns.fill(parts)
         self._batch.n_tokens = sum(len(part.tokens) for part in parts)
+        threads = self._threads[any(part.prefill for part in parts)]
+        llama.llama_set_n_threads(self._context, threads, threads)  # llama.cpp takes several answers for a prompt
         code = llama.llama_decode(self._context, self._batch)
         if code == ABORTED:
             raise BackendError(
@@ -106,6 +109,9 @@ class LlamaBackend:
         if code != 0:
             raise BackendError(f"llama_decode failed with code {code}" + (": the KV cache is full" if code == 1 else ""))
         return {part.slot: self._sample(part, index) for part, index in wanted}
+
+    def use_threads(self, decode: int, batch: int) -> None:
+        self._threads = decode, batch
 
     def abort(self) -> None:
         self._brake.pull()

@@ -6,9 +6,11 @@ import llama_cpp.llama_cpp as llama
 import psutil
 
 from gateway.engine import kv_types
+from gateway.engine.cores import usable_cores
 from gateway.engine.llama_batch import ContextOptions
 from gateway.engine.llama_model import LlamaModel
 from gateway.engine.options import EngineOptions
+from gateway.engine.tuning import Tuning
 
 KV_SHARE_OF_MEMORY = 0.4
 """Of the memory that is available at load, for the KV cache of all slots; `n_ctx` 0 is bounded by it."""
@@ -23,7 +25,7 @@ YARN_FACTORS = ("yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast", "yarn_b
 
 def context_options(model: LlamaModel, options: EngineOptions, draft: LlamaModel | None = None) -> ContextOptions:
     """As set, with the defaults for what is not; a draft model needs memory for its own KV."""
-    threads = options.threads or psutil.cpu_count(logical=False) or 1
+    threads = options.threads or usable_cores().count
     return ContextOptions(
         n_ctx=options.n_ctx or _affordable_context(model, options, 0 if draft is None else draft.kv_bytes_per_token),
         slots=options.slots,
@@ -37,6 +39,14 @@ def context_options(model: LlamaModel, options: EngineOptions, draft: LlamaModel
         flash_attention=options.flash_attention is not False,
         rope=_rope(options),
     )
+
+
+def threads_limit(options: EngineOptions, tuning: Tuning | None) -> str:
+    """What decided the number of threads, in words."""
+    if options.threads:
+        return "set by engine.threads"
+    limit = usable_cores().limit
+    return f"chosen by measurement within {limit}" if tuning is not None and "threads" in tuning.chosen else limit
 
 
 def _affordable_context(model: LlamaModel, options: EngineOptions, more_token_bytes: int) -> int:

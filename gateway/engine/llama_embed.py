@@ -60,6 +60,9 @@ class LlamaEmbedder:
         self._batch = llama.llama_batch_init(options.n_batch, 0, 1)
         self._columns = Columns(self._batch, options.n_batch)
 
+    def use_threads(self, threads: int) -> None:
+        llama.llama_set_n_threads(self._context, threads, threads)
+
     def tokenize_input(self, text: str) -> list[int]:
         return self._model.encode(text, add_special=True, parse_special=False)
 

@@ -22,7 +22,7 @@ from gateway.engine.embedding import EmbeddingEngine
 from gateway.engine.engine import Engine
 from gateway.engine.llama_adapters import LlamaAdapters
 from gateway.engine.llama_batch import ContextOptions, LlamaBackend
-from gateway.engine.llama_context import context_options
+from gateway.engine.llama_context import context_options, threads_limit
 from gateway.engine.llama_draft import LoadedDraft, load_draft_weights, start_drafting
 from gateway.engine.llama_embed import LlamaEmbedder, embeds
 from gateway.engine.llama_model import LlamaModel, ModelError
@@ -73,6 +73,7 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
         buffers=Counter({**model.buffers, **backend.buffers}) + Counter({} if drafting is None else drafting.buffers),
         draft_model=None if drafting is None else drafting.model,
         drafting=NoDrafting() if drafting is None else drafting.drafting,
+        threads_limit=threads_limit(options, tuning),
     )
 
 
@@ -113,6 +114,7 @@ def _embedding_engine(model: LlamaModel, options: EngineOptions, digest: str) ->
         config=_config(model, options, embedder, digest, {}),
         special_tokens=model.special_tokens,
         prefill_token_ns=embedder.warm_up(),
+        threads_limit=threads_limit(options, None),
         buffers={**model.buffers, **embedder.buffers},
     )
 

@@ -20,6 +20,7 @@ import psutil
 
 from gateway.engine import kv_types, tuning
 from gateway.engine.backend import Batch, Part
+from gateway.engine.cores import usable_cores
 from gateway.engine.digest import file_digest
 from gateway.engine.llama_batch import ContextOptions, LlamaBackend
 from gateway.engine.llama_context import context_options
@@ -69,8 +70,9 @@ def tuned(model: LlamaModel, options: EngineOptions, base: ContextOptions, diges
 
 def measure(model: LlamaModel, base: ContextOptions, names: list[str], digest: str, progress: Progress, budget_s: float) -> Tuning:
     """Try the candidates for these settings, each for some times `budget_s`."""
-    physical, logical = psutil.cpu_count(logical=False) or 1, psutil.cpu_count() or 1
-    asked = list(tuning.questions(physical=physical, logical=logical, unset=names, quantised_values=base.kv_type_v not in kv_types.EXACT))
+    cores, logical = usable_cores().count, psutil.cpu_count() or 1
+    most = logical if cores == psutil.cpu_count(logical=False) else cores
+    asked = list(tuning.questions(physical=cores, logical=most, unset=names, quantised_values=base.kv_type_v not in kv_types.EXACT))
     load = _load(model, base, budget_s)
     done, most = 0, tuning.most_trials(asked)
 
@@ -88,8 +90,8 @@ def measure(model: LlamaModel, base: ContextOptions, names: list[str], digest: s
 
 
 def machine() -> str:
-    """What a tuning is good for: the processor and how many of its cores are here."""
-    return f"{platform.machine()} {platform.processor()} {psutil.cpu_count(logical=False)}/{psutil.cpu_count()}"
+    """What a tuning is good for: the processor, how many of its cores are here, and how many may be used."""
+    return f"{platform.machine()} {platform.processor()} {usable_cores().count}/{psutil.cpu_count(logical=False)}/{psutil.cpu_count()}"
 
 
 def build() -> str:

@@ -17,6 +17,7 @@ from gateway.engine.draft_states import DraftModel
 from gateway.engine.protocol import Message, Step
 from gateway.engine.scheduler import Outcome, Scheduler
 from gateway.engine.sequence import Sequence
+from gateway.engine.thread_control import ThreadControl
 from telemetry.events import StepSample
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,15 @@ class DecodeLoop:
     """Owns scheduler and backend; other threads reach it through `deliver` and `cancel` only."""
 
     def __init__(
-        self, scheduler: Scheduler, backend: Backend, send: Callable[[Message], None], draft_model: DraftModel | None = None
+        self,
+        scheduler: Scheduler,
+        backend: Backend,
+        send: Callable[[Message], None],
+        threads: ThreadControl,
+        draft_model: DraftModel | None = None,
     ) -> None:
         self.scheduler = scheduler
+        self.threads = threads
         self.samples: deque[StepSample] = deque(maxlen=MAX_SAMPLES)
         self.step_started_ns: int | None = None
         self._steps = 0
@@ -110,6 +117,7 @@ class DecodeLoop:
             arrived.set()
 
     def _step(self, batch: Batch) -> None:
+        self.threads.begin()
         start_ns = self.step_started_ns = time.monotonic_ns()
         try:
             batch = self._draft(batch)
@@ -126,6 +134,7 @@ class DecodeLoop:
         sample = StepSample(end_ns - start_ns, len(batch.parts), batch.prefill_tokens, batch.decode_tokens, start_ns, requests)
         self.samples.append(sample)
         self._publish(self.scheduler.apply(batch, StepResult(start_ns, end_ns, sampled, drafting_ns)), end_ns)
+        self.threads.stepped(end_ns - start_ns, end_ns, prompts=batch.prefill_tokens > 0)
 
     def _draft(self, batch: Batch) -> Batch:
         """Have the draft model do what is wished; when it fails, nobody is harmed but speed."""

@@ -19,6 +19,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     n_ubatch: int = 512
     threads: int = 0
     threads_batch: int = 0
+    threads_adaptive: bool = True
     load_mode: str = "auto"
     rope_scaling: str = ""
     rope_freq_base: float = 0.0

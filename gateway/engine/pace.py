@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 WEIGHT = 0.2
 """Of a new measurement in the moving averages."""
 
+SURPRISE, SURPRISED_WEIGHT = 1.8, 0.6
+"""A measurement that is so many times more or less than expected counts for more: the machine has changed."""
+
 FORGET = 0.01
 """How fast a bad experience with drafting is forgotten, per step without: it may have been another program's doing."""
 
@@ -21,6 +24,32 @@ KNOWN_AFTER = 3
 
 MIN_ALONE = 64
 """The same for a step that nobody else waits for: enough for the faster kernel (`gateway.engine.cache.blocks`)."""
+
+
+def moved(average: float, measured: float) -> float:
+    """The average after one more measurement."""
+    surprising = not average / SURPRISE <= measured <= average * SURPRISE
+    return average + (SURPRISED_WEIGHT if surprising else WEIGHT) * (measured - average)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSpeed:
+    """What prompt tokens cost with some number of threads (ns)."""
+
+    token_ns: float
+    small_token_ns: float
+
+    def scaled(self, factor: float) -> PromptSpeed:
+        """Slower by a factor."""
+        return PromptSpeed(self.token_ns * factor, self.small_token_ns * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSpeed:
+    """What steps of answers cost with some number of threads (ns), by sequences in them."""
+
+    step_ns: float
+    by_decoding: dict[int, tuple[int, float]]
 
 
 @dataclass(slots=True)
@@ -41,8 +70,15 @@ class Pace:
     draft_token_ns: float = 0.0
     draft_step_ns: float = 0.0
     small_token_ns: float = 0.0
+    contended: bool = False
+    """Other programs take cores now: what steps take longer than usual is their doing."""
     _by_decoding: dict[int, tuple[int, float]] = field(default_factory=dict)
     """Sequences in a decode-only step → such steps seen, and their moving average (ns)."""
+    _prompt_by_threads: dict[int, PromptSpeed] = field(default_factory=dict)
+    _decode_by_threads: dict[int, DecodeSpeed] = field(default_factory=dict)
+    """What was last measured with other numbers of threads."""
+    _calm: tuple[PromptSpeed, DecodeSpeed] | None = None
+    """What was last measured while nobody else took cores."""
 
     def expect(self, decoding: int) -> bool:
         """So many sequences will decode: from now on `decode_step_ns` is for them. Returns whether that is known.
@@ -86,15 +122,57 @@ class Pace:
         elif prefill_tokens == 0:
             self.draft_token_ns += FORGET * (self.prefill_token_ns - self.draft_token_ns)
             self.draft_step_ns += FORGET * (self.decode_step_ns / 2 - self.draft_step_ns)
-            self.decode_step_ns += WEIGHT * (duration_ns - self.decode_step_ns)
+            self.decode_step_ns = moved(self.decode_step_ns, duration_ns)
             self._learn_step(duration_ns, decode_tokens)
         elif prefill_tokens >= MIN_CHUNK:
             beside_ns = self.decode_step_ns if decode_tokens else 0.0
             cost_ns = max(1.0, (duration_ns - beside_ns) / prefill_tokens)
             if prefill_tokens < self.rows:
-                self.small_token_ns += WEIGHT * (cost_ns - self.small_token_ns) if self.small_token_ns else cost_ns
+                self.small_token_ns = moved(self.small_token_ns, cost_ns) if self.small_token_ns else cost_ns
+                if self.small_token_ns < self.prefill_token_ns:  # the faster kernel is never slower: its figure is old
+                    self.prefill_token_ns = moved(self.prefill_token_ns, self.small_token_ns)
             else:
-                self.prefill_token_ns += WEIGHT * (cost_ns - self.prefill_token_ns)
+                self.prefill_token_ns = moved(self.prefill_token_ns, cost_ns)
+
+    def keep_calm(self, decode_threads: int, prompt_threads: int) -> None:
+        """Nobody takes cores from so many threads now: remember what they can do."""
+        self._calm = prompt, decode = self._prompt_speed(), self._decode_speed()
+        self._prompt_by_threads[prompt_threads], self._decode_by_threads[decode_threads] = prompt, decode
+
+    def use_prompt_threads(self, before: int, after: int) -> None:
+        """Another number of threads computes prompts from now on: what was last measured with as many holds, or else a guess.
+
+        Where threads are given up, others slowed them: what is remembered of them is from before that.
+        """
+        if after > before:
+            self._prompt_by_threads[before] = self._prompt_speed()
+        known = self._prompt_by_threads.get(before) or self._prompt_speed()
+        speed = self._prompt_by_threads.get(after) or known.scaled(max(1.0, before / after))
+        self.prefill_token_ns, self.small_token_ns = speed.token_ns, speed.small_token_ns
+
+    def use_decode_threads(self, before: int, after: int) -> None:
+        """The same for tokens of answers."""
+        if after > before:
+            self._decode_by_threads[before] = self._decode_speed()
+        speed = self._decode_by_threads.get(after) or self._decode_by_threads.get(before) or self._decode_speed()
+        self.decode_step_ns, self._by_decoding = speed.step_ns, dict(speed.by_decoding)
+
+    def lost_ns(self, duration_ns: int, prefill_tokens: int, decode_tokens: int) -> int:
+        """How much longer a step took than it would have with all cores: 0 unless others take some (estimated)."""
+        if not self.contended or self._calm is None:
+            return 0
+        prompt, decode = self._calm
+        small = 0 < prefill_tokens < self.rows and prompt.small_token_ns
+        expected_ns = prefill_tokens * (prompt.small_token_ns if small else prompt.token_ns)
+        if decode_tokens:
+            expected_ns += decode.by_decoding.get(decode_tokens, (0, decode.step_ns))[1]
+        return max(0, int(duration_ns - expected_ns))
+
+    def _prompt_speed(self) -> PromptSpeed:
+        return PromptSpeed(self.prefill_token_ns, self.small_token_ns)
+
+    def _decode_speed(self) -> DecodeSpeed:
+        return DecodeSpeed(self.decode_step_ns, dict(self._by_decoding))
 
     def _learn_step(self, duration_ns: int, decoding: int) -> None:
         seen, step_ns = self._by_decoding.get(decoding, (0, 0.0))

@@ -88,6 +88,15 @@ class Cancel(Message, frozen=True):
     id: str
 
 
+class Share(Message, frozen=True):
+    """So many engines of this gateway have work now (`parts`), and this one is number `part` of them, from 0: the cores are
+    divided.
+    """
+
+    part: int
+    parts: int
+
+
 class Shutdown(Message, frozen=True):
     """End the process; running requests are dropped."""
 
@@ -101,7 +110,8 @@ class Loading(Message, frozen=True):
 
 class Ready(Message, frozen=True, kw_only=True):
     """The model is loaded. `load_ms` from process start; `special_tokens` by role (bos, eos, eot, pad); `tuning` is what was
-    chosen by measurement, now or earlier; `task` is what this engine can do: chat, embeddings or rerank.
+    chosen by measurement, now or earlier; `task` is what this engine can do: chat, embeddings or rerank; `threads_limit` says in words what
+    decided the number of threads.
     """
 
     config: EngineConfig
@@ -111,6 +121,7 @@ class Ready(Message, frozen=True, kw_only=True):
     prefill_token_ns: int
     tuning: Tuning | None = None
     task: str = "chat"
+    threads_limit: str = ""
 
 
 class LoadFailed(Message, frozen=True):
@@ -236,7 +247,7 @@ class Heartbeat(Message, frozen=True):
     step_age_s: float
 
 
-Request = Submit | Embed | Cancel | Shutdown
+Request = Submit | Embed | Cancel | Share | Shutdown
 Reply = Loading | Ready | LoadFailed | Admitted | Refused | Started | Step | Finished | Embedded | Heartbeat
 
 encode_body = msgspec.msgpack.Encoder().encode

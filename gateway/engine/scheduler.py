@@ -2,8 +2,7 @@
 
 It knows no clock, no model and no pipe: time is an argument, tokens mean what the `Vocabulary` says, slots are filled by
 `Placement`, and whoever drives it computes the batches (`gateway.engine.loop`; a fake in tests). Every slot decodes
-first; what the `Pace` leaves goes to prompts: half to the oldest, the rest to the shortest, so that nothing starves and
-short prompts are quick. Background sequences are computed only while no interactive one is there.
+first; what the `Pace` leaves goes to prompts as `PromptShare` says, so that nothing starves and short prompts are quick. Background sequences are computed only while no interactive one is there.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from gateway.engine.drafting import NoDrafting
 from gateway.engine.fairness import FairShare, yields
 from gateway.engine.pace import Pace
 from gateway.engine.placement import Placement, Wait
+from gateway.engine.prompt_share import PromptShare
 from gateway.engine.protocol import Chunk, Delta, Finished, Started
 from gateway.engine.sequence import Sequence
 from telemetry.drafts import DraftSource
@@ -62,6 +62,7 @@ class Scheduler:
         self._vocabulary = vocabulary
         self._shares = FairShare()
         self._turns = AdapterTurns()
+        self._prompt_share = PromptShare()
 
     @property
     def running(self) -> list[Sequence]:
@@ -103,18 +104,21 @@ class Scheduler:
         decoding = [sequence for sequence in active if not sequence.prefilling]
         parts = [self._decode_part(sequence, len(decoding)) for sequence in decoding]
         budget = min(self.pace.budget(delayed), self._max_batch - sum(len(part.tokens) for part in parts))
-        for sequence, tokens in self._share([sequence for sequence in active if sequence.prefilling], budget):
+        prompts = [sequence for sequence in active if sequence.prefilling]
+        for sequence, tokens in self._prompt_share.divide(prompts, budget, self.pace.rows):
             self._start(sequence, now_ns)
-            parts.append(self._prefill_part(sequence, tokens))
+            parts.append(self._prefill_part(sequence, sequence.blocks.chunk(sequence.held, tokens)))
         return self.drafting.wishes(Batch(tuple(parts), adapter), decoding, self._most, self.pace)
 
     def apply(self, batch: Batch, result: StepResult) -> Outcome:
         """Take in what a batch gave: advance prompts, add tokens, end what is complete."""
         computing_ns = result.end_ns - result.start_ns - result.drafting_ns
+        lost_ns = self.pace.lost_ns(computing_ns, batch.prefill_tokens, batch.decode_tokens)
         self.pace.learn(computing_ns, batch.prefill_tokens, batch.decode_tokens, batch.drafted)
         self.drafting.learn(batch, result, self.pace)
         suspended = [sequence for sequence in self.waiting if sequence.placed_ns is not None]
-        blame.of_step(batch, result, [*self.running, *suspended], self.pace.decode_step_ns)
+        blame.of_contention(self.running, lost_ns, result.start_ns)
+        blame.of_step(batch, result, [*self.running, *suspended], self.pace.decode_step_ns + lost_ns)
         outcome = Outcome()
         for part in batch.parts:
             sequence = self.slots[part.slot]
@@ -207,21 +211,6 @@ class Scheduler:
             blame.of_wait(sequence, running, now_ns)
         blame.of_restore(sequence, running)
         sequence.placed_ns = now_ns
-
-    def _share(self, prompts: list[Sequence], budget: int) -> list[tuple[Sequence, int]]:
-        """Divide prompt tokens among prefilling sequences: half to the oldest, then shortest first."""
-        if not prompts or budget <= 0:
-            return []
-        oldest = min(prompts, key=lambda sequence: sequence.queued_ns)
-        shares = {id(oldest): min(oldest.remaining, max(1, budget // 2))}
-        left = budget - shares[id(oldest)]
-        for sequence in sorted(prompts, key=lambda sequence: (sequence.remaining, sequence.queued_ns)):
-            given = shares.get(id(sequence), 0)
-            more = min(sequence.remaining - given, left)
-            shares[id(sequence)] = given + more
-            left -= more
-        shared = [(sequence, shares[id(sequence)]) for sequence in prompts if shares[id(sequence)] > 0]
-        return [(sequence, sequence.blocks.chunk(sequence.held, tokens)) for sequence, tokens in shared]
 
     def _start(self, sequence: Sequence, now_ns: int) -> None:
         """The queue phase ends with the first tokens that are computed, or with the state that is read for it."""

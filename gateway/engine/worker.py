@@ -35,8 +35,9 @@ from gateway.engine.options import EngineOptions
 from gateway.engine.pace import Pace
 from gateway.engine.pipe import EnginePipe
 from gateway.engine.placement import Placement
-from gateway.engine.protocol import Cancel, Embed, Heartbeat, LoadFailed, Message, Ready, Submit
+from gateway.engine.protocol import Cancel, Embed, Heartbeat, LoadFailed, Message, Ready, Share, Submit
 from gateway.engine.scheduler import Scheduler
+from gateway.engine.thread_control import ThreadControl
 from gateway.engine.threads import or_die
 from telemetry.events import CacheSample, EngineSample
 
@@ -71,7 +72,8 @@ class Worker:
             vocabulary=engine.tokens,
             drafting=engine.drafting,
         )
-        self._loop = DecodeLoop(scheduler, backend, pipe.send, engine.draft_model)
+        threads = ThreadControl(config.threads, config.threads_batch, engine.use_threads, pace=pace, adaptive=options.threads_adaptive)
+        self._loop = DecodeLoop(scheduler, backend, pipe.send, threads, engine.draft_model)
         self._intake = Intake(
             template=engine.template,
             tokenizer=engine.tokens,
@@ -115,6 +117,8 @@ class Worker:
             elif isinstance(request, Cancel):
                 self._intake.cancel(request.id)
                 self._loop.cancel(request.id)
+            elif isinstance(request, Share):
+                self._loop.threads.share(request.part, request.parts)
             elif isinstance(request, Embed):
                 self._pipe.send(refusal(request, "chat"))
             else:
@@ -146,6 +150,7 @@ class Worker:
             kv_limit_tokens=self._engine.config.n_ctx * self._engine.config.slots,
             memory_bytes=psutil.Process().memory_info().rss,
             buffers=dict(self._engine.buffers),
+            threads=loop.threads.sample(),
             steps=tuple(samples),
             cache=CacheSample(
                 tuple(self._cache.tiers()),
@@ -186,6 +191,7 @@ def serve(load: Loader, argument: str) -> None:
             prefill_token_ns=engine.prefill_token_ns,
             tuning=None if isinstance(engine, EmbeddingEngine) else engine.tuning,
             task=task_of(engine.embedder) if isinstance(engine, EmbeddingEngine) else "chat",
+            threads_limit=engine.threads_limit,
         )
     )
     if isinstance(engine, EmbeddingEngine):

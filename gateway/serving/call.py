@@ -208,7 +208,10 @@ def _cache_outcome(timing: Timing) -> CacheOutcome:
 
 def _delays(delays: list[Delay]) -> list[RecordedDelay]:
     return [
-        RecordedDelay(delay.cause, int(delay.other), delay.total_ns, delay.times, delay.longest_ns, delay.longest_at_ns) for delay in delays
+        RecordedDelay(
+            delay.cause, int(delay.other) if delay.other else None, delay.total_ns, delay.times, delay.longest_ns, delay.longest_at_ns
+        )
+        for delay in delays
     ]
 
 

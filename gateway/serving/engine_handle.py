@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from gateway.engine.protocol import (
     Ready,
     Refused,
     Reply,
+    Share,
     Started,
     Step,
     Submit,
@@ -74,6 +75,9 @@ class EngineHandle:
         self._command = command
         self._calls: dict[str, Call] = {}
         self._changed = asyncio.Event()
+        self._share = (0, 1)
+        self.on_load_changed: Callable[[], None] = lambda: None
+        """Called when it gets its first request or has ended its last one."""
 
     @property
     def in_flight(self) -> int:
@@ -139,9 +143,17 @@ class EngineHandle:
         call = Call(record, self._recorder, self._cancel)
         self.process.send(request)  # first: a request that cannot be encoded must not count as in flight
         self._calls[call.id] = call
+        if len(self._calls) == 1:
+            self.on_load_changed()
         if isinstance(request, Submit):
             self._recorder.prompt(record, request.messages)
         return call
+
+    def share(self, part: int, parts: int) -> None:
+        """Tell the engine which part of the cores is its own (`gateway.serving.core_shares`)."""
+        self._share = (part, parts)
+        if self.process is not None and self.status.state is EngineState.READY:
+            self.process.send(Share(part, parts))
 
     def _cancel(self, request_id: str) -> None:
         if self.process is not None:
@@ -171,6 +183,7 @@ class EngineHandle:
         calls, self._calls = self._calls, {}
         for call in calls.values():
             call.fail(EngineUnavailableError(f"The engine of {self.model!r} {reason} while it worked on this request."))
+        self.on_load_changed()
 
     def _take(self, reply: Reply) -> None:
         if isinstance(reply, Step):
@@ -188,7 +201,17 @@ class EngineHandle:
         elif isinstance(reply, Ready):
             self.ready = reply
             tuning = summary(reply.tuning) if reply.tuning else ""
-            self.announce(EngineState.READY, load_ms=reply.load_ms, load_progress=None, config=reply.config, pid=self._pid, tuning=tuning)
+            self.announce(
+                EngineState.READY,
+                load_ms=reply.load_ms,
+                load_progress=None,
+                config=reply.config,
+                pid=self._pid,
+                tuning=tuning,
+                threads_limit=reply.threads_limit,
+            )
+            if self._share != (0, 1):
+                self.share(*self._share)
 
     def _route(self, reply: Admitted | Started | Refused | Finished | Embedded) -> None:
         """To its call; a finished one is forgotten before it is told, so that its slot counts as free."""
@@ -196,6 +219,8 @@ class EngineHandle:
         call = self._calls.pop(reply.id, None) if over else self._calls.get(reply.id)
         if call is not None:
             call.take(reply)
+        if over and not self._calls:
+            self.on_load_changed()
 
     @property
     def _pid(self) -> int | None:

@@ -53,6 +53,19 @@ SLOTS = Section(
             stacked=True,
         ),
         graph(
+            "Threads",
+            "CPU threads that the engines compute with now. Fewer than usual: other programs or other engines of this gateway use the cores.",
+            COUNT,
+            Query(q.total("firsttoken_engine_threads", BY_MODEL), NAMED),
+        ),
+        graph(
+            "Time without a core",
+            "Share of time that the engines' threads were ready and waited for a core that other programs used.",
+            SHARE,
+            Query(f"max by ({BY_MODEL}) (firsttoken_engine_contention_ratio{{{q.MODEL}}})", NAMED),
+            maximum=1,
+        ),
+        graph(
             "KV in use",
             f"Share of the KV cells in use. The alert line is {KV_SHARE:.0%}.",
             SHARE,

@@ -65,6 +65,7 @@ GROUPS = (
             "firsttoken_queue_oldest_age_seconds",
             "firsttoken_kv_cache_usage",
             "firsttoken_kv_cache_limit",
+            "firsttoken_engine_threads",
             "firsttoken_model_memory_bytes",
             "firsttoken_model_memory_parts_bytes",
             "firsttoken_model_load_duration_seconds_count",
@@ -126,6 +127,7 @@ GROUPS = (
 )
 
 CONDITIONAL = {
+    "firsttoken_engine_contention_ratio": "exists once an engine with several threads has computed for a while",
     "firsttoken_draft_tokens_total": "exists from the first draft on (speculative decoding)",
     "firsttoken_delay_time_seconds_total": "exists from the first request on that waited for another",
     "firsttoken_requests_rejected_total": "exists from the first refusal on",

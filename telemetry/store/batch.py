@@ -13,8 +13,9 @@ from sqlalchemy import Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from telemetry.events import EngineConfig, SpeedChange, Status
+from telemetry.events import EngineConfig, Status
 from telemetry.record import RequestRecord
+from telemetry.speed_change import SpeedChange
 from telemetry.store import phases
 from telemetry.store.compaction import take_back
 from telemetry.store.models import Base, ContentRow, DelayRow, EngineConfigRow, PhasesRow, RequestRow, SeriesRow, SpeedChangeRow

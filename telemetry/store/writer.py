@@ -19,9 +19,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.content import Content
-from telemetry.events import EngineConfig, SpeedChange
+from telemetry.events import EngineConfig
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.recorder import NullSink
+from telemetry.speed_change import SpeedChange
 from telemetry.store.batch import Batch, Known, interrupt, write
 from telemetry.store.compaction import Compactor
 from telemetry.store.contents import Capture

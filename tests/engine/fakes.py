@@ -63,6 +63,7 @@ class FakeBackend:
         self.fail_restores = False
         self.computed = 0
         self.restored = 0
+        self.threads: tuple[int, int] | None = None
 
     def open(self, slot: int, sampling: Sampling, chooser: object | None = None) -> None:
         assert slot not in self.opened, f"slot {slot} was opened twice"
@@ -88,6 +89,9 @@ class FakeBackend:
             made_with.extend([batch.adapter] * (len(held) - len(made_with)))
             assert set(made_with) == {batch.adapter}, f"slot {part.slot} was computed with {set(made_with)}"
         return sampled
+
+    def use_threads(self, decode: int, batch: int) -> None:
+        self.threads = (decode, batch)
 
     def abort(self) -> None:
         """Nothing takes long here."""

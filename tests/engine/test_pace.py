@@ -39,3 +39,20 @@ def test_a_chunk_too_small_for_the_fast_kernel_keeps_the_limit_with_the_slow_one
     assert pace.budget(decoding=3) == 25
     pace.learn(duration_ns=500_000_000, prefill_tokens=25, decode_tokens=0)
     assert pace.budget(decoding=3) == MIN_CHUNK
+
+
+def test_an_old_figure_of_the_faster_kernel_does_not_keep_it_unused() -> None:
+    """Chunks became too small for it while the machine was slow; when small ones are fast again, it is tried again."""
+    pace = Pace(prefill_token_ns=20e6, max_stall_ns=250_000_000, max_chunk=512, rows=64)
+    assert pace.budget(decoding=1) < 64
+    for _ in range(30):
+        pace.learn(duration_ns=64_000_000, prefill_tokens=16, decode_tokens=0)
+    assert pace.budget(decoding=1) >= 62
+
+
+def test_a_machine_that_changes_is_noticed_within_a_few_steps() -> None:
+    """Three times slower at once: after three steps the figure is nearer to the new speed than to the old one."""
+    pace = Pace(prefill_token_ns=3e6, max_stall_ns=250_000_000, max_chunk=512, rows=64)
+    for _ in range(3):
+        pace.learn(duration_ns=64 * 9_000_000, prefill_tokens=64, decode_tokens=0)
+    assert pace.prefill_token_ns > 7e6

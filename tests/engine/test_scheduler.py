@@ -49,13 +49,14 @@ def test_a_step_beside_running_sequences_keeps_its_time_budget() -> None:
 
 
 def test_short_prompts_overtake_a_long_one_that_still_advances() -> None:
-    """Prompts share the budget: the short one is done first, and the oldest gets half of each step meanwhile."""
+    """Prompts take turns: the short one is done first, and the oldest gets half of all tokens meanwhile."""
     rig = Rig(max_stall_tokens=32)
-    rig.add(sequence("long", [1] * 400, 1), sequence("short", [2] * 60, 1))
-    batch = rig.step()
-    shares = {part.slot: len(part.tokens) for part in batch.parts}
-    assert shares[0] == 32
-    assert shares[1] == 32
+    rig.add(sequence("long", [1] * 400, 1), sequence("short", [2] * 160, 1))
+    shares = {0: 0, 1: 0}
+    for _ in range(4):
+        for part in rig.step().parts:
+            shares[part.slot] += len(part.tokens)
+    assert shares[0] >= sum(shares.values()) / 2 - 64, "a turn may be owed"
     rig.run()
     assert list(rig.finished) == ["short", "long"]
 
@@ -183,14 +184,15 @@ def test_any_load_is_served_unmixed(load: list[tuple[int, int, int]], slots: int
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=10), st.integers(8, 32))
-def test_every_prompt_advances(sizes: list[int], max_batch: int) -> None:
-    """Under a constant stream of short prompts, the oldest prompt gets tokens in every step that computes prompts."""
+def test_the_oldest_prompt_gets_its_half(sizes: list[int], max_batch: int) -> None:
+    """Under a constant stream of short prompts, the oldest prompt gets half of all tokens that are computed for prompts."""
     rig = Rig(slots=4, max_batch=max_batch, max_stall_tokens=max_batch)
     rig.add(sequence("old", [99] * 400, 1))
     for index, size in enumerate(sizes):
         rig.add(sequence(f"s{index}", [index + 1] * size, 1))
+    own = total = 0
     while "old" not in rig.finished:
         before = next((running.computed for running in rig.scheduler.running if running.id == "old"), 0)
-        batch = rig.step()
-        after = next((running.computed for running in rig.scheduler.running if running.id == "old"), 400)
-        assert after > before or not batch.prefill_tokens
+        total += rig.step().prefill_tokens
+        own += next((running.computed for running in rig.scheduler.running if running.id == "old"), 400) - before
+        assert own >= total / 2 - 2 * max_batch

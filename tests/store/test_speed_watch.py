@@ -8,9 +8,10 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from telemetry.events import SpeedChange, Status
+from telemetry.events import Status
 from telemetry.metrics import MetricsSink
 from telemetry.recorder import Ended
+from telemetry.speed_change import SpeedChange
 from telemetry.speed_watch import SpeedWatch
 from telemetry.store.engine import create_reader
 from telemetry.store.queries import speed

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.events import SpeedChange
 from telemetry.histogram import bucket_of, percentiles
 from telemetry.regression import LEAST_REQUESTS, compare
+from telemetry.speed_change import SpeedChange
 from telemetry.store.measures import SCALE, Measure
 from telemetry.store.models import EngineConfigRow, RollupRow, SeriesRow, SpeedChangeRow
 from telemetry.store.queries.covered import cover_from, histograms
