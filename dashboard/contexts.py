@@ -216,7 +216,9 @@ class LedgerRow:
 
 @dataclass(frozen=True, slots=True)
 class CacheTier:
-    """What one tier of an engine's prefix cache holds now; the KV tier's bytes belong to the KV cache (None)."""
+    """What one tier of an engine's prefix cache holds now; the KV tier's bytes belong to the KV cache (None). `off` says why there
+    is no such tier though there is a budget for it, or ''.
+    """
 
     model: str
     tier: str
@@ -224,6 +226,7 @@ class CacheTier:
     tokens: int
     size_bytes: int | None
     evicted_tokens: int
+    off: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -32,12 +33,17 @@ def engine_options(settings: Settings, file: ModelFile, adapters: Mapping[str, s
         model=file.name,
         path=str(file.path),
         digest_cache=str(settings.home / "cache" / "digests.json"),
-        cache_folder=str(settings.home / "cache" / "prefix"),
+        cache_folder=str(prefix_folder(settings)),
         tuning_folder=str(settings.home / "tuning"),
         adapters=dict(adapters),
         draft_model="" if draft is None else str(draft.path),
         **own,
     )
+
+
+def prefix_folder(settings: Settings) -> Path:
+    """Where all engines' prefix caches have their files."""
+    return settings.home / "cache" / "prefix"
 
 
 def draft_model(engine: EngineSettings) -> ModelFile | None:

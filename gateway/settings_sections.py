@@ -109,7 +109,12 @@ class EngineSettings(Section, frozen=True):
         1024**3
     )
     cache_disk_bytes: Annotated[
-        int, Meta(ge=0, description="Disk of each model for cached prefixes, which survive a restart; 0 keeps them in memory only.")
+        int,
+        Meta(
+            ge=0,
+            description="Disk for the cached prefixes of all models together, which survive a restart; those that no engine uses and that "
+            "were unused for longest go first. 0 keeps prefixes in memory only.",
+        ),
     ] = 4 * 1024**3
     kv_type_k: Annotated[
         str, Meta(pattern=KV_TYPES, description="Type of keys in the KV cache: f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl.")

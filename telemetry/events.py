@@ -210,12 +210,15 @@ class TierSample:
 
 @dataclass(frozen=True, slots=True)
 class CacheSample:
-    """The prefix cache: its tiers; tokens evicted by tier and files discarded by reason, since the engine started."""
+    """The prefix cache: its tiers; tokens evicted by tier and files discarded by reason, since the engine started. `disk_off`
+    says why there is no disk tier now though there is a budget for it ("" if there is).
+    """
 
     tiers: tuple[TierSample, ...] = ()
     evicted_tokens: dict[str, int] = field(default_factory=dict)
     discarded: dict[str, int] = field(default_factory=dict)
     restore_failures: int = 0
+    disk_off: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,7 +187,10 @@ CACHE_EVICTIONS = _counter(
 CACHE_BYTES = _gauge(names.METRIC_CACHE_BYTES, "By", "Bytes in a tier of the prefix cache (ram, disk).", (*_MODEL, names.TIER))
 CACHE_ENTRIES = _gauge(names.METRIC_CACHE_ENTRIES, "{entry}", "Prefixes in a tier of the prefix cache.", (*_MODEL, names.TIER))
 CACHE_DISCARDED = _counter(
-    names.METRIC_CACHE_DISCARDED, "{file}", "Cache files of no use: corrupt, foreign, unreadable, unwritable.", (*_MODEL, names.REASON)
+    names.METRIC_CACHE_DISCARDED,
+    "{file}",
+    "Cache files of no use: corrupt, foreign, unreadable; disk_off: the disk tier as a whole.",
+    (*_MODEL, names.REASON),
 )
 CACHE_RESTORE_FAILURES = _counter(
     names.METRIC_CACHE_RESTORE_FAILURES, "{restore}", "Cached states that could not be read back; the prompt was computed.", _MODEL

@@ -25,8 +25,8 @@ HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OP
 SCHEME = "http"
 """TLS, where there is any, ends before us."""
 
-DISCARD_REASONS = ("corrupt", "foreign", "unreadable", "unwritable")
-"""Why a file of the prefix cache is of no use."""
+DISCARD_REASONS = ("corrupt", "foreign", "unreadable", "disk_off")
+"""Why a file of the prefix cache is of no use; `disk_off` counts how often the whole disk tier was turned off."""
 
 
 class Backend(Protocol):

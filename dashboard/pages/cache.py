@@ -12,6 +12,7 @@ from dashboard.contexts import CacheContext, CacheTier, Layout, LedgerRow
 from dashboard.deps import DashboardDeps, Deps
 from dashboard.pages.windows import chosen_window
 from dashboard.render import PageRequest, respond
+from telemetry.events import CacheSource
 from telemetry.live import LiveEngine
 from telemetry.store.queries.ledger import LedgerEntry, ledger
 from telemetry.store.queries.reading import StoreUnreadable
@@ -102,7 +103,13 @@ def _tiers(engine: LiveEngine) -> list[CacheTier]:
         return []
     return [
         CacheTier(
-            engine.status.model, tier.tier.value, tier.entries, tier.tokens, tier.size_bytes, sample.evicted_tokens.get(tier.tier.value, 0)
+            model=engine.status.model,
+            tier=tier.tier.value,
+            entries=tier.entries,
+            tokens=tier.tokens,
+            size_bytes=tier.size_bytes,
+            evicted_tokens=sample.evicted_tokens.get(tier.tier.value, 0),
+            off=sample.disk_off if tier.tier is CacheSource.DISK else "",
         )
         for tier in sample.tiers
     ]

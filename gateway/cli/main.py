@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import db, doctor, models, serve, settings_cmd, stats, tune
+from gateway.cli import cache, db, doctor, models, serve, settings_cmd, stats, tune
 from gateway.cli.options import PASS_SETTINGS
 from gateway.cli.output import CommandError, fail, fail_json
 from gateway.models.storage import ModelFileError
@@ -25,6 +25,7 @@ app.command(context_settings=PASS_SETTINGS)(tune.tune)
 app.command(context_settings=PASS_SETTINGS)(doctor.doctor)
 app.command(context_settings=PASS_SETTINGS)(settings_cmd.settings)
 app.add_typer(models.app, name="models")
+app.add_typer(cache.app, name="cache")
 app.add_typer(db.app, name="db")
 
 

@@ -85,9 +85,9 @@ def of_contention(running: Iterable[Sequence], lost_ns: int, at_ns: int) -> None
 
 
 def of_restore(placed: Sequence, running: Iterable[Sequence]) -> None:
-    """What reading one request's state from the cache cost those that run."""
-    if placed.lookup.restore_ns is not None:
-        start_ns, end_ns = placed.lookup.restore_ns
+    """What copying one request's state into its slot cost those that run; while it was read from disk, they went on."""
+    if placed.copied_ns is not None:
+        start_ns, end_ns = placed.copied_ns
         for delayed in running:
             note(delayed, placed, DelayCause.RESTORE, end_ns - start_ns, start_ns)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from gateway.engine.backend import Backend
 from gateway.engine.cache.entry import NO_KERNELS, Entry, Kernels, State
-from gateway.engine.cache.prefix_cache import MIN_STORED_TOKENS, Found, PrefixCache
+from gateway.engine.cache.found import Found
+from gateway.engine.cache.prefix_cache import MIN_STORED_TOKENS, PrefixCache
 from gateway.engine.cache.reasons import SLACK_TOKENS, explain
 from gateway.engine.pace import Pace
 from gateway.engine.sequence import Sequence as Request
@@ -46,16 +47,21 @@ class Placement:
 
     def place(self, request: Request, free: Sequence[int]) -> int | Wait:
         """Give a request one of the free slots, with as much of its prompt in it as the cache has; or tell it to wait."""
-        found = self.cache.find(request.prompt_array(), request.namespace) if request.cacheable else Found()
-        coming, shared = found.coming
-        if coming is not None and shared >= found.at_hand + MIN_SHARED_TOKENS and (request.background or not coming.origin.background):
-            return Wait(coming, shared)
+        found = self._find(request)
+        wait = _wait(request, found)
+        if wait is not None:
+            return wait
         best = found.kv[0] if found.kv[1] >= found.ram[1] else found.ram[0]
         large = NO_KERNELS if best is None else best.large
+        request.copied_ns = None
         slot, matched, source = self._fill(request, found, free)
         self._note(request, found, matched, source)
         self._settle_in(request, slot, matched, large)
         return slot
+
+    def awaited(self, request: Request) -> Wait | None:
+        """What a request would be told to wait for, if there were a slot for it."""
+        return _wait(request, self._find(request))
 
     def release(self, request: Request, *, usable: bool) -> None:
         """A request leaves its slot; its state stays there for the next one of its conversation, if it is of use."""
@@ -82,6 +88,7 @@ class Placement:
 
     def suspend(self, request: Request) -> None:
         """Take a request out of its slot, to be placed again later with what was computed."""
+        request.blocks.grow(len(request.tokens), request.kernels())
         self.release(request, usable=True)
         request.slot, request.entry, request.held = None, None, 0
         request.large.clear()
@@ -110,6 +117,9 @@ class Placement:
                 assert entry.slot == slot, f"an idle entry believes to be in slot {entry.slot}, not {slot}"
         self.cache.check_integrity()
 
+    def _find(self, request: Request) -> Found:
+        return self.cache.find(request.prompt_array(), request.namespace) if request.cacheable else Found()
+
     def _fill(self, request: Request, found: Found, free: Sequence[int]) -> tuple[int, int, CacheSource]:
         """Choose a slot and bring the best prefix into it; returns slot, tokens matched and their source."""
         source, best = found.kv if found.kv[1] >= found.ram[1] else found.ram
@@ -129,7 +139,7 @@ class Placement:
         target = self._vacate(free)  # may evict the source from RAM; its state is in our hands
         done = self._restore(request, target, state, matched)
         self.cache.touch(source, self._clock_ns())
-        tier = CacheSource.DISK if request.lookup.source is CacheSource.DISK else CacheSource.RAM
+        tier = CacheSource.DISK if request.lookup.read_bytes else CacheSource.RAM
         return target, matched if done else 0, tier if done else CacheSource.NONE
 
     def _pays(self, source: Entry, matched: int, free: Sequence[int]) -> bool:
@@ -161,7 +171,7 @@ class Placement:
         state = self.backend.save(source)
         if state is None:
             return target, 0, CacheSource.NONE
-        request.lookup.restore_ns = (start_ns, start_ns)
+        request.copied_ns = (start_ns, start_ns)
         origin = self.held[source]
         if origin is not None and (origin.running or not _is_saved(origin)):
             self._keep_copy(origin, state)
@@ -190,8 +200,9 @@ class Placement:
         start_ns = self._clock_ns()
         done = self.backend.restore(slot, state, tokens)
         end_ns = self._clock_ns()
-        began_ns = request.lookup.restore_ns[0] if request.lookup.restore_ns else start_ns
-        request.lookup.restore_ns, request.lookup.restore_bytes = (began_ns, end_ns), state.nbytes
+        request.copied_ns = (start_ns if request.copied_ns is None else request.copied_ns[0], end_ns)
+        if request.started_ns is None:
+            request.lookup.restore_bytes = state.nbytes
         if done:
             self._pace.learn_copy(end_ns - start_ns, tokens)
         else:
@@ -254,10 +265,12 @@ class Placement:
         self.backend.open(slot, request.sampling, request.chooser)
 
     def _note(self, request: Request, found: Found, matched: int, source: CacheSource) -> None:
-        """What the request's record will say of its lookup."""
+        """What the request's record will say of its lookup: that of the slot in which it began to be computed."""
         lookup = request.lookup
-        if not request.cacheable or lookup.reason is not CacheReason.DISABLED:
+        if not request.cacheable or request.started_ns is not None:
             return
+        lookup.restore_ns = request.copied_ns
+        lookup.more = {}
         best = max(matched, found.at_hand if matched else 0)
         lookup.matched, lookup.source = matched, source
         lost, lost_tokens = found.lost
@@ -270,6 +283,14 @@ class Placement:
                 lookup.more |= {"lost_tier": lost.lost, "lost_age_s": round((self._clock_ns() - lost.lost_ns) / 1e9, 3)}
         elif found.elsewhere > best + SLACK_TOKENS and lookup.reason is CacheReason.NEW_CONVERSATION:
             lookup.reason = CacheReason.ADAPTER_CHANGED
+
+
+def _wait(request: Request, found: Found) -> Wait | None:
+    """A running request's prefix is waited for where it is much longer than what is at hand; a background one's only by others."""
+    coming, shared = found.coming
+    if coming is None or shared < found.at_hand + MIN_SHARED_TOKENS or (coming.origin.background and not request.background):
+        return None
+    return Wait(coming, shared)
 
 
 def _is_saved(entry: Entry) -> bool:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from gateway.engine import blame
+from gateway.engine import background, blame
 from gateway.engine.adapters import AdapterTurns
 from gateway.engine.backend import Batch, Part, StepResult, Vocabulary
 from gateway.engine.drafting import NoDrafting
-from gateway.engine.fairness import FairShare, yields
+from gateway.engine.fairness import FairShare
 from gateway.engine.pace import Pace
 from gateway.engine.placement import Placement, Wait
 from gateway.engine.prompt_share import PromptShare
@@ -95,7 +95,7 @@ class Scheduler:
         """Fill free slots from the queue and say what to compute next; empty when idle."""
         self._suspend_background(now_ns)
         self._fill_slots(now_ns)
-        active = self._active(now_ns)
+        active = background.active(self.running, self.waiting, self.placement, now_ns)
         if not active:
             return Batch()
         delayed = sum(not sequence.prefilling for sequence in active)
@@ -165,25 +165,18 @@ class Scheduler:
             assert sequence.held == 0, f"{sequence.id} waits and holds state"
         self.placement.check_integrity(self.running)
 
-    def _active(self, now_ns: int) -> list[Sequence]:
-        """Sequences that may be computed now: background ones only when they are alone."""
-        running = self.running
-        if any(not yields(sequence, now_ns) for sequence in [*running, *self.waiting]):
-            return [sequence for sequence in running if not yields(sequence, now_ns)]
-        return running
-
     def _suspend_background(self, now_ns: int) -> None:
         """A background sequence gives its slot to an interactive one that waits; it goes on later."""
-        if None in self.slots or all(yields(sequence, now_ns) for sequence in self.waiting):
+        one = None if None in self.slots else background.to_suspend(self.running, self.waiting, self.placement, now_ns)
+        if one is None or one.slot is None:
             return
-        held = [sequence for sequence in self.running if yields(sequence, now_ns)]
-        if held:
-            slot = held[-1].slot
-            assert slot is not None
-            self._leave(held[-1], now_ns)
-            self.placement.suspend(held[-1])
-            self.slots[slot] = None
-            self.waiting.append(held[-1])
+        slot = one.slot
+        self._leave(one, now_ns)
+        self.placement.suspend(one)
+        self.slots[slot] = None
+        self.waiting.append(one)
+        if one.drafter is not None:
+            one.drafter.rest()
 
     def _fill_slots(self, now_ns: int) -> None:
         for sequence in self._shares.order(self.waiting, now_ns) if self.waiting else []:

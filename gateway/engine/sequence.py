@@ -27,8 +27,9 @@ MAX_CHUNKS = 32
 
 @dataclass(slots=True, kw_only=True)
 class Lookup:
-    """What the cache did for a sequence. Times are monotonic nanoseconds; `restore_ns` is when state was read; `expected`
-    are the tokens that were there when the request came.
+    """What the cache did for a sequence. Times are monotonic nanoseconds; `read_ns` is when state was read from disk, before it
+    was queued, and `restore_ns` when state was copied into its slot; `expected` are the tokens that were there when the request
+    came.
     """
 
     start_ns: int = 0
@@ -39,12 +40,14 @@ class Lookup:
     matched: int = 0
     source: CacheSource = CacheSource.NONE
     reason: CacheReason = CacheReason.DISABLED
+    read_ns: tuple[int, int] | None = None
+    read_bytes: int = 0
     restore_ns: tuple[int, int] | None = None
     restore_bytes: int = 0
     more: dict[str, Scalar] = field(default_factory=dict)
 
     def timings(self) -> list[Timing]:
-        """The phases cache_lookup and, if a tier was read, cache_restore."""
+        """The phases cache_lookup and, if a tier was read, cache_restore: once for the disk and once for the slot."""
         attributes: dict[str, Scalar] = {"matched": self.matched, "source": str(self.source), "reason": str(self.reason)}
         if self.comparison.divergence_token is not None:
             attributes["divergence_token"] = self.comparison.divergence_token
@@ -55,8 +58,12 @@ class Lookup:
         if self.spans:
             attributes["messages"] = " ".join(f"{span.role}:{span.end}" for span in self.spans)
         timings = [Timing(Phase.CACHE_LOOKUP, self.start_ns, self.end_ns, attributes | self.more)]
+        if self.read_ns is not None:
+            read: dict[str, Scalar] = {"bytes": self.read_bytes, "source": str(CacheSource.DISK)}
+            timings.append(Timing(Phase.CACHE_RESTORE, *self.read_ns, read))
         if self.restore_ns is not None:
-            restored: dict[str, Scalar] = {"bytes": self.restore_bytes, "source": str(self.source), "tokens": self.matched}
+            source = CacheSource.RAM if self.source is CacheSource.DISK else self.source
+            restored: dict[str, Scalar] = {"bytes": self.restore_bytes, "source": str(source), "tokens": self.matched}
             timings.append(Timing(Phase.CACHE_RESTORE, *self.restore_ns, restored))
         return timings
 
@@ -67,8 +74,8 @@ class Sequence:
 
     `tokens` are the prompt and what was sampled; the state of the first `held` of them is in the slot. `adapter` is the
     LoRA adapter that computes it, and `namespace` what of the cache it may use: that of the same adapter. `prefix_of` is whom
-    it waits for (since `prefix_since_ns`) because both have a prefix; `placed_ns` is since when it holds its slot; `chooser` is what the
-    backend chose its tokens with in the slot that it left.
+    it waits for (since `prefix_since_ns`) because both have a prefix; `placed_ns` is since when it holds its slot, `copied_ns` when state was
+    copied into it; `chooser` is what the backend chose its tokens with in the slot that it left.
     """
 
     id: str
@@ -97,6 +104,7 @@ class Sequence:
     prefix_of: Sequence | None = None
     prefix_since_ns: int = 0
     placed_ns: int | None = None
+    copied_ns: tuple[int, int] | None = None
     slot: int | None = None
     chooser: object | None = None
     tokens: list[int] = field(default_factory=list)

@@ -17,6 +17,9 @@ from telemetry.events import Scalar
 SHORT, LONG = 3, 8
 """Tokens that must repeat before what followed them is proposed; after `LONG` ones it is far more certain."""
 
+INDEXED_PER_STEP = 4096
+"""Tokens of a prompt that are indexed in one step at most, which takes 3 ms; repetitions in the rest are seen later."""
+
 MAX_DRAFT = 16
 WEIGHT = 0.15
 """Of one more token in the moving average of acceptance."""
@@ -57,7 +60,8 @@ def told(lookup: Tallied | None, model: Tallied | None) -> dict[str, Scalar]:
 
 
 class PromptLookup:
-    """One request's repetitions. `tokens` is its list of all tokens, which grows; the index follows it.
+    """One request's repetitions. `tokens` is its list of all tokens, which grows; the index follows it while the request
+    decodes: it takes 300 bytes per token, which one that waits must not have.
 
     The source of a draft is where the last one was right, else what followed the last `LONG` tokens before, else the
     last `SHORT` ones.
@@ -73,7 +77,6 @@ class PromptLookup:
         self._source: int | None = None
         self._run = 0
         self._proposed: tuple[int, ...] = ()
-        self._index(len(tokens))
 
     def propose(self, most: int, pace: Pace, decoding: int) -> tuple[int, ...]:
         """Tokens that may come next and are worth verifying now, beside `decoding` sequences; often none.
@@ -106,6 +109,11 @@ class PromptLookup:
         if len(sampled) > len(self._proposed):
             self._source, self._run = None, 0
 
+    def rest(self) -> None:
+        """The request does not decode for now; the index is made again when it does."""
+        self._follows = {SHORT: {}, LONG: {}}
+        self._indexed, self._source, self._run = 0, None, 0
+
     @property
     def _sure(self) -> bool:
         return self._run >= LONG
@@ -132,8 +140,8 @@ class PromptLookup:
         return worth
 
     def _index(self, size: int) -> None:
-        """Note what follows every run of tokens but the last one, which nothing follows yet."""
-        tokens = self._tokens
+        """Note what follows every run of tokens but the last one, which nothing follows yet; of many tokens the first."""
+        tokens, size = self._tokens, min(size, self._indexed + INDEXED_PER_STEP)
         for length, follows in self._follows.items():
             for end in range(max(self._indexed, length), size):
                 follows[tuple(tokens[end - length : end])] = end

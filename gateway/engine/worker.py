@@ -22,7 +22,8 @@ from pathlib import Path
 
 import psutil
 
-from gateway.engine.cache.disk import DiskKey, DiskTier
+from gateway.engine.cache.disk import DiskTier
+from gateway.engine.cache.disk_file import DiskKey
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.cache.prefix_cache import Budget, PrefixCache
 from gateway.engine.embedding import EmbeddingEngine
@@ -62,7 +63,7 @@ class Worker:
         key = DiskKey(
             config.model_digest, config.llama_cpp_build, config.kv_type_k, config.kv_type_v, 1 if config.kv_unified else config.slots
         )
-        self._disk = DiskTier(Path(options.cache_folder), key, self._cache)
+        self._disk = DiskTier(Path(options.cache_folder), key, self._cache, options.model)
         pace = Pace(engine.prefill_token_ns, int(options.max_stall_ms * 1e6), config.n_ubatch, rows=backend.rows)
         scheduler = Scheduler(
             placement=Placement(config.slots, backend, self._cache, pace, time.monotonic_ns),
@@ -157,6 +158,7 @@ class Worker:
                 dict(self._cache.evicted),
                 dict(self._cache.discarded),
                 loop.scheduler.placement.restore_failures,
+                self._cache.disk_off,
             ),
         )
         return Heartbeat(sample, 0.0 if started_ns is None else _age_s(started_ns, now_ns))

@@ -223,15 +223,15 @@ OBJECTIVES = (
 )
 
 
-def ready_engine(sink: LiveSink, decode: int = 2, prefill: int = 1) -> None:
-    """One engine that is ready and reports itself."""
+def ready_engine(sink: LiveSink, decode: int = 2, prefill: int = 1, disk_off: str = "") -> None:
+    """One engine that is ready and reports itself; `disk_off` says why its cache has no disk tier."""
     sink.engine_status(EngineStatus(MODEL, EngineState.READY, restarts=1, pid=4711, load_ms=842.0, config=CONFIG))
     tiers = (
         TierSample(CacheSource.KV, 2, None, 1900),
         TierSample(CacheSource.RAM, 14, 900 * 2**20, 38_000),
         TierSample(CacheSource.DISK, 40, 2 * 2**30, 90_000),
     )
-    cache = CacheSample(tiers, {"ram": 12_000, "disk": 0})
+    cache = CacheSample(tiers, {"ram": 12_000, "disk": 0}, disk_off=disk_off)
     sink.engine_sample(EngineSample(MODEL, 8 - decode - prefill, prefill, decode, 1, 0.42, 5210, 65536, 412 * 2**20, cache=cache))
 
 

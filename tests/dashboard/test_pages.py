@@ -13,7 +13,7 @@ from dashboard.deps import StoreState
 from dashboard.kv_quality import KV_QUALITY
 from dashboard.router import SECURITY_HEADERS
 from tests.dashboard.conftest import Pages
-from tests.dashboard.samples import MODEL, NOW, fill_requests, record, row, running_records
+from tests.dashboard.samples import MODEL, NOW, fill_requests, ready_engine, record, row, running_records
 
 FIRST = "req_000000000000000000000000"
 URLS = [
@@ -236,6 +236,15 @@ def test_the_cache_page_shows_the_ledger_and_the_tiers(busy: Pages) -> None:
     assert "shorten or rewrite old messages" in page
     for expected in ("88%", "8,800 of 10,000", "12 lookups", "1.20 s", "8.80 s", "2.0 GiB", "part of the KV cache"):
         assert expected in page, expected
+
+
+def test_the_cache_page_says_why_there_is_no_disk_tier(busy: Pages) -> None:
+    """With the engine's reason as text and what to do; and nothing of it where the tier works."""
+    assert "no disk tier" not in busy.get("/cache").text
+    ready_engine(busy.site.sink, disk_off="No space left on device: /home/me/<cache>")
+    page = busy.get("/cache").text
+    assert "has no disk tier now" in page
+    assert "No space left on device: /home/me/&lt;cache&gt;" in page
 
 
 def test_the_overview_shows_the_objectives(busy: Pages) -> None:

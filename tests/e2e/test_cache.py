@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.cli.main import main
 from tests.e2e.serving import Served, frames, until
 
 RULES = "You are the guide of a museum of clocks. " + " ".join(f"Room {number} holds {number * 3} clocks." for number in range(1, 21))
@@ -114,6 +116,80 @@ def test_a_damaged_file_is_discarded(launch: Callable[..., Served]) -> None:
     until(lambda: counted in httpx.get(f"{again.base_url}/metrics").text, 10, "the count")
     until(lambda: not path.exists() or path.read_bytes() != data, 5, "the damaged file to go")
     assert again.stop() == 0
+
+
+def test_the_same_prompt_twice_survives_a_restart(launch: Callable[..., Served]) -> None:
+    """The second answer takes the first one's file over, and does not delete it."""
+    served = launch("--engine-n-ctx", "2048").start()
+    chat = [SYSTEM, user("Which room is the largest?")]
+    ask(served, chat)
+    until(lambda: list(files(served.home)), 15, "the chat's file")
+    ask(served, chat)
+    assert served.stop() == 0
+    again = launch("--engine-n-ctx", "2048").start()
+    assert ask(again, chat)["cache_source"] == "disk"
+    assert again.stop() == 0
+
+
+def test_a_model_is_served_without_a_folder_for_its_cache(launch: Callable[..., Served]) -> None:
+    """A file is where the folder should be: the tier is off, the pages and the metrics say so, and requests are answered."""
+    served = launch("--engine-n-ctx", "2048")
+    (served.home / "cache").mkdir(parents=True)
+    (served.home / "cache" / "prefix").write_text("in the way")
+    served.start()
+    first = [SYSTEM, user("Which room is the largest?")]
+    answer = ask(served, first)
+    assert ask(served, follow(first, answer, "And the smallest?"))["cache_source"] == "kv"
+    counted = 'firsttoken_prefix_cache_discarded_total{gen_ai_request_model="smollm2-135m-instruct",reason="disk_off"} 1'
+    until(lambda: counted in httpx.get(f"{served.base_url}/metrics").text, 10, "the count")
+    assert "no disk tier now" in httpx.get(f"{served.base_url}/dashboard/cache").text
+    assert served.stop() == 0
+
+
+def test_keys_are_cleared_beside_a_running_gateway(launch: Callable[..., Served], capsys: pytest.CaptureFixture[str]) -> None:
+    """What its engine uses stays and is found after a restart; what another number of slots has left goes."""
+    for slots in ("2", "3"):
+        served = launch("--engine-n-ctx", "2048", "--engine-slots", slots).start()
+        ask(served, [SYSTEM, user("Which room is the largest?")])
+        if slots == "2":
+            assert served.stop() == 0
+    flags = ["--home", str(served.home), "--json"]
+    assert main(["cache", "list", *flags]) == 0
+    keys = json.loads(capsys.readouterr().out)["keys"]
+    assert [(key["streams"], key["in_use"], key["foreign"]) for key in keys] == [(3, True, False), (2, False, True)]
+    assert main(["cache", "clear", "all", "--yes", *flags]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["cleared"], told["kept"]) == ([keys[1]["key"]], [keys[0]["key"]])
+    assert served.stop() == 0
+    again = launch("--engine-n-ctx", "2048", "--engine-slots", "3").start()
+    assert ask(again, [SYSTEM, user("Which room is the largest?")])["cache_source"] == "disk"
+    assert again.stop() == 0
+
+
+def test_a_suspended_answer_goes_on_from_its_state(launch: Callable[..., Served]) -> None:
+    """On the real model, with both of the CPU's kernels: beside an interactive request that took its slot, a background answer is
+    the text that it is alone, and nothing of it is computed twice.
+    """
+    served = launch("--engine-n-ctx", "2048", "--engine-slots", "1", "--engine-speculative", "off").start()
+    background = [SYSTEM, user("Describe each room in a sentence of its own.")]
+    alone = ask(served, background, priority="background", max_tokens=200, cache_prompt=False)
+    from tests.e2e.serving import together
+
+    def interrupt() -> dict[str, Any]:
+        until(lambda: "decode" in httpx.get(f"{served.base_url}/dashboard/live").text, 20, "the answer to be on its way")
+        return ask(served, [user("Say hello.")], max_tokens=2)
+
+    again, _ = together(lambda: ask(served, background, priority="background", max_tokens=200), interrupt)
+    assert again["text"] == alone["text"]
+    computed = 'firsttoken_engine_tokens_total{gen_ai_request_model="smollm2-135m-instruct",phase="prefill"} '
+
+    def prefilled() -> float:
+        lines = httpx.get(f"{served.base_url}/metrics").text.splitlines()
+        return next(float(line.removeprefix(computed)) for line in lines if line.startswith(computed))
+
+    until(lambda: prefilled() > alone["prompt_n"], 10, "the count")
+    assert prefilled() < 2 * alone["prompt_n"] + 60, "two prompts and a short one, no answer"
+    assert served.stop() == 0
 
 
 def test_the_cache_never_changes_an_answer(launch: Callable[..., Served]) -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,14 +24,31 @@ class _Tokens(FakeVocabulary):
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
+def cache_folder(tmp_path: Path) -> Path:
+    """Where the prefix cache's files belong; a test may spoil it."""
+    return tmp_path / "prefix"
+
+
+@pytest.fixture
+def worker(cache_folder: Path) -> Iterator[Worker]:
     """A worker whose threads do not run, so that its state stands still."""
     engine = Engine(
         backend=FakeBackend(), tokens=_Tokens(), template=None, config=CONFIG, chat_template=None, special_tokens={}, prefill_token_ns=1000
     )
-    options = EngineOptions(model="tiny", path="", digest_cache="", slots=CONFIG.slots, n_ctx=CONFIG.n_ctx)
+    options = EngineOptions(
+        model="tiny",
+        path="",
+        digest_cache="",
+        slots=CONFIG.slots,
+        n_ctx=CONFIG.n_ctx,
+        cache_folder=str(cache_folder),
+        cache_ram_bytes=10**6,
+        cache_disk_bytes=10**6,
+    )
     writer_fd = os.open(os.devnull, os.O_WRONLY)
-    yield Worker(engine, options, EnginePipe(io.BytesIO(), writer_fd))
+    made = Worker(engine, options, EnginePipe(io.BytesIO(), writer_fd))
+    yield made
+    made._disk.close()
     os.close(writer_fd)
 
 
@@ -43,3 +61,15 @@ def test_ages(worker: Worker, ago_ns: int, least_s: float) -> None:
     heartbeat = worker._heartbeat()
     for age_s in (heartbeat.step_age_s, heartbeat.sample.queue_oldest_age_s):
         assert least_s <= age_s < least_s + 30
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_a_disk_tier_that_cannot_be_had_says_why(worker: Worker, cache_folder: Path, spoiled: bool) -> None:
+    """Where the folder should be is a file: opening raises nothing, and the heartbeat has reason and count; else there is none."""
+    if spoiled:
+        cache_folder.write_text("in the way")
+    worker._disk.open()
+    cache = worker._heartbeat().sample.cache
+    assert cache is not None
+    assert ("Not a directory" in cache.disk_off) is spoiled
+    assert cache.discarded == ({"disk_off": 1} if spoiled else {})

@@ -5,7 +5,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.engine.pace import Pace
+from gateway.engine.speculation import INDEXED_PER_STEP, SHORT, PromptLookup
 from tests.engine.fakes import Rig, expected, sequence
+
+PACE = Pace(1e6, 10**9, max_chunk=512, decode_step_ns=1e6)
 
 
 def text(prompt: list[int], count: int, period: int) -> str:
@@ -37,6 +41,27 @@ def test_drafting_stops_where_it_does_not_pay() -> None:
     one = rig.answer("a", [3] * 5, 100, drafting=True)
     assert one.drafter is not None
     assert one.drafter.tally.drafted == 0
+
+
+def test_what_waits_has_no_index() -> None:
+    """N-grams are noted while a request decodes, a bounded number in each step: not in the queue, not while its prompt is computed."""
+    tokens = list(range(3 * INDEXED_PER_STEP))
+    lookup = PromptLookup(tokens)
+    assert not any(lookup._follows.values())
+    sizes = []
+    for _ in range(4):
+        lookup.propose(0, PACE, 1)
+        sizes.append(len(lookup._follows[SHORT]))
+    assert sizes == [INDEXED_PER_STEP - SHORT, 2 * INDEXED_PER_STEP - SHORT, *[3 * INDEXED_PER_STEP - SHORT] * 2]
+
+
+def test_repetitions_of_a_long_prompt_are_found_when_they_are_indexed() -> None:
+    """What was noted in pieces is the same as what is noted at once."""
+    tokens = [*range(2 * INDEXED_PER_STEP), 5, 6, 7, 8, 9, 10, 11, 12]
+    lookup = PromptLookup(tokens)
+    for _ in range(3):
+        lookup.propose(4, PACE, 1)
+    assert lookup._proposed[:3] == (13, 14, 15)
 
 
 loads = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 80), st.integers(0, 8)), min_size=1, max_size=10)

@@ -34,11 +34,18 @@ class Blocks:
 
     def __init__(self, spans: Sequence[MessageSpan], size: int, rows: int) -> None:
         self._rows = rows
-        self._size = size
-        self._blocks = _blocks(spans, size) if rows else []
-        self._wanted: Kernels = np.zeros(size, dtype=np.bool_)
-        for block in self._blocks:
-            self._wanted[block.start : block.end] = self._large(block)
+        self._prompt = _blocks(spans, size) if rows else []
+        self._prompt_size = size
+        self._set(self._prompt, size)
+
+    def grow(self, size: int, large: Kernels) -> None:
+        """The prompt was answered up to here, and the answer is to go on from its own state, which the kernels `large`
+        computed: that is what it is, so no other is wanted of it. Only the last token is left to compute, as it would have
+        been without the interruption; what must be computed again of the answer is the small kernel's.
+        """
+        if self._rows and size > self._prompt_size:
+            self._set([*self._prompt, Block(self._prompt_size, size, sampled=True)], size)
+            self._wanted[: len(large)] = large
 
     def round_hit(self, matched: int, large: Kernels) -> int:
         """The most of `matched` tokens that may be taken from the cache, which were computed by the kernels `large`.
@@ -48,7 +55,8 @@ class Blocks:
         """
         if not self._rows:
             return matched
-        matched = min(matched, self._size - MIN_ROWS, len(large))
+        least = MIN_ROWS if self._size == self._prompt_size else 1
+        matched = min(matched, self._size - least, len(large))
         differing = np.flatnonzero(large[:matched] != self._wanted[:matched])
         if len(differing) and matched - int(differing[0]) < self._rows:
             matched = int(differing[0])
@@ -79,6 +87,12 @@ class Blocks:
         if over <= 0:
             return -(-left // steps)
         return most + (over if steps == 1 else min(over, self._rows // 2))
+
+    def _set(self, blocks: list[Block], size: int) -> None:
+        self._blocks, self._size = blocks, size
+        self._wanted: Kernels = np.zeros(size, dtype=np.bool_)
+        for block in blocks:
+            self._wanted[block.start : block.end] = self._large(block)
 
     def _at(self, position: int) -> Block | None:
         return next((block for block in self._blocks if block.start <= position < block.end), None)

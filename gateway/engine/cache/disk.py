@@ -1,102 +1,81 @@
 """The disk tier: prefix states that survive a restart. Reading and writing happen on a thread of its own.
 
-A file is a magic word, the header's length, a JSON header, the token ids, the state. Its name ends in `.kv` only when it
-is whole; its checksum is over everything behind the header. It belongs to one model file, llama.cpp build, KV type and
-adapter: one folder each.
+Its files (`disk_file.py`) belong to one model file, llama.cpp build, pair of KV types and number of streams: one folder each
+(`folders.py`). It is optional: when the disk fails, the tier is off, with a reason, and is tried again later; requests
+never notice but by what they have to compute.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import queue
-import struct
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
-import msgspec
-import numpy as np
-
-from gateway.engine.cache.entry import Entry, Kernels, State, Tokens
-from gateway.engine.cache.prefix_cache import MIN_STORED_TOKENS, PrefixCache
+from gateway.engine.cache import folders
+from gateway.engine.cache.disk_file import DamagedError, DiskKey, file_bytes, make_header, read_file, read_head, write_file
+from gateway.engine.cache.entry import Entry
+from gateway.engine.cache.folders import About
+from gateway.engine.cache.prefix_cache import PrefixCache
 from telemetry.events import CacheReason
 
-MAGIC = b"FTKV1\n"
-LENGTH = struct.Struct("<I")
-MAX_HEADER_BYTES = 64 * 1024
+log = logging.getLogger(__name__)
+
 MIN_WRITTEN_TOKENS = 64
 """Shorter prefixes are computed again faster than it is worth keeping files for."""
 
 WRITE_AFTER_S = 1.0
 """An entry is written when it was not used for this long: the next turn of its chat would replace it."""
 
+LOOK_S = 60.0
+"""A tier with nothing to do looks this often at what the others leave it; one that is off is tried again after this long."""
 
-class DiskKey(msgspec.Struct, frozen=True):
-    """What a state belongs to."""
-
-    model_digest: str
-    build: str
-    kv_type_k: str
-    kv_type_v: str
-    streams: int
-
-    def folder(self, root: Path) -> Path:
-        """Where its files are, beside those of other KV types of the same model."""
-        own = hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
-        return root / self.model_digest[:16] / own
-
-
-class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The JSON header of a file; sizes are bytes."""
-
-    key: DiskKey
-    namespace: str
-    tokens: int
-    state_bytes: int
-    checksum: str
-    pinned: bool = False
-
-
-class DamagedError(Exception):
-    """A file that is of no use; the text is the counted reason: corrupt, foreign or unreadable."""
+MOST_RETRY_S = 3600.0
+"""Each time in a row that a tier is off, it is left alone for twice as long, up to this."""
 
 
 class DiskTier:
-    """Writes, reads and removes the files of one `DiskKey`, and tells the cache."""
+    """Writes, reads and removes the files of one `DiskKey`, and tells the cache. `model` is its name, for people."""
 
-    def __init__(self, root: Path, key: DiskKey, cache: PrefixCache) -> None:
+    def __init__(self, root: Path, key: DiskKey, cache: PrefixCache, model: str = "") -> None:
         self._root = root
         self._key = key
         self._cache = cache
+        self._about = About(key, model)
         self._folder = key.folder(root)
+        self._budget_bytes = cache.budget.disk_bytes
         self._jobs: queue.SimpleQueue[tuple[Entry, Callable[[], None]] | None] = queue.SimpleQueue()
-        self._written = 0
+        self._files = threading.Lock()
+        self._held: BinaryIO | None = None
+        self._looked_at = time.monotonic()
+        self._retry_s = LOOK_S
 
     def open(self) -> None:
-        """Make files of earlier processes known; what is left of interrupted writes goes."""
-        if not self._cache.budget.disk_bytes:
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for partial in self._folder.glob("*.partial"):
-            partial.unlink(missing_ok=True)
-        for path in sorted(self._folder.glob("*.kv")):
-            self._adopt(path)
-        for path in self._folder.parent.glob("*/*.kv"):
-            if path.parent != self._folder:
-                self._note_other_type(path)
+        """Make files of earlier processes known; what is left of interrupted writes goes. Where the disk does not allow it, the
+        tier is off.
+        """
+        if self._budget_bytes:
+            self._guarded(self._open)
 
     def run(self) -> None:
         """The thread: for ever. Loads come first; writes happen while there is nothing to load."""
         while True:
-            with contextlib.suppress(queue.Empty):
-                job = self._jobs.get(timeout=WRITE_AFTER_S)
-                if job is not None:
-                    self._load(*job)
-                continue
-            self._delete()
-            self._write_one(time.monotonic_ns() - int(WRITE_AFTER_S * 1e9))
+            self.turn(WRITE_AFTER_S)
+
+    def turn(self, wait_s: float) -> None:
+        """Do what is asked for within so many seconds; if nothing is, delete and write."""
+        with contextlib.suppress(queue.Empty):
+            job = self._jobs.get(timeout=wait_s)
+            if job is not None:
+                self._load(*job)
+            return
+        if self._budget_bytes:
+            self._guarded(self._keep_house)
 
     def load(self, entry: Entry, then: Callable[[], None]) -> None:
         """Read an entry's state into RAM, then call back, whether it worked or not."""
@@ -104,19 +83,89 @@ class DiskTier:
 
     def flush(self, timeout_s: float) -> None:
         """Write what is not written, for as long as there is time; called when the engine stops."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline and self._write_one(time.monotonic_ns()):
-            continue
-        self._delete()
+        if self._budget_bytes and not self._cache.disk_off:
+            self._guarded(lambda: self._flush(time.monotonic() + timeout_s))
+
+    def close(self) -> None:
+        """Let others have the folder, which the end of the process does as well."""
+        if self._held is not None:
+            self._held.close()
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        """Whatever goes wrong with the disk turns the tier off: the model is served without it."""
+        try:
+            work()
+        except OSError as error:
+            self._turn_off(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        except Exception as error:
+            log.exception("the prefix cache's disk tier failed")
+            self._turn_off(repr(error))
+
+    def _turn_off(self, reason: str) -> None:
+        if reason != self._cache.disk_off:
+            log.warning("the prefix cache's disk tier is off, since its folder cannot be used (%s); the model is served without it", reason)
+        self._cache.turn_disk_off(reason, time.monotonic_ns())
+        self._looked_at, self._retry_s = time.monotonic(), min(MOST_RETRY_S, 2 * self._retry_s)
+
+    def _open(self) -> None:
+        with self._files:
+            self._hold()
+            folders.remove_remains(self._root)
+            self._cache.limit_disk(self._room(0), time.monotonic_ns())
+            for partial in self._folder.glob("*.partial"):
+                partial.unlink(missing_ok=True)
+            for path in sorted(self._folder.glob("*.kv")):
+                self._adopt(path)
+            for path in self._folder.parent.glob("*/*.kv"):
+                if path.parent != self._folder:
+                    self._note_other_type(path)
+            self._delete()
+            if self._cache.disk_off:
+                log.warning("the prefix cache's disk tier is tried again")
+                self._cache.disk_off = ""
+
+    def _hold(self) -> None:
+        held = folders.hold(self._folder, self._about)
+        self.close()
+        self._held = held
+
+    def _keep_house(self) -> None:
+        looked_s = time.monotonic() - self._looked_at
+        if self._cache.disk_off:
+            if looked_s >= self._retry_s:
+                self._open()
+            return
+        with self._files:
+            if looked_s >= LOOK_S:
+                self._cache.limit_disk(self._room(0), time.monotonic_ns())
+            self._delete()
+            self._write_one(time.monotonic_ns() - int(WRITE_AFTER_S * 1e9))
+
+    def _flush(self, deadline: float) -> None:
+        if not self._files.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return
+        try:
+            while time.monotonic() < deadline and self._write_one(time.monotonic_ns()):
+                continue
+            self._delete()
+        finally:
+            self._files.release()
+
+    def _room(self, need_bytes: int) -> int:
+        self._looked_at = time.monotonic()
+        return folders.make_room(self._root, self._folder, self._budget_bytes, need_bytes)
 
     def _load(self, entry: Entry, then: Callable[[], None]) -> None:
         path = entry.path
         try:
             if path is not None and entry.blob is None:
                 self._cache.loaded(entry, read_file(path, self._key), time.monotonic_ns())
+                with contextlib.suppress(OSError):
+                    path.touch()  # its last use, for the next process and for whoever looks for room
         except DamagedError as error:
             self._cache.discard(entry, str(error), time.monotonic_ns())
-            self._delete()
+        except MemoryError:
+            log.warning("there is no memory to read %s from the prefix cache", path)
         finally:
             then()
 
@@ -126,32 +175,30 @@ class DiskTier:
         if not waiting:
             return False
         entry = max(waiting, key=lambda one: one.used_ns)
-        state, tokens, large = entry.blob, entry.tokens[: entry.blob_tokens], entry.large[: entry.blob_tokens]
-        if state is not None:
-            self._write(entry, tokens, large, state)
+        if entry.blob is not None:
+            self._cache.limit_disk(self._room(file_bytes(entry.blob_tokens, entry.blob)), time.monotonic_ns())
+            self._delete()
+            self._write(entry)
         return True
 
-    def _write(self, entry: Entry, tokens: Tokens, large: Kernels, state: State) -> None:
+    def _write(self, entry: Entry) -> None:
+        state, tokens, large = entry.blob, entry.tokens[: entry.blob_tokens], entry.large[: entry.blob_tokens]
+        if state is None:
+            return  # evicted a moment ago
         name = hashlib.sha256(entry.namespace.encode() + b"\n" + tokens.tobytes()).hexdigest()[:32]
         path = self._folder / f"{name}.kv"
-        header = Header(
-            key=self._key,
-            namespace=entry.namespace,
-            tokens=len(tokens),
-            state_bytes=state.nbytes,
-            checksum=_checksum(tokens, large, state),
-            pinned=entry.pinned,
-        )
+        header = make_header(self._key, entry.namespace, tokens, large, state, pinned=entry.pinned)
         try:
             size = write_file(path, header, tokens, large, state)
-        except OSError:
-            self._cache.unwritable(entry)
-            return
+        except FileNotFoundError:  # somebody has removed the folder
+            self._hold()
+            size = write_file(path, header, tokens, large, state)
         self._cache.written(entry, path, size, time.monotonic_ns())
+        self._retry_s = LOOK_S
 
     def _delete(self) -> None:
-        while self._cache.deleted:
-            self._cache.deleted.pop().unlink(missing_ok=True)
+        for path in self._cache.unwanted():
+            path.unlink(missing_ok=True)
 
     def _adopt(self, path: Path) -> None:
         try:
@@ -162,9 +209,9 @@ class DiskTier:
             return
         stat = path.stat()
         age_ns = max(0, int((time.time() - stat.st_mtime) * 1e9))
-        entry = Entry(tokens=tokens, large=large, namespace=header.namespace, path=path, disk_bytes=stat.st_size, blob_tokens=header.tokens)
+        entry = Entry(tokens=tokens, large=large, namespace=header.namespace, blob_tokens=header.tokens)
         entry.pinned, entry.used_ns = header.pinned, time.monotonic_ns() - age_ns
-        self._cache.found_on_disk(entry, time.monotonic_ns())
+        self._cache.found_on_disk(entry, path, stat.st_size, time.monotonic_ns())
 
     def _note_other_type(self, path: Path) -> None:
         """The same prompt is there for another KV type or build: worth a word to whoever sends it again."""
@@ -173,77 +220,3 @@ class DiskTier:
             if (header.key.kv_type_k, header.key.kv_type_v) != (self._key.kv_type_k, self._key.kv_type_v):
                 memory = Entry(tokens=tokens, namespace=header.namespace)
                 self._cache.remember(memory, CacheReason.KV_TYPE_CHANGED, time.monotonic_ns())
-
-
-def write_file(path: Path, header: Header, tokens: Tokens, large: Kernels, state: State) -> int:
-    """Write a whole file, or none; returns its bytes."""
-    partial = path.with_suffix(f".{threading.get_ident()}.partial")
-    encoded = msgspec.json.encode(header)
-    try:
-        with partial.open("wb") as file:
-            file.write(MAGIC + LENGTH.pack(len(encoded)) + encoded)
-            file.write(tokens.tobytes())
-            file.write(large.tobytes())
-            file.write(state.data)
-        size = partial.stat().st_size
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    return size
-
-
-def read_head(path: Path, key: DiskKey | None) -> tuple[Header, Tokens, Kernels]:
-    """Header and tokens of a file.
-
-    Raises:
-        DamagedError: it is not whole, or of another key than this one.
-    """
-    try:
-        with path.open("rb") as file:
-            header = _header(file.read(len(MAGIC) + LENGTH.size), file.read)
-            if key is not None and header.key != key:
-                raise DamagedError("foreign")
-            tokens = np.frombuffer(file.read(4 * header.tokens), dtype=np.int32)
-            large = np.frombuffer(file.read(header.tokens), dtype=np.bool_)
-    except OSError:
-        raise DamagedError("unreadable") from None
-    if len(large) != header.tokens or header.tokens < MIN_STORED_TOKENS:
-        raise DamagedError("corrupt")
-    return header, tokens, large
-
-
-def read_file(path: Path, key: DiskKey) -> State:
-    """The state in a file, its checksum verified.
-
-    Raises:
-        DamagedError: it is not what was written.
-    """
-    header, tokens, large = read_head(path, key)
-    try:
-        with path.open("rb") as file:
-            file.seek(-header.state_bytes, 2)
-            state = np.fromfile(file, dtype=np.uint8)
-    except OSError:
-        raise DamagedError("unreadable") from None
-    if state.nbytes != header.state_bytes or _checksum(tokens, large, state) != header.checksum:
-        raise DamagedError("corrupt")
-    return state
-
-
-def _header(start: bytes, read: Callable[[int], bytes]) -> Header:
-    if len(start) < len(MAGIC) + LENGTH.size or not start.startswith(MAGIC):
-        raise DamagedError("corrupt")
-    (length,) = LENGTH.unpack(start[len(MAGIC) :])
-    if length > MAX_HEADER_BYTES:
-        raise DamagedError("corrupt")
-    try:
-        return msgspec.json.decode(read(length), type=Header)
-    except msgspec.MsgspecError:
-        raise DamagedError("corrupt") from None
-
-
-def _checksum(tokens: Tokens, large: Kernels, state: State) -> str:
-    digest = hashlib.blake2b(tokens.tobytes() + large.tobytes(), digest_size=16)
-    digest.update(state.data)
-    return digest.hexdigest()

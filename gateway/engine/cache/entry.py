@@ -41,6 +41,7 @@ class Origin:
 class Entry:
     """One prefix. `held` tokens of it are in the state, wherever that is; an entry without a holder is a memory only.
 
+    `too_poor` says that the disk tier let it go for want of room: it is not written again before it was used again.
     `lost` names the tier that it was last evicted from, at `lost_ns`. `system_divergence` is where its first message
     departed from the prompt before it, to recognise a change that recurs.
     """
@@ -64,7 +65,7 @@ class Entry:
     prompt_tokens: int = 0
     reply: str = ""
     unsavable: bool = False
-    unwritable: bool = False
+    too_poor: bool = False
     system_divergence: int | None = None
 
     @property

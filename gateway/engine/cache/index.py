@@ -14,13 +14,18 @@ from telemetry.events import CacheSource
 MAX_MEMORIES = 1024
 """Prompts remembered without their state, to tell why they are missing; the oldest are forgotten."""
 
+MAX_MEMORY_TOKENS = 1_000_000
+"""Tokens of all of those: 9 MB, since the tree has them once more, and kernels take a byte each."""
+
 
 class PromptIndex:
     """One radix tree per namespace (adapter). Not thread-safe: the cache that owns it has the lock."""
 
     def __init__(self) -> None:
         self._trees: dict[str, RadixTree] = {}
-        self._memories: OrderedDict[Entry, None] = OrderedDict()
+        self._memories: OrderedDict[Entry, int] = OrderedDict()
+        """With the tokens of each, the oldest first."""
+        self._memory_tokens = 0
         self._conversations: dict[str, Entry] = {}
         self._openings: dict[int, Entry] = {}
 
@@ -42,23 +47,28 @@ class PromptIndex:
     def add(self, entry: Entry) -> None:
         """Make a prompt known, or known under its present tokens when they have grown."""
         self.tree(entry.namespace).insert(entry)
-        self._memories.pop(entry, None)
+        self.recall(entry)
         if entry.origin.conversation:
             self._conversations[entry.origin.conversation] = entry
         if entry.origin.opening:
             self._openings[entry.origin.opening] = entry
 
     def remember(self, entry: Entry, tier: str, now_ns: int) -> None:
-        """Keep the memory of an entry whose state is gone, and forget the oldest memory when there are too many."""
+        """Keep the memory of an entry whose state is gone, and forget the oldest memories when they are too many or too long."""
+        self.recall(entry)
         entry.lost, entry.lost_ns = tier, now_ns
-        self._memories[entry] = None
-        self._memories.move_to_end(entry)
-        if len(self._memories) > MAX_MEMORIES:
+        self._memories[entry] = len(entry.tokens)
+        self._memory_tokens += len(entry.tokens)
+        while len(self._memories) > MAX_MEMORIES or self._memory_tokens > MAX_MEMORY_TOKENS:
             self.forget(next(iter(self._memories)))
+
+    def recall(self, entry: Entry) -> None:
+        """An entry is no mere memory (any more): some tier has its state."""
+        self._memory_tokens -= self._memories.pop(entry, 0)
 
     def forget(self, entry: Entry) -> None:
         """Know a prompt no longer."""
-        self._memories.pop(entry, None)
+        self.recall(entry)
         if entry in self:
             self.tree(entry.namespace).remove(entry)
         if self._conversations.get(entry.origin.conversation) is entry:
@@ -91,6 +101,8 @@ class PromptIndex:
         for tree in self._trees.values():
             tree.check_integrity()
         assert len(self._memories) <= MAX_MEMORIES, "too many memories"
+        assert self._memory_tokens == sum(len(entry.tokens) for entry in self._memories), "tokens of memories are miscounted"
+        assert self._memory_tokens <= MAX_MEMORY_TOKENS, "memories are too long"
         for entry in self._memories:
             assert entry in self, "a memory is not in the tree"
             assert entry.source is CacheSource.NONE, "a memory holds state"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.disk import DiskTier
-from gateway.engine.cache.entry import Origin
+from gateway.engine.cache.entry import Entry, Origin
 from gateway.engine.cache.prefix_cache import PrefixCache
 from gateway.engine.cache.reasons import SLACK_TOKENS, Prompt
 from gateway.engine.cache.spans import MessageSpan, message_spans
-from telemetry.events import CacheReason, CacheSource
+from telemetry.events import CacheReason
 
 if TYPE_CHECKING:
     from gateway.engine.engine import Tokens
@@ -59,12 +59,18 @@ class CacheLookup:
             found = self._cache.find(sequence.prompt_array(), sequence.namespace)
             entry, tokens = found.disk
             if entry is not None and tokens > found.at_hand + SLACK_TOKENS:
-                sequence.lookup.source = CacheSource.DISK
-                began_ns = time.monotonic_ns()
-                sequence.lookup.restore_ns = (began_ns, began_ns)
-                self._disk.load(entry, lambda: deliver(sequence))
+                self._disk.load(entry, lambda: _loaded(sequence, entry, deliver))
                 return
         deliver(sequence)
+
+
+def _loaded(sequence: Sequence, entry: Entry, deliver: Callable[[Sequence], None]) -> None:
+    """What could be read has been: the sequence is queued from now on."""
+    state = entry.blob
+    sequence.queued_ns = time.monotonic_ns()
+    sequence.lookup.read_ns = (sequence.lookup.end_ns, sequence.queued_ns)
+    sequence.lookup.read_bytes = 0 if state is None else state.nbytes
+    deliver(sequence)
 
 
 def _merged(spans: list[MessageSpan]) -> MessageSpan:

@@ -9,10 +9,14 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from gateway.engine.cache.entry import Entry, Origin, State, Tokens
+from gateway.engine.cache.files import Files
+from gateway.engine.cache.found import Found
 from gateway.engine.cache.index import PromptIndex
 from gateway.engine.cache.reasons import Comparison, Prompt
 from telemetry.events import CacheSource, TierSample
@@ -32,37 +36,17 @@ class Budget:
     disk_bytes: int = 0
 
 
-@dataclass(slots=True)
-class Found:
-    """What can be had of a prompt: the best entry of each tier with the useful tokens of it; `coming` is a running
-    sequence that will have computed as many. `lost` is what was in a tier and is no longer; `elsewhere` are tokens
-    that only another adapter has.
-    """
-
-    kv: tuple[Entry | None, int] = (None, 0)
-    ram: tuple[Entry | None, int] = (None, 0)
-    disk: tuple[Entry | None, int] = (None, 0)
-    coming: tuple[Entry | None, int] = (None, 0)
-    lost: tuple[Entry | None, int] = (None, 0)
-    elsewhere: int = 0
-
-    @property
-    def at_hand(self) -> int:
-        """Tokens that the KV or RAM can supply now."""
-        return max(self.kv[1], self.ram[1])
-
-
 class PrefixCache:
-    """Owns index and budgets; `deleted` collects files whose entries are gone, for the disk thread to remove."""
+    """Owns index and budgets; `disk_off` says why there is no disk tier though there is a budget for it ("" if there is)."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.evicted: Counter[str] = Counter()
         self.discarded: Counter[str] = Counter()
-        self.deleted: list[Path] = []
+        self.disk_off = ""
         self._index = PromptIndex()
+        self._files = Files()
         self._ram_bytes = 0
-        self._disk_bytes = 0
         self._lock = threading.RLock()
 
     def compare(self, prompt: Prompt, namespace: str, origin: Origin) -> Comparison:
@@ -77,7 +61,7 @@ class PrefixCache:
             for common, entry in self._index.tree(namespace).match(tokens):
                 if common <= found.at_hand:
                     break
-                _weigh(found, entry, min(common, most))
+                found.weigh(entry, min(common, most))
             found.elsewhere = self._index.elsewhere(tokens, namespace)
         return found
 
@@ -90,7 +74,7 @@ class PrefixCache:
     def touch(self, entry: Entry, now_ns: int) -> None:
         """Count a use."""
         with self._lock:
-            entry.used_ns = now_ns
+            entry.used_ns, entry.too_poor = now_ns, False
             entry.uses += 1
 
     def keep(self, entry: Entry, blob: State, now_ns: int) -> bool:
@@ -135,40 +119,49 @@ class PrefixCache:
     def unwritten(self, idle_since_ns: int) -> list[Entry]:
         """Entries in RAM that are not on disk and were not used since a moment."""
         with self._lock:
-            return [
-                entry
-                for entry in self._index
-                if entry.blob is not None
-                and entry.path is None
-                and not entry.unwritable
-                and entry.used_ns <= idle_since_ns
-                and self.budget.disk_bytes
-            ]
+            waiting = [entry for entry in self._index if entry.blob is not None and entry.path is None and not entry.too_poor]
+            return [entry for entry in waiting if entry.used_ns <= idle_since_ns and self.budget.disk_bytes]
 
     def written(self, entry: Entry, path: Path, size_bytes: int, now_ns: int) -> None:
-        """A file is there now."""
+        """A file is there now; its entry may have lost its copy in RAM, or everything, meanwhile."""
         with self._lock:
-            if entry not in self._index or not entry.blob_tokens:
-                self.deleted.append(path)
+            if entry not in self._index or not entry.blob_tokens or not self.budget.disk_bytes:
+                self._lost_file(self._files.refuse(path), now_ns)
                 return
-            entry.path, entry.disk_bytes = path, size_bytes
-            self._disk_bytes += size_bytes
-            self._index.tree(entry.namespace).mark(entry)
+            self._index.recall(entry)
+            self._own(entry, path, size_bytes)
             self._drop_covered(entry)
             self._shrink(now_ns)
 
-    def unwritable(self, entry: Entry) -> None:
-        """The disk did not take an entry; it is not tried again."""
+    def unwanted(self) -> list[Path]:
+        """Files whose entries are gone, for the disk thread to remove; each is told once."""
         with self._lock:
-            self.discarded["unwritable"] += 1
-            entry.unwritable = True
+            return self._files.unwanted()
 
-    def found_on_disk(self, entry: Entry, now_ns: int) -> None:
-        """A file of an earlier process."""
+    def limit_disk(self, size_bytes: int, now_ns: int) -> None:
+        """What the disk tier may have from now on."""
+        with self._lock:
+            self.budget = replace(self.budget, disk_bytes=size_bytes)
+            self._shrink(now_ns)
+
+    def turn_disk_off(self, reason: str, now_ns: int) -> None:
+        """There is no disk tier any more, and why; files stay where they are, since they could not be removed either."""
+        with self._lock:
+            if not self.disk_off:
+                self.discarded["disk_off"] += 1
+            self.budget, self.disk_off = replace(self.budget, disk_bytes=0), reason
+            for entry in self._files.abandon():
+                self._lost_file(entry, now_ns)
+
+    def found_on_disk(self, entry: Entry, path: Path, size_bytes: int, now_ns: int) -> None:
+        """A file of an earlier process, or one that an entry in RAM had before the disk tier was off."""
         with self._lock:
             self.add(entry, entry.used_ns)
-            self._disk_bytes += entry.disk_bytes
-            self._index.tree(entry.namespace).mark(entry)
+            twin = next((other for other in self._index.tree(entry.namespace).prefixes(entry) if _same_state(other, entry)), None)
+            if twin is not None and twin.blob is not None:
+                self._index.forget(entry)
+                entry = twin
+            self._own(entry, path, size_bytes)
             self._shrink(now_ns)
 
     def remember(self, entry: Entry, tier: str, now_ns: int) -> None:
@@ -192,9 +185,7 @@ class PrefixCache:
         with self._lock:
             self.discarded[reason] += 1
             self._drop_file(entry)
-            if entry.source is CacheSource.NONE and entry in self._index:
-                entry.blob_tokens = 0
-                self._index.remember(entry, CacheSource.DISK, now_ns)
+            self._lost_file(entry, now_ns)
 
     def tiers(self) -> list[TierSample]:
         """Entries, bytes and tokens of each tier; the KV's bytes are not counted here."""
@@ -206,7 +197,7 @@ class PrefixCache:
             return [
                 TierSample(CacheSource.KV, len(in_kv), None, sum(in_kv)),
                 TierSample(CacheSource.RAM, len(in_ram), self._ram_bytes, sum(in_ram)),
-                TierSample(CacheSource.DISK, len(on_disk), self._disk_bytes, sum(on_disk)),
+                TierSample(CacheSource.DISK, len(on_disk), self._files.size_bytes, sum(on_disk)),
             ]
 
     def check_integrity(self) -> None:
@@ -215,11 +206,10 @@ class PrefixCache:
             self._index.check_integrity()
             entries = list(self._index)
             ram = sum(entry.blob.nbytes for entry in entries if entry.blob is not None)
-            disk = sum(entry.disk_bytes for entry in entries if entry.path is not None)
             assert ram == self._ram_bytes, f"{self._ram_bytes} bytes are counted in RAM and {ram} held"
-            assert disk == self._disk_bytes, f"{self._disk_bytes} bytes are counted on disk and {disk} held"
+            self._files.check_integrity(entries)
             assert ram <= self.budget.ram_bytes, "RAM is over its budget"
-            assert disk <= self.budget.disk_bytes, "the disk is over its budget"
+            assert self._files.size_bytes <= self.budget.disk_bytes, "the disk is over its budget"
 
     def _shrink(self, now_ns: int, spare: Entry | None = None) -> None:
         """Evict what saves least prefill per byte and age until both budgets are kept; pinned entries go last."""
@@ -229,9 +219,10 @@ class PrefixCache:
             self.evicted[CacheSource.RAM] += victim.blob_tokens
             self._drop_blob(victim)
             self._note_loss(victim, CacheSource.RAM, now_ns)
-        while self._disk_bytes > self.budget.disk_bytes:
+        while self._files.size_bytes > self.budget.disk_bytes:
             victim = self._least([entry for entry in self._index if entry.path is not None], now_ns)
             self.evicted[CacheSource.DISK] += victim.blob_tokens
+            victim.too_poor = True
             self._drop_file(victim)
             self._note_loss(victim, CacheSource.DISK, now_ns)
 
@@ -251,14 +242,37 @@ class PrefixCache:
             self._index.remember(entry, tier, now_ns)
 
     def _drop_covered(self, entry: Entry) -> None:
-        """Entries that are a prefix of this one add nothing to it; their files stay until its own is written."""
+        """Entries that are a prefix of this one add nothing to it; their files stay until its own is written, or become its
+        own where both have the same state.
+        """
         for other in list(self._index.tree(entry.namespace).prefixes(entry)):
             if other.slot is not None or other.pinned or len(other.tokens) > entry.blob_tokens:
                 continue
+            if entry.path is None and other.path is not None and not entry.pinned and _same_state(other, entry):
+                self._own(entry, other.path, other.disk_bytes)
             if other.path is None or entry.path is not None:
                 self.forget(other)
             else:
                 self._drop_blob(other)
+
+    def _own(self, entry: Entry, path: Path, size_bytes: int) -> None:
+        """A file is an entry's; whoever had it before has nothing that this one has not."""
+        before = self._files.give(entry, path, size_bytes)
+        self._index.tree(entry.namespace).mark(entry)
+        if before is not None and before in self._index:
+            self._index.tree(before.namespace).mark(before)
+            if before.source is CacheSource.NONE:
+                entry.pinned = entry.pinned or before.pinned
+                self._index.forget(before)
+
+    def _lost_file(self, entry: Entry | None, now_ns: int) -> None:
+        """An entry has no file any more, and maybe nothing."""
+        if entry is None or entry not in self._index:
+            return
+        self._index.tree(entry.namespace).mark(entry)
+        if entry.source is CacheSource.NONE:
+            entry.blob_tokens = 0
+            self._index.remember(entry, CacheSource.DISK, now_ns)
 
     def _drop_blob(self, entry: Entry) -> None:
         if entry.blob is not None:
@@ -268,24 +282,17 @@ class PrefixCache:
 
     def _drop_file(self, entry: Entry) -> None:
         if entry.path is not None:
-            self.deleted.append(entry.path)
-            self._disk_bytes -= entry.disk_bytes
-            entry.path, entry.disk_bytes = None, 0
+            self._files.drop(entry)
             if entry in self._index:
                 self._index.tree(entry.namespace).mark(entry)
 
 
-def _weigh(found: Found, entry: Entry, common: int) -> None:
-    """Note an entry wherever it is better than what was found before."""
-    in_kv = min(common, entry.held) if entry.slot is not None else 0
-    stored = min(common, entry.blob_tokens)
-    if in_kv > found.kv[1]:
-        found.kv = (entry, in_kv)
-    if entry.blob is not None and stored > found.ram[1]:
-        found.ram = (entry, stored)
-    elif entry.blob is None and entry.path is not None and stored > found.disk[1]:
-        found.disk = (entry, stored)
-    if entry.running and common > max(entry.held, found.coming[1]):
-        found.coming = (entry, min(common, entry.prompt_tokens))
-    if entry.source is CacheSource.NONE and common > found.lost[1]:
-        found.lost = (entry, common)
+def _same_state(one: Entry, other: Entry) -> bool:
+    """Whether two entries' states, wherever they are, are of the same tokens, computed by the same kernels."""
+    size = one.blob_tokens
+    return (
+        one is not other
+        and size == other.blob_tokens == len(one.tokens) == len(other.tokens)
+        and np.array_equal(one.tokens, other.tokens)
+        and np.array_equal(one.large[:size], other.large[:size])
+    )

@@ -140,10 +140,10 @@ class RadixTree:
         """Divide a node's stretch at a depth; returns the upper part."""
         assert node.parent is not None
         keep = len(node.edge) - (node.depth - depth)
-        upper = Node(node.edge[:keep], node.parent, depth)
+        upper = Node(node.edge[:keep].copy(), node.parent, depth)  # copies: a view would keep all of a prompt that is gone
         upper.stored = node.stored
         node.parent.children[int(upper.edge[0])] = upper
-        node.edge, node.parent = node.edge[keep:], upper
+        node.edge, node.parent = node.edge[keep:].copy(), upper
         upper.children[int(node.edge[0])] = node
         return upper
 

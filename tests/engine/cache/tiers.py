@@ -1,0 +1,74 @@
+"""A prefix cache with a disk tier in a folder, entries with states to put into it, and what can be seen of it from outside."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from gateway.engine.cache.disk import DiskTier
+from gateway.engine.cache.disk_file import DiskKey
+from gateway.engine.cache.entry import Entry, State, Tokens
+from gateway.engine.cache.prefix_cache import Budget, PrefixCache
+
+KEY = DiskKey("0123456789abcdef" * 4, "llama.cpp 1", "f16", "f16", 8)
+OTHER_BUILD = DiskKey("0123456789abcdef" * 4, "llama.cpp 2", "f16", "f16", 8)
+OTHER_MODEL = DiskKey("fedcba9876543210" * 4, "llama.cpp 1", "f16", "f16", 8)
+STATE_BYTES = 1000
+FLUSH_S = 30.0
+
+
+class Disk:
+    """One engine's cache and disk tier, without its thread."""
+
+    def __init__(self, root: Path, key: DiskKey = KEY, *, ram_bytes: int = 10**6, disk_bytes: int = 10**6, model: str = "demo") -> None:
+        self.cache = PrefixCache(Budget(ram_bytes, disk_bytes))
+        self.tier = DiskTier(root, key, self.cache, model)
+        self.folder = key.folder(root)
+        self.tier.open()
+
+    def keep(self, tokens: Tokens, *, size: int = STATE_BYTES, pinned: bool = False, large: bool = False) -> Entry:
+        """An ended prompt whose state is in RAM, all of it computed by the `large` kernel or by the small one."""
+        entry = Entry(tokens=tokens, large=np.full(len(tokens), large, dtype=np.bool_), held=len(tokens), pinned=pinned)
+        self.cache.add(entry, time.monotonic_ns())
+        self.cache.keep(entry, state(size), time.monotonic_ns())
+        return entry
+
+    def store(self, tokens: Tokens, *, size: int = STATE_BYTES) -> Entry:
+        """One whose state is on disk, too."""
+        entry = self.keep(tokens, size=size)
+        self.flush()
+        return entry
+
+    def flush(self) -> None:
+        """What is in RAM is written, what nobody wants is deleted."""
+        self.tier.flush(FLUSH_S)
+        self.cache.check_integrity()
+
+    def load(self, entry: Entry) -> bool:
+        """Read an entry's file, as a request that hits it would; returns whether the state is in RAM then."""
+        called: list[bool] = []
+        self.tier.load(entry, lambda: called.append(True))
+        self.tier.turn(0)
+        assert called, "whoever waits for the file is told, whatever became of it"
+        self.cache.check_integrity()
+        return entry.blob is not None
+
+    def files(self) -> list[Path]:
+        """The files that are there."""
+        return sorted(self.folder.glob("*.kv"))
+
+    def on_disk(self, tokens: Tokens) -> Entry | None:
+        """The entry that a prompt would be read from disk from."""
+        return self.cache.find(np.append(tokens, 1).astype(np.int32), "").disk[0]
+
+
+def prompt(first: int, size: int = 100) -> Tokens:
+    """Tokens that differ from those of any other `first` from the beginning."""
+    return np.arange(first * 1000, first * 1000 + size, dtype=np.int32)
+
+
+def state(size: int = STATE_BYTES) -> State:
+    """Bytes that stand for a computed state."""
+    return (np.arange(size) % 251).astype(np.uint8)
