@@ -158,6 +158,13 @@ class EngineSettings(Section, frozen=True):
     template_timeout_s: Annotated[
         float, Meta(gt=0, description="Longest rendering of a model's chat template, which is untrusted code.")
     ] = 2.0
+    allow_control_tokens: Annotated[
+        bool,
+        Meta(
+            description="The text of a control token (`<|im_end|>` and its like) in a message is that token, as in other servers: whoever writes "
+            "a message can then end it and begin another in anybody's name. Off: text is text."
+        ),
+    ] = False
 
 
 class TelemetrySettings(Section, frozen=True):
