@@ -141,13 +141,16 @@ class Admitted(Message, frozen=True, kw_only=True):
 
 
 class Refused(Message, frozen=True, kw_only=True):
-    """The request cannot be served: an error `code` of the API, the offending `param`, numbers for the caller."""
+    """The request cannot be served: an error `code` of the API, the offending `param`, numbers for the caller. `at_least`: the
+    prompt's tokens were not counted to the end.
+    """
 
     id: str
     code: str
     message: str
     param: str | None = None
     details: dict[str, int] = {}
+    at_least: bool = False
     timings: list[Timing] = []
 
 

@@ -109,7 +109,7 @@ class Call:
     def _(self, message: Refused) -> None:
         self._add_timings(message.timings)
         self.error = _refusal(message)
-        if isinstance(self.error, ContextLengthError):
+        if isinstance(self.error, ContextLengthError) and not message.at_least:
             self._recorder.tokens(self.record, self.error.n_prompt_tokens)
         self._end()
 
