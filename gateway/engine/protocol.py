@@ -202,8 +202,9 @@ class Delay(msgspec.Struct, array_like=True):
 class Finished(Message, frozen=True, kw_only=True):
     """A request is over and its slot is free. `reason`: stop, length, cancelled or error; `text` is what was held back.
 
-    `completion_tokens` counts tokens of the answer, without the end-of-generation token; `gaps_us` are the
-    microseconds between its sampled tokens. `delayed_by` are the requests that held it up, `delayed` those that it held up.
+    `completion_tokens` counts tokens of the answer, without the end-of-generation token; `gaps_us` are the microseconds between its
+    sampled tokens, and `bursts` how many of them came with each step (empty: one with each). `delayed_by` are the requests that
+    held it up, `delayed` those that it held up.
     """
 
     id: str
@@ -214,6 +215,7 @@ class Finished(Message, frozen=True, kw_only=True):
     first_token_ns: int | None = None
     last_token_ns: int | None = None
     gaps_us: list[int] = []
+    bursts: list[int] = []
     chunks: list[Chunk] = []
     timings: list[Timing] = []
     delayed_by: list[Delay] = []
