@@ -97,7 +97,8 @@ class Marked(str):
 
     def replace(self, old: str, new: str, count: SupportsIndex = -1) -> str:
         if not old:
-            return derived(super().replace(old, new, count), (self, new))
+            made: str = derived(super().replace(old, new, count), (self, new))
+            return made
         return Marked(new, runs_of(new)).join(self.split(old, count))
 
     def join(self, items: Iterable[str]) -> str:
