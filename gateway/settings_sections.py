@@ -138,14 +138,16 @@ class EngineSettings(Section, frozen=True):
         Meta(
             pattern="^(off|ngram)$",
             description="Speculative decoding: `ngram` drafts what followed the same tokens before, and lets a draft model (`engine.draft_model`) "
-            "draft where nothing did, per request and only while it pays; `off`: neither.",
+            "draft where nothing did, per request and only while it pays; `off`: neither. Guesses are verified several at once, which llama.cpp may "
+            "compute by another kernel than one token: in a long prompt (on a CPU: beyond 256 tokens, with f16 KV) a token that is nearly as likely "
+            "as another may then change places with it. `off` where answers must repeat to the letter.",
         ),
     ] = "ngram"
     draft_model: Annotated[
         str,
         Meta(
             description="A small model of the same vocabulary that guesses tokens for the model to verify: the demo model's name or the path of a "
-            "GGUF file; empty: none. Answers stay the same; it is used only while it pays."
+            "GGUF file; empty: none. It decides no token (but see `speculative`); it is used only while it pays."
         ),
     ] = ""
     draft_max_tokens: Annotated[
@@ -172,6 +174,13 @@ class EngineSettings(Section, frozen=True):
     template_timeout_s: Annotated[
         float, Meta(gt=0, description="Longest rendering of a model's chat template, which is untrusted code.")
     ] = 2.0
+    allow_control_tokens: Annotated[
+        bool,
+        Meta(
+            description="The text of a control token (`<|im_end|>` and its like) in a message is that token, as in other servers: whoever writes "
+            "a message can then end it and begin another in anybody's name. Off: text is text."
+        ),
+    ] = False
 
 
 class TelemetrySettings(Section, frozen=True):

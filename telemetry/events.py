@@ -183,7 +183,8 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class StepSample:
-    """One `llama_decode` call: its duration and what was in the batch.
+    """One `llama_decode` call: its duration and what was in the batch. `decode_tokens` are those that it gave to answers, accepted
+    guesses among them; `rejected_tokens` are guesses that were computed in vain.
 
     One step in some says more: when it began (monotonic ns) and the `seq` of each request in it. The recorder gives
     such a step a trace of its own.
@@ -196,6 +197,7 @@ class StepSample:
     start_ns: int = 0
     requests: tuple[str, ...] = ()
     traceparent: str = ""
+    rejected_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

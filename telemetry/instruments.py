@@ -124,7 +124,13 @@ PROMPT_RATE = _histogram(
     PROMPT_RATE_BUCKETS,
 )
 TTFT_BY_CONTEXT = _histogram(names.METRIC_TTFT_BY_CONTEXT, "s", "Time to first token by context size.", _BY_CONTEXT, TTFT_BUCKETS)
-INTER_TOKEN = _histogram(names.METRIC_INTER_TOKEN, "s", "Time between two sampled tokens of one request.", _MODEL, INTER_TOKEN_BUCKETS)
+INTER_TOKEN = _histogram(
+    names.METRIC_INTER_TOKEN,
+    "s",
+    "Time between two sampled tokens of one request; those of one step share its time.",
+    _MODEL,
+    INTER_TOKEN_BUCKETS,
+)
 PHASE_DURATION = _histogram(
     names.METRIC_PHASE_DURATION, "s", "Time that a request spent in a phase.", (*_MODEL, names.PHASE), PHASE_BUCKETS
 )
@@ -141,7 +147,10 @@ REJECTED = _counter(names.METRIC_REJECTED, "{request}", "Requests turned away at
 
 # Engines ------------------------------------------------------------------------------------------------------------
 ENGINE_TOKENS = _counter(
-    names.METRIC_ENGINE_TOKENS, "{token}", "Tokens that went through an engine; cached ones were not computed.", (*_MODEL, names.PHASE)
+    names.METRIC_ENGINE_TOKENS,
+    "{token}",
+    "Tokens that went through an engine: `cached` ones were not computed, `decode` are those of answers, accepted guesses among them.",
+    (*_MODEL, names.PHASE),
 )
 DRAFT_TOKENS = _counter(
     names.METRIC_DRAFT_TOKENS,

@@ -229,7 +229,9 @@ class MetricsSink(NullSink):
         for backend in self._backends:
             backend.record_many(metric.STEP_DURATION, [step.duration_ns / 1e9 for step in steps if not step.traceparent], (model,))
             backend.record_many(metric.BATCH_SEQUENCES, [step.sequences for step in steps], (model,))
-            backend.record_many(metric.BATCH_TOKENS, [step.prefill_tokens + step.decode_tokens for step in steps], (model,))
+            backend.record_many(
+                metric.BATCH_TOKENS, [step.prefill_tokens + step.decode_tokens + step.rejected_tokens for step in steps], (model,)
+            )
         for phase in ("prefill", "decode"):
             held = [(getattr(step, f"{phase}_tokens"), step.duration_ns) for step in steps]
             self.record(metric.ENGINE_TOKENS, sum(tokens for tokens, _ in held), model, phase)

@@ -7,9 +7,9 @@ written by `telemetry.energy.meter` and by the store's writer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import islice, repeat
 
 from telemetry.clock import ClockAnchor
 from telemetry.content import Content
@@ -99,6 +99,7 @@ class RequestRecord:
     last_token_ns: int | None = None
     first_chunk_ns: int | None = None
     gaps_us: Sequence[int] = ()
+    bursts: Sequence[int] = ()
     delayed_by: Sequence[Delay] = ()
     delayed: Sequence[Delay] = ()
     client_blocked_ns: int = 0
@@ -169,25 +170,35 @@ class RequestRecord:
 
     def gap_ms(self, q: float) -> float | None:
         """The q-quantile of the gaps between sampled tokens (nearest rank), or None with fewer than two tokens."""
-        if not self.gaps_us:
-            return None
-        ordered = sorted(self.gaps_us)
-        return ordered[max(0, -int(-q * len(ordered) // 1) - 1)] / 1e3
+        return _quantile(self.gaps_us, q) / 1e3 if self.gaps_us else None
 
     @property
     def stalls(self) -> int:
-        """Gaps longer than `STALL_FACTOR` times the median gap."""
+        """How often the answer stood still for longer than `STALL_FACTOR` times the median gap."""
         return len(self.stalled_gaps())
 
     def stalled_gaps(self) -> list[tuple[int, int]]:
-        """When each stall began (monotonic nanoseconds), and how long it was (ns)."""
-        median = self.gap_ms(0.5)
-        if median is None:
+        """When each stall began (monotonic nanoseconds), and how long it was (ns).
+
+        Where steps bring several tokens (accepted guesses), a wait is a stall if it was long for a wait, and long for the tokens
+        that it brought: neither a step of many tokens is one, nor one of a single token among them.
+        """
+        if not self.gaps_us:
             return []
-        ends_us = accumulate(self.gaps_us)
+        waits = list(self._waits())
+        longest_gap = STALL_FACTOR * _quantile(self.gaps_us, 0.5)
+        longest_wait = STALL_FACTOR * _quantile([wait for _, wait, _ in waits], 0.5)
         zero_ns = self.first_token_ns or 0
-        stalled = ((end, gap) for end, gap in zip(ends_us, self.gaps_us, strict=True) if gap / 1e3 > STALL_FACTOR * median)
-        return [(zero_ns + (end - gap) * 1000, gap * 1000) for end, gap in stalled]
+        stalled = ((begun, wait) for begun, wait, tokens in waits if wait > longest_wait and wait > longest_gap * tokens)
+        return [(zero_ns + begun * 1000, wait * 1000) for begun, wait in stalled]
+
+    def _waits(self) -> Iterator[tuple[int, int, int]]:
+        """For each step after the first token: when the wait for it began (microseconds from there), how long, and tokens that came."""
+        gaps, begun = iter(self.gaps_us), 0
+        for tokens in self.bursts or repeat(1, len(self.gaps_us)):
+            wait = sum(islice(gaps, tokens))
+            yield begun, wait, tokens
+            begun += wait
 
     @property
     def unaccounted_ms(self) -> float | None:
@@ -205,6 +216,11 @@ class RequestRecord:
         elsewhere = [timing for timing in self.phases if timing.phase in ENGINE_PHASES]
         covered = covered_ns(elsewhere, self.started_ns, self.ended_ns)
         return max(0.0, (self.ended_ns - self.started_ns - covered - self.client_blocked_tail_ns) / 1e6)
+
+
+def _quantile(values: Sequence[int], q: float) -> int:
+    """By nearest rank."""
+    return sorted(values)[max(0, -int(-q * len(values) // 1) - 1)]
 
 
 def covered_ns(phases: Iterable[PhaseTiming], start_ns: int, end_ns: int) -> int:

@@ -165,12 +165,12 @@ def _numbers(row: RequestRow, expected: Expected | None, decode: Mapping[str, Sc
         Fact("prompt rate", _with_unit(row.prefill_tps), "computed prompt tokens per second of prefill"),
         Fact("output rate", _with_unit(row.decode_tps), "between the first and the last token"),
         _expectation(row.decode_tps, expected),
-        Fact("inter-token p50", ms(row.itl_p50_ms)),
+        Fact("inter-token p50", ms(row.itl_p50_ms), "tokens of one step share its time"),
         Fact("inter-token p95", ms(row.itl_p95_ms)),
         Fact("inter-token max", ms(row.itl_max_ms)),
-        Fact("stalls", count(row.stalls), "gaps longer than four medians"),
+        Fact("stalls", count(row.stalls), "waits longer than four medians"),
         Fact("gateway overhead", ms(row.overhead_ms), "wall minus engine, queue and the client"),
-        *_drafted(decode),
+        *_drafted(row, decode),
         *_dropped(tokenize),
     )
 
@@ -184,16 +184,22 @@ def _expectation(rate: float | None, expected: Expected | None) -> Fact:
     return Fact("expected output rate", f"{formats.rate(expected.p50)} tokens/s", f"{middle}; {faster}")
 
 
+ONE_KERNEL_TOKENS = 256
+"""Up to so many tokens of a chat, guesses are verified by the kernel that computes single tokens (docs/speculative.md)."""
+
+KERNELS = "beyond 256 tokens verifying may choose another one of two nearly equal tokens than decoding"
+
 SOURCES = {DraftSource.LOOKUP: "prompt lookup", DraftSource.DRAFT_MODEL: "draft model"}
 
 
-def _drafted(decode: Mapping[str, Scalar]) -> list[Fact]:
+def _drafted(row: RequestRow, decode: Mapping[str, Scalar]) -> list[Fact]:
     """Speculative decoding, where anything was drafted."""
     if not decode.get("draft"):
         return []
     gain = f"about {formats.milliseconds(float(decode.get('gain_ms', 0.0)))} saved (estimated)"
+    more = f"; {KERNELS}" if (row.prompt_tokens or 0) + (row.completion_tokens or 0) > ONE_KERNEL_TOKENS else ""
     sources = (f"{SOURCES[source]} {tokens.accepted} of {tokens.drafted}" for source, tokens in drafted_by(decode).items())
-    return [Fact("drafted tokens accepted", f"{decode.get('accepted')} of {decode.get('draft')}", f"{', '.join(sources)}; {gain}")]
+    return [Fact("drafted tokens accepted", f"{decode.get('accepted')} of {decode.get('draft')}", f"{', '.join(sources)}; {gain}{more}")]
 
 
 def _dropped(tokenize: Mapping[str, Scalar]) -> list[Fact]:
@@ -201,7 +207,9 @@ def _dropped(tokenize: Mapping[str, Scalar]) -> list[Fact]:
     if not tokenize.get("dropped_messages"):
         return []
     indexes = ", ".join(str(int(index) + 1) for index in str(tokenize["dropped_messages"]).split())
-    return [Fact("messages left out", indexes, f"{tokenize.get('dropped_tokens')} tokens: the chat is longer than the context")]
+    return [
+        Fact("messages left out", indexes, f"{tokenize.get('dropped_tokens', 'uncounted')} tokens: the chat is longer than the context")
+    ]
 
 
 def _with_unit(rate: float | None) -> str:

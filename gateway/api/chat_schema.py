@@ -128,10 +128,12 @@ class Timings(msgspec.Struct):
 
 
 class TruncationNote(msgspec.Struct):
-    """Messages of the request (by index) that were left out because the chat is longer than the context."""
+    """Messages of the request (by index) that were left out because the chat is longer than the context; null: their tokens were
+    not counted, since the chat was far longer.
+    """
 
     dropped_messages: list[int]
-    dropped_tokens: int
+    dropped_tokens: int | None
 
 
 class AnswerMessage(msgspec.Struct):

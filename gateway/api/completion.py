@@ -97,7 +97,7 @@ class Completion:
         record = self._record
         if not record.dropped_messages:
             return msgspec.UNSET
-        return TruncationNote(list(record.dropped_messages), record.dropped_tokens or 0)
+        return TruncationNote(list(record.dropped_messages), record.dropped_tokens)
 
     def _usage(self) -> Usage:
         record = self._record

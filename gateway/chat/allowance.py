@@ -150,3 +150,10 @@ def narrow(*numbers: Any) -> None:
     """
     if any(isinstance(number, int | float) and abs(number) > MAX_WIDTH for number in numbers):
         raise TemplateError("the chat template asks for a width or a count that is too large")
+
+
+def check_numbers(operator: str, left: float, right: float) -> None:
+    """Refuse integers so long that one operation would take long."""
+    bits = [number.bit_length() if isinstance(number, int) else 64 for number in (left, right)]
+    if max(bits) > MAX_INT_BITS or (operator == "**" and bits[0] * abs(right) > MAX_INT_BITS):
+        raise TemplateError("the chat template computes with numbers that are too large")

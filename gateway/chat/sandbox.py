@@ -19,16 +19,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 
 from gateway.chat.allowance import (
     ITEM_BYTES,
-    MAX_INT_BITS,
     MAX_WIDTH,
     OBJECT_BYTES,
     Allowance,
     BoundedFormatter,
     TemplateError,
+    check_numbers,
     narrow,
     short,
     width,
 )
+from gateway.chat.marked import concat, derived, following
 
 
 def _words(*lines: str) -> frozenset[str]:
@@ -125,13 +126,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
         elif isinstance(left, str) and operator == "%":
             self._check_percent(left, right)
         elif isinstance(left, int | float) and isinstance(right, int | float):
-            _check_numbers(operator, left, right)
+            check_numbers(operator, left, right)
         elif operator == "+":
             self.allowance.built(ITEM_BYTES * (_length(left) + _length(right)))
         elif operator == "*":
             times = right if hasattr(left, "__len__") else left
             self._check_repeat(left if times is right else right, times)
-        return super().call_binop(context, operator, left, right)
+        return derived(super().call_binop(context, operator, left, right), (left, right))
 
     def _check_repeat(self, value: Any, times: Any) -> None:
         if isinstance(times, int) and times > 0:
@@ -145,7 +146,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """`~`: the texts of the values, one after the other."""
         for value in values:
             self.allowance.printed(value)
-        return self._concat([str(value) for value in values])
+        return self._concat([derived(str(value), (value,)) for value in values])
 
     def cut(self, value: Any, start: Any, stop: Any, step: Any) -> Any:
         """`value[start:stop:step]`."""
@@ -155,14 +156,23 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Joins what blocks, macros and `~` write."""
         pieces = list(pieces)
         self.allowance.text(sum(map(width, pieces)))
-        return "".join(pieces)
+        return concat(pieces)
 
     # Calls ----------------------------------------------------------------------------------------------------------
     def call(self, context: Context, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         owner = getattr(function, "__self__", None)
         if isinstance(owner, str | bytes | int | float | complex | list | tuple | set | frozenset | dict | range | type):
             args = self._check_method(owner, function.__name__, args, kwargs)
+            if isinstance(owner, str):
+                return self._call_of_text(context, owner, function, args, kwargs)
         return self.allowance.result(super().call(context, function, *args, **kwargs))
+
+    def _call_of_text(self, context: Context, owner: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A method of a text; a plain one follows what clients wrote only where it may be given some."""
+        if type(owner) is str and function.__name__ in ("join", "replace"):
+            function = getattr(following(owner), function.__name__)
+        result = self.allowance.result(super().call(context, function, *args, **kwargs))
+        return derived(result, (owner, *args, *kwargs.values()))
 
     def _check_method(self, owner: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Refuse or count a method of a built-in value; returns the arguments to call it with."""
@@ -200,19 +210,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _format(self, pattern: str, mapped: bool, /, *args: Any, **kwargs: Any) -> str:
         formatter = BoundedFormatter(self.allowance, SandboxedFormatter(self))
-        if mapped:
-            return formatter.vformat(pattern, (), args[0])
-        return formatter.vformat(pattern, args, kwargs)
+        made = formatter.vformat(pattern, (), args[0]) if mapped else formatter.vformat(pattern, args, kwargs)
+        return str(derived(made, (pattern, args, kwargs)))
 
     # Filters --------------------------------------------------------------------------------------------------------
     def _bounded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """The filter, which counts first."""
         position = int(hasattr(function, "jinja_pass_arg"))
+        building = name in OF_TEXT or name in ("join", "tojson")
         check: Callable[..., tuple[Any, ...]] = partial(self._check_filter, name)
 
         def bounded(*args: Any, **kwargs: Any) -> Any:
             before, value, rest = args[:position], args[position], args[position + 1 :]
-            return self.allowance.result(function(*before, *check(value, *rest, **kwargs), **kwargs))
+            result = self.allowance.result(function(*before, *check(value, *rest, **kwargs), **kwargs))
+            return derived(result, (value, *rest, *kwargs.values())) if building else result
 
         vars(bounded).update(getattr(function, "__dict__", {}))  # what Jinja is to pass first
         return bounded
@@ -228,11 +239,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
             self._check_text(name, value, args, kwargs)
         elif name == "join":
             value = self._check_join(value, args[0] if args else kwargs.get("d", ""))
+            args = (following(args[0] if args else kwargs.pop("d", "")), *args[1:])
         elif name in READING_ALL and isinstance(value, str):
             self.allowance.built(OBJECT_BYTES * len(value))
         elif name in READING_ALL and not isinstance(value, Mapping):
             value = self.allowance.listed(value)
-        return value, *args
+        return (following(value) if name == "replace" else value), *args
 
     def _check_text(self, name: str, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Count what a filter of texts makes of its value."""
@@ -270,14 +282,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 @jinja2.pass_environment
 def _printed(environment: Sandbox, value: Any) -> Any:
     """Jinja's `finalize`: every value that the template writes."""
-    return environment.allowance.printed(value)
-
-
-def _check_numbers(operator: str, left: float, right: float) -> None:
-    """Refuse integers so long that one operation would take long."""
-    bits = [number.bit_length() if isinstance(number, int) else 64 for number in (left, right)]
-    if max(bits) > MAX_INT_BITS or (operator == "**" and bits[0] * abs(right) > MAX_INT_BITS):
-        raise TemplateError("the chat template computes with numbers that are too large")
+    value = environment.allowance.printed(value)
+    return value if isinstance(value, str | int | float | None) else derived(str(value), (value,))
 
 
 def _length(value: Any) -> int:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.chat.allowance import TemplateError
+from gateway.chat.marked import concat, of_messages
 from gateway.chat.sandbox import Sandbox
 
 __all__ = ["ChatTemplate", "TemplateError", "TemplateTimeoutError"]
@@ -32,14 +33,17 @@ class _Interrupt(BaseException):
 
 
 class ChatTemplate:
-    """A compiled template. `bos` and `eos` are the texts of those tokens, which templates may print."""
+    """A compiled template. `bos` and `eos` are the texts of those tokens, which templates may print; `mark` says whether prompts
+    know which of their characters clients wrote (`gateway.chat.marked`).
+    """
 
-    def __init__(self, source: str, *, bos: str = "", eos: str = "", timeout_s: float = 2.0) -> None:
+    def __init__(self, source: str, *, bos: str = "", eos: str = "", timeout_s: float = 2.0, mark: bool = True) -> None:
         if len(source) > MAX_TEMPLATE_CHARS:
             raise TemplateError(f"the chat template has {len(source)} characters; the most is {MAX_TEMPLATE_CHARS}")
         self._sandbox = Sandbox()
         self._sandbox.globals["strftime_now"] = _strftime_now
         self._timeout_s = timeout_s
+        self._mark = mark
         self._tokens = {"bos_token": bos, "eos_token": eos}
         try:
             with _time_limit(COMPILE_TIMEOUT_S):
@@ -57,6 +61,7 @@ class ChatTemplate:
         """
         try:
             self._sandbox.allowance.renew()
+            messages = of_messages(messages) if self._mark else messages
             with _time_limit(self._timeout_s):
                 return self._collect({**self._tokens, "messages": messages, "add_generation_prompt": True})
         except _Interrupt:
@@ -73,7 +78,7 @@ class ChatTemplate:
             if size > MAX_OUTPUT_CHARS:
                 raise TemplateError("the model's chat template writes without end")
             pieces.append(piece)
-        return "".join(pieces)
+        return concat(pieces)
 
 
 @contextmanager

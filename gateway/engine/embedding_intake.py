@@ -8,11 +8,16 @@ from collections.abc import Callable
 
 from gateway.engine.embedding import Embedder
 from gateway.engine.packer import Job
-from gateway.engine.protocol import MAX_FRAME_BYTES, Admitted, Embed, Message, Refused, Timing
-from telemetry.events import Phase
+from gateway.engine.prompt_size import AtLeast, tokens_within
+from gateway.engine.protocol import MAX_FRAME_BYTES, Admitted, Embed, Finished, Message, Refused, Timing
+from telemetry.events import Phase, Scalar
 
 MAX_VECTORS_BYTES = MAX_FRAME_BYTES - 2**20
 """All vectors of a request go back in one frame."""
+
+
+class _CancelledError(Exception):
+    """Nobody waits for the request any more."""
 
 
 class EmbeddingIntake:
@@ -24,13 +29,15 @@ class EmbeddingIntake:
         self._send = send
         self._deliver = deliver
         self._inbox: queue.SimpleQueue[Embed | str] = queue.SimpleQueue()
+        self._cancelled: set[str] = set()
 
     def submit(self, request: Embed) -> None:
         """Queue a request."""
         self._inbox.put(request)
 
     def cancel(self, request_id: str) -> None:
-        """Queue a cancellation: behind its request, so that it finds it wherever it is by then."""
+        """Queue a cancellation: behind its request, so that it finds it wherever it is by then, and stop tokenising it."""
+        self._cancelled.add(request_id)
         self._inbox.put(request_id)
 
     def run(self) -> None:
@@ -38,6 +45,7 @@ class EmbeddingIntake:
         while True:
             arrived = self._inbox.get()
             if isinstance(arrived, str):
+                self._cancelled.discard(arrived)
                 self._deliver(arrived)
             else:
                 self._take(arrived)
@@ -54,36 +62,80 @@ class EmbeddingIntake:
             self._send(Refused(id=request.id, code="invalid_value", message=message, param="dimensions"))
             return
         try:
-            inputs = [self._tokens(request, given) for given in request.inputs]
+            inputs = self._inputs(request)
+        except _CancelledError:
+            self._send(Finished(id=request.id, reason="cancelled"))
+            return
         except Exception as error:  # one bad request must not end intake for all others
             self._send(Refused(id=request.id, code="server_error", message=f"the engine could not tokenise this request: {error!r}"))
             return
-        total = sum(map(len, inputs))
         end_ns = time.monotonic_ns()
-        characters = sum(len(given) for given in request.inputs if isinstance(given, str))
-        timings = [Timing(Phase.TOKENIZE, start_ns, end_ns, {"tokens": total, "characters": characters})]
+        counted = [tokens for tokens in inputs if not isinstance(tokens, AtLeast)]
+        total = sum(map(len, counted))
+        told: dict[str, Scalar] = {"characters": sum(len(given) for given in request.inputs if isinstance(given, str))}
+        timings = [Timing(Phase.TOKENIZE, start_ns, end_ns, told if len(counted) < len(inputs) else {"tokens": total, **told})]
         problem = next(filter(None, (self._problem(request, index, tokens, timings) for index, tokens in enumerate(inputs))), None)
         if problem is not None:
             self._send(problem)
             return
         self._send(Admitted(id=request.id, prompt_tokens=total, timings=timings))
-        self._deliver(Job(request.id, inputs, end_ns, request.caller))
+        self._deliver(Job(request.id, counted, end_ns, request.caller))
 
-    def _tokens(self, request: Embed, given: str | list[int]) -> list[int]:
+    def _inputs(self, request: Embed) -> list[list[int] | AtLeast]:
+        """The tokens of all inputs, up to the first that is far too long.
+
+        Raises:
+            _CancelledError: the request was cancelled meanwhile.
+        """
+        query = [] if request.query is None else self._within(request, request.query, self._embedder.tokenize_input)
+        inputs: list[list[int] | AtLeast] = []
+        for given in request.inputs:
+            tokens = query if isinstance(query, AtLeast) else self._tokens(request, given)
+            inputs.append(tokens)
+            if isinstance(tokens, AtLeast):
+                break
+        return inputs
+
+    def _tokens(self, request: Embed, given: str | list[int]) -> list[int] | AtLeast:
+        self._proceed(request)
         if not isinstance(given, str):
             return given
-        return self._embedder.tokenize_input(given) if request.query is None else self._embedder.tokenize_pair(request.query, given)
+        if (query := request.query) is None:
+            return self._within(request, given, self._embedder.tokenize_input)
+        return self._within(request, given, lambda text: self._embedder.tokenize_pair(query, text))
 
-    def _problem(self, request: Embed, index: int, tokens: list[int], timings: list[Timing]) -> Refused | None:
+    def _within(self, request: Embed, text: str, tokenize: Callable[[str], list[int]]) -> list[int] | AtLeast:
+        return tokens_within(text, self._n_ctx, tokenize, lambda: self._proceed(request))
+
+    def _proceed(self, request: Embed) -> None:
+        if request.id in self._cancelled:
+            raise _CancelledError
+
+    def _problem(self, request: Embed, index: int, tokens: list[int] | AtLeast, timings: list[Timing]) -> Refused | None:
         """Why an input cannot be computed; names its index."""
         param = f"input[{index}]" if request.query is None else f"documents[{index}]"
+        if isinstance(tokens, AtLeast):
+            return self._too_long(request, param, tokens, timings)
         if not tokens:
             return Refused(id=request.id, code="invalid_value", message=f"{param} has no tokens", param=param, timings=timings)
         if not self._embedder.known(tokens):
             message = f"{param} has token ids that this model's vocabulary does not have"
             return Refused(id=request.id, code="invalid_value", message=message, param=param, timings=timings)
-        if len(tokens) <= self._n_ctx:
-            return None
-        message = f"{param} has {len(tokens)} tokens and this model takes {self._n_ctx} at once. Split it, or see engine.n_ctx and engine.n_batch."
-        details = {"n_prompt_tokens": len(tokens), "n_ctx": self._n_ctx}
-        return Refused(id=request.id, code="context_length_exceeded", message=message, param=param, details=details, timings=timings)
+        return None if len(tokens) <= self._n_ctx else self._too_long(request, param, len(tokens), timings)
+
+    def _too_long(self, request: Embed, param: str, size: int, timings: list[Timing]) -> Refused:
+        at_least = isinstance(size, AtLeast)
+        message = (
+            f"{param} has {'at least ' if at_least else ''}{size} tokens and this model takes {self._n_ctx} at once. "
+            "Split it, or see engine.n_ctx and engine.n_batch."
+        )
+        details = {"n_prompt_tokens": int(size), "n_ctx": self._n_ctx}
+        return Refused(
+            id=request.id,
+            code="context_length_exceeded",
+            message=message,
+            param=param,
+            details=details,
+            at_least=at_least,
+            timings=timings,
+        )

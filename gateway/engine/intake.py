@@ -12,12 +12,17 @@ import msgspec
 from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.engine import Tokens
-from gateway.engine.protocol import Admitted, Message, Refused, Submit, Timing
+from gateway.engine.prompt_size import AtLeast, tokens_within
+from gateway.engine.protocol import Admitted, Finished, Message, Refused, Submit, Timing
 from gateway.engine.sequence import Sequence
 from gateway.engine.speculation import PromptLookup
 from gateway.engine.text import TextAssembler
 from gateway.engine.truncation import Messages, Truncation, room, truncate, without
 from telemetry.events import Phase, Scalar
+
+
+class _CancelledError(Exception):
+    """Nobody waits for the request any more."""
 
 
 class Intake:
@@ -69,10 +74,14 @@ class Intake:
         """The thread: one request after the other, for ever."""
         while True:
             request = self._inbox.get()
+            timings: list[Timing] = []
             try:
-                self._take(request)
+                self._take(request, timings)
+            except _CancelledError:
+                self._forget(request)
+                self._send(Finished(id=request.id, reason="cancelled", timings=timings))
             except Exception as error:  # one bad request must not end intake for all others
-                self._refuse(request, "server_error", f"the engine could not prepare this request: {error!r}", [])
+                self._refuse(request, "server_error", f"the engine could not prepare this request: {error!r}", timings)
 
     def hand_over(self, sequence: Sequence) -> None:
         """Deliver a sequence that is ready to run, unless it was cancelled meanwhile."""
@@ -85,8 +94,13 @@ class Intake:
         if cancelled:
             self._send(sequence.finished("cancelled", time.monotonic_ns()))
 
-    def _take(self, request: Submit) -> None:
-        timings: list[Timing] = []
+    def _take(self, request: Submit, timings: list[Timing]) -> None:
+        """From messages to a sequence, or to a refusal; `timings` are the phases so far, however it ends.
+
+        Raises:
+            _CancelledError: the request was cancelled meanwhile.
+        """
+        self._proceed(request)
         start_ns = time.monotonic_ns()
         try:
             text = self._render(request)
@@ -96,19 +110,18 @@ class Intake:
             return
         rendered_ns = time.monotonic_ns()
         timings.append(Timing(Phase.RENDER, start_ns, rendered_ns, {"characters": len(text)}))
-        tokens = self._tokenizer.tokenize(text)
-        tokenized_ns = time.monotonic_ns()
-        timings.append(Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, {"tokens": len(tokens), "characters": len(text)}))
-        truncation = self._truncate(request, len(tokens))
+        tokens = self._tokens(request, text, self._n_ctx)
+        truncation = self._truncate(request, tokens)
         if truncation is not None:
             request = msgspec.structs.replace(request, messages=without(request.messages, truncation.dropped_messages))
             text = self._render(request)
-            tokens = self._tokenizer.tokenize(text)
-            tokenized_ns = time.monotonic_ns()
-            timings[-1] = Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, _told(truncation, len(tokens), len(text)))
-        if not 0 < len(tokens) < self._n_ctx:
-            self._refuse_size(request, len(tokens), timings)
+            tokens = self._tokens(request, text, self._n_ctx)
+        tokenized_ns = time.monotonic_ns()
+        timings.append(Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, _told(tokens, len(text), truncation)))
+        if isinstance(tokens, AtLeast) or not 0 < len(tokens) < self._n_ctx:
+            self._refuse_size(request, _size(tokens), timings)
             return
+        self._proceed(request)
         sequence = self._sequence(request, tokens, tokenized_ns)
         self._cache.look_up(sequence, request, text, tokenized_ns)
         predicted_ms = self._predict_ttft_ms(sequence)
@@ -117,22 +130,37 @@ class Intake:
         )
         self._cache.make_ready(sequence, self.hand_over)
 
-    def _truncate(self, request: Submit, size: int) -> Truncation | None:
+    def _truncate(self, request: Submit, tokens: list[int] | AtLeast) -> Truncation | None:
         """Which turns to leave out, where that was asked for and is needed and enough."""
         most = room(self._n_ctx, request.max_tokens)
+        size = _size(tokens)
         if not request.truncate or size <= most:
             return None
 
         def measure(messages: Messages) -> int:
-            return len(self._tokenizer.tokenize(self._render(msgspec.structs.replace(request, messages=list(messages)))))
+            return _size(self._tokens(request, self._render(msgspec.structs.replace(request, messages=list(messages))), most))
 
-        found = truncate(request.messages, size, most, measure)
-        return None if found is None else Truncation(found[0], size - found[1])
+        counted = None if isinstance(size, AtLeast) else size
+        found = truncate(request.messages, counted, most, measure)
+        return None if found is None else Truncation(found[0], None if counted is None else counted - found[1])
 
     def _render(self, request: Submit) -> str:
         if self._template is None:
             raise TemplateError("this model has no chat template; it cannot be used for chat")
         return self._template.render(request.messages)
+
+    def _tokens(self, request: Submit, text: str, most: int) -> list[int] | AtLeast:
+        return tokens_within(text, most, self._tokenizer.tokenize, lambda: self._proceed(request))
+
+    def _proceed(self, request: Submit) -> None:
+        """Between two pieces of work.
+
+        Raises:
+            _CancelledError: it is of no use any more.
+        """
+        with self._lock:
+            if request.id in self._cancelled:
+                raise _CancelledError
 
     def _sequence(self, request: Submit, tokens: list[int], now_ns: int) -> Sequence:
         sequence = Sequence(
@@ -154,21 +182,48 @@ class Intake:
         if size == 0:
             self._refuse(request, "invalid_messages", "the prompt has no tokens", timings)
             return
+        at_least = isinstance(size, AtLeast)
         message = (
-            f"The prompt has {size} tokens and the context holds {self._n_ctx}, of which one is kept for the answer. "
+            f"The prompt has {'at least ' if at_least else ''}{size} tokens and the context holds {self._n_ctx}, of which one is kept for "
+            "the answer. "
             'Shorten the messages, send `"truncate": "auto"` to drop the oldest turns, or serve the model with a larger engine.n_ctx.'
         )
-        details = {"n_prompt_tokens": size, "n_ctx": self._n_ctx}
-        self._refuse(request, "context_length_exceeded", message, timings, details)
+        details = {"n_prompt_tokens": int(size), "n_ctx": self._n_ctx}
+        self._refuse(request, "context_length_exceeded", message, timings, details, at_least=at_least)
 
-    def _refuse(self, request: Submit, code: str, message: str, timings: list[Timing], details: dict[str, int] | None = None) -> None:
+    def _refuse(
+        self,
+        request: Submit,
+        code: str,
+        message: str,
+        timings: list[Timing],
+        details: dict[str, int] | None = None,
+        *,
+        at_least: bool = False,
+    ) -> None:
+        self._forget(request)
+        refused = Refused(
+            id=request.id, code=code, message=message, param="messages", details=details or {}, at_least=at_least, timings=timings
+        )
+        self._send(refused)
+
+    def _forget(self, request: Submit) -> None:
         with self._lock:
             self._pending.discard(request.id)
             self._cancelled.discard(request.id)
-        self._send(Refused(id=request.id, code=code, message=message, param="messages", details=details or {}, timings=timings))
 
 
-def _told(truncation: Truncation, tokens: int, characters: int) -> dict[str, Scalar]:
-    """The tokenize phase of a prompt that lost turns."""
-    dropped = " ".join(str(index) for index in truncation.dropped_messages)
-    return {"tokens": tokens, "characters": characters, "dropped_messages": dropped, "dropped_tokens": truncation.dropped_tokens}
+def _size(tokens: list[int] | AtLeast) -> int:
+    return tokens if isinstance(tokens, AtLeast) else len(tokens)
+
+
+def _told(tokens: list[int] | AtLeast, characters: int, truncation: Truncation | None) -> dict[str, Scalar]:
+    """The tokenize phase; a prompt that was not counted to its end has no number of tokens."""
+    told: dict[str, Scalar] = {"characters": characters}
+    if not isinstance(tokens, AtLeast):
+        told["tokens"] = len(tokens)
+    if truncation is not None:
+        told["dropped_messages"] = " ".join(str(index) for index in truncation.dropped_messages)
+        if truncation.dropped_tokens is not None:
+            told["dropped_tokens"] = truncation.dropped_tokens
+    return told

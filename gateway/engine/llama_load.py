@@ -58,12 +58,12 @@ def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engin
     backend = _backend(model, context, LlamaAdapters(model, options.adapters))
     drafting = None if draft is None else _drafting(draft, model, backend, options)
     prefill_token_ns = _warm_up(backend)
-    model.sizes([])  # reads the whole vocabulary, which the first request would wait for
+    model.read_vocabulary()
     source, special = model.chat_template, model.special_tokens
     return Engine(
         backend=backend,
         tokens=model,
-        template=None if source is None else _template(source, special, options.template_timeout_s),
+        template=None if source is None else _template(source, special, options),
         config=_config(model, options, backend, digest, digests, _told(options, send) if draft is not None else ""),
         chat_template=source,
         special_tokens=special,
@@ -141,8 +141,9 @@ class _Progress:
             self._send(Loading(what, round(fraction, 3)))
 
 
-def _template(source: str, special: dict[str, str], timeout_s: float) -> ChatTemplate:
-    return ChatTemplate(source, bos=special.get("bos", ""), eos=special.get("eos", ""), timeout_s=timeout_s)
+def _template(source: str, special: dict[str, str], options: EngineOptions) -> ChatTemplate:
+    bos, eos = special.get("bos", ""), special.get("eos", "")
+    return ChatTemplate(source, bos=bos, eos=eos, timeout_s=options.template_timeout_s, mark=not options.allow_control_tokens)
 
 
 def _backend(model: LlamaModel, context: ContextOptions, adapters: LlamaAdapters) -> LlamaBackend:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
+from gateway.engine.control_text import ControlText, Strip
 from gateway.engine.llama_buffers import watch_buffers
 
 LOAD_MODES = {
@@ -19,6 +21,9 @@ LOAD_MODES = {
     "mlock": llama.LLAMA_LOAD_MODE_MLOCK,
     "mmap+mlock": llama.LLAMA_LOAD_MODE_MMAP_MLOCK,
 }
+
+CONTROL = llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_UNKNOWN
+"""Tokens that llama.cpp finds in a text only when it is told to."""
 
 PIECE_BYTES = 256
 """Longer pieces are asked for again with the size that llama.cpp names."""
@@ -86,11 +91,38 @@ class LlamaModel:
         return int(2 * 2 * head_size * llama.llama_model_n_head_kv(self.handle) * llama.llama_model_n_layer(self.handle))
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids of a rendered prompt: special tokens in it are recognised; BOS is added where the model wants
-        it and the text does not begin with it already.
+        """Token ids of a rendered prompt: control tokens in it are recognised, but not those that a client wrote; BOS is added where the
+        model wants it and the text does not begin with it already.
         """
-        bos = self.special_tokens.get("bos", "")
-        return self.encode(text, add_special=not (bos and text.startswith(bos)), parse_special=True)
+        whole = not self.control_text.starts_with(text, self.special_tokens.get("bos", ""))
+        parts = self.control_text.parts(text)
+        if len(parts) == 1 and parts[0].control:
+            return self.encode(text, add_special=whole, parse_special=True)
+        tokens = [token for part in parts for token in self.encode(part.text, add_special=False, parse_special=part.control)]
+        return [*self._added("bos", whole), *tokens, *self._added("eos", whole)]
+
+    def read_vocabulary(self) -> None:
+        """All that the first request would wait for."""
+        self.sizes([])
+        _ = self.control_text
+
+    @cached_property
+    def control_text(self) -> ControlText:
+        """The control tokens of the vocabulary; reads all of it."""
+        found = {}
+        for token in range(self.n_vocab):
+            attributes = llama.llama_vocab_get_attr(self.vocab, token)
+            if attributes & CONTROL and (text := llama.llama_vocab_get_text(self.vocab, token).decode(errors="replace")):
+                found[text] = Strip(bool(attributes & llama.LLAMA_TOKEN_ATTR_LSTRIP), bool(attributes & llama.LLAMA_TOKEN_ATTR_RSTRIP))
+        return ControlText(found)
+
+    def _added(self, role: str, wanted: bool) -> list[int]:
+        """The token that the model wants at that end of a text."""
+        asks, token = {
+            "bos": (llama.llama_vocab_get_add_bos, llama.llama_vocab_bos),
+            "eos": (llama.llama_vocab_get_add_eos, llama.llama_vocab_eos),
+        }[role]
+        return [int(token(self.vocab))] if wanted and asks(self.vocab) and token(self.vocab) >= 0 else []
 
     def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids of a text, with the special tokens that the model puts around one, and with those in it recognised."""
@@ -100,7 +132,7 @@ class LlamaModel:
         count = llama.llama_tokenize(self.vocab, data, len(data), pointer, len(tokens), add_special, parse_special)
         if count < 0:
             raise ModelError("the prompt has more tokens than bytes; this tokenizer is not supported")
-        return [int(token) for token in tokens[:count]]
+        return list(map(int, tokens[:count].tolist()))
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; none for control tokens."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 
 import llama_cpp.llama_cpp as llama
@@ -10,6 +11,9 @@ import numpy as np
 from gateway.engine.protocol import Sampling
 
 MIN_KEEP = 1
+
+RANDOM = 0xFFFFFFFF
+"""LLAMA_DEFAULT_SEED: llama.cpp takes it for "draw one"."""
 
 
 class Sampler:
@@ -36,6 +40,18 @@ class Sampler:
             self._chain = None
 
 
+def seed_of(seed: int | None) -> int:
+    """The 32 bits that llama.cpp wants: of each integer always the same ones, and never those that mean a random seed.
+
+    Small ones are what they are, as in other servers; what is negative or longer is hashed.
+    """
+    if seed is None:
+        return secrets.randbelow(RANDOM)
+    if 0 <= seed < RANDOM:
+        return seed
+    return int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=8).digest()) % RANDOM
+
+
 def _chain(sampling: Sampling, n_vocab: int, penalised: bool) -> llama.llama_sampler_p:
     chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
     steps = []
@@ -52,8 +68,7 @@ def _chain(sampling: Sampling, n_vocab: int, penalised: bool) -> llama.llama_sam
             steps.append(llama.llama_sampler_init_top_p(sampling.top_p, MIN_KEEP))
         if sampling.min_p > 0:
             steps.append(llama.llama_sampler_init_min_p(sampling.min_p, MIN_KEEP))
-        seed = secrets.randbits(32) if sampling.seed is None else sampling.seed & 0xFFFFFFFF
-        steps += [llama.llama_sampler_init_temp(sampling.temperature), llama.llama_sampler_init_dist(seed)]
+        steps += [llama.llama_sampler_init_temp(sampling.temperature), llama.llama_sampler_init_dist(seed_of(sampling.seed))]
     for step in steps:
         llama.llama_sampler_chain_add(chain, step)
     return chain

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sized
 
 from gateway.engine.backend import Backend, BackendError, Batch, StepResult
 from gateway.engine.draft_states import DraftModel
@@ -131,8 +131,7 @@ class DecodeLoop:
         end_ns = time.monotonic_ns()
         traced, self._steps = self._steps % TRACED_EVERY == 0, self._steps + 1
         requests = tuple(self._ids(batch)) if traced else ()
-        sample = StepSample(end_ns - start_ns, len(batch.parts), batch.prefill_tokens, batch.decode_tokens, start_ns, requests)
-        self.samples.append(sample)
+        self.samples.append(_sample(batch, sampled, start_ns, end_ns, requests))
         self._publish(self.scheduler.apply(batch, StepResult(start_ns, end_ns, sampled, drafting_ns)), end_ns)
         self.threads.stepped(end_ns - start_ns, end_ns, prompts=batch.prefill_tokens > 0)
 
@@ -156,3 +155,10 @@ class DecodeLoop:
             self._send(Step(end_ns, outcome.deltas))
         for finished in outcome.finished:
             self._send(finished)
+
+
+def _sample(batch: Batch, sampled: Mapping[int, Sized], start_ns: int, end_ns: int, requests: tuple[str, ...]) -> StepSample:
+    """What a step took and gave."""
+    given = sum(len(sampled[part.slot]) for part in batch.parts if not part.prefill)
+    rejected = batch.decode_tokens - given
+    return StepSample(end_ns - start_ns, len(batch.parts), batch.prefill_tokens, given, start_ns, requests, rejected_tokens=rejected)

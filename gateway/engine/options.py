@@ -46,6 +46,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     cache_ram_bytes: int = 0
     cache_disk_bytes: int = 0
     template_timeout_s: float = 2.0
+    allow_control_tokens: bool = False
     step_timeout_s: float = 120.0
     heartbeat_s: float = 1.0
 

@@ -152,13 +152,16 @@ class Admitted(Message, frozen=True, kw_only=True):
 
 
 class Refused(Message, frozen=True, kw_only=True):
-    """The request cannot be served: an error `code` of the API, the offending `param`, numbers for the caller."""
+    """The request cannot be served: an error `code` of the API, the offending `param`, numbers for the caller. `at_least`: the
+    prompt's tokens were not counted to the end.
+    """
 
     id: str
     code: str
     message: str
     param: str | None = None
     details: dict[str, int] = {}
+    at_least: bool = False
     timings: list[Timing] = []
 
 
@@ -210,8 +213,9 @@ class Delay(msgspec.Struct, array_like=True):
 class Finished(Message, frozen=True, kw_only=True):
     """A request is over and its slot is free. `reason`: stop, length, cancelled or error; `text` is what was held back.
 
-    `completion_tokens` counts tokens of the answer, without the end-of-generation token; `gaps_us` are the
-    microseconds between its sampled tokens. `delayed_by` are the requests that held it up, `delayed` those that it held up.
+    `completion_tokens` counts tokens of the answer, without the end-of-generation token; `gaps_us` are the microseconds between its
+    sampled tokens, and `bursts` how many of them came with each step (empty: one with each). `delayed_by` are the requests that
+    held it up, `delayed` those that it held up.
     """
 
     id: str
@@ -222,6 +226,7 @@ class Finished(Message, frozen=True, kw_only=True):
     first_token_ns: int | None = None
     last_token_ns: int | None = None
     gaps_us: list[int] = []
+    bursts: list[int] = []
     chunks: list[Chunk] = []
     timings: list[Timing] = []
     delayed_by: list[Delay] = []

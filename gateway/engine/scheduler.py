@@ -235,17 +235,18 @@ class Scheduler:
 
     def _advance(self, sequence: Sequence, sampled: list[int], now_ns: int, outcome: Outcome) -> None:
         """Add the sampled tokens, if there are any, and end the sequence where it must end."""
-        text, reason = "", ""
+        text, reason, before = "", "", sequence.completion_tokens
         for token in sampled:
             if self._vocabulary.is_end(token) or token in sequence.stop_tokens:
                 reason = "stop"
                 break
-            sequence.add_token(token, now_ns)
+            sequence.tokens.append(token)
             self._shares.sampled(sequence)
             text += sequence.text.push(self._vocabulary.piece(token))
             if sequence.text.stopped or sequence.completion_tokens >= self._limit(sequence):
                 reason = "stop" if sequence.text.stopped else "length"
                 break
+        sequence.sampled(sequence.completion_tokens - before, now_ns)
         if text:
             sequence.answer.append(text)
         if text or not reason:

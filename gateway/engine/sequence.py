@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -117,6 +118,7 @@ class Sequence:
     last_token_ns: int | None = None
     answer: list[str] = field(default_factory=list)
     gaps_us: list[int] = field(default_factory=list)
+    bursts: list[int] = field(default_factory=list)
     chunks: list[Chunk] = field(default_factory=list)
     steps: int = 0
     batch_sum: int = 0
@@ -177,14 +179,25 @@ class Sequence:
         last = self.chunks[-1]
         self.chunks[-1] = Chunk(last.start_ns, chunk.end_ns, last.tokens + chunk.tokens, max(last.sequences, chunk.sequences))
 
-    def add_token(self, token: int, now_ns: int) -> None:
-        """Stamp one output token."""
-        if self.first_token_ns is None:
-            self.first_token_ns = now_ns
-        if self.last_token_ns is not None:
-            self.gaps_us.append((now_ns - self.last_token_ns) // 1000)
+    def sampled(self, tokens: int, now_ns: int) -> None:
+        """Stamp the output tokens that one step added, the last ones.
+
+        Inter-token latency: tokens of one step come together, so the time since the last step's is shared equally among them.
+        The gaps of a request add up to the time from its first token to its last, whatever was drafted.
+        """
+        if not tokens:
+            return
+        if self.last_token_ns is None:
+            self.first_token_ns = self.last_token_ns = now_ns
+            tokens -= 1  # the first one ends no gap
+        if tokens > 1 and not self.bursts:
+            self.bursts = [1] * len(self.gaps_us)
+        if self.bursts or tokens > 1:
+            self.bursts.append(tokens)
+        waited_us = (now_ns - self.last_token_ns) // 1000
+        marks = [waited_us * index // max(1, tokens) for index in range(tokens + 1)]
+        self.gaps_us += [after - before for before, after in pairwise(marks)]
         self.last_token_ns = now_ns
-        self.tokens.append(token)
 
     def finished(self, reason: str, now_ns: int, message: str = "") -> Finished:
         """The closing report; phases that were under way end now."""
@@ -197,6 +210,7 @@ class Sequence:
             first_token_ns=self.first_token_ns,
             last_token_ns=self.last_token_ns,
             gaps_us=self.gaps_us,
+            bursts=self.bursts,
             chunks=self.chunks,
             timings=self._timings(now_ns),
             delayed_by=self.delayed_by.told(),

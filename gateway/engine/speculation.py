@@ -1,7 +1,7 @@
 """Speculative decoding by prompt lookup: what followed the last few tokens before may follow them again.
 
 Source: prompt lookup decoding (Saxena, 2023). A draft is verified in the same step as the token before it, so it changes
-speed only. Whether it pays is measured without risk: while nothing is drafted, what would have been drafted is compared
+speed only (but for kernels that differ: docs/speculative.md). Whether it pays is measured without risk: while nothing is drafted, what would have been drafted is compared
 with what was sampled.
 """
 

@@ -19,10 +19,12 @@ Messages = Sequence[dict[str, Any]]
 
 
 class Truncation(msgspec.Struct, frozen=True):
-    """What was left out: indexes of messages, and the tokens that the prompt had more than it has now."""
+    """What was left out: indexes of messages, and the tokens that the prompt had more than it has now (None: not counted, it was
+    far too long).
+    """
 
     dropped_messages: list[int]
-    dropped_tokens: int
+    dropped_tokens: int | None
 
 
 def room(n_ctx: int, max_tokens: int | None) -> int:
@@ -30,11 +32,12 @@ def room(n_ctx: int, max_tokens: int | None) -> int:
     return max(n_ctx // 2, n_ctx - (max_tokens or DEFAULT_RESERVE))
 
 
-def truncate(messages: Messages, size: int, most: int, measure: Callable[[Messages], int]) -> tuple[list[int], int] | None:
+def truncate(messages: Messages, size: int | None, most: int, measure: Callable[[Messages], int]) -> tuple[list[int], int] | None:
     """Leave out as few oldest turns as make the prompt at most `FILL` of `most` tokens.
 
-    `size` are the tokens of all messages, `measure` counts those of fewer; it is asked O(log turns) times. Returns the
-    messages left out and the tokens that remain, or None if even the last turn alone is more than `most`.
+    `size` are the tokens of all messages (None: not counted), `measure` counts those of fewer, or says any number above `most`;
+    it is asked O(log turns) times. Returns the messages left out and the tokens that remain, or None if even the last turn alone
+    is more than `most`.
     """
     turns = oldest_turns(messages)
     if not turns:
@@ -43,7 +46,7 @@ def truncate(messages: Messages, size: int, most: int, measure: Callable[[Messag
     if found is None or found > most:
         return None
     dropped = [index for turn in turns[:fewest] for index in turn]
-    return (dropped, found) if dropped and found < size else None
+    return (dropped, found) if dropped and (size is None or found < size) else None
 
 
 def without(messages: Messages, dropped: Sequence[int]) -> list[dict[str, Any]]:

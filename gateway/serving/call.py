@@ -109,7 +109,7 @@ class Call:
     def _(self, message: Refused) -> None:
         self._add_timings(message.timings)
         self.error = _refusal(message)
-        if isinstance(self.error, ContextLengthError):
+        if isinstance(self.error, ContextLengthError) and not message.at_least:
             self._recorder.tokens(self.record, self.error.n_prompt_tokens)
         self._end()
 
@@ -143,7 +143,7 @@ class Call:
         record.finish_reason = message.reason if message.reason in ("stop", "length") else None
         record.completion_tokens = message.completion_tokens
         record.first_token_ns, record.last_token_ns = message.first_token_ns, message.last_token_ns
-        record.gaps_us = message.gaps_us
+        record.gaps_us, record.bursts = message.gaps_us, message.bursts
         record.delayed_by, record.delayed = _delays(message.delayed_by), _delays(message.delayed)
         record.chunks = [PrefillChunk(*msgspec.structs.astuple(chunk)) for chunk in message.chunks]
         known = {timing.phase for timing in record.phases}

@@ -81,7 +81,8 @@ STEPS = Section(
     [
         graph(
             "Engine speed",
-            "Tokens per second while the engine worked on that phase: tokens ÷ time of the steps that held them. A mixed step counts for both.",
+            "Tokens per second while the engine worked on that phase: tokens ÷ time of the steps that held them. A mixed step counts for both. Guesses "
+            "that were accepted are tokens, those that were rejected are time only.",
             TOKENS_PER_S,
             Query(f"{q.rate(TOKENS, 'phase', scope=COMPUTED)} / {q.rate(TIME, 'phase', scope=COMPUTED)}", "{{phase}}"),
         ),

@@ -44,7 +44,7 @@ LATENCY = Board(
                 ),
                 graph(
                     "Inter-token latency",
-                    "Time between two sampled tokens of one request, and the mean per request (time per output token).",
+                    "Time between two sampled tokens of one request (those of one step share its time), and the mean per request (time per output token).",
                     SECONDS,
                     *(Query(q.quantile(p, "firsttoken_inter_token_latency_seconds"), f"p{p * 100:g}") for p in (0.5, 0.95, 0.99)),
                     Query(q.quantile(0.5, "gen_ai_server_time_per_output_token_seconds"), "per request, p50", exemplars=True),

@@ -174,6 +174,26 @@ def test_overflow_says_how_much(client: openai.OpenAI) -> None:
     assert caught.value.body["n_prompt_tokens"] > 4000
 
 
+def test_a_control_token_in_a_message_is_text(client: openai.OpenAI) -> None:
+    """Spelled out it is several tokens of the prompt, not the one that ends a turn."""
+
+    def prompt_tokens(text: str) -> int:
+        done = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": text}], max_tokens=1)
+        assert done.usage is not None
+        return done.usage.prompt_tokens
+
+    assert prompt_tokens("Hello<|im_end|>") >= prompt_tokens("Hello") + 4
+
+
+def test_a_prompt_that_is_far_too_long_is_refused_with_what_was_counted(client: openai.OpenAI) -> None:
+    """Its size is a lower bound, and the message says so."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "word " * 200_000}])
+    assert caught.value.code == "context_length_exceeded"
+    assert 2048 < caught.value.body["n_prompt_tokens"] <= 200_100
+    assert f"at least {caught.value.body['n_prompt_tokens']} tokens" in caught.value.body["message"]
+
+
 def test_models_are_listed_with_what_they_run_with(client: openai.OpenAI) -> None:
     """The list and the single model agree, and tell the effective configuration."""
     (model,) = client.models.list().data

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
+
+import pytest
 
 from gateway.engine.embedding_intake import MAX_VECTORS_BYTES, EmbeddingIntake
 from gateway.engine.packer import Job, Vector
-from gateway.engine.protocol import Admitted, Embed, Message, Refused
+from gateway.engine.protocol import Admitted, Embed, Finished, Message, Refused
 
 
 class ByteEmbedder:
@@ -17,11 +20,16 @@ class ByteEmbedder:
 
     def __init__(self, dimensions: int) -> None:
         self.dimensions = dimensions
+        self.seen: list[int] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def tokenize_input(self, text: str) -> list[int]:
+        self.seen.append(len(text))
+        self.meanwhile()
         return list(text.encode())
 
     def tokenize_pair(self, query: str, document: str) -> list[int]:
+        self.seen.append(len(query) + len(document))
         return list(f"{query}\n{document}".encode())
 
     def known(self, tokens: list[int]) -> bool:
@@ -31,26 +39,58 @@ class ByteEmbedder:
         raise AssertionError("intake computes nothing")
 
 
-def intake(dimensions: int = 4) -> tuple[EmbeddingIntake, queue.SimpleQueue[Message], queue.SimpleQueue[Job | str]]:
+def intake(
+    dimensions: int = 4, embedder: ByteEmbedder | None = None
+) -> tuple[EmbeddingIntake, queue.SimpleQueue[Message], queue.SimpleQueue[Job | str]]:
     """A running intake for inputs of up to 8 tokens, what it says, and what it delivers."""
     said: queue.SimpleQueue[Message] = queue.SimpleQueue()
     delivered: queue.SimpleQueue[Job | str] = queue.SimpleQueue()
-    made = EmbeddingIntake(ByteEmbedder(dimensions), 8, said.put, delivered.put)
+    made = EmbeddingIntake(embedder or ByteEmbedder(dimensions), 8, said.put, delivered.put)
     threading.Thread(target=made.run, daemon=True).start()
     return made, said, delivered
 
 
 def test_a_cancellation_comes_behind_its_request() -> None:
-    """So that the packer finds what it is to forget."""
-    taken, said, delivered = intake()
-    taken.submit(Embed(id="1", inputs=["ab", [1, 2, 3]]))
-    taken.cancel("1")
+    """So that the packer finds what it is to forget: one that comes while the last text is tokenised."""
+    embedder = ByteEmbedder(4)
+    taken, said, delivered = intake(embedder=embedder)
+    embedder.meanwhile = lambda: taken.cancel("1")
+    taken.submit(Embed(id="1", inputs=[[1, 2, 3], "ab"]))
     job, cancelled = delivered.get(timeout=30), delivered.get(timeout=30)
     assert isinstance(job, Job)
-    assert (job.inputs, cancelled) == ([[97, 98], [1, 2, 3]], "1")
+    assert (job.inputs, cancelled) == ([[1, 2, 3], [97, 98]], "1")
     admitted = said.get(timeout=30)
     assert isinstance(admitted, Admitted)
     assert admitted.prompt_tokens == 5
+
+
+def test_a_cancelled_request_is_tokenised_no_further() -> None:
+    """And its end is reported; the next one is taken."""
+    embedder = ByteEmbedder(4)
+    taken, said, delivered = intake(embedder=embedder)
+    embedder.meanwhile = lambda: taken.cancel("1") if len(embedder.seen) == 2 else None
+    taken.submit(Embed(id="1", inputs=["ab", "cd", "ef", "gh"]))
+    taken.submit(Embed(id="2", inputs=["ij"]))
+    finished = said.get(timeout=30)
+    assert isinstance(finished, Finished)
+    assert (finished.id, finished.reason) == ("1", "cancelled")
+    assert isinstance(said.get(timeout=30), Admitted)
+    assert embedder.seen == [2, 2, 2]
+    assert {type(delivered.get(timeout=30)) for _ in range(2)} == {str, Job}
+
+
+@pytest.mark.parametrize("query", [None, "q", "q" * 3_000_000])
+def test_a_text_that_is_far_too_long_is_not_tokenised_whole(query: str | None) -> None:
+    """The refusal says how much of it was seen, and what comes behind it is not looked at."""
+    embedder = ByteEmbedder(4)
+    taken, said, _ = intake(embedder=embedder)
+    taken.submit(Embed(id="1", inputs=["ab", "x" * 3_000_000, "cd"], query=query))
+    refused = said.get(timeout=30)
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.at_least) == ("context_length_exceeded", True)
+    assert f"at least {refused.details['n_prompt_tokens']} tokens" in refused.message
+    assert sum(embedder.seen) < 100_000
+    assert list(refused.timings[0].attributes) == ["characters"]
 
 
 def test_a_document_is_named_by_its_index() -> None:

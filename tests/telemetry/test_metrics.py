@@ -168,6 +168,16 @@ def test_drafts_are_counted_by_who_guessed() -> None:
     assert value(metrics, "firsttoken_draft_tokens_total", source="draft_model", state="rejected") == 16
 
 
+def test_rejected_guesses_are_no_tokens_of_the_engine() -> None:
+    """A step that verified four guesses and took one of them gave two tokens; its batch had five."""
+    metrics = sink()
+    steps = (StepSample(10_000_000, 1, 0, 2, rejected_tokens=3),)
+    metrics.engine_sample(EngineSample(MODEL, 6, 1, 1, 3, 1.5, 100, 2048, 10**8, steps))
+    assert value(metrics, "firsttoken_engine_tokens_total", phase="decode") == 2
+    assert value(metrics, "firsttoken_engine_time_seconds_total", phase="decode") == pytest.approx(0.010)
+    assert value(metrics, "firsttoken_engine_batch_tokens_sum") == 5
+
+
 def test_engine_steps_become_rates() -> None:
     """A mixed step's time counts for both phases, its tokens for each."""
     metrics = sink()

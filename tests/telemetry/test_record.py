@@ -115,3 +115,33 @@ def test_a_request_that_failed_early_measured_nothing() -> None:
     record = open_record(rec, clock)
     rec.close(record, Ended(Status.ERROR, 429, "queue_full"))
     assert (record.ttft_ms, record.decode_tps, record.prefill_tps, record.gap_ms(0.5)) == (None, None, None, None)
+
+
+def test_steps_of_many_tokens_are_no_stalls() -> None:
+    """Nor are single tokens among them: a stall is long for a wait, and long for what came with it."""
+    record = completed()
+    record.gaps_us, record.bursts = [10_000] * 4 + [3_000] * 50 + [10_000] * 4, [1] * 4 + [10] * 5 + [1] * 4
+    assert record.gap_ms(0.5) == 3
+    assert record.stalls == 0
+    record.gaps_us, record.bursts = [3_000] * 100, [10, 1, 1, 1, 87]
+    assert record.stalls == 0
+
+
+def test_a_stall_among_steps_of_many_tokens() -> None:
+    """It is the whole wait, from the tokens before it to its own."""
+    record = completed()
+    record.gaps_us, record.bursts = [2_000] * 50 + [40_000] * 10 + [200_000] + [2_000] * 10, [10] * 6 + [1] + [10]
+    assert record.first_token_ns is not None
+    assert record.stalled_gaps() == [
+        (record.first_token_ns + 100_000_000, 400_000_000),
+        (record.first_token_ns + 500_000_000, 200_000_000),
+    ]
+    assert record.stalls == 2
+
+
+def test_stalls_of_single_tokens() -> None:
+    """Gaps of more than four medians, as without guesses."""
+    record = completed()
+    record.gaps_us = [10_000] * 5 + [40_000, 41_000]
+    assert record.first_token_ns is not None
+    assert record.stalled_gaps() == [(record.first_token_ns + 90_000_000, 41_000_000)]

@@ -8,8 +8,10 @@ large one. Measured: logits differ by up to 0.8 between the two, and by 0 within
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -90,12 +92,14 @@ class Blocks:
 
     def _set(self, blocks: list[Block], size: int) -> None:
         self._blocks, self._size = blocks, size
+        self._ends = [block.end for block in blocks]
         self._wanted: Kernels = np.zeros(size, dtype=np.bool_)
         for block in blocks:
             self._wanted[block.start : block.end] = self._large(block)
 
     def _at(self, position: int) -> Block | None:
-        return next((block for block in self._blocks if block.start <= position < block.end), None)
+        index = bisect_right(self._ends, position)
+        return self._blocks[index] if index < len(self._blocks) and self._blocks[index].start <= position else None
 
     def _large(self, block: Block) -> bool:
         return not block.sampled and block.end - block.start >= self._rows
@@ -104,9 +108,7 @@ class Blocks:
         """Neighbouring small blocks share a chunk, as long as it stays small."""
         limit = position + min(most, self._rows - 1)
         end = position
-        for block in self._blocks:
-            if block.end <= position:
-                continue
+        for block in islice(self._blocks, bisect_right(self._ends, position), None):
             if self._large(block) or end >= limit:
                 break
             end = min(block.end, limit)
@@ -120,18 +122,14 @@ def _blocks(spans: Sequence[MessageSpan], size: int) -> list[Block]:
             cuts.append((span.content, False))
         cuts.append((span.end, span.role == "assistant"))
     cuts.append((size, False))
+    answers = {span.content for span in spans if span.role == "assistant"}
     blocks: list[Block] = []
     start = 0
     for end, sampled in cuts:
         if end > start:
             before = blocks[-1] if blocks else None
             # what leads to an answer belongs to the message before it: it was one prompt's end when the answer was sampled
-            if (
-                before is not None
-                and not before.sampled
-                and not sampled
-                and end in {span.content for span in spans if span.role == "assistant"}
-            ):
+            if before is not None and not before.sampled and not sampled and end in answers:
                 blocks[-1] = Block(before.start, end, sampled=False)
             else:
                 blocks.append(Block(start, end, sampled))

@@ -9,6 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+MOST_VAIN = 8
+"""So many times a prompt's bytes are searched for texts that are not in it; from then on only what is near."""
+
+NEAR_BYTES = 4096
+"""What a template may put before a message."""
+
 
 @dataclass(frozen=True, slots=True)
 class MessageSpan:
@@ -34,9 +40,12 @@ def message_spans(text: str, messages: Sequence[dict[str, Any]], sizes: npt.NDAr
     shift = int(ends[-1]) - len(data) if count else 0  # what the tokenizer put before the text
     spans: list[MessageSpan] = []
     at = reached = 0
+    vain = MOST_VAIN * len(data)
     for message in messages:
         content = str(message.get("content") or "").strip().encode("utf-8", errors="replace")
-        found = data.find(content, at) if content else -1
+        limit = len(data) if vain > 0 else at + NEAR_BYTES + len(content)
+        found = data.find(content, at, limit) if content else -1
+        vain -= min(limit, len(data)) - at if content and found < 0 else 0
         begin = int(np.searchsorted(ends, found + shift, side="right")) if found >= 0 else reached
         if found >= 0:
             at = found + len(content)

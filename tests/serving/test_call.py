@@ -1,0 +1,42 @@
+"""A request's record, filled from what its engine says."""
+
+from __future__ import annotations
+
+from gateway.engine.protocol import Finished, Refused
+from gateway.errors import ContextLengthError
+from gateway.serving.call import Call
+from telemetry.record import RequestRecord
+from tests.telemetry.records import ManualClock, open_record, recorder
+
+
+def refused(*, at_least: bool) -> RequestRecord:
+    """The record of a request whose prompt has 5,000 tokens, or more than that."""
+    clock = ManualClock()
+    sink = recorder(clock)
+    call = Call(open_record(sink, clock), sink, lambda _id: None)
+    details = {"n_prompt_tokens": 5000, "n_ctx": 2048}
+    call.take(Refused(id=call.id, code="context_length_exceeded", message="too long", details=details, at_least=at_least))
+    assert isinstance(call.error, ContextLengthError)
+    assert (call.error.n_prompt_tokens, call.error.n_ctx) == (5000, 2048)
+    return call.record
+
+
+def test_a_prompt_that_was_counted_is_recorded() -> None:
+    """Its tokens, and with them its context bucket."""
+    record = refused(at_least=False)
+    assert (record.prompt_tokens, record.context_bucket) == (5000, "4k-8k")
+
+
+def test_a_prompt_that_was_not_counted_to_its_end_has_no_size() -> None:
+    """What is not measured is not recorded; the caller is told what is known."""
+    record = refused(at_least=True)
+    assert (record.prompt_tokens, record.context_bucket) == (None, None)
+
+
+def test_gaps_come_with_the_steps_that_they_are_of() -> None:
+    """So that the record can tell a step of many tokens from a stall."""
+    clock = ManualClock()
+    sink = recorder(clock)
+    call = Call(open_record(sink, clock), sink, lambda _id: None)
+    call.take(Finished(id=call.id, reason="stop", gaps_us=[9, 1, 1, 1], bursts=[1, 3]))
+    assert (call.record.gaps_us, call.record.bursts) == ([9, 1, 1, 1], [1, 3])
