@@ -10,11 +10,12 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from typing import Protocol
 
 from gateway.engine.backend import Backend, BackendError, Batch, StepResult
 from gateway.engine.draft_states import DraftModel
-from gateway.engine.protocol import Message, Step
+from gateway.engine.outbox import Outbox
+from gateway.engine.protocol import Message
 from gateway.engine.scheduler import Outcome, Scheduler
 from gateway.engine.sequence import Sequence
 from telemetry.events import StepSample
@@ -32,12 +33,17 @@ IDLE_S = 0.2
 """After this long without work, ended sequences are copied out of the KV: their next turn may come after others'."""
 
 
+class Send(Protocol):
+    """The way to the gateway."""
+
+    def __call__(self, *messages: Message) -> None:
+        """Send these messages together."""
+
+
 class DecodeLoop:
     """Owns scheduler and backend; other threads reach it through `deliver` and `cancel` only."""
 
-    def __init__(
-        self, scheduler: Scheduler, backend: Backend, send: Callable[[Message], None], draft_model: DraftModel | None = None
-    ) -> None:
+    def __init__(self, scheduler: Scheduler, backend: Backend, send: Send, draft_model: DraftModel | None = None) -> None:
         self.scheduler = scheduler
         self.samples: deque[StepSample] = deque(maxlen=MAX_SAMPLES)
         self.step_started_ns: int | None = None
@@ -45,6 +51,7 @@ class DecodeLoop:
         self._backend = backend
         self._draft_model = draft_model
         self._send = send
+        self._outbox = Outbox()
         self._inbox: queue.SimpleQueue[Sequence | str | threading.Event] = queue.SimpleQueue()
 
     def deliver(self, sequence: Sequence) -> None:
@@ -76,9 +83,9 @@ class DecodeLoop:
         """Take in what arrived (waiting for it when idle), then compute one batch."""
         self._receive()
         batch = self.scheduler.plan(time.monotonic_ns())
-        for started in self.scheduler.started:
-            self._send(started)
-        self.scheduler.started.clear()
+        if self.scheduler.started:
+            self._send(*self.scheduler.started)
+            self.scheduler.started.clear()
         if batch.parts:
             self._step(batch)
 
@@ -100,6 +107,7 @@ class DecodeLoop:
 
     def _handle(self, arrived: Sequence | str | threading.Event) -> None:
         if isinstance(arrived, Sequence):
+            self._outbox.expect(arrived.id, streamed=arrived.streamed)
             self.scheduler.add(arrived)
         elif isinstance(arrived, str):
             now_ns = time.monotonic_ns()
@@ -143,7 +151,6 @@ class DecodeLoop:
         return [sequence.id for part in batch.parts if (sequence := slots[part.slot]) is not None]
 
     def _publish(self, outcome: Outcome, end_ns: int) -> None:
-        if outcome.deltas:
-            self._send(Step(end_ns, outcome.deltas))
-        for finished in outcome.finished:
-            self._send(finished)
+        """Tell the gateway, in one write: its end of the pipe wakes up once."""
+        if messages := self._outbox.post(outcome.deltas, outcome.finished, end_ns):
+            self._send(*messages)
