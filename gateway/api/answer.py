@@ -18,7 +18,7 @@ from gateway.engine.protocol import Submit
 from gateway.errors import ApiError, EngineUnavailableError, RequestTimeoutError
 from gateway.serving.admission import Admission
 from gateway.serving.call import Call
-from gateway.serving.router import Target
+from gateway.serving.router import Router, Target
 from telemetry.events import Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended, Recorder
@@ -31,11 +31,13 @@ STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What answering needs."""
+    """What answering needs. One dependency, since the framework resolves several of them in a group of tasks per request."""
 
     recorder: Recorder
     admission: Admission
+    router: Router
     timeout_s: float
+    max_body_bytes: int
 
 
 class EngineAnswer(ABC):
