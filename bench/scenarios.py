@@ -22,6 +22,7 @@ from bench import (
     store_at_scale,
     telemetry_cost,
     ten_turns,
+    token_cost,
 )
 from bench.figures import Result
 
@@ -39,6 +40,7 @@ _PROMISES = (
     scheduler_alone,
     collector,
     telemetry_cost,
+    token_cost,
     store_at_scale,
 )
 

@@ -35,6 +35,11 @@ class Child(Protocol):
     def add(self, value: float, trace: TraceIds | None) -> None:
         """Take one value."""
 
+    def add_many(self, values: Sequence[float]) -> None:
+        """Take several, in order."""
+        for value in values:
+            self.add(value, None)
+
     def samples(self) -> Iterator[Sample]:
         """What a scrape sees."""
 
@@ -57,10 +62,12 @@ class PrometheusBackend(Collector):
 
     def record_many(self, instrument: Instrument, values: Sequence[float], labels: tuple[str, ...], trace: TraceIds | None = None) -> None:
         """Record several values of one series; the trace is an example of the largest."""
-        add = (self._children[instrument].get(labels) or self._child(instrument, labels)).add
-        example = values.index(max(values)) if trace is not None and values else -1
-        for n, value in enumerate(values):
-            add(value, trace if n == example else None)
+        child = self._children[instrument].get(labels) or self._child(instrument, labels)
+        example = values.index(max(values)) if trace is not None and values else len(values)
+        child.add_many(values[:example])
+        for value in values[example : example + 1]:
+            child.add(value, trace)
+        child.add_many(values[example + 1 :])
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The body and content type of `/metrics` for an Accept header: OpenMetrics when asked for, else classic text."""
@@ -96,7 +103,7 @@ def _metric(instrument: Instrument, children: list[tuple[tuple[str, ...], Child]
     return metric
 
 
-class Histogram:
+class Histogram(Child):
     """Values by bucket, their sum, and the last example in each bucket."""
 
     __slots__ = ("_bounds", "_counts", "_examples", "_sum")
@@ -114,6 +121,12 @@ class Histogram:
         if trace is not None:
             self._examples[at] = trace, value, time.time()
 
+    def add_many(self, values: Sequence[float]) -> None:
+        bounds, counts = self._bounds, self._counts
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+        self._sum += sum(values)
+
     def samples(self) -> Iterator[Sample]:
         counts = list(self._counts)
         bounds = [*map(floatToGoString, self._bounds), "+Inf"]
@@ -123,7 +136,7 @@ class Histogram:
         yield "_sum", {}, self._sum, None
 
 
-class Count:
+class Count(Child):
     """A sum that never falls."""
 
     __slots__ = ("_total",)
@@ -140,7 +153,7 @@ class Count:
         yield "_total", {}, self._total, None
 
 
-class Level:
+class Level(Child):
     """A sum that goes up and down."""
 
     __slots__ = ("_value",)
@@ -164,7 +177,7 @@ class Gauge(Level):
         self._value = float(value)
 
 
-class _Nowhere:
+class _Nowhere(Child):
     """Where values of a refused series go."""
 
     def add(self, value: float, trace: TraceIds | None) -> None: ...

@@ -103,10 +103,15 @@ class RequestRecord:
     energy_j: float | None = None
     cost: float | None = None
     content: Content | None = None
+    _sorted_gaps: tuple[Sequence[int], Sequence[int]] = field(default=((), ()), repr=False, compare=False)
+    """`gaps_us`, and the same sorted: every sink asks for quantiles of them."""
 
     def phase(self, phase: Phase) -> PhaseTiming | None:
         """The timing of a phase, or None when it did not happen."""
-        return next((timing for timing in self.phases if timing.phase is phase), None)
+        for timing in self.phases:
+            if timing.phase is phase:
+                return timing
+        return None
 
     def phase_ms(self, phase: Phase) -> float | None:
         """Milliseconds of a phase, or None when it did not happen."""
@@ -160,7 +165,9 @@ class RequestRecord:
         """The q-quantile of the gaps between sampled tokens (nearest rank), or None with fewer than two tokens."""
         if not self.gaps_us:
             return None
-        ordered = sorted(self.gaps_us)
+        if self._sorted_gaps[0] is not self.gaps_us:
+            self._sorted_gaps = self.gaps_us, sorted(self.gaps_us)
+        ordered = self._sorted_gaps[1]
         return ordered[max(0, -int(-q * len(ordered) // 1) - 1)] / 1e3
 
     @property

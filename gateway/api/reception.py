@@ -32,7 +32,7 @@ async def receive(
     Raises:
         ApiError: it is refused, which its record says too.
     """
-    exchange, route = exchange_of(request.scope), request.url.path.rstrip("/")
+    exchange, route = exchange_of(request.scope), request.scope["path"].rstrip("/")
     record = exchange.record = serving.recorder.open(
         request_id=exchange.request_id,
         route=route,
