@@ -25,6 +25,7 @@ from bench import (
     store_at_scale,
     telemetry_cost,
     ten_turns,
+    token_cost,
     two_engines,
 )
 from bench.figures import Result
@@ -47,6 +48,7 @@ _PROMISES = (
     scheduler_alone,
     collector,
     telemetry_cost,
+    token_cost,
     store_at_scale,
 )
 

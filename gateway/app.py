@@ -134,11 +134,11 @@ class Gateway:
         self.asgi.close()
 
     def _application(self) -> ExchangeMiddleware:
-        serving = Serving(self.telemetry.recorder, self.admission, self.settings.server.request_timeout_s)
+        server = self.settings.server
+        serving = Serving(self.telemetry.recorder, self.admission, self.router, server.request_timeout_s, server.max_body_bytes)
         provided: dict[str, Any] = {
             "serving": serving,
             "router": self.router,
-            "max_body_bytes": self.settings.server.max_body_bytes,
             "started_at": int(time.time()),
             "store_state": lambda: self.telemetry.store.state,
             "metrics_page": self.telemetry.metrics.render,
@@ -166,7 +166,6 @@ class Gateway:
             logging_config=None,
             request_max_body_size=None,
         )
-        server = self.settings.server
         guarded = GuardMiddleware(
             litestar, bind=self.address.ip, allowed_hosts=server.allowed_hosts, allowed_origins=server.allowed_origins
         )

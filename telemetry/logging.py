@@ -5,12 +5,15 @@ Lines are written by a thread: a reader that does not read (a full pipe) costs d
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
-import logging.handlers
 import queue
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
@@ -29,6 +32,12 @@ from telemetry.trace_context import span_context
 MAX_WAITING_LINES = 10_000
 """Lines that wait for stderr; more are dropped and counted."""
 
+STOP_S = 5.0
+"""How long the last lines may take: a reader that does not read must not keep the gateway."""
+
+GATHER_S = 0.05
+"""How long lines are gathered before they are written together."""
+
 EVENT = "request"
 """The `event` of a request's line."""
 
@@ -40,32 +49,33 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
-class _BoundedHandler(logging.handlers.QueueHandler):
-    """Hands lines to the writing thread; counts those that it has no room for."""
+class _BoundedHandler(logging.Handler):
+    """Leaves lines for the writing thread; counts those that it has no room for."""
 
-    def __init__(self, lines: queue.Queue[Any]) -> None:
-        super().__init__(lines)
+    def __init__(self, lines: queue.SimpleQueue[logging.LogRecord | None]) -> None:
+        super().__init__()
         self.dropped = 0
+        self._lines = lines
 
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        return record  # the thread formats it, structlog's event dictionary included
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        try:
-            self.queue.put_nowait(record)
-        except queue.Full:
+    def handle(self, record: logging.LogRecord) -> bool:  # without the lock of other handlers: the queue needs none
+        if self._lines.qsize() >= MAX_WAITING_LINES:
             self.dropped += 1
+        else:
+            self._lines.put(record)  # the thread formats it, structlog's event dictionary included
+        return True
 
 
 class LogOutput:
     """The writing thread; `stop` writes what waits."""
 
     def __init__(self, level: str, stream: TextIO) -> None:
-        self._handler = _BoundedHandler(queue.Queue(MAX_WAITING_LINES))
-        writer = logging.StreamHandler(stream)
-        writer.setFormatter(_formatter())
-        self._listener = logging.handlers.QueueListener(self._handler.queue, writer)
-        self._listener.start()
+        self._lines: queue.SimpleQueue[logging.LogRecord | None] = queue.SimpleQueue()
+        self._stream = stream
+        self._formatter = _Formatter()
+        self._stopping = threading.Event()
+        self._handler = _BoundedHandler(self._lines)
+        self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
+        self._thread.start()
         root = logging.getLogger()
         self._previous = root.handlers[:]
         root.handlers = [self._handler]
@@ -79,7 +89,36 @@ class LogOutput:
     def stop(self) -> None:
         """Write what waits and put the former handlers back."""
         logging.getLogger().handlers = self._previous
-        self._listener.stop()
+        self._stopping.set()
+        self._lines.put(None)
+        self._thread.join(STOP_S)
+
+    # On the writing thread ------------------------------------------------------------------------------------------
+    def _run(self) -> None:
+        """Write until the end: a busy gateway has its lines written a few times a second, not one by one."""
+        while (first := self._lines.get()) is not None:
+            self._stopping.wait(GATHER_S)
+            records, over = [first], False
+            while not over and not self._lines.empty():
+                record = self._lines.get()
+                over = record is None
+                if record is not None:
+                    records.append(record)
+            self._write("".join(map(self._line, records)))
+            if over:
+                return
+
+    def _line(self, record: logging.LogRecord) -> str:
+        """A line that cannot be made must not cost the others."""
+        try:
+            return self._formatter.format(record) + "\n"
+        except Exception as error:
+            return json.dumps({"event": "a log line could not be written", "logger": record.name, "error": repr(error)}) + "\n"
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads standard error any more: there is nowhere to say so
+            self._stream.write(text)
+            self._stream.flush()
 
 
 def configure(level: str = "info", stream: TextIO | None = None) -> LogOutput:
@@ -93,24 +132,51 @@ def configure(level: str = "info", stream: TextIO | None = None) -> LogOutput:
     return LogOutput(level, stream or sys.stderr)
 
 
-def _formatter() -> logging.Formatter:
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_SHARED,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
-    )
+class WideLine:
+    """The line of a completed request, made when it is written."""
+
+    __slots__ = ("_record",)
+
+    def __init__(self, record: RequestRecord) -> None:
+        self._record = record
+
+    def fields(self) -> dict[str, Any]:
+        """What the line says."""
+        return {**wide_fields(self._record), "event": EVENT}
+
+    def __str__(self) -> str:
+        return json.dumps(self.fields())
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """JSON of every line."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            foreign_pre_chain=_SHARED,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = record.msg
+        if not isinstance(line, WideLine):
+            return super().format(record)
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return json.dumps(line.fields() | {"level": record.levelname.lower(), "logger": record.name, "timestamp": at})
 
 
 class LogSink(NullSink):
     """One wide line per completed request, on stderr and, where there is a provider, over OTLP."""
 
     def __init__(self, provider: LoggerProvider | None = None) -> None:
-        self._log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("firsttoken.requests")
+        self._log = logging.getLogger("firsttoken.requests")
         self._otel = None if provider is None else provider.get_logger(semconv.SCOPE)
 
     def completed(self, record: RequestRecord) -> None:
-        fields = wide_fields(record)
         failed = record.status is Status.ERROR
-        (self._log.warning if failed else self._log.info)(EVENT, **fields)
+        level = logging.WARNING if failed else logging.INFO
+        if self._log.isEnabledFor(level):  # `log` would look for its caller, which costs more than the rest
+            self._log.handle(logging.LogRecord(self._log.name, level, "", 0, WideLine(record), None, None))
         if self._otel is not None:
             self._otel.emit(
                 timestamp=record.anchor.wall(record.ended_ns or record.started_ns),
@@ -118,12 +184,13 @@ class LogSink(NullSink):
                 severity_number=SeverityNumber.WARN if failed else SeverityNumber.INFO,
                 severity_text="WARN" if failed else "INFO",
                 body=EVENT,
-                attributes=fields,
+                attributes=wide_fields(record),
                 event_name="firsttoken.request",
             )
 
     def speed_changed(self, change: SpeedChange) -> None:
-        told = self._log.warning if change.direction == "slower" else self._log.info
+        logger = structlog.stdlib.get_logger("firsttoken.requests")
+        told = logger.warning if change.direction == "slower" else logger.info
         told("speed changed", **asdict(change), direction=change.direction)
 
 

@@ -226,16 +226,18 @@ class MetricsSink(NullSink):
         for step in steps:
             if step.traceparent:
                 self.record(metric.STEP_DURATION, step.duration_ns / 1e9, model, trace=TraceIds.of(step.traceparent))
+        durations = [step.duration_ns / 1e9 for step in steps if not step.traceparent]
+        sequences = [step.sequences for step in steps]
+        tokens = [step.prefill_tokens + step.decode_tokens + step.rejected_tokens for step in steps]
         for backend in self._backends:
-            backend.record_many(metric.STEP_DURATION, [step.duration_ns / 1e9 for step in steps if not step.traceparent], (model,))
-            backend.record_many(metric.BATCH_SEQUENCES, [step.sequences for step in steps], (model,))
-            backend.record_many(
-                metric.BATCH_TOKENS, [step.prefill_tokens + step.decode_tokens + step.rejected_tokens for step in steps], (model,)
-            )
-        for phase in ("prefill", "decode"):
-            held = [(getattr(step, f"{phase}_tokens"), step.duration_ns) for step in steps]
-            self.record(metric.ENGINE_TOKENS, sum(tokens for tokens, _ in held), model, phase)
-            self.record(metric.ENGINE_TIME, sum(ns for tokens, ns in held if tokens) / 1e9, model, phase)
+            backend.record_many(metric.STEP_DURATION, durations, (model,))
+            backend.record_many(metric.BATCH_SEQUENCES, sequences, (model,))
+            backend.record_many(metric.BATCH_TOKENS, tokens, (model,))
+        prefilled = sum(step.prefill_tokens for step in steps)
+        self.record(metric.ENGINE_TOKENS, prefilled, model, "prefill")
+        self.record(metric.ENGINE_TOKENS, sum(step.decode_tokens for step in steps), model, "decode")
+        self.record(metric.ENGINE_TIME, sum(step.duration_ns for step in steps if step.prefill_tokens) / 1e9, model, "prefill")
+        self.record(metric.ENGINE_TIME, sum(step.duration_ns for step in steps if step.decode_tokens) / 1e9, model, "decode")
 
     # HTTP -----------------------------------------------------------------------------------------------------------
     def http_started(self, method: str) -> None:

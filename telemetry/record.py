@@ -108,10 +108,15 @@ class RequestRecord:
     energy_j: float | None = None
     cost: float | None = None
     content: Content | None = None
+    _sorted_gaps: tuple[Sequence[int], Sequence[int]] = field(default=((), ()), repr=False, compare=False)
+    """`gaps_us`, and the same sorted: every sink asks for quantiles of them."""
 
     def phase(self, phase: Phase) -> PhaseTiming | None:
         """The timing of a phase, or None when it did not happen."""
-        return next((timing for timing in self.phases if timing.phase is phase), None)
+        for timing in self.phases:
+            if timing.phase is phase:
+                return timing
+        return None
 
     def phase_ms(self, phase: Phase) -> float | None:
         """Milliseconds of a phase, or None when it did not happen."""
@@ -170,7 +175,11 @@ class RequestRecord:
 
     def gap_ms(self, q: float) -> float | None:
         """The q-quantile of the gaps between sampled tokens (nearest rank), or None with fewer than two tokens."""
-        return _quantile(self.gaps_us, q) / 1e3 if self.gaps_us else None
+        if not self.gaps_us:
+            return None
+        if self._sorted_gaps[0] is not self.gaps_us:
+            self._sorted_gaps = self.gaps_us, sorted(self.gaps_us)
+        return _nearest_rank(self._sorted_gaps[1], q) / 1e3
 
     @property
     def stalls(self) -> int:
@@ -186,8 +195,8 @@ class RequestRecord:
         if not self.gaps_us:
             return []
         waits = list(self._waits())
-        longest_gap = STALL_FACTOR * _quantile(self.gaps_us, 0.5)
-        longest_wait = STALL_FACTOR * _quantile([wait for _, wait, _ in waits], 0.5)
+        longest_gap = STALL_FACTOR * _nearest_rank(sorted(self.gaps_us), 0.5)
+        longest_wait = STALL_FACTOR * _nearest_rank(sorted(wait for _, wait, _ in waits), 0.5)
         zero_ns = self.first_token_ns or 0
         stalled = ((begun, wait) for begun, wait, tokens in waits if wait > longest_wait and wait > longest_gap * tokens)
         return [(zero_ns + begun * 1000, wait * 1000) for begun, wait in stalled]
@@ -218,9 +227,9 @@ class RequestRecord:
         return max(0.0, (self.ended_ns - self.started_ns - covered - self.client_blocked_tail_ns) / 1e6)
 
 
-def _quantile(values: Sequence[int], q: float) -> int:
-    """By nearest rank."""
-    return sorted(values)[max(0, -int(-q * len(values) // 1) - 1)]
+def _nearest_rank(ordered: Sequence[int], q: float) -> int:
+    """The q-quantile of values in order."""
+    return ordered[max(0, -int(-q * len(ordered) // 1) - 1)]
 
 
 def covered_ns(phases: Iterable[PhaseTiming], start_ns: int, end_ns: int) -> int:

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from telemetry.baggage import allowed_members
 from telemetry.clock import ClockAnchor
@@ -100,7 +100,7 @@ class Recorder:
         self.anchor = anchor or ClockAnchor.now()
         self.clock_ns = clock_ns
         self.sink_errors: Counter[str] = Counter()
-        self._sinks = tuple(sinks)
+        self._listeners = {method: _listeners(sinks, method) for method in _EVENTS}
         self._buckets = buckets
         self._strict = strict
         self._keep_content = keep_content
@@ -203,9 +203,9 @@ class Recorder:
         self._tell("speed_changed", change)
 
     def _tell(self, method: str, event: object) -> None:
-        for sink in self._sinks:
+        for sink, take in self._listeners[method]:
             try:
-                getattr(sink, method)(event)
+                take(event)
             except Exception as error:
                 self._failed(sink, method, error)
 
@@ -217,6 +217,15 @@ class Recorder:
         self.sink_errors[key] += 1
         if self.sink_errors[key] == 1:
             log.error("telemetry sink failed; further failures of this kind are only counted: %s", key, exc_info=error)
+
+
+_EVENTS = tuple(name for name in vars(NullSink) if not name.startswith("_"))
+
+
+def _listeners(sinks: Sequence[Sink], method: str) -> tuple[tuple[Sink, Callable[[Any], None]], ...]:
+    """Sinks that do something about an event, with what they do: it may come with every token."""
+    nothing = getattr(NullSink, method)
+    return tuple((sink, getattr(sink, method)) for sink in sinks if getattr(type(sink), method, None) is not nothing)
 
 
 def trace_ids(traceparent: str, tracestate: str = "") -> TraceIds:

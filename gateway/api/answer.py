@@ -11,13 +11,14 @@ from litestar.types import Receive, Scope, Send
 
 from gateway.api.chat_parse import Chat
 from gateway.api.completion import Completion, sse
+from gateway.api.event_stream import EventStream
 from gateway.api.exchange import Exchange, exchange_of
 from gateway.api.responses import send_body, send_error, send_json, send_start
 from gateway.engine.protocol import Submit
 from gateway.errors import ApiError, EngineUnavailableError, RequestTimeoutError
 from gateway.serving.admission import Admission
 from gateway.serving.call import Call
-from gateway.serving.router import Target
+from gateway.serving.router import Router, Target
 from telemetry.events import Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended, Recorder
@@ -30,11 +31,13 @@ STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What answering needs."""
+    """What answering needs. One dependency, since the framework resolves several of them in a group of tasks per request."""
 
     recorder: Recorder
     admission: Admission
+    router: Router
     timeout_s: float
+    max_body_bytes: int
 
 
 class EngineAnswer(ABC):
@@ -116,6 +119,7 @@ class Answer(EngineAnswer):
             id=str(record.seq),
             messages=chat.messages,
             adapter=self._adapter,
+            streamed=chat.stream,
             sampling=chat.sampling,
             max_tokens=chat.max_tokens,
             stop=chat.stop,
@@ -133,18 +137,24 @@ class Answer(EngineAnswer):
         if chat.stream:
             await self._stream(call, completion, send)
         else:
-            text = "".join([piece async for piece in call.texts()])
+            text = await call.text()
             await send_json(send, 200, completion.whole(text, self._serving.recorder.clock_ns()), completion.headers)
 
     async def _stream(self, call: Call, completion: Completion, send: Send) -> None:
         self._streaming = True
         await send_start(send, 200, b"text/event-stream; charset=utf-8", STREAM_HEADERS | completion.headers)
-        first = completion.role_chunk()
-        async for text in call.texts():
-            await send_body(send, first + completion.text_chunk(text), more=True)
-            first = b""
+        stream = EventStream(send, completion.text_chunk)
+        try:
+            try:
+                await call.follow(stream.write)
+            except ApiError:
+                await stream.drained()  # what was said stands before the error
+                raise
+            await stream.drained()
+        finally:
+            stream.close()
         last = completion.last_chunks(include_usage=self._chat.include_usage, now_ns=self._serving.recorder.clock_ns())
-        await send_body(send, first + last)
+        await send_body(send, last)
 
     def _completion(self) -> Completion:
         ready = self._handle.ready

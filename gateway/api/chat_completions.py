@@ -14,7 +14,7 @@ from gateway.api.answer import Answer, Serving
 from gateway.api.chat_parse import Chat, parse_chat
 from gateway.api.openapi import chat_operation
 from gateway.api.reception import receive
-from gateway.serving.router import Router, Target
+from gateway.serving.router import Target
 from telemetry.record import RequestRecord
 
 ROUTE = "/v1/chat/completions"
@@ -29,7 +29,7 @@ class ChatOperation(Operation):
 
 
 @post(ROUTE, status_code=200, operation_class=ChatOperation, operation_id="createChatCompletion", tags=["chat"])
-async def chat_completions(request: Request[Any, Any, State], serving: Serving, router: Router, max_body_bytes: int) -> ASGIApp:
+async def chat_completions(request: Request[Any, Any, State], serving: Serving) -> ASGIApp:
     """Answer a chat with a model, whole or as a stream of server-sent events."""
 
     def check(body: bytes, record: RequestRecord) -> tuple[Chat, Target]:
@@ -38,7 +38,7 @@ async def chat_completions(request: Request[Any, Any, State], serving: Serving, 
         record.stream = chat.stream
         record.params = chat.params
         record.conversation_id = chat.conversation_id
-        return chat, router.find(chat.model)
+        return chat, serving.router.find(chat.model)
 
-    record, (chat, target) = await receive(request, serving, max_body_bytes, operation="chat", check=check)
+    record, (chat, target) = await receive(request, serving, operation="chat", check=check)
     return Answer(serving, target, record, chat)

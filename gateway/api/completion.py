@@ -24,6 +24,9 @@ from telemetry.record import RequestRecord
 _encode = msgspec.json.Encoder().encode
 
 DONE = b"data: [DONE]\n\n"
+EMPTY = b'""'
+CONTENT = b'"content":' + EMPTY
+"""Where the text of a frame stands; no text that is quoted in JSON can hold it."""
 
 
 def sse(data: bytes) -> bytes:
@@ -40,6 +43,8 @@ class Completion:
         self._model = model
         self._fingerprint = fingerprint
         self._created = int(time.time())
+        self._spoken = False
+        self._before = self._after = b""
 
     def whole(self, text: str, now_ns: int) -> bytes:
         """The response when not streaming."""
@@ -64,20 +69,29 @@ class Completion:
         dropped = self._record.dropped_messages
         return {"x-firsttoken-dropped-messages": ",".join(map(str, dropped))} if dropped else {}
 
-    def role_chunk(self) -> bytes:
-        """The first frame: who speaks."""
-        return self._chunk([ChunkChoice(0, AnswerDelta(role="assistant", content=""))])
-
     def text_chunk(self, text: str) -> bytes:
-        """A frame with text."""
-        return self._chunk([ChunkChoice(0, AnswerDelta(content=text))])
+        """A frame with text; before the first one, the frame that says who speaks."""
+        role = self._role_chunk()
+        if not self._before:
+            chunk = self._chunk([ChunkChoice(0, AnswerDelta(content=""))])
+            before, content, self._after = chunk.partition(CONTENT)
+            self._before = before + content[: -len(EMPTY)]
+        return b"".join((role, self._before, _encode(text), self._after))
 
     def last_chunks(self, *, include_usage: bool, now_ns: int) -> bytes:
         """The frames that end a stream: why it ended, the timings, the usage if asked for, and `[DONE]`."""
+        role = self._role_chunk()
         ending = [ChunkChoice(0, AnswerDelta(), self._record.finish_reason or "stop")]
         if not include_usage:
-            return self._chunk(ending, timings=self._timings(now_ns)) + DONE
-        return self._chunk(ending) + self._chunk([], usage=self._usage(), timings=self._timings(now_ns)) + DONE
+            return role + self._chunk(ending, timings=self._timings(now_ns)) + DONE
+        return role + self._chunk(ending) + self._chunk([], usage=self._usage(), timings=self._timings(now_ns)) + DONE
+
+    def _role_chunk(self) -> bytes:
+        """The first frame, once."""
+        if self._spoken:
+            return b""
+        self._spoken = True
+        return self._chunk([ChunkChoice(0, AnswerDelta(role="assistant", content=""))])
 
     def _chunk(self, choices: list[ChunkChoice], *, usage: Usage | None = None, timings: Timings | None = None) -> bytes:
         chunk = ChatCompletionChunk(

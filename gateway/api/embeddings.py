@@ -35,7 +35,7 @@ from gateway.api.reception import receive
 from gateway.api.responses import send_json
 from gateway.engine.protocol import Embed, Embedded
 from gateway.errors import InvalidRequestError
-from gateway.serving.router import Router, Target
+from gateway.serving.router import Target
 from telemetry.record import RequestRecord
 
 MAX_INPUTS = 2048
@@ -172,25 +172,23 @@ class RerankOperation(Operation):
 
 
 @post("/v1/embeddings", status_code=200, operation_class=EmbeddingOperation, operation_id="createEmbedding", tags=["embeddings"])
-async def embeddings(request: Request[Any, Any, State], serving: Serving, router: Router, max_body_bytes: int) -> ASGIApp:
+async def embeddings(request: Request[Any, Any, State], serving: Serving) -> ASGIApp:
     """Turn texts into vectors."""
-    return await _answer(request, serving, router, max_body_bytes, parse_embeddings)
+    return await _answer(request, serving, parse_embeddings)
 
 
 @post("/v1/rerank", status_code=200, operation_class=RerankOperation, operation_id="createRerank", tags=["embeddings"])
-async def rerank(request: Request[Any, Any, State], serving: Serving, router: Router, max_body_bytes: int) -> ASGIApp:
+async def rerank(request: Request[Any, Any, State], serving: Serving) -> ASGIApp:
     """Order documents by how relevant they are to a query."""
-    return await _answer(request, serving, router, max_body_bytes, parse_rerank)
+    return await _answer(request, serving, parse_rerank)
 
 
-async def _answer(
-    request: Request[Any, Any, State], serving: Serving, router: Router, max_body_bytes: int, parse: Callable[[bytes], Task]
-) -> ASGIApp:
+async def _answer(request: Request[Any, Any, State], serving: Serving, parse: Callable[[bytes], Task]) -> ASGIApp:
 
     def check(body: bytes, record: RequestRecord) -> tuple[Task, Target]:
         task = parse(body)
         record.model = task.model[:200]
-        return task, router.find(task.model)
+        return task, serving.router.find(task.model)
 
-    record, (task, target) = await receive(request, serving, max_body_bytes, operation="embeddings", check=check)
+    record, (task, target) = await receive(request, serving, operation="embeddings", check=check)
     return EmbeddingAnswer(serving, target, record, task)

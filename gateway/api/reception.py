@@ -23,7 +23,6 @@ Checked = TypeVar("Checked")
 async def receive(
     request: Request[Any, Any, State],
     serving: Serving,
-    max_body_bytes: int,
     *,
     operation: str,
     check: Callable[[bytes, RequestRecord], Checked],
@@ -33,7 +32,7 @@ async def receive(
     Raises:
         ApiError: it is refused, which its record says too.
     """
-    exchange, route = exchange_of(request.scope), request.url.path.rstrip("/")
+    exchange, route = exchange_of(request.scope), request.scope["path"].rstrip("/")
     record = exchange.record = serving.recorder.open(
         request_id=exchange.request_id,
         route=route,
@@ -46,7 +45,7 @@ async def receive(
     )
     body = b""
     try:
-        body = await read_body(request, max_body_bytes)
+        body = await read_body(request, serving.max_body_bytes)
         checked = check(body, record)
     except ApiError as error:
         record.model = record.model or model_of(body)

@@ -173,6 +173,7 @@ class Intake:
             stop_tokens=frozenset(request.stop_tokens),
             caller=request.caller,
             adapter=request.adapter,
+            streamed=request.streamed,
             namespace=self._namespaces.get(request.adapter, ""),
         )
         sequence.drafter = PromptLookup(sequence.tokens) if self._speculative else None

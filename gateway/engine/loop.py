@@ -10,11 +10,13 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Mapping, Sized
+from typing import Protocol
 
 from gateway.engine.backend import Backend, BackendError, Batch, StepResult
 from gateway.engine.draft_states import DraftModel
-from gateway.engine.protocol import Message, Step
+from gateway.engine.outbox import Outbox
+from gateway.engine.protocol import Message
 from gateway.engine.scheduler import Outcome, Scheduler
 from gateway.engine.sequence import Sequence
 from gateway.engine.thread_control import ThreadControl
@@ -33,6 +35,13 @@ IDLE_S = 0.2
 """After this long without work, ended sequences are copied out of the KV: their next turn may come after others'."""
 
 
+class Send(Protocol):
+    """The way to the gateway."""
+
+    def __call__(self, *messages: Message) -> None:
+        """Send these messages together."""
+
+
 class DecodeLoop:
     """Owns scheduler and backend; other threads reach it through `deliver` and `cancel` only."""
 
@@ -40,7 +49,7 @@ class DecodeLoop:
         self,
         scheduler: Scheduler,
         backend: Backend,
-        send: Callable[[Message], None],
+        send: Send,
         threads: ThreadControl,
         draft_model: DraftModel | None = None,
     ) -> None:
@@ -52,6 +61,7 @@ class DecodeLoop:
         self._backend = backend
         self._draft_model = draft_model
         self._send = send
+        self._outbox = Outbox()
         self._inbox: queue.SimpleQueue[Sequence | str | threading.Event] = queue.SimpleQueue()
 
     def deliver(self, sequence: Sequence) -> None:
@@ -83,9 +93,9 @@ class DecodeLoop:
         """Take in what arrived (waiting for it when idle), then compute one batch."""
         self._receive()
         batch = self.scheduler.plan(time.monotonic_ns())
-        for started in self.scheduler.started:
-            self._send(started)
-        self.scheduler.started.clear()
+        if self.scheduler.started:
+            self._send(*self.scheduler.started)
+            self.scheduler.started.clear()
         if batch.parts:
             self._step(batch)
 
@@ -107,6 +117,7 @@ class DecodeLoop:
 
     def _handle(self, arrived: Sequence | str | threading.Event) -> None:
         if isinstance(arrived, Sequence):
+            self._outbox.expect(arrived.id, streamed=arrived.streamed)
             self.scheduler.add(arrived)
         elif isinstance(arrived, str):
             now_ns = time.monotonic_ns()
@@ -151,10 +162,9 @@ class DecodeLoop:
         return [sequence.id for part in batch.parts if (sequence := slots[part.slot]) is not None]
 
     def _publish(self, outcome: Outcome, end_ns: int) -> None:
-        if outcome.deltas:
-            self._send(Step(end_ns, outcome.deltas))
-        for finished in outcome.finished:
-            self._send(finished)
+        """Tell the gateway, in one write: its end of the pipe wakes up once."""
+        if messages := self._outbox.post(outcome.deltas, outcome.finished, end_ns):
+            self._send(*messages)
 
 
 def _sample(batch: Batch, sampled: Mapping[int, Sized], start_ns: int, end_ns: int, requests: tuple[str, ...]) -> StepSample:

@@ -35,9 +35,9 @@ class EnginePipe:
         body = self._reader.read(size)
         return decode_request(body) if len(body) == size else None
 
-    def send(self, message: Message) -> None:
-        """Write one message whole; a gateway that is gone is noticed by `receive`, not here."""
-        data = memoryview(frame(message))
+    def send(self, *messages: Message) -> None:
+        """Write messages whole and at once; a gateway that is gone is noticed by `receive`, not here."""
+        data = memoryview(b"".join(map(frame, messages)))
         with self._lock:
             try:
                 while data:

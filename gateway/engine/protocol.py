@@ -6,6 +6,7 @@ Times are CLOCK_MONOTONIC nanoseconds, which both processes share. `id` is the r
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -51,7 +52,8 @@ class Submit(Message, frozen=True, kw_only=True):
     `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a `background`
     request lets all others pass; `cache` False neither uses the prefix cache nor stays in it, `pin` keeps it there;
     `truncate` drops whole oldest turns where the prompt is too long for the context; `adapter` is the LoRA adapter to
-    answer with ("": none).
+    answer with ("": none). Nobody reads the text of an answer that is not `streamed` before its end, so it need not be sent
+    piece by piece.
     """
 
     id: str
@@ -67,6 +69,7 @@ class Submit(Message, frozen=True, kw_only=True):
     pin: bool = False
     truncate: bool = False
     adapter: str = ""
+    streamed: bool = True
 
 
 class Embed(Message, frozen=True, kw_only=True):
@@ -173,8 +176,8 @@ class Started(Message, frozen=True):
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True):
-    """What one step gave one request: new text (may be empty while it could still become a stop string) and the
-    number of output tokens so far; during prefill, `prefilled` prompt tokens and no text.
+    """What a step, and those before it that were not told, gave one request: new text (may be empty while it could still
+    become a stop string) and the number of output tokens so far; during prefill, `prefilled` prompt tokens and no text.
     """
 
     id: str
@@ -184,7 +187,7 @@ class Delta(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Step(Message, frozen=True):
-    """One engine step's results for all its requests."""
+    """Results of the engine step that ended at `end_ns`, as far as they are told now (`gateway.engine.outbox`)."""
 
     end_ns: int
     deltas: list[Delta]
@@ -266,7 +269,31 @@ def frame(message: Message) -> bytes:
     return HEADER.pack(len(body)) + body
 
 
-def body_length(header: bytes) -> int:
+class ReplyReader:
+    """Cuts the engine's stream of bytes into messages, however they arrive."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Reply]:
+        """All messages that are complete with these bytes.
+
+        Raises:
+            ProtocolError: the stream does not carry our frames.
+            msgspec.DecodeError: a message is none of ours.
+        """
+        self._rest += data
+        start = 0
+        while (begin := start + HEADER.size) <= len(self._rest):
+            end = begin + body_length(self._rest[start:begin])
+            if end > len(self._rest):
+                break
+            start = end
+            yield decode_reply(self._rest[begin:end])
+        del self._rest[:start]
+
+
+def body_length(header: bytes | bytearray) -> int:
     """The length that a 4-byte header announces.
 
     Raises:

@@ -90,6 +90,7 @@ class Sequence:
     adapter: str = ""
     namespace: str = ""
     origin: Origin = NO_ORIGIN
+    streamed: bool = True
     cacheable: bool = False
     pinned: bool = False
     lookup: Lookup = field(default_factory=Lookup)

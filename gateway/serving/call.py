@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from functools import singledispatchmethod
+from collections.abc import Callable
 
 import msgspec
 
@@ -26,9 +25,9 @@ class Call:
         self._recorder = recorder
         self._cancel = cancel
         self._admitted = asyncio.Event()
-        self._news = asyncio.Event()
         self._over = asyncio.Event()
         self._text: list[str] = []
+        self._write: Callable[[str], None] = self._text.append
         self._embedded: Embedded | None = None
 
     async def admitted(self) -> None:
@@ -41,20 +40,28 @@ class Call:
         if self.error is not None:
             raise self.error
 
-    async def texts(self) -> AsyncIterator[str]:
-        """The answer as it comes; what arrived since the last look comes as one piece.
+    async def text(self) -> str:
+        """The whole answer, when it is there.
+
+        Raises:
+            ApiError: the request failed.
+        """
+        await self._over.wait()
+        if self.error is not None:
+            raise self.error
+        return "".join(self._text)
+
+    async def follow(self, write: Callable[[str], None]) -> None:
+        """Have each piece of the answer written the moment it is there, until the end. `write` may not raise.
 
         Raises:
             ApiError: the request failed; what came before stands.
         """
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            text, self._text = "".join(self._text), []
-            if text:
-                yield text
-            if self._over.is_set() and not self._text:
-                break
+        if self._text:
+            write("".join(self._text))
+            self._text.clear()
+        self._write = write
+        await self._over.wait()
         if self.error is not None:
             raise self.error
 
@@ -89,13 +96,31 @@ class Call:
             self._end_phases()
             self._end()
 
-    @singledispatchmethod
-    def take(self, message: object) -> None:
+    def take(self, message: Admitted | Started | Refused | Embedded | Finished) -> None:
         """Take in one message of the engine about this request."""
-        raise AssertionError(f"no call expects {type(message).__name__}")
+        if isinstance(message, Admitted):
+            self._take_admitted(message)
+        elif isinstance(message, Started):
+            self._add_timings(message.timings)
+            self._recorder.enter(self.record, Phase.PREFILL)
+        else:
+            self._take_end(message)
+            self._end()
 
-    @take.register
-    def _(self, message: Admitted) -> None:
+    def step(self, delta: Delta, end_ns: int) -> None:
+        """Take in what an engine step, and those before it that were not told, gave."""
+        record = self.record
+        record.prefilled_tokens = delta.prefilled
+        if delta.tokens:
+            record.completion_tokens = delta.tokens
+            record.last_token_ns = end_ns
+            if record.first_token_ns is None:
+                record.first_token_ns = end_ns
+                record.current_phase = Phase.DECODE
+        self._recorder.progress(record)
+        self._add_text(delta.text)
+
+    def _take_admitted(self, message: Admitted) -> None:
         self._recorder.tokens(self.record, message.prompt_tokens)
         self.record.predicted_ttft_ms = message.predicted_ttft_ms
         if message.truncation is not None:
@@ -105,40 +130,19 @@ class Call:
         self._admitted.set()
         self._recorder.enter(self.record, Phase.QUEUE)
 
-    @take.register
-    def _(self, message: Refused) -> None:
-        self._add_timings(message.timings)
-        self.error = _refusal(message)
-        if isinstance(self.error, ContextLengthError) and not message.at_least:
-            self._recorder.tokens(self.record, self.error.n_prompt_tokens)
-        self._end()
+    def _take_end(self, message: Refused | Embedded | Finished) -> None:
+        known = {timing.phase for timing in self.record.phases} if isinstance(message, Finished) else ()
+        self._add_timings([timing for timing in message.timings if Phase(timing.phase) not in known])
+        if isinstance(message, Finished):
+            self._take_finished(message)
+        elif isinstance(message, Embedded):
+            self._embedded = message
+        else:
+            self.error = _refusal(message)
+            if isinstance(self.error, ContextLengthError) and not message.at_least:
+                self._recorder.tokens(self.record, self.error.n_prompt_tokens)
 
-    @take.register
-    def _(self, message: Started) -> None:
-        self._add_timings(message.timings)
-        self._recorder.enter(self.record, Phase.PREFILL)
-
-    @take.register
-    def _(self, message: Embedded) -> None:
-        self._embedded = message
-        self._add_timings(message.timings)
-        self._end()
-
-    def step(self, delta: Delta, end_ns: int) -> None:
-        """Take in what one engine step gave."""
-        record = self.record
-        record.prefilled_tokens = delta.prefilled
-        if delta.tokens:
-            record.completion_tokens = delta.tokens
-            record.last_token_ns = end_ns
-            if record.first_token_ns is None:
-                record.first_token_ns = end_ns
-                self._recorder.enter(record, Phase.DECODE)
-        self._recorder.progress(record)
-        self._add_text(delta.text)
-
-    @take.register
-    def _(self, message: Finished) -> None:
+    def _take_finished(self, message: Finished) -> None:
         record = self.record
         record.finish_reason = message.reason if message.reason in ("stop", "length") else None
         record.completion_tokens = message.completion_tokens
@@ -146,23 +150,18 @@ class Call:
         record.gaps_us, record.bursts = message.gaps_us, message.bursts
         record.delayed_by, record.delayed = _delays(message.delayed_by), _delays(message.delayed)
         record.chunks = [PrefillChunk(*msgspec.structs.astuple(chunk)) for chunk in message.chunks]
-        known = {timing.phase for timing in record.phases}
-        self._add_timings([timing for timing in message.timings if Phase(timing.phase) not in known])
         if message.reason == "error":
             self.error = EngineFailedError(message.message or "the engine could not compute this request")
         self._add_text(message.text)
-        self._end()
 
     def _add_text(self, text: str) -> None:
         if text:
-            self._text.append(text)
             self._recorder.text(self.record, text)
-            self._news.set()
+            self._write(text)
 
     def _end(self) -> None:
         self._admitted.set()
         self._over.set()
-        self._news.set()
 
     def _add_timings(self, timings: list[Timing]) -> None:
         for timing in timings:

@@ -73,6 +73,7 @@ class EngineHandle:
         self._recorder = recorder
         self._log_file = log_file
         self._command = command
+        self._load_failure = ""
         self._calls: dict[str, Call] = {}
         self._changed = asyncio.Event()
         self._share = (0, 1)
@@ -163,20 +164,15 @@ class EngineHandle:
         """Spawn the engine; `follow` then reads it."""
         self.ready = None
         self.last_heard_s, self.step_age_s = time.monotonic(), 0.0
+        self._load_failure = ""
         self.status = replace(self.status, load_traceparent=self._recorder.new_trace().traceparent)
-        self.process = await EngineProcess.start(self._options, self._log_file, self._command)
+        self.process = await EngineProcess.start(self._options, self._log_file, self._hear, self._command)
         return self.process
 
     async def follow(self, process: EngineProcess) -> str:
-        """Read the engine's messages until it ends; returns why, for people."""
-        failure = ""
-        async for reply in process.replies():
-            self.last_heard_s = time.monotonic()
-            if isinstance(reply, LoadFailed):
-                failure = reply.message
-            else:
-                self._take(reply)
-        return failure
+        """Until the engine ends; returns why it could not load, for people, where it said so."""
+        await process.closed()
+        return self._load_failure
 
     def drop_calls(self, reason: str) -> None:
         """End everything in flight: the engine is gone."""
@@ -185,20 +181,33 @@ class EngineHandle:
             call.fail(EngineUnavailableError(f"The engine of {self.model!r} {reason} while it worked on this request."))
         self.on_load_changed()
 
-    def _take(self, reply: Reply) -> None:
+    def _hear(self, reply: Reply) -> None:
+        """One message of the engine."""
+        self.last_heard_s = time.monotonic()
         if isinstance(reply, Step):
             for delta in reply.deltas:
-                call = self._calls.get(delta.id)
-                if call is not None:
+                if (call := self._calls.get(delta.id)) is not None:
                     call.step(delta, reply.end_ns)
-        elif isinstance(reply, Heartbeat):
+        elif isinstance(reply, Admitted | Started):
+            if (call := self._calls.get(reply.id)) is not None:
+                call.take(reply)
+        elif isinstance(reply, Finished | Refused | Embedded):  # forgotten before it is told, so that its slot counts as free
+            if (call := self._calls.pop(reply.id, None)) is not None:
+                call.take(reply)
+            if not self._calls:
+                self.on_load_changed()
+        else:
+            self._hear_of_engine(reply)
+
+    def _hear_of_engine(self, reply: Heartbeat | Loading | LoadFailed | Ready) -> None:
+        if isinstance(reply, Heartbeat):
             self.step_age_s = reply.step_age_s
             self._recorder.engine_sample(reply.sample)
-        elif isinstance(reply, Admitted | Started | Refused | Finished | Embedded):
-            self._route(reply)
         elif isinstance(reply, Loading):
             self.announce(EngineState.STARTING, f"is {reply.what}", load_progress=reply.progress)
-        elif isinstance(reply, Ready):
+        elif isinstance(reply, LoadFailed):
+            self._load_failure = reply.message
+        else:
             self.ready = reply
             tuning = summary(reply.tuning) if reply.tuning else ""
             self.announce(
@@ -212,15 +221,6 @@ class EngineHandle:
             )
             if self._share != (0, 1):
                 self.share(*self._share)
-
-    def _route(self, reply: Admitted | Started | Refused | Finished | Embedded) -> None:
-        """To its call; a finished one is forgotten before it is told, so that its slot counts as free."""
-        over = isinstance(reply, Refused | Finished | Embedded)
-        call = self._calls.pop(reply.id, None) if over else self._calls.get(reply.id)
-        if call is not None:
-            call.take(reply)
-        if over and not self._calls:
-            self.on_load_changed()
 
     @property
     def _pid(self) -> int | None:

@@ -35,7 +35,7 @@ def request_row(record: RequestRecord) -> Row:
 def _storable(row: Row, limits: Mapping[str, int | None]) -> Row:
     """Texts as every database takes them: no NUL, no half of a surrogate pair, not longer than the column."""
     for name, value in row.items():
-        if isinstance(value, str):
+        if isinstance(value, str) and not (value.isascii() and value.isprintable() and len(value) <= (limits[name] or len(value))):
             row[name] = value.replace("\x00", "").encode("utf-8", "replace").decode()[: limits[name]]
     return row
 

@@ -10,6 +10,16 @@ from telemetry import logging as lines
 from tests.telemetry.records import MODEL, completed
 
 
+class Writes(io.StringIO):
+    """Counts its writes."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
 def written(level: str = "info") -> list[dict[str, object]]:
     stream = io.StringIO()
     output = lines.configure(level, stream)
@@ -33,6 +43,29 @@ def test_other_loggers_are_json_too() -> None:
     """Lines of the standard library's loggers have level and name."""
     other = written()[1]
     assert (other["event"], other["level"], other["logger"]) == ("seen 1", "warning", "elsewhere")
+
+
+def test_many_lines_are_few_writes() -> None:
+    """Lines that come together are written together, in order, and none is lost when the output stops."""
+    stream = Writes()
+    output = lines.configure("info", stream)
+    for n in range(500):
+        logging.getLogger("busy").info("%s", n)
+    output.stop()
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == [str(n) for n in range(500)]
+    assert stream.writes < 50
+
+
+def test_a_line_that_cannot_be_made_costs_no_other() -> None:
+    """A bad format string is told of, with its logger; the lines around it are there."""
+    stream = io.StringIO()
+    output = lines.configure("info", stream)
+    for text, values in (("before", ()), ("%d", ("no number",)), ("after", ())):
+        logging.getLogger("odd").info(text, *values)
+    output.stop()
+    found = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["event"] for line in found] == ["before", "a log line could not be written", "after"]
+    assert found[1]["logger"] == "odd"
 
 
 def test_the_level_is_kept() -> None:
