@@ -13,6 +13,11 @@ from msgspec import Meta
 from telemetry.context_buckets import DEFAULT_EDGES
 from telemetry.energy.rapl import DEFAULT_PATH as RAPL_PATH
 
+MOST_BODY_BYTES = 63 * 2**20
+"""What surely fits into a message to an engine (64 MiB), which is never longer than the body it was made from by more than its
+fixed fields.
+"""
+
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A group of settings."""
@@ -23,7 +28,27 @@ class ServerSettings(Section, frozen=True):
 
     host: Annotated[str, Meta(description="Address to listen on. Anything but loopback is a decision: there is no TLS here.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8080
-    max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body; a larger one is answered 413.")] = 8 * 2**20
+    max_body_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=MOST_BODY_BYTES,
+            description="Largest request body, compressed or not; a larger one is answered 413. At most 63 MiB, which an engine can take at once.",
+        ),
+    ] = 8 * 2**20
+    body_timeout_s: Annotated[
+        float, Meta(gt=0, description="How long a request's body may take to arrive; then it is answered 408 `body_timeout`.")
+    ] = 60.0
+    max_bodies: Annotated[
+        int, Meta(ge=1, description="Request bodies that may be arriving at the same time; one more is answered 429 `too_many_bodies`.")
+    ] = 256
+    max_bodies_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="What bodies that are arriving may hold together; above it the one that grows is answered 429 `too_many_bodies`.",
+        ),
+    ] = 256 * 2**20
     max_queue: Annotated[int, Meta(ge=0, description="Requests that may wait for a slot per model; one more is answered 429.")] = 64
     load_wait_s: Annotated[
         float, Meta(ge=0, description="How long a request waits for a model that is loading or restarting; then it is answered 503.")
@@ -31,7 +56,10 @@ class ServerSettings(Section, frozen=True):
     request_timeout_s: Annotated[float, Meta(gt=0, description="Longest life of a request; then it is cancelled with `timeout`.")] = 600.0
     shutdown_s: Annotated[float, Meta(ge=0, description="How long running requests may finish after a stop signal.")] = 10.0
     allowed_hosts: Annotated[
-        tuple[str, ...], Meta(description="Host names answered to besides loopback ones (without port); `*` is any.")
+        tuple[str, ...],
+        Meta(
+            description="Host names answered to besides loopback ones and the one in `host` (without port); `*` is any. Listening on 0.0.0.0 allows none."
+        ),
     ] = ()
     allowed_origins: Annotated[
         tuple[str, ...], Meta(description="Origins that may change state from a browser, e.g. `https://chat.example`.")

@@ -139,6 +139,13 @@ DELAY_TIME = _counter(
 )
 REJECTED = _counter(names.METRIC_REJECTED, "{request}", "Requests turned away at the door.", (names.REASON,))
 
+IGNORED_FIELDS = _counter(
+    names.METRIC_IGNORED_FIELDS,
+    "{field}",
+    "Fields of requests that the API took and did not obey; `_other` is every one that no server is known to have.",
+    (names.API, names.FIELD),
+)
+
 # Engines ------------------------------------------------------------------------------------------------------------
 ENGINE_TOKENS = _counter(
     names.METRIC_ENGINE_TOKENS, "{token}", "Tokens that went through an engine; cached ones were not computed.", (*_MODEL, names.PHASE)
@@ -238,6 +245,9 @@ STORE_FLUSH = _histogram(names.METRIC_STORE_FLUSH, "s", "Time of one transaction
 STORE_FILE_SIZE = _gauge(names.METRIC_STORE_FILE_SIZE, "By", "Size of the store's file and its write-ahead log (SQLite only).")
 STORE_FILE_LIMIT = _gauge(
     names.METRIC_STORE_FILE_LIMIT, "By", "Size at which the store begins to forget requests (SQLite with store.max_bytes only)."
+)
+SOURCE_FAILURES = _counter(
+    names.METRIC_SOURCE_FAILURES, "{failure}", "Readings of the gateway's own figures that failed, or took too long.", (names.SOURCE,)
 )
 FILESYSTEM_USAGE = Instrument(
     names.METRIC_FILESYSTEM_USAGE,

@@ -10,13 +10,21 @@ from collections.abc import Callable, Iterable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
+from telemetry.accept import media_ranges, names, quality
 from telemetry.instruments import ALL, Instrument, Kind, label_name
 from telemetry.record import TraceIds
 
 MAX_CHILDREN = 2000
 """Series per metric; more would be a bug of a caller, and are left out and counted."""
 
+OPENMETRICS = "application/openmetrics-text"
+TEXT = "text/plain"
+
 Add = Callable[[float, TraceIds | None], None]
+
+
+class UnacceptableError(ValueError):
+    """There is no format that the client takes."""
 
 
 class PrometheusBackend:
@@ -42,8 +50,12 @@ class PrometheusBackend:
             add(value, trace if n == example else None)
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The body and content type of `/metrics` for an Accept header: OpenMetrics when asked for, else classic text."""
-        encode, content_type = choose_encoder(accept)
+        """The body and content type of `/metrics` for an Accept header: OpenMetrics when asked for, else classic text.
+
+        Raises:
+            UnacceptableError: the header rules both out.
+        """
+        encode, content_type = choose_encoder(_chosen(accept))
         return encode(self.registry), content_type
 
     def _child(self, instrument: Instrument, labels: tuple[str, ...]) -> Add:
@@ -56,6 +68,27 @@ class PrometheusBackend:
         metric = self._metrics[instrument]
         children[labels] = _add(instrument.kind, metric.labels(*labels) if labels else metric)
         return children[labels]
+
+
+def _chosen(accept: str) -> str:
+    """The one format to answer with, as an Accept header that prometheus-client, which knows no q, understands."""
+    openmetrics, text = quality(accept, OPENMETRICS), quality(accept, TEXT)
+    if names(accept, OPENMETRICS) and (openmetrics or 0) >= (text or 0):
+        return _range_of(accept, OPENMETRICS)
+    if text != 0:
+        return _range_of(accept, TEXT)
+    if openmetrics:
+        return OPENMETRICS
+    raise UnacceptableError(f"Metrics are {OPENMETRICS} or {TEXT}, and Accept rules out both.")
+
+
+def _range_of(accept: str, media_type: str) -> str:
+    """How a format was asked for, with the version and escaping that prometheus-client may repeat: those that there are."""
+    asked = [found for found in media_ranges(accept) if found.media_type == media_type and found.q > 0]
+    parameters = max(asked, key=lambda found: found.q).parameters if asked else {}
+    if parameters.get("version") != "1.0.0":
+        return media_type
+    return f"{media_type};version=1.0.0;escaping={parameters.get('escaping', 'underscores')}"
 
 
 def _metric(instrument: Instrument, registry: CollectorRegistry) -> Counter | Gauge | Histogram:

@@ -126,6 +126,7 @@ class Answer(EngineAnswer):
             cache=chat.cache,
             pin=chat.pin,
             truncate=chat.truncate,
+            ending=chat.ending,
         )
         call = self._call = await self._serving.admission.submit(self._handle, record, submit)
         await call.admitted()

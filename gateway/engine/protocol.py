@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.chat.ending import Ending
 from gateway.engine.truncation import Truncation
 from gateway.engine.tuning import Tuning
 from telemetry.events import DelayCause, EngineConfig, EngineSample, Scalar
@@ -22,6 +23,10 @@ HEADER = struct.Struct("<I")
 
 class ProtocolError(RuntimeError):
     """The stream does not carry our frames."""
+
+
+class MessageTooLongError(ProtocolError):
+    """A message is longer than any frame; sent, it would look like garbage and end the engine."""
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +55,8 @@ class Submit(Message, frozen=True, kw_only=True):
 
     `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a `background`
     request lets all others pass; `cache` False neither uses the prefix cache nor stays in it, `pin` keeps it there;
-    `truncate` drops whole oldest turns where the prompt is too long for the context; `adapter` is the LoRA adapter to
+    `truncate` drops whole oldest turns where the prompt is too long for the context; `ending` says where the answer
+    begins (see `gateway.chat.ending`); `adapter` is the LoRA adapter to
     answer with ("": none).
     """
 
@@ -66,6 +72,7 @@ class Submit(Message, frozen=True, kw_only=True):
     cache: bool = True
     pin: bool = False
     truncate: bool = False
+    ending: Ending = "generation_prompt"
     adapter: str = ""
 
 
@@ -245,8 +252,14 @@ decode_reply = msgspec.msgpack.Decoder(Reply).decode
 
 
 def frame(message: Message) -> bytes:
-    """A message as it goes on the pipe."""
+    """A message as it goes on the pipe.
+
+    Raises:
+        MessageTooLongError: it does not fit in a frame.
+    """
     body = encode_body(message)
+    if len(body) > MAX_FRAME_BYTES:
+        raise MessageTooLongError(f"a {type(message).__name__} of {len(body)} bytes does not fit in a frame of {MAX_FRAME_BYTES}")
     return HEADER.pack(len(body)) + body
 
 

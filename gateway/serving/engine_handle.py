@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import (
+    MAX_FRAME_BYTES,
     Admitted,
     Cancel,
     Embed,
@@ -19,6 +20,7 @@ from gateway.engine.protocol import (
     Heartbeat,
     LoadFailed,
     Loading,
+    MessageTooLongError,
     Ready,
     Refused,
     Reply,
@@ -27,7 +29,7 @@ from gateway.engine.protocol import (
     Submit,
 )
 from gateway.engine.tuning import summary
-from gateway.errors import EngineUnavailableError
+from gateway.errors import BodyTooLargeError, EngineUnavailableError
 from gateway.serving.call import Call
 from gateway.serving.engine_process import WORKER_COMMAND, EngineProcess
 from telemetry.events import EngineState, EngineStatus, Phase
@@ -133,11 +135,16 @@ class EngineHandle:
 
         Raises:
             EngineUnavailableError: it is not.
+            BodyTooLargeError: the request does not fit through the pipe.
         """
         if self.process is None or self.status.state is not EngineState.READY:
             raise self.unavailable()
         call = Call(record, self._recorder, self._cancel)
-        self.process.send(request)  # first: a request that cannot be encoded must not count as in flight
+        try:
+            self.process.send(request)  # first: a request that cannot be encoded must not count as in flight
+        except MessageTooLongError:
+            most = f"{MAX_FRAME_BYTES // 2**20} MiB"
+            raise BodyTooLargeError(f"The request is larger than an engine can take at once ({most}). Send less.") from None
         self._calls[call.id] = call
         if isinstance(request, Submit):
             self._recorder.prompt(record, request.messages)

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import HEADER, Message, Reply, Shutdown, body_length, decode_reply, frame
@@ -36,9 +37,7 @@ class EngineProcess:
     @classmethod
     async def start(cls, options: EngineOptions, log: Path, command: Sequence[str] = WORKER_COMMAND) -> EngineProcess:
         """Spawn a worker in a session of its own, so that a Ctrl-C in the terminal reaches the gateway only."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        mode = "wb" if log.exists() and log.stat().st_size > KEPT_LOG_BYTES else "ab"
-        with log.open(mode) as stderr:
+        with await asyncio.to_thread(_opened, log) as stderr:  # a file system that hangs holds up this start, not the event loop
             process = await asyncio.create_subprocess_exec(
                 *command,
                 options.to_argument(),
@@ -92,3 +91,9 @@ class EngineProcess:
     async def wait(self) -> None:
         """Until the process has ended."""
         await self._process.wait()
+
+
+def _opened(log: Path) -> BinaryIO:
+    """The log, empty if it was too long."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log.open("wb" if log.exists() and log.stat().st_size > KEPT_LOG_BYTES else "ab")
