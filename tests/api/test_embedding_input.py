@@ -60,6 +60,7 @@ def test_too_many_tokens_are_refused(shape: Any) -> None:
 
 def test_tokens_are_not_gone_through_in_python() -> None:
     """As many lines of ours are run for ten thousand tokens as for ten."""
+
     def lines(given: Any) -> int:
         raw, count = msgspec.Raw(json.dumps(given).encode()), 0
 

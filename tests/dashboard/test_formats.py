@@ -48,7 +48,11 @@ def test_curl_quotes_for_the_shell() -> None:
 
 @pytest.mark.parametrize(
     ("api", "path", "field"),
-    [("chat.completions", "/v1/chat/completions", "messages"), ("embeddings", "/v1/embeddings", "input"), ("rerank", "/v1/rerank", "documents")],
+    [
+        ("chat.completions", "/v1/chat/completions", "messages"),
+        ("embeddings", "/v1/embeddings", "input"),
+        ("rerank", "/v1/rerank", "documents"),
+    ],
 )
 def test_curl_speaks_the_api_of_the_request(api: str, path: str, field: str) -> None:
     """Each API has its address and its content; one that is not known has no command."""
