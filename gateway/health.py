@@ -33,4 +33,4 @@ class GatewayHealth:
 
     def disk(self) -> DiskHealth:
         room = self.telemetry.disk_room()
-        return DiskHealth(str(self.home), room and room.free_bytes, room and room.total_bytes)
+        return DiskHealth(str(self.home), None, None) if room is None else DiskHealth(str(self.home), room.free_bytes, room.total_bytes)

@@ -39,8 +39,8 @@ def inputs_of(raw: msgspec.Raw) -> list[str | list[int]]:
     try:
         found = _decoded(data)
     except InvalidRequestError as error:
-        index = _INDEX.search(error.param or "")
-        raise _wrong("input" + (index.group() if index else "")) from None
+        at = _INDEX.search(error.param or "")
+        raise _wrong("input" + (at.group() if at else "")) from None
     check_count(len(found), "input")
     for index, one in enumerate(found):
         if not one:

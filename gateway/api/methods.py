@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from gateway.api.responses import send_start
 
@@ -21,15 +21,16 @@ class MethodsMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"] if scope["type"] == ScopeType.HTTP else ""
-        if method == "HEAD":
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+        elif scope["method"] == "HEAD":
             await self._head(scope, receive, send)
-        elif method == "OPTIONS" and scope["path"] == "*":
+        elif scope["method"] == "OPTIONS" and scope["path"] == "*":
             await _options_of_the_server(send)
         else:
-            await self._app(scope, receive, _telling_head(send) if method == "OPTIONS" else send)
+            await self._app(scope, receive, _telling_head(send) if scope["method"] == "OPTIONS" else send)
 
-    async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _head(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Ask for the page, and stop at the first byte of it: a stream would never end."""
         scope["method"] = "GET"  # in place: the route that is found must be seen by whoever counts requests
         answer = _Bodiless(send)
@@ -63,7 +64,8 @@ class _Bodiless:
         headers = list(start["headers"])
         if not message["more_body"] and not any(name.lower() == b"content-length" for name, _ in headers):
             headers.append((b"content-length", str(len(message["body"])).encode()))
-        await self._send({**start, "headers": headers})
+        start["headers"] = headers
+        await self._send(start)
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         self.told.set()
 

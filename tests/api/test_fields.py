@@ -139,3 +139,19 @@ def test_ignored_fields_are_recorded_counted_and_shown(door: FakeServed) -> None
     assert 'firsttoken_request_ignored_fields_total{api="chat.completions",field="_other"} 1.0' in metrics
     assert "invented" not in metrics
     assert 'api="..v1' not in metrics
+
+
+def test_an_open_message_reaches_the_engine(door: FakeServed) -> None:
+    """The prompt ends in the message: shorter by the end of its turn and the beginning of the next (the fake counts bytes)."""
+    said = [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one,"}]
+    sizes = {
+        name: door.chat(messages=said, max_tokens=1, **fields).json()["usage"]["prompt_tokens"]
+        for name, fields in {
+            "usual": {},
+            "open": {"continue_final_message": True},
+            "both said": {"continue_final_message": True, "add_generation_prompt": False},
+        }.items()
+    }
+    assert sizes["open"] == sizes["both said"] == sizes["usual"] - len("\n<assistant>")
+    refused = door.chat(messages=said, continue_final_message=True, add_generation_prompt=True)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "continue_final_message")
