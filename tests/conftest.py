@@ -40,7 +40,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="session")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeServed]:
     """A running gateway with a fake engine, whose limits on bodies are short."""
-    flags = ["--server-body-timeout-s", "1.5", "--server-max-bodies", "12", "--server-max-bodies-bytes", str(24 * 2**20)]
+    flags = ["--server-body-timeout-s", "4", "--server-max-bodies", "12", "--server-max-bodies-bytes", str(24 * 2**20)]
     served = FakeServed(tmp_path_factory.mktemp("door"), *flags).start()
     yield served
     assert served.stop() == 0

@@ -97,7 +97,8 @@ def test_a_client_that_leaves_is_no_failure_of_ours(door: FakeServed, *, reset: 
             made.send(head("POST", CHAT, transfer_encoding="chunked", x_request_id=name) + chunk(chat_body()[:20]))
         else:
             made.send(head("POST", CHAT, content_length="5000", x_request_id=name) + chat_body())
-        until(lambda: "http_server_active_requests" in httpx.get(f"{door.base_url}/metrics").text)
+        begun = 'http_server_active_requests{http_request_method="POST",url_scheme="http"} 1.0'
+        until(lambda: begun in httpx.get(f"{door.base_url}/metrics").text, 3, "the body to be waited for")
         if reset:
             made.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     row = door.row(name)
