@@ -52,7 +52,8 @@ def test_the_rest_is_by_setting() -> None:
 def test_the_image_allows_loopback_names_only(tmp_path: Path) -> None:
     """With what the Dockerfile sets, over a real socket: 127.0.0.1 is answered, a name is not, and the refusal says what to set."""
     dockerfile = (Path(__file__).parents[2] / "Dockerfile").read_text(encoding="utf-8")
-    env = dict(word.split("=", 1) for word in dockerfile.split() if word.startswith("FIRSTTOKEN_SERVER_"))
+    lines = [line for line in dockerfile.splitlines() if not line.startswith("#")]
+    env = dict(word.split("=", 1) for line in lines for word in line.split() if word.startswith("FIRSTTOKEN_SERVER_"))
     assert env == {"FIRSTTOKEN_SERVER_HOST": "0.0.0.0"}
     served = FakeServed(tmp_path / "home", env=env).start()
     try:
