@@ -34,6 +34,9 @@ ENV PATH=/opt/firsttoken/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     FIRSTTOKEN_HOME=/data \
     FIRSTTOKEN_SERVER_HOST=0.0.0.0
+# It listens on every address and answers to the Host names localhost and 127.0.0.1 only (DNS rebinding), so publish it with
+#   docker run -p 127.0.0.1:8080:8080 -v firsttoken:/data firsttoken
+# or name the others: -e FIRSTTOKEN_SERVER_ALLOWED_HOSTS=gateway,models.example (`*` is any).
 USER 10001
 WORKDIR /data
 VOLUME /data

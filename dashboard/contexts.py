@@ -114,7 +114,7 @@ class RequestContext:
     started_at: Annotated[datetime | None, "When its first byte was read (UTC)."]
     waterfall: Annotated[Waterfall | None, "Where its time went, or None when no phases are recorded."]
     numbers: Annotated[tuple[Fact, ...], "Tokens, times and rates."]
-    parameters: Annotated[tuple[Fact, ...], "Sampling parameters as sent."]
+    parameters: Annotated[tuple[Fact, ...], "Sampling parameters as sent, and fields that were not obeyed."]
     identity: Annotated[tuple[Fact, ...], "Ids and what served it."]
     cache: Annotated[tuple[Fact, ...], "What the prefix cache gave."]
     cache_words: Annotated[str, "The cache reason in words."]

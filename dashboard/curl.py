@@ -8,6 +8,15 @@ from collections.abc import Mapping
 
 PLACEHOLDER = "Say hello in five words."
 
+CHAT = "chat.completions"
+
+CONTENT: dict[str, dict[str, object]] = {
+    CHAT: {"messages": [{"role": "user", "content": PLACEHOLDER}]},
+    "embeddings": {"input": PLACEHOLDER},
+    "rerank": {"query": PLACEHOLDER, "documents": ["Hello, dear friend, how are you?", "Bread is baked in an oven."]},
+}
+"""What stands for the content in a request to each API, by the record's name of it; `/v1/` and that name is its address."""
+
 OUR_NAMES = {"stop_sequences": "stop"}
 """Parameters that the API calls differently than the record does."""
 
@@ -15,17 +24,16 @@ OUR_NAMES = {"stop_sequences": "stop"}
 def curl(
     base_url: str,
     model: str | None,
-    api: str = "chat",
+    api: str = CHAT,
     params: Mapping[str, object] | None = None,
     stream: bool = False,
     extra: Mapping[str, object] | None = None,
 ) -> str:
-    """A `curl` command for a POSIX shell; `api` is the record's, `extra` are further fields."""
-    chat = "chat" in api or "completion" not in api
-    prompt: dict[str, object] = {"messages": [{"role": "user", "content": PLACEHOLDER}]} if chat else {"prompt": PLACEHOLDER}
-    body = {"model": model or "MODEL", **prompt, **{OUR_NAMES.get(k, k): v for k, v in (params or {}).items()}, **(extra or {})}
+    """A `curl` command for a POSIX shell; `api` is the record's, `extra` are further fields. '' for an API that is not known."""
+    if api not in CONTENT:
+        return ""
+    body = {"model": model or "MODEL", **CONTENT[api], **{OUR_NAMES.get(k, k): v for k, v in (params or {}).items()}, **(extra or {})}
     if stream:
         body["stream"] = True
-    path = "/v1/chat/completions" if chat else "/v1/completions"
-    command = ["curl", *(["-N"] if stream else []), f"{base_url}{path}"]
+    command = ["curl", *(["-N"] if stream else []), f"{base_url}/v1/{api.replace('.', '/')}"]
     return f"{shlex.join(command)} \\\n  -H 'content-type: application/json' \\\n  -d {shlex.quote(json.dumps(body))}"

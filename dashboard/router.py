@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
-from litestar import Request, Response, Router, get
+from litestar import Response, Router, get
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, NotFoundException
+from litestar.exceptions import ClientException, HTTPException, NotFoundException
 from litestar.params import FromPath
 
 from dashboard.assets import static_file
@@ -23,7 +27,9 @@ from dashboard.pages.playground import playground
 from dashboard.pages.request import request_page
 from dashboard.pages.requests import requests
 from dashboard.pages.settings import settings
-from dashboard.render import respond
+from dashboard.render import PageRequest, respond
+
+log = logging.getLogger(__name__)
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
@@ -37,16 +43,36 @@ SECURITY_HEADERS = {
 }
 
 
-def dashboard_router(deps: DashboardDeps) -> Router:
-    """All pages, to be mounted on the application as it is (its path is `/dashboard`)."""
+PATH = "/dashboard"
 
-    def error_page(request: Request[Any, Any, Any], error: HTTPException) -> Response[str]:
-        layout = Layout(_heading(error.status_code), "", "", deps.version, error.status_code)
-        response = respond(request, "error.html", layout, ErrorContext(_heading(error.status_code), error.detail))
+
+@dataclass(frozen=True, slots=True)
+class ErrorPages:
+    """What goes wrong under `/dashboard`, as pages; also what the application itself refuses there, such as a method."""
+
+    version: str
+
+    def refused(self, request: PageRequest, error: HTTPException) -> Response[str]:
+        """An address, a parameter or a method that there is not."""
+        return self._page(request, error.status_code, error.detail, error.headers or {})
+
+    def failed(self, request: PageRequest, error: Exception) -> Response[str]:
+        """A defect of ours: logged with its trace, told without it."""
+        log.error("unexpected error on %s %s", request.method, request.url.path, exc_info=error)
+        return self._page(request, 500, "The gateway failed on this page; its log says why.", {})
+
+    def _page(self, request: PageRequest, status: int, detail: str, headers: Mapping[str, str]) -> Response[str]:
+        layout = Layout(_heading(status), "", "", self.version, status)
+        response = respond(request, "error.html", layout, ErrorContext(_heading(status), detail))
+        response.headers.update(headers)
         return secured(response)
 
+
+def dashboard_router(deps: DashboardDeps) -> Router:
+    """All pages, to be mounted on the application as it is (its path is `/dashboard`)."""
+    errors = ErrorPages(deps.version)
     return Router(
-        path="/dashboard",
+        path=PATH,
         route_handlers=[
             overview,
             latency,
@@ -64,9 +90,20 @@ def dashboard_router(deps: DashboardDeps) -> Router:
             elsewhere,
         ],
         dependencies={"deps": Provide(lambda: deps, sync_to_thread=False)},
+        before_request=refuse_unstorable,
         after_request=secured,
-        exception_handlers={HTTPException: error_page},
+        exception_handlers={HTTPException: errors.refused, Exception: errors.failed},
     )
+
+
+async def refuse_unstorable(request: PageRequest) -> None:
+    """A NUL is in nothing that is stored, and PostgreSQL fails on a comparison with one.
+
+    Raises:
+        ClientException: there is one in the address.
+    """
+    if "\0" in unquote(request.url.path) or "\0" in unquote(request.url.query):
+        raise ClientException("The address has a NUL character in it.")
 
 
 def secured(response: Response[Any]) -> Response[Any]:
@@ -82,4 +119,10 @@ async def elsewhere(rest: FromPath[str]) -> None:
 
 
 def _heading(status: int) -> str:
-    return {400: "That address does not work", 404: "Nothing here", 405: "That address cannot do this"}.get(status, "That did not work")
+    headings = {
+        400: "That address does not work",
+        404: "Nothing here",
+        405: "That address cannot do this",
+        500: "That page failed",
+    }
+    return headings.get(status, "That did not work")

@@ -11,22 +11,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, get
+from litestar import Litestar, Request, Response, get
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.response import Redirect
 
 from dashboard.deps import DashboardDeps, StoreState
-from dashboard.router import dashboard_router
+from dashboard.router import PATH as DASHBOARD
+from dashboard.router import ErrorPages, dashboard_router
 from gateway.announcement import Announce, Announcer
 from gateway.api.answer import Serving
+from gateway.api.body import BodyLimits, BodyReader
 from gateway.api.chat_completions import chat_completions
 from gateway.api.embeddings import embeddings, rerank
 from gateway.api.exchange import ExchangeMiddleware
 from gateway.api.failures import api_error, http_error, unexpected_error
 from gateway.api.guard import GuardMiddleware
 from gateway.api.health import healthz, metrics, readyz
+from gateway.api.methods import MethodsMiddleware, allowing_head
 from gateway.api.models import get_model, list_models
 from gateway.api.slo import slo
 from gateway.api.stats import StatsSource, stats
@@ -45,7 +48,7 @@ from gateway.serving.router import Router
 from gateway.serving.supervisor import Supervisor
 from gateway.setting_values import shown_settings
 from gateway.settings import Settings
-from gateway.settings_sections import CaptureSettings, CostSettings, SloSettings, TelemetrySettings
+from gateway.settings_sections import CaptureSettings, CostSettings, ServerSettings, SloSettings, TelemetrySettings
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
 from telemetry.slo import Objective
@@ -57,7 +60,7 @@ ENGINE_STOP_S = 2.0
 
 
 class Gateway:
-    """Everything wired; `start` and `stop` run on the event loop. `asgi` is the application."""
+    """Everything wired; `start` and `stop` run on the event loop. `asgi` is the application, `litestar` its routes."""
 
     def __init__(
         self,
@@ -135,17 +138,18 @@ class Gateway:
 
     def _application(self) -> ExchangeMiddleware:
         server = self.settings.server
-        serving = Serving(self.telemetry.recorder, self.admission, self.router, server.request_timeout_s, server.max_body_bytes)
+        serving = Serving(self.telemetry.recorder, self.admission, self.router, server.request_timeout_s)
         provided: dict[str, Any] = {
             "serving": serving,
             "router": self.router,
+            "bodies": BodyReader(_body_limits(self.settings.server)),
             "started_at": int(time.time()),
             "store_state": lambda: self.telemetry.store.state,
             "metrics_page": self.telemetry.metrics.render,
             "slo_reports": lambda: self.telemetry.slo.reports,
             "stats_source": StatsSource(self.telemetry.reader, ContextBuckets(self.settings.telemetry.context_buckets).labels),
         }
-        litestar = Litestar(
+        self.litestar = Litestar(
             route_handlers=[
                 chat_completions,
                 embeddings,
@@ -161,15 +165,21 @@ class Gateway:
                 self._dashboard(),
             ],
             dependencies={name: _provide(value) for name, value in provided.items()},
-            exception_handlers={ApiError: api_error, HTTPException: http_error, Exception: unexpected_error},
+            exception_handlers={ApiError: api_error, HTTPException: self._http_error, Exception: unexpected_error},
             openapi_config=OpenAPIConfig(title="firsttoken", version=version("firsttoken"), path="/schema"),
             logging_config=None,
             request_max_body_size=None,
         )
         guarded = GuardMiddleware(
-            litestar, bind=self.address.ip, allowed_hosts=server.allowed_hosts, allowed_origins=server.allowed_origins
+            self.litestar, own=(self.address.ip, server.host), allowed_hosts=server.allowed_hosts, allowed_origins=server.allowed_origins
         )
-        return ExchangeMiddleware(guarded, self.telemetry.recorder, self.telemetry.metrics, self.admission.ended)
+        return ExchangeMiddleware(MethodsMiddleware(guarded), self.telemetry.recorder, self.telemetry.metrics, self.admission.ended)
+
+    def _http_error(self, request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+        """What no route handles is told as the rest of its part of the site tells errors."""
+        error.headers = allowing_head(error.headers or {})
+        under_dashboard = (request.url.path + "/").startswith(f"{DASHBOARD}/")
+        return ErrorPages(version("firsttoken")).refused(request, error) if under_dashboard else http_error(request, error)
 
     def _dashboard(self) -> Any:
         return dashboard_router(
@@ -192,6 +202,10 @@ class Gateway:
     def _store_state(self) -> StoreState:
         store = self.telemetry.store
         return StoreState(store.queue_size, store.dropped, "" if store.state == "ok" else store.state)
+
+
+def _body_limits(server: ServerSettings) -> BodyLimits:
+    return BodyLimits(server.max_body_bytes, server.body_timeout_s, server.max_bodies, server.max_bodies_bytes)
 
 
 def _capture_options(settings: CaptureSettings) -> CaptureOptions:

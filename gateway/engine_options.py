@@ -10,7 +10,7 @@ import msgspec
 from gateway.engine.options import EngineOptions
 from gateway.models.storage import ModelFile, ModelFileError, resolve
 from gateway.settings import Settings, SettingsError
-from gateway.settings_sections import EngineSettings
+from gateway.settings_engine import EngineSettings
 
 NOT_PER_MODEL = ("models", "adapters", "overrides")
 """Keys that say which models there are."""

@@ -5,8 +5,13 @@ ApiError
 │  └─ ContextLengthError    400  the prompt does not fit the context
 ├─ ForbiddenError           403  Host or Origin is not allowed here
 ├─ ModelNotFoundError       404  no such model is served
+├─ NotAcceptableError       406  there is no format that Accept allows
+├─ BodyTimeoutError         408  the body did not arrive in time
 ├─ BodyTooLargeError        413  the body is larger than server.max_body_bytes
+├─ UnsupportedEncodingError 415  the body is compressed in a way that is not read here
 ├─ QueueFullError           429  too many requests wait already
+│  └─ TooManyBodiesError    429  too many bodies are arriving already
+├─ ClientGoneError          499  the client left before its request was there; nobody reads this
 ├─ EngineFailedError        500  the engine could not do this request; it goes on
 ├─ EngineUnavailableError   503  the engine is gone, starting or given up
 ├─ StoreUnavailableError    503  the database could not be read
@@ -18,6 +23,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 import msgspec
+
+CONTENT_CODINGS = ("gzip", "deflate")
+"""Content codings of request bodies that are decoded."""
 
 
 class ErrorBody(msgspec.Struct, omit_defaults=False):
@@ -110,6 +118,14 @@ class ModelNotFoundError(ApiError):
     default_code = "model_not_found"
 
 
+class NotAcceptableError(ApiError):
+    """Nothing that the client takes can be sent."""
+
+    status = 406
+    type = "invalid_request_error"
+    default_code = "not_acceptable"
+
+
 class BodyTooLargeError(ApiError):
     """The body is too large."""
 
@@ -118,12 +134,47 @@ class BodyTooLargeError(ApiError):
     default_code = "body_too_large"
 
 
+class BodyTimeoutError(ApiError):
+    """The body came too slowly."""
+
+    status = 408
+    type = "timeout_error"
+    default_code = "body_timeout"
+
+
+class UnsupportedEncodingError(ApiError):
+    """The body's content coding is none of those that we decode."""
+
+    status = 415
+    type = "invalid_request_error"
+    default_code = "unsupported_content_encoding"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What would be read (RFC 9110, 15.5.16)."""
+        return {**super().headers, "accept-encoding": ", ".join(CONTENT_CODINGS)}
+
+
+class ClientGoneError(ApiError):
+    """The client closed the connection in the middle of its body."""
+
+    status = 499
+    type = "invalid_request_error"
+    default_code = "client_disconnect"
+
+
 class QueueFullError(ApiError):
     """Come back later."""
 
     status = 429
     type = "rate_limit_error"
     default_code = "queue_full"
+
+
+class TooManyBodiesError(QueueFullError):
+    """Come back when others have sent theirs."""
+
+    default_code = "too_many_bodies"
 
 
 class EngineFailedError(ApiError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +32,5 @@ class GatewayHealth:
         return self.telemetry.loop_lag_s()
 
     def disk(self) -> DiskHealth:
-        try:
-            usage = shutil.disk_usage(self.home)
-        except OSError:
-            return DiskHealth(str(self.home), None, None)
-        return DiskHealth(str(self.home), usage.free, usage.total)
+        room = self.telemetry.disk_room()
+        return DiskHealth(str(self.home), None, None) if room is None else DiskHealth(str(self.home), room.free_bytes, room.total_bytes)

@@ -17,16 +17,8 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
-from gateway.settings_sections import (
-    CaptureSettings,
-    CostSettings,
-    EngineSettings,
-    Section,
-    ServerSettings,
-    SloSettings,
-    StoreSettings,
-    TelemetrySettings,
-)
+from gateway.settings_engine import EngineSettings, Section
+from gateway.settings_sections import CaptureSettings, CostSettings, ServerSettings, SloSettings, StoreSettings, TelemetrySettings
 from telemetry.context_buckets import ContextBuckets
 
 

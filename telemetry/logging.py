@@ -210,6 +210,7 @@ def wide_fields(record: RequestRecord) -> Mapping[str, str | int | float | bool]
         "finish_reason": record.finish_reason,
         "prompt_tokens": record.prompt_tokens,
         "cached_tokens": record.cached_tokens,
+        "ignored_fields": ",".join(record.ignored_fields) or None,
         "dropped_messages": ",".join(map(str, record.dropped_messages)) or None,
         "completion_tokens": record.completion_tokens,
         "context_bucket": record.context_bucket,

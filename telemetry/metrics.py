@@ -6,18 +6,22 @@ TTFT, rates and gaps are recorded only where they were measured; every completed
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
+from telemetry import ignored_fields
 from telemetry import instruments as metric
 from telemetry.drafts import drafted_by
 from telemetry.events import CacheSample, EngineConfig, EngineSample, EngineState, EngineStatus, Phase
-from telemetry.instruments import Instrument
+from telemetry.instrument import Instrument
 from telemetry.metrics_prometheus import PrometheusBackend
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.recorder import NullSink
 from telemetry.semconv import UNKNOWN_MODEL
 from telemetry.speed_change import SpeedChange
+
+log = logging.getLogger(__name__)
 
 HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 """Known to the HTTP convention; any other is `_OTHER`."""
@@ -40,7 +44,11 @@ class Backend(Protocol):
 
 
 class Source(Protocol):
-    """Something that is read when metrics are: it records its present figures through the sink."""
+    """Something that is read when metrics are: it records its present figures through the sink. It must not wait for anything,
+    since it is asked on the event loop; if it raises, that is counted under its `name`.
+    """
+
+    name: str
 
     def collect(self, sink: MetricsSink) -> None:
         """Record what is true now."""
@@ -60,6 +68,9 @@ class MetricsSink(NullSink):
         self._served = served
         self._backends: tuple[Backend, ...] = (self.prometheus, *others)
         self._sources = tuple(sources)
+        self._failed_sources: set[str] = set()
+        for source in self._sources:  # a series that begins with its first failure has no increase to see
+            self.record(metric.SOURCE_FAILURES, 0, source.name)
         self._states: dict[str, EngineState] = {}
         self._totals: dict[tuple[Instrument, tuple[str, ...]], float] = {}
 
@@ -81,9 +92,17 @@ class MetricsSink(NullSink):
         self.record(instrument, value - before, *labels)
 
     def refresh(self) -> None:
-        """Read every source. `SystemMonitor` calls this now and then, `render` before every scrape."""
+        """Read every source. `SystemMonitor` calls this now and then, `render` before every scrape. One that fails is read again
+        next time; the others, and the page, do without it.
+        """
         for source in self._sources:
-            source.collect(self)
+            try:
+                source.collect(self)
+            except Exception as error:
+                self.record(metric.SOURCE_FAILURES, 1, source.name)
+                if source.name not in self._failed_sources:
+                    self._failed_sources.add(source.name)
+                    log.warning("figures of %s cannot be read; further failures are only counted: %s", source.name, error)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Body and content type of `/metrics` for an Accept header."""
@@ -101,6 +120,9 @@ class MetricsSink(NullSink):
         self._phases(record, labels[0])
         for delay in record.delayed_by:
             self.record(metric.DELAY_TIME, delay.total_ns / 1e9, labels[0], delay.cause.value)
+
+        for field in record.ignored_fields:
+            self.record(metric.IGNORED_FIELDS, 1, record.api, ignored_fields.label(field))
 
     def rejected(self, reason: str) -> None:
         self.record(metric.REJECTED, 1, reason)

@@ -18,7 +18,8 @@ from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics import MeterProvider
 
 from telemetry import semconv
-from telemetry.instruments import ALL, Instrument, Kind
+from telemetry.instrument import Instrument, Kind
+from telemetry.instruments import ALL
 from telemetry.record import TraceIds
 from telemetry.trace_context import span_context
 

@@ -19,11 +19,16 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
-from telemetry.instruments import ALL, Instrument, Kind, label_name
+from telemetry.accept import media_ranges, names, quality
+from telemetry.instrument import Instrument, Kind, label_name
+from telemetry.instruments import ALL
 from telemetry.record import TraceIds
 
 MAX_CHILDREN = 2000
 """Series per metric; more would be a bug of a caller, and are left out and counted."""
+
+OPENMETRICS = "application/openmetrics-text"
+TEXT = "text/plain"
 
 Sample = tuple[str, dict[str, str], float, Exemplar | None]
 """The end of its name, labels of its own, the value."""
@@ -44,8 +49,12 @@ class Child(Protocol):
         """What a scrape sees."""
 
 
+class UnacceptableError(ValueError):
+    """There is no format that the client takes."""
+
+
 class PrometheusBackend(Collector):
-    """Keeps every instrument's series and renders them."""
+    """Keeps every instrument's series and renders them; safe to render from another thread."""
 
     def __init__(self, instruments: Iterable[Instrument] = ALL) -> None:
         self.refused_series = 0
@@ -70,8 +79,12 @@ class PrometheusBackend(Collector):
         child.add_many(values[example + 1 :])
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The body and content type of `/metrics` for an Accept header: OpenMetrics when asked for, else classic text."""
-        encode, content_type = choose_encoder(accept)
+        """The body and content type of `/metrics` for an Accept header: OpenMetrics when asked for, else classic text.
+
+        Raises:
+            UnacceptableError: the header rules both out.
+        """
+        encode, content_type = choose_encoder(_chosen(accept))
         return encode(self.registry), content_type
 
     def collect(self) -> Iterator[Metric]:
@@ -89,6 +102,27 @@ class PrometheusBackend(Collector):
             raise ValueError(f"{instrument.name} has the labels {instrument.labels}, not {labels}")
         children[labels] = _KINDS[instrument.kind](instrument)
         return children[labels]
+
+
+def _chosen(accept: str) -> str:
+    """The one format to answer with, as an Accept header that prometheus-client, which knows no q, understands."""
+    openmetrics, text = quality(accept, OPENMETRICS), quality(accept, TEXT)
+    if names(accept, OPENMETRICS) and (openmetrics or 0) >= (text or 0):
+        return _range_of(accept, OPENMETRICS)
+    if text != 0:
+        return _range_of(accept, TEXT)
+    if openmetrics:
+        return OPENMETRICS
+    raise UnacceptableError(f"Metrics are {OPENMETRICS} or {TEXT}, and Accept rules out both.")
+
+
+def _range_of(accept: str, media_type: str) -> str:
+    """How a format was asked for, with the version and escaping that prometheus-client may repeat: those that there are."""
+    asked = [found for found in media_ranges(accept) if found.media_type == media_type and found.q > 0]
+    parameters = max(asked, key=lambda found: found.q).parameters if asked else {}
+    if parameters.get("version") != "1.0.0":
+        return media_type
+    return f"{media_type};version=1.0.0;escaping={parameters.get('escaping', 'underscores')}"
 
 
 def _metric(instrument: Instrument, children: list[tuple[tuple[str, ...], Child]]) -> Metric:

@@ -23,7 +23,7 @@ from telemetry import exporters
 from telemetry import instruments as metric
 from telemetry.exporters import Counts
 from telemetry.health import ExporterHealth, host_of
-from telemetry.instruments import Instrument
+from telemetry.instrument import Instrument
 from telemetry.otlp_settings import DEFAULT_METRIC_INTERVAL_MS, Signal, exponential_histograms, number, resource_attributes, sampler, target
 from telemetry.spans import RecordIds
 

@@ -59,7 +59,8 @@ class RequestRecord:
     `seq` orders all records of a store by time of admission (see `Recorder`). `model` is what the client asked
     for (None when it named none that we could read), `response_model` what answered. `params` holds sampling
     parameters under their `gen_ai.request.*` last names. `client_blocked_ns` is time spent waiting for the client
-    to take bytes, `client_blocked_tail_ns` the part of it after the last token. `content` is what was said, where that is kept.
+    to take bytes, `client_blocked_tail_ns` the part of it after the last token. `content` is what was said, where that is kept. `ignored_fields`
+    are what the client sent and the API did not obey, by path (see `telemetry.ignored_fields`).
     """
 
     seq: int
@@ -93,6 +94,7 @@ class RequestRecord:
     predicted_ttft_ms: float | None = None
     dropped_messages: Sequence[int] = ()
     dropped_tokens: int | None = None
+    ignored_fields: Sequence[str] = ()
     context_bucket: str | None = None
     engine_config_id: str | None = None
     first_token_ns: int | None = None

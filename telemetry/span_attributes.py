@@ -75,6 +75,7 @@ def inference(record: RequestRecord, *, capture_content: bool) -> Attributes:
             names.GEN_AI_CONVERSATION_ID: record.conversation_id,
             names.CONTENTION_SHARE: record.contention_share,
             names.ERROR_TYPE: record.error_type,
+            names.REQUEST_IGNORED_FIELDS: tuple(record.ignored_fields) or None,
         }
     )
     attributes |= {name: kind(record.params[key]) for key, (name, kind) in PARAMS.items() if key in record.params}

@@ -25,6 +25,7 @@ from telemetry.metrics_otel import OtelBackend
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder, Sink
 from telemetry.redact import Redactor, without_passwords
+from telemetry.sampling import Sampled, read_or_none
 from telemetry.slo import Objective
 from telemetry.slo_watch import EVERY_S, SloWatch
 from telemetry.spans import SpanSink
@@ -34,7 +35,7 @@ from telemetry.store.engine import create_reader
 from telemetry.store.migrate import upgrade
 from telemetry.store.retention import Retention
 from telemetry.store.writer import OK, StoreSink, interrupt_stale
-from telemetry.system import DiskSource, EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
+from telemetry.system import DiskRoom, DiskSource, EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
 from telemetry.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,8 @@ class TelemetryStack:
         self._redactor = Redactor(kept.redact_patterns)
         contents = Capture(self._redactor, kept.max_text_chars) if kept.content else None
         self.store = StoreSink(store_url, queue_size=store_queue_size, retention=retention, settle=self._settle, capture=contents)
+        self._file_size = Sampled(self.store.file_size_bytes)
+        self.disk = Sampled(partial(DiskRoom.of, home)) if home else None
         self.reader = create_reader(store_url)
         self._store_url = store_url
         self._enabled = enabled
@@ -112,11 +115,11 @@ class TelemetryStack:
         self._providers = providers.build(env if enabled else {})
         backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
         read: list[Source] = [
-            StoreSource(self.store, retention.max_bytes if retention else 0),
+            StoreSource(self.store, retention.max_bytes if retention else 0, self._file_size),
             ExportSource(self._providers),
             EnergySource(self.energy),
             ProcessSource(),
-            *([DiskSource(home)] if home else []),
+            *([DiskSource(self.disk)] if self.disk else []),
         ]
         self.metrics = MetricsSink(lambda: served, others=backends, sources=read)
         sinks: list[Sink] = [LoadWatch(), self.live, *more_sinks, *(self._sinks() if enabled else [])]
@@ -150,11 +153,15 @@ class TelemetryStack:
             queued=store.queue_size,
             queue_size=self._store_queue_size,
             dropped=store.dropped,
-            file_bytes=store.file_size_bytes(),
+            file_bytes=read_or_none(self._file_size),
             max_bytes=self._max_bytes,
             flush_age_s=None if flushed_s is None else time.monotonic() - flushed_s,
             enabled=self._enabled,
         )
+
+    def disk_room(self) -> DiskRoom | None:
+        """Room on the disk of the home folder; None where it cannot be asked now."""
+        return None if self.disk is None else read_or_none(self.disk)
 
     def exporter_health(self) -> list[ExporterHealth]:
         """Each OTLP exporter now."""
@@ -171,6 +178,7 @@ class TelemetryStack:
             self.energy.start()
             self._watch.start()
             self.slo.start()
+        self.metrics.refresh()  # what is sampled is there when somebody asks
         self._monitor.start()
 
     def _open_store(self) -> None:

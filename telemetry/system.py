@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,9 +14,10 @@ import psutil
 
 from telemetry import instruments as metric
 from telemetry.background import BackgroundTask
-from telemetry.instruments import Instrument
+from telemetry.instrument import Instrument
 from telemetry.metrics import MetricsSink
 from telemetry.record import RequestRecord, TraceIds
+from telemetry.sampling import Sampled
 
 LAG_INTERVAL_S = 0.5
 """How often the event loop's lag is measured."""
@@ -67,9 +68,12 @@ class EnergyStats(Protocol):
 class StoreSource:
     """The store's queue, losses, transactions and size; `limit_bytes` is what the size may come to, 0 where nothing bounds it."""
 
-    def __init__(self, stats: StoreStats, limit_bytes: int = 0) -> None:
+    name = "store"
+
+    def __init__(self, stats: StoreStats, limit_bytes: int = 0, size: Sampled[int | None] | None = None) -> None:
         self._stats = stats
         self._limit_bytes = limit_bytes
+        self.size = size or Sampled(stats.file_size_bytes)
 
     def collect(self, sink: MetricsSink) -> None:
         sink.record(metric.STORE_QUEUE, self._stats.queue_size)
@@ -77,27 +81,51 @@ class StoreSource:
         sink.total(metric.STORE_PRUNED, self._stats.pruned)
         for seconds, trace in self._stats.take_flushes():
             sink.record(metric.STORE_FLUSH, seconds, trace=trace)
-        size = self._stats.file_size_bytes()
+        size = self.size.newest()
         if size is not None:
             sink.record(metric.STORE_FILE_SIZE, size)
             if self._limit_bytes:
                 sink.record(metric.STORE_FILE_LIMIT, self._limit_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class DiskRoom:
+    """Room on the file system that a folder is on; used and free for us need not be all of it."""
+
+    used_bytes: int
+    free_bytes: int
+    total_bytes: int
+
+    @classmethod
+    def of(cls, folder: Path) -> DiskRoom:
+        """Ask the file system, which may take for ever.
+
+        Raises:
+            OSError: it cannot be asked.
+        """
+        usage = psutil.disk_usage(str(folder))
+        return cls(usage.used, usage.free, usage.total)
+
+
 class DiskSource:
     """Room on the file system that a folder is on, by the OpenTelemetry system conventions."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    name = "disk"
+
+    def __init__(self, room: Sampled[DiskRoom]) -> None:
+        self._room = room
 
     def collect(self, sink: MetricsSink) -> None:
-        usage = psutil.disk_usage(str(self._folder))
-        sink.level(metric.FILESYSTEM_USAGE, usage.used, "used")
-        sink.level(metric.FILESYSTEM_USAGE, usage.free, "free")
+        room = self._room.newest()
+        if room is not None:
+            sink.level(metric.FILESYSTEM_USAGE, room.used_bytes, "used")
+            sink.level(metric.FILESYSTEM_USAGE, room.free_bytes, "free")
 
 
 class ExportSource:
     """What the exporters sent, failed to send, and dropped."""
+
+    name = "exporters"
 
     def __init__(self, stats: ExportStats) -> None:
         self._stats = stats
@@ -110,6 +138,8 @@ class ExportSource:
 class EnergySource:
     """Joules by state."""
 
+    name = "energy"
+
     def __init__(self, stats: EnergyStats) -> None:
         self._stats = stats
 
@@ -120,6 +150,8 @@ class EnergySource:
 
 class ProcessSource:
     """CPU time, memory and file descriptors of this process, by the OpenTelemetry process conventions."""
+
+    name = "process"
 
     def __init__(self) -> None:
         self._process = psutil.Process()
@@ -164,9 +196,4 @@ class SystemMonitor(BackgroundTask):
             self._sink.record(metric.LOOP_LAG, self._lags_s[-1], trace=next((record.trace for record in self._running()), None))
             turn += 1
             if turn % REFRESH_EVERY == 0:
-                self._refresh()
-
-    def _refresh(self) -> None:
-        """A source that fails now is read again next time; the monitor goes on."""
-        with contextlib.suppress(Exception):
-            self._sink.refresh()
+                self._sink.refresh()

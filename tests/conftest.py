@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.e2e import serving
-from tests.e2e.serving import Served
+from tests.e2e.serving import FakeServed, Served
 
 settings.register_profile("firsttoken", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("firsttoken")  # how fast the machine is just now is not what these tests assert
@@ -33,6 +33,15 @@ def home(tmp_path: Path) -> Path:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A running gateway."""
     served = Served(tmp_path_factory.mktemp("served"), "--engine-n-ctx", "2048", "--server-max-queue", "16").start()
+    yield served
+    assert served.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeServed]:
+    """A running gateway with a fake engine, whose limits on bodies are short."""
+    flags = ["--server-body-timeout-s", "4", "--server-max-bodies", "12", "--server-max-bodies-bytes", str(24 * 2**20)]
+    served = FakeServed(tmp_path_factory.mktemp("door"), *flags).start()
     yield served
     assert served.stop() == 0
 

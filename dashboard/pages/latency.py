@@ -70,7 +70,7 @@ def latency_query(window: str, model: str, heat: str) -> LatencyQuery:
         ClientException: a window or measure that there is not.
     """
     if heat and heat not in HEAT:
-        raise ClientException(f"There is no map of {heat!r}: choose one of {', '.join(HEAT)}.")
+        raise ClientException(f"There is no map of {heat[:50]!r}: choose one of {', '.join(HEAT)}.")
     return LatencyQuery(chosen_window(window or "24h"), model, heat or "ttft")
 
 

@@ -25,6 +25,7 @@ from dashboard.pages.requests import RequestsQuery, RequestsView
 from dashboard.pages.windows import chosen_window
 from dashboard.render import PageRequest, respond
 from dashboard.running import running_rows
+from telemetry.accept import names
 from telemetry.store.queries.requests import Cursor
 
 EVENT_STREAM = "text/event-stream"
@@ -90,7 +91,7 @@ def followed_view(deps: DashboardDeps, query: FollowQuery) -> PageView:
         ClientException: no page is called so, or a parameter is wrong.
     """
     if query.view not in VIEWS:
-        raise ClientException(f"No page is called {query.view!r}.")
+        raise ClientException(f"No page is called {query.view[:50]!r}.")
     return VIEWS[query.view](deps, query)
 
 
@@ -110,7 +111,7 @@ async def live(
     conversation_id: FromQuery[str] = "",
 ) -> Response[str] | Stream:
     """The stream for those who accept one, the page for everybody else."""
-    if EVENT_STREAM in request.headers.get("accept", ""):
+    if names(request.headers.get("accept", ""), EVENT_STREAM):
         listing = RequestsQuery(model, status, since, until, context=context)
         followed = followed_view(deps, FollowQuery(view, window, request_id, listing, heat, conversation_id))
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}

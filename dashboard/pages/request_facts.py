@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dashboard import explain, formats
 from dashboard.cache_map import CacheMap, cache_map
@@ -66,7 +66,7 @@ def live_context(deps: DashboardDeps, record: RequestRecord, store_error: str) -
         started_at=record.anchor.utc(record.started_ns),
         waterfall=waterfall(of_record(record, now_ns)),
         numbers=_live_numbers(record),
-        parameters=_parameters(record.params),
+        parameters=_parameters(record.params, record.ignored_fields),
         identity=(
             Fact("request id", record.request_id),
             Fact("trace id", record.trace.trace_id),
@@ -119,7 +119,7 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expecte
         started_at=row.started_at,
         waterfall=None if timeline is None else waterfall(timeline),
         numbers=_numbers(row, expected, _attributes(timeline, Phase.DECODE), _attributes(timeline, Phase.TOKENIZE)),
-        parameters=_parameters(row.params),
+        parameters=_parameters(row.params, row.ignored_fields or ()),
         identity=_identity(detail),
         cache=_cache(row, lookup),
         cache_words=explain.cache_reason(row.cache_reason),
@@ -256,5 +256,7 @@ def _identity(detail: RequestDetail) -> tuple[Fact, ...]:
     )
 
 
-def _parameters(params: Mapping[str, object]) -> tuple[Fact, ...]:
-    return tuple(Fact(name, str(value)) for name, value in sorted(params.items()))
+def _parameters(params: Mapping[str, object], ignored: Sequence[str]) -> tuple[Fact, ...]:
+    """What was asked for, and what of the request was not obeyed."""
+    told = [Fact("ignored fields", ", ".join(ignored), "sent, and not obeyed by this API")] if ignored else []
+    return (*(Fact(name, str(value)) for name, value in sorted(params.items())), *told)

@@ -19,8 +19,12 @@ from telemetry.events import Status
 from telemetry.store.queries import requests as queries
 from telemetry.store.queries.reading import StoreUnreadable
 from telemetry.store.queries.requests import Cursor, RequestFilter, RequestPage
+from telemetry.store.seq import MAX_SEQ
 
 URL = "/dashboard/requests"
+
+MOST_DIGITS = 19
+"""Of a cursor: Python refuses to read numbers of thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class RequestsQuery:
             ClientException: a time or status that is none.
         """
         if self.status and self.status not in set(Status):
-            raise ClientException(f"There is no status {self.status!r}: choose one of {', '.join(Status)}.")
+            raise ClientException(f"There is no status {self.status[:50]!r}: choose one of {', '.join(Status)}.")
         return RequestFilter(
             self.model or None, self.status or None, _time("since", self.since), _time("until", self.until), self.context or None
         )
@@ -69,7 +73,7 @@ def _time(name: str, value: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        raise ClientException(f"{name}={value!r} is not a time such as 2026-11-23T04:46.") from None
+        raise ClientException(f"{name}={value[:50]!r} is not a time such as 2026-11-23T04:46.") from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
@@ -81,8 +85,8 @@ def seq_of(name: str, value: str) -> int | None:
     """
     if not value:
         return None
-    if not (value.isascii() and value.isdigit() and int(value) < 2**63):
-        raise ClientException(f"{name}={value!r} is not a cursor of this list.")
+    if not (value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS and int(value) <= MAX_SEQ):
+        raise ClientException(f"{name}={value[:50]!r} is not a cursor of this list.")
     return int(value)
 
 

@@ -17,5 +17,5 @@ def chosen_window(key: str) -> Window:
     """
     window = WINDOWS.get(key or DEFAULT_WINDOW)
     if window is None:
-        raise ClientException(f"There is no window {key!r}: choose one of {', '.join(WINDOWS)}.")
+        raise ClientException(f"There is no window {key[:50]!r}: choose one of {', '.join(WINDOWS)}.")
     return window

@@ -37,7 +37,6 @@ class Serving:
     admission: Admission
     router: Router
     timeout_s: float
-    max_body_bytes: int
 
 
 class EngineAnswer(ABC):
@@ -130,6 +129,7 @@ class Answer(EngineAnswer):
             cache=chat.cache,
             pin=chat.pin,
             truncate=chat.truncate,
+            ending=chat.ending,
         )
         call = self._call = await self._serving.admission.submit(self._handle, record, submit)
         await call.admitted()

@@ -11,6 +11,7 @@ from litestar.openapi.spec import Operation
 from litestar.types import ASGIApp
 
 from gateway.api.answer import Answer, Serving
+from gateway.api.body import BodyReader
 from gateway.api.chat_parse import Chat, parse_chat
 from gateway.api.openapi import chat_operation
 from gateway.api.reception import receive
@@ -29,7 +30,7 @@ class ChatOperation(Operation):
 
 
 @post(ROUTE, status_code=200, operation_class=ChatOperation, operation_id="createChatCompletion", tags=["chat"])
-async def chat_completions(request: Request[Any, Any, State], serving: Serving) -> ASGIApp:
+async def chat_completions(request: Request[Any, Any, State], serving: Serving, bodies: BodyReader) -> ASGIApp:
     """Answer a chat with a model, whole or as a stream of server-sent events."""
 
     def check(body: bytes, record: RequestRecord) -> tuple[Chat, Target]:
@@ -38,7 +39,8 @@ async def chat_completions(request: Request[Any, Any, State], serving: Serving) 
         record.stream = chat.stream
         record.params = chat.params
         record.conversation_id = chat.conversation_id
+        record.ignored_fields = chat.ignored
         return chat, serving.router.find(chat.model)
 
-    record, (chat, target) = await receive(request, serving, operation="chat", check=check)
+    record, (chat, target) = await receive(request, serving, bodies, operation="chat", check=check)
     return Answer(serving, target, record, chat)

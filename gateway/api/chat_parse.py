@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
+from gateway.api.chat_fields import check_fields
 from gateway.api.chat_schema import RawChatRequest, RawMessage
+from gateway.api.decoding import decode_body
+from gateway.chat.ending import Ending
 from gateway.engine.protocol import Sampling
 from gateway.errors import InvalidRequestError
 from telemetry.events import Scalar
+from telemetry.ignored_fields import kept
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 """Accepted roles, and what chat templates call them."""
 
 MAX_STOP_CHARS = 1000
 
-NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "tools": (None, []),
-    "tool_choice": (None, "none", "auto"),
-    "functions": (None, []),
-    "function_call": (None, "none", "auto"),
-    "response_format": (None, {"type": "text"}),
-    "logprobs": (None, False),
-    "top_logprobs": (None, 0),
-    "logit_bias": (None, {}),
-    "modalities": (None, ["text"]),
-    "audio": (None,),
-    "prediction": (None,),
-    "web_search_options": (None,),
-}
-"""Fields that are not served yet, and the values at which they ask for nothing."""
-
-_AT = re.compile(r" - at `\$?\.?(.*)`$")
-_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
 _decoder = msgspec.json.Decoder(RawChatRequest)
-_Body = TypeVar("_Body")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +42,9 @@ class Chat:
     cache: bool
     pin: bool
     truncate: bool
+    ending: Ending
     params: dict[str, Scalar]
+    ignored: tuple[str, ...]
 
 
 def parse_chat(body: bytes) -> Chat:
@@ -68,7 +54,8 @@ def parse_chat(body: bytes) -> Chat:
         InvalidRequestError: with `param` set wherever one field is to blame.
     """
     raw = decode_body(_decoder, body)
-    _refuse_unsupported(raw)
+    ignored = check_fields(body, raw)
+    _one_answer(raw.n)
     return Chat(
         model=raw.model,
         messages=_messages(raw.messages),
@@ -84,36 +71,10 @@ def parse_chat(body: bytes) -> Chat:
         cache=raw.cache_prompt is not False,
         pin=bool(raw.pin),
         truncate=raw.truncate == "auto",
+        ending=_ending(raw),
         params=_params(raw),
+        ignored=kept(ignored),
     )
-
-
-def model_of(body: bytes) -> str | None:
-    """The model that a body names, as far as it can be read: for the record of a request that is refused."""
-    try:
-        return msgspec.json.decode(body, type=_ModelOnly).model[:200]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-class _ModelOnly(msgspec.Struct):
-    model: str
-
-
-def decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes) -> _Body:
-    """Decode a body, whatever is asked for.
-
-    Raises:
-        InvalidRequestError: with `param` set where one field is to blame.
-    """
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
-    except RecursionError:
-        raise InvalidRequestError("The body is nested too deeply.", code="invalid_json") from None
 
 
 def caller_of(user: str | None) -> str:
@@ -121,24 +82,20 @@ def caller_of(user: str | None) -> str:
     return (user or "")[:128]
 
 
-def _invalid(problem: str) -> InvalidRequestError:
-    """Msgspec's words, with the path as `param`: `$.messages[0].role` → `messages[0].role`."""
-    at, field = _AT.search(problem), _FIELD.search(problem)
-    path = at.group(1) if at else ""
-    if field:
-        path = f"{path}.{field.group(1)}" if path else field.group(1)
-    code = "missing_required_parameter" if field and "missing" in problem else "invalid_type_or_value"
-    return InvalidRequestError(f"{_AT.sub('', problem)}" + (f" (in `{path}`)." if path else "."), code=code, param=path or None)
-
-
-def _refuse_unsupported(raw: RawChatRequest) -> None:
-    for field, neutral in NEUTRAL.items():
-        if getattr(raw, field) not in neutral:
-            message = f"`{field}` is not supported by this server yet; leave it out."
-            raise InvalidRequestError(message, code="unsupported_parameter", param=field)
-    if raw.n not in (None, 1):
+def _one_answer(n: int | None) -> None:
+    if n not in (None, 1):
         message = "Only one answer per request is supported: leave `n` out or send 1."
         raise InvalidRequestError(message, code="unsupported_value", param="n")
+
+
+def _ending(raw: RawChatRequest) -> Ending:
+    """How the prompt ends, by the two fields that vLLM and Hugging Face's `apply_chat_template` have for it."""
+    if not raw.continue_final_message:
+        return "turn" if raw.add_generation_prompt is False else "generation_prompt"
+    if raw.add_generation_prompt:
+        message = "`continue_final_message` and `add_generation_prompt` exclude each other; send one of them."
+        raise InvalidRequestError(message, param="continue_final_message")
+    return "open_message"
 
 
 def _messages(messages: list[RawMessage]) -> list[dict[str, Any]]:
@@ -193,6 +150,8 @@ def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
 def _sampling(raw: RawChatRequest) -> Sampling:
     """What is not given keeps the default of `Sampling`."""
     given = {name: getattr(raw, name) for name in Sampling.__struct_fields__ if getattr(raw, name, None) is not None}
+    if raw.repetition_penalty is not None:
+        given.setdefault("repeat_penalty", raw.repetition_penalty)
     return Sampling(**given)
 
 

@@ -59,6 +59,8 @@ class Controls(msgspec.Struct, kw_only=True):
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     repeat_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
+    repetition_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
+    repeat_last_n: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
     stop_token_ids: Annotated[list[Annotated[int, Meta(ge=0, le=2**31 - 1)]], Meta(max_length=64)] | None = None
     metadata: dict[str, Any] | None = None
@@ -67,6 +69,8 @@ class Controls(msgspec.Struct, kw_only=True):
     pin: bool | None = False
     priority: Literal["interactive", "background"] | None = "interactive"
     truncate: Literal["auto", "off"] | None = "off"
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = False
 
 
 class ChatRequest(Controls, kw_only=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -22,6 +24,9 @@ from telemetry.events import Phase
 from telemetry.record import RequestRecord
 
 _encode = msgspec.json.Encoder().encode
+
+MAX_HEADER_CHARS = 1000
+"""Of a header that grows with a request; proxies take 4 to 8 KiB for all of them."""
 
 DONE = b"data: [DONE]\n\n"
 EMPTY = b'""'
@@ -67,7 +72,7 @@ class Completion:
     def headers(self) -> dict[str, str]:
         """Response headers that tell of messages that were left out."""
         dropped = self._record.dropped_messages
-        return {"x-firsttoken-dropped-messages": ",".join(map(str, dropped))} if dropped else {}
+        return {"x-firsttoken-dropped-messages": told_indexes(dropped)} if dropped else {}
 
     def text_chunk(self, text: str) -> bytes:
         """A frame with text; before the first one, the frame that says who speaks."""
@@ -137,6 +142,23 @@ class Completion:
             cache_reason=cache.reason,
             context_bucket=record.context_bucket or "",
         )
+
+
+def told_indexes(indexes: Sequence[int]) -> str:
+    """Ascending indexes as a header may carry them: one by one, as ranges where that is too long, and cut where they are, too
+    (the body has all of them).
+    """
+    one_by_one = ",".join(map(str, indexes))
+    if len(one_by_one) <= MAX_HEADER_CHARS:
+        return one_by_one
+    told = ""
+    for _, run in itertools.groupby(enumerate(indexes), key=lambda pair: pair[1] - pair[0]):
+        first, *rest = (index for _, index in run)
+        piece = f"{first}-{rest[-1]}" if rest else str(first)
+        if len(told) + len(piece) > MAX_HEADER_CHARS:
+            return f"{told}..."
+        told += f"{piece},"
+    return told.removesuffix(",")
 
 
 def _rounded(value: float | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -21,9 +21,9 @@ class EmbeddingRequest(msgspec.Struct, kw_only=True):
 
 
 class RawEmbeddingRequest(EmbeddingRequest, kw_only=True):
-    """With an input that is looked at by hand, so that an error can name its index."""
+    """With an input that is decoded by itself, by its form: msgspec has no unions of lists."""
 
-    input: Any
+    input: msgspec.Raw  # type: ignore[assignment]
 
 
 class InputUsage(msgspec.Struct):

@@ -18,7 +18,11 @@ from litestar.openapi.spec import Operation
 from litestar.types import ASGIApp, Send
 
 from gateway.api.answer import EngineAnswer, Serving
-from gateway.api.chat_parse import caller_of, decode_body
+from gateway.api.body import BodyReader
+from gateway.api.chat_fields import unknown_fields
+from gateway.api.chat_parse import caller_of
+from gateway.api.decoding import decode_body
+from gateway.api.embedding_input import check_count, inputs_of
 from gateway.api.embedding_schema import (
     Embedding,
     EmbeddingList,
@@ -34,12 +38,9 @@ from gateway.api.openapi import json_operation
 from gateway.api.reception import receive
 from gateway.api.responses import send_json
 from gateway.engine.protocol import Embed, Embedded
-from gateway.errors import InvalidRequestError
 from gateway.serving.router import Target
+from telemetry.ignored_fields import kept
 from telemetry.record import RequestRecord
-
-MAX_INPUTS = 2048
-"""OpenAI's limit."""
 
 MOST_AT_ONCE_BYTES = 64 * 1024
 """Vectors of more bytes are written as text on another thread: streams of others go on meanwhile."""
@@ -59,6 +60,7 @@ class Task:
     caller: str
     dimensions: int | None
     write: Callable[[Matrix, str, InputUsage], msgspec.Struct]
+    ignored: tuple[str, ...]
 
 
 def parse_embeddings(body: bytes) -> Task:
@@ -73,7 +75,7 @@ def parse_embeddings(body: bytes) -> Task:
         cut = _cut(vectors, raw.dimensions)
         return EmbeddingList("list", [_embedding(index, row, raw.encoding_format) for index, row in enumerate(cut)], model, usage)
 
-    return Task(raw.model, _inputs(raw.input), None, caller_of(raw.user), raw.dimensions, write)
+    return Task(raw.model, inputs_of(raw.input), None, caller_of(raw.user), raw.dimensions, write, _ignored(body, raw))
 
 
 def parse_rerank(body: bytes) -> Task:
@@ -84,7 +86,7 @@ def parse_rerank(body: bytes) -> Task:
     """
     raw = decode_body(_decode_rerank, body)
     texts: list[str | list[int]] = [document if isinstance(document, str) else document.text for document in raw.documents]
-    _check_count(len(texts), "documents")
+    check_count(len(texts), "documents")
 
     def write(scores: Matrix, model: str, usage: InputUsage) -> Ranking:
         best = np.argsort(-scores[:, 0], kind="stable")[: raw.top_n]
@@ -94,27 +96,11 @@ def parse_rerank(body: bytes) -> Task:
                 result.document = RankDocument(str(texts[result.index]))
         return Ranking("list", model, results, usage)
 
-    return Task(raw.model, texts, raw.query, caller_of(raw.user), None, write)
+    return Task(raw.model, texts, raw.query, caller_of(raw.user), None, write, _ignored(body, raw))
 
 
-def _inputs(given: Any) -> list[str | list[int]]:
-    """Every form of `input` as a list of texts or tokens."""
-    many = given if isinstance(given, list) and not all(map(_is_token, given)) else [given] if given != [] else []
-    _check_count(len(many), "input")
-    for index, one in enumerate(many):
-        if not one or not (isinstance(one, str) or (isinstance(one, list) and all(map(_is_token, one)))):
-            message = f"`input[{index}]` must be a text or a list of tokens, and not empty."
-            raise InvalidRequestError(message, param=f"input[{index}]")
-    return many
-
-
-def _is_token(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
-
-
-def _check_count(count: int, param: str) -> None:
-    if not 0 < count <= MAX_INPUTS:
-        raise InvalidRequestError(f"`{param}` has {count} entries; 1 to {MAX_INPUTS} are accepted.", param=param)
+def _ignored(body: bytes, raw: msgspec.Struct) -> tuple[str, ...]:
+    return kept(list(unknown_fields(body, raw.__struct_fields__)))
 
 
 def _cut(vectors: Matrix, dimensions: int | None) -> Matrix:
@@ -172,23 +158,24 @@ class RerankOperation(Operation):
 
 
 @post("/v1/embeddings", status_code=200, operation_class=EmbeddingOperation, operation_id="createEmbedding", tags=["embeddings"])
-async def embeddings(request: Request[Any, Any, State], serving: Serving) -> ASGIApp:
+async def embeddings(request: Request[Any, Any, State], serving: Serving, bodies: BodyReader) -> ASGIApp:
     """Turn texts into vectors."""
-    return await _answer(request, serving, parse_embeddings)
+    return await _answer(request, serving, bodies, parse_embeddings)
 
 
 @post("/v1/rerank", status_code=200, operation_class=RerankOperation, operation_id="createRerank", tags=["embeddings"])
-async def rerank(request: Request[Any, Any, State], serving: Serving) -> ASGIApp:
+async def rerank(request: Request[Any, Any, State], serving: Serving, bodies: BodyReader) -> ASGIApp:
     """Order documents by how relevant they are to a query."""
-    return await _answer(request, serving, parse_rerank)
+    return await _answer(request, serving, bodies, parse_rerank)
 
 
-async def _answer(request: Request[Any, Any, State], serving: Serving, parse: Callable[[bytes], Task]) -> ASGIApp:
+async def _answer(request: Request[Any, Any, State], serving: Serving, bodies: BodyReader, parse: Callable[[bytes], Task]) -> ASGIApp:
 
     def check(body: bytes, record: RequestRecord) -> tuple[Task, Target]:
         task = parse(body)
         record.model = task.model[:200]
+        record.ignored_fields = task.ignored
         return task, serving.router.find(task.model)
 
-    record, (task, target) = await receive(request, serving, operation="embeddings", check=check)
+    record, (task, target) = await receive(request, serving, bodies, operation="embeddings", check=check)
     return EmbeddingAnswer(serving, target, record, task)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.api.incoming import IncomingBody
 from telemetry.events import Phase, Status
 from telemetry.record import ENGINE_PHASES, RequestRecord, TraceIds
 from telemetry.recorder import Ended, Recorder
@@ -80,13 +81,15 @@ class ExchangeMiddleware:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         exchange = Exchange(request_id(headers.get("x-request-id", "")), self._recorder.clock_ns(), headers=headers)
         scope.setdefault("state", {})["exchange"] = exchange
-        method = scope["method"]
+        method, body = scope["method"], IncomingBody(receive, headers)
         self._meter.http_started(method)
 
         async def measured_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", exchange.request_id.encode())]
+                if not body.whole:
+                    body.announce(message)
             before_ns = self._recorder.clock_ns()
             await send(message)
             if message["type"] == "http.response.body":
@@ -96,13 +99,17 @@ class ExchangeMiddleware:
         assert task is not None
         self._running.add(task)
         try:
-            await self._app(scope, receive, measured_send)
+            try:
+                await self._app(scope, receive if body.whole else body.receive, measured_send)
+            finally:
+                self._close(exchange, method, scope)
+            if not body.whole:
+                await body.discard()
         except asyncio.CancelledError:
             if not self._closing:
                 raise
         finally:
             self._running.discard(task)
-            self._close(exchange, method, scope)
 
     def close(self) -> None:
         """End every exchange that still runs: a page that follows along would never end by itself."""

@@ -16,12 +16,16 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class GuardMiddleware:
-    """Bound to loopback, answers only loopback Host names; refuses foreign Origins for anything unsafe."""
+    """Answers to loopback Host names, to those that it listens on by name or address (`own`), and to `allowed_hosts`; refuses
+    foreign Origins for anything unsafe. Listening on every address (`0.0.0.0`, `::`) allows no Host: a page that has its name
+    resolve to this machine (DNS rebinding) sends its own.
+    """
 
-    def __init__(self, app: ASGIApp, *, bind: str, allowed_hosts: Iterable[str], allowed_origins: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, *, own: Iterable[str], allowed_hosts: Iterable[str], allowed_origins: Iterable[str]) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in allowed_hosts)
-        self._any_host = "*" in self._hosts or not (is_loopback(bind) or self._hosts)
+        allowed = frozenset(host.lower() for host in allowed_hosts)
+        self._hosts = allowed | {host.lower() for host in own if not is_unspecified(host)}
+        self._any_host = "*" in allowed
         self._origins = frozenset(origin.lower().rstrip("/") for origin in allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,7 +41,10 @@ class GuardMiddleware:
 
     def _refusal(self, host: str, origin: str, method: str) -> ForbiddenError | None:
         if not self._any_host and not (is_loopback(host_name(host)) or host_name(host) in self._hosts):
-            message = f"The Host {host[:100]!r} is not answered here. Use 127.0.0.1, or add it to server.allowed_hosts."
+            message = (
+                f"The Host {host[:100]!r} is not answered here. Use 127.0.0.1, or add the name to server.allowed_hosts "
+                "(FIRSTTOKEN_SERVER_ALLOWED_HOSTS)."
+            )
             return ForbiddenError(message, code="host_not_allowed")
         foreign = origin and origin not in self._origins and _split(origin).netloc != host
         if foreign and method not in SAFE_METHODS:
@@ -57,6 +64,14 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         return SplitResult("", "", "", "", "")
+
+
+def is_unspecified(host: str) -> bool:
+    """Whether an address stands for all addresses of this machine."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import msgspec
 from litestar import Request, Response, get
 
+from gateway.errors import NotAcceptableError
 from gateway.serving.router import Router
 from telemetry.health import readiness
+from telemetry.metrics_prometheus import UnacceptableError
 
 MetricsPage = Callable[[str], tuple[bytes, str]]
 """Accept header → body and content type."""
@@ -60,5 +62,8 @@ async def readyz(router: Router, store_state: StoreState) -> Response[Readiness]
 @get("/metrics", operation_id="metrics", tags=["operation"], media_type="text/plain")
 async def metrics(request: Request, metrics_page: MetricsPage) -> Response[bytes]:  # type: ignore[type-arg]
     """All metrics, as OpenMetrics with exemplars to whoever accepts that, else as Prometheus text."""
-    body, content_type = metrics_page(request.headers.get("accept", ""))
+    try:
+        body, content_type = metrics_page(request.headers.get("accept", ""))
+    except UnacceptableError as error:
+        raise NotAcceptableError(str(error), param="accept") from None
     return Response(body, headers={"content-type": content_type})

@@ -9,10 +9,10 @@ from litestar import Request
 from litestar.datastructures import State
 
 from gateway.api.answer import Serving
-from gateway.api.body import read_body
-from gateway.api.chat_parse import model_of
+from gateway.api.body import BodyReader
+from gateway.api.decoding import model_of
 from gateway.api.exchange import exchange_of
-from gateway.errors import ApiError
+from gateway.errors import ApiError, ClientGoneError
 from telemetry.events import Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended
@@ -23,6 +23,7 @@ Checked = TypeVar("Checked")
 async def receive(
     request: Request[Any, Any, State],
     serving: Serving,
+    bodies: BodyReader,
     *,
     operation: str,
     check: Callable[[bytes, RequestRecord], Checked],
@@ -32,7 +33,7 @@ async def receive(
     Raises:
         ApiError: it is refused, which its record says too.
     """
-    exchange, route = exchange_of(request.scope), request.scope["path"].rstrip("/")
+    exchange, route = exchange_of(request.scope), str(request.scope["path_template"])  # not the path: clients may write that in many ways
     record = exchange.record = serving.recorder.open(
         request_id=exchange.request_id,
         route=route,
@@ -45,13 +46,14 @@ async def receive(
     )
     body = b""
     try:
-        body = await read_body(request, serving.max_body_bytes)
+        body = await bodies.read(request)
         checked = check(body, record)
     except ApiError as error:
         record.model = record.model or model_of(body)
         serving.recorder.admit(record)
-        serving.recorder.rejected(error.code)
-        exchange.ended = Ended(Status.ERROR, error.status, error.code, error.message)
+        if not isinstance(error, ClientGoneError):  # that is how an exchange ends unless somebody says otherwise
+            serving.recorder.rejected(error.code)
+            exchange.ended = Ended(Status.ERROR, error.status, error.code, error.message)
         raise
     serving.recorder.admit(record)
     return record, checked

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 from litestar import Response, get
-from litestar.params import FromQuery, Parameter
+from litestar.params import FromQuery, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import InvalidRequestError, StoreUnavailableError
@@ -50,9 +50,9 @@ class Stats(msgspec.Struct):
 async def stats(
     stats_source: StatsSource,
     model: FromQuery[str | None] = None,
-    since: Annotated[str, Parameter(query="since", description="90m, 36h, 7d, 2w or all")] = "24h",
-    by: Annotated[str, Parameter(query="by", description="context, config or day")] = "context",
-    form: Annotated[str, Parameter(query="format", description="json or csv")] = "json",
+    since: Annotated[str, QueryParameter(name="since", description="90m, 36h, 7d, 2w or all")] = "24h",
+    by: Annotated[str, QueryParameter(name="by", description="context, config or day")] = "context",
+    form: Annotated[str, QueryParameter(name="format", description="json or csv")] = "json",
 ) -> Response[Stats] | Response[str]:
     """TTFT, queue time, prompt and output rate, inter-token latency, cache share and errors; null is "not measured"."""
     window, grouping = _window(since), _choice("by", By, by)

@@ -53,8 +53,8 @@ class ChatTemplate:
         except Exception as error:  # Jinja's, Python's compiler's, or an integer of too many digits
             raise TemplateError(f"the model's chat template does not compile: {error}") from None
 
-    def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
-        """The prompt text for these messages, up to where the assistant's answer begins.
+    def render(self, messages: Sequence[Mapping[str, Any]], *, generation_prompt: bool = True) -> str:
+        """The prompt text for these messages, up to where the assistant's answer begins, or without its beginning.
 
         Raises:
             TemplateError: the template refuses the messages, is broken, too slow or too large.
@@ -63,7 +63,7 @@ class ChatTemplate:
             self._sandbox.allowance.renew()
             messages = of_messages(messages) if self._mark else messages
             with _time_limit(self._timeout_s):
-                return self._collect({**self._tokens, "messages": messages, "add_generation_prompt": True})
+                return self._collect({**self._tokens, "messages": messages, "add_generation_prompt": generation_prompt})
         except _Interrupt:
             raise TemplateTimeoutError(f"the model's chat template ran longer than {self._timeout_s} s and was stopped") from None
         except TemplateError:

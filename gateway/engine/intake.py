@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from gateway.chat.ending import cut, tagged
 from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.engine import Tokens
@@ -147,7 +148,9 @@ class Intake:
     def _render(self, request: Submit) -> str:
         if self._template is None:
             raise TemplateError("this model has no chat template; it cannot be used for chat")
-        return self._template.render(request.messages)
+        if request.ending == "open_message":
+            return cut(self._template.render(tagged(request.messages), generation_prompt=False))
+        return self._template.render(request.messages, generation_prompt=request.ending == "generation_prompt")
 
     def _tokens(self, request: Submit, text: str, most: int) -> list[int] | AtLeast:
         return tokens_within(text, most, self._tokenizer.tokenize, lambda: self._proceed(request))

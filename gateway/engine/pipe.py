@@ -7,7 +7,8 @@ import sys
 import threading
 from typing import BinaryIO
 
-from gateway.engine.protocol import HEADER, Message, Request, body_length, decode_request, frame
+from gateway.engine.frames import HEADER, body_length, decode_request, frame
+from gateway.engine.protocol import Message, Request
 
 
 class EnginePipe:

@@ -1,28 +1,18 @@
-"""What gateway and engine say to each other: msgpack structs, each behind a 4-byte little-endian length.
+"""What gateway and engine say to each other: msgpack structs; `gateway.engine.frames` puts them on the pipe.
 
 Times are CLOCK_MONOTONIC nanoseconds, which both processes share. `id` is the request's `seq` as text.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from gateway.chat.ending import Ending
 from gateway.engine.truncation import Truncation
 from gateway.engine.tuning import Tuning
 from telemetry.events import DelayCause, EngineConfig, EngineSample, Scalar
-
-MAX_FRAME_BYTES = 64 * 2**20
-"""A longer frame can only be garbage on the stream."""
-
-HEADER = struct.Struct("<I")
-
-
-class ProtocolError(RuntimeError):
-    """The stream does not carry our frames."""
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +41,9 @@ class Submit(Message, frozen=True, kw_only=True):
 
     `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a `background`
     request lets all others pass; `cache` False neither uses the prefix cache nor stays in it, `pin` keeps it there;
-    `truncate` drops whole oldest turns where the prompt is too long for the context; `adapter` is the LoRA adapter to
-    answer with ("": none). Nobody reads the text of an answer that is not `streamed` before its end, so it need not be sent
-    piece by piece.
+    `truncate` drops whole oldest turns where the prompt is too long for the context; `ending` says where the answer
+    begins (see `gateway.chat.ending`); `adapter` is the LoRA adapter to answer with ("": none). Nobody reads the text of an
+    answer that is not `streamed` before its end, so it need not be sent piece by piece.
     """
 
     id: str
@@ -68,6 +58,7 @@ class Submit(Message, frozen=True, kw_only=True):
     cache: bool = True
     pin: bool = False
     truncate: bool = False
+    ending: Ending = "generation_prompt"
     adapter: str = ""
     streamed: bool = True
 
@@ -257,49 +248,3 @@ class Heartbeat(Message, frozen=True):
 
 Request = Submit | Embed | Cancel | Share | Shutdown
 Reply = Loading | Ready | LoadFailed | Admitted | Refused | Started | Step | Finished | Embedded | Heartbeat
-
-encode_body = msgspec.msgpack.Encoder().encode
-decode_request = msgspec.msgpack.Decoder(Request).decode
-decode_reply = msgspec.msgpack.Decoder(Reply).decode
-
-
-def frame(message: Message) -> bytes:
-    """A message as it goes on the pipe."""
-    body = encode_body(message)
-    return HEADER.pack(len(body)) + body
-
-
-class ReplyReader:
-    """Cuts the engine's stream of bytes into messages, however they arrive."""
-
-    def __init__(self) -> None:
-        self._rest = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[Reply]:
-        """All messages that are complete with these bytes.
-
-        Raises:
-            ProtocolError: the stream does not carry our frames.
-            msgspec.DecodeError: a message is none of ours.
-        """
-        self._rest += data
-        start = 0
-        while (begin := start + HEADER.size) <= len(self._rest):
-            end = begin + body_length(self._rest[start:begin])
-            if end > len(self._rest):
-                break
-            start = end
-            yield decode_reply(self._rest[begin:end])
-        del self._rest[:start]
-
-
-def body_length(header: bytes | bytearray) -> int:
-    """The length that a 4-byte header announces.
-
-    Raises:
-        ProtocolError: it is longer than any frame of ours.
-    """
-    (length,) = HEADER.unpack(header)
-    if length > MAX_FRAME_BYTES:
-        raise ProtocolError(f"a frame of {length} bytes was announced; the most is {MAX_FRAME_BYTES}")
-    return int(length)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gateway.engine.frames import MAX_FRAME_BYTES, MessageTooLongError
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import (
     Admitted,
@@ -28,7 +29,7 @@ from gateway.engine.protocol import (
     Submit,
 )
 from gateway.engine.tuning import summary
-from gateway.errors import EngineUnavailableError
+from gateway.errors import BodyTooLargeError, EngineUnavailableError
 from gateway.serving.call import Call
 from gateway.serving.engine_process import WORKER_COMMAND, EngineProcess
 from telemetry.events import EngineState, EngineStatus, Phase
@@ -138,11 +139,16 @@ class EngineHandle:
 
         Raises:
             EngineUnavailableError: it is not.
+            BodyTooLargeError: the request does not fit through the pipe.
         """
         if self.process is None or self.status.state is not EngineState.READY:
             raise self.unavailable()
         call = Call(record, self._recorder, self._cancel)
-        self.process.send(request)  # first: a request that cannot be encoded must not count as in flight
+        try:
+            self.process.send(request)  # first: a request that cannot be encoded must not count as in flight
+        except MessageTooLongError:
+            most = f"{MAX_FRAME_BYTES // 2**20} MiB"
+            raise BodyTooLargeError(f"The request is larger than an engine can take at once ({most}). Send less.") from None
         self._calls[call.id] = call
         if len(self._calls) == 1:
             self.on_load_changed()

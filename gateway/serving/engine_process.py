@@ -8,10 +8,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
+from gateway.engine.frames import ReplyReader, frame
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import Message, Reply, ReplyReader, Shutdown, frame
+from gateway.engine.protocol import Message, Reply, Shutdown
 
 WORKER_COMMAND = (sys.executable, "-m", "gateway.engine.worker")
 KEPT_LOG_BYTES = 10 * 2**20
@@ -83,9 +84,7 @@ class EngineProcess:
         cls, options: EngineOptions, log: Path, on_reply: Callable[[Reply], None], command: Sequence[str] = WORKER_COMMAND
     ) -> EngineProcess:
         """Spawn a worker in a session of its own, so that a Ctrl-C in the terminal reaches the gateway only."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        mode = "wb" if log.exists() and log.stat().st_size > KEPT_LOG_BYTES else "ab"
-        with log.open(mode) as stderr:
+        with await asyncio.to_thread(_opened, log) as stderr:  # a file system that hangs holds up this start, not the event loop
             transport, life = await asyncio.get_running_loop().subprocess_exec(
                 _Life,
                 *command,
@@ -144,3 +143,9 @@ class EngineProcess:
         """Until the process has ended."""
         await asyncio.shield(self._life.exited)
         self._transport.close()
+
+
+def _opened(log: Path) -> BinaryIO:
+    """The log, empty if it was too long."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log.open("wb" if log.exists() and log.stat().st_size > KEPT_LOG_BYTES else "ab")

@@ -131,6 +131,8 @@ CONDITIONAL = {
     "firsttoken_draft_tokens_total": "exists from the first draft on (speculative decoding)",
     "firsttoken_delay_time_seconds_total": "exists from the first request on that waited for another",
     "firsttoken_requests_rejected_total": "exists from the first refusal on",
+    "firsttoken_request_ignored_fields_total": "exists from the first field on that was not obeyed",
+    "firsttoken_telemetry_source_failures_total": "exists from the first failure on",
     "firsttoken_slo_burn_rate": "exists from the first request on",
     "firsttoken_slo_budget_left": "exists from the first request on",
     "firsttoken_store_file_size_bytes": "SQLite only",

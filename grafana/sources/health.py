@@ -72,6 +72,13 @@ PROCESS = Section(
             width=8,
         ),
         graph(
+            "Figures that could not be read",
+            "Readings of the gateway's own figures per second that failed or took too long, by source. Requests and scrapes go on without them.",
+            "cps",
+            Query(_gateway("firsttoken_telemetry_source_failures_total", "source"), "{{source}}"),
+            width=8,
+        ),
+        graph(
             "File descriptors",
             "Files, pipes and connections that the gateway process has open. A line that only rises is a leak.",
             COUNT,

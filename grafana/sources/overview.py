@@ -144,6 +144,16 @@ OVERVIEW = Board(
                     stacked=True,
                 ),
                 graph(
+                    "Ignored fields",
+                    "Fields of requests per second that were taken and not obeyed, by API and field. `_other` is what no server is known to have.",
+                    "cps",
+                    Query(
+                        q.rate("firsttoken_request_ignored_fields_total", "api, field", scope=q.GATEWAY),
+                        "{{api}} {{field}}",
+                    ),
+                    stacked=True,
+                ),
+                graph(
                     "Waiting and in flight",
                     "Requests that wait for a slot, and HTTP requests of any kind that are being answered.",
                     COUNT,

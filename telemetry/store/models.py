@@ -104,6 +104,8 @@ class RequestRow(Base):
     finish_reason: Mapped[str | None] = mapped_column(String(24))
     params: Mapped[dict[str, object]] = mapped_column(JSON)
     """Sampling parameters as sent: numbers and flags only, never content."""
+    ignored_fields: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """Fields that the client sent and the API did not obey; NULL in rows from before they were noted."""
 
 
 class PhasesRow(Base):

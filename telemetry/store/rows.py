@@ -58,6 +58,7 @@ def _identity(record: RequestRecord) -> Row:
         "response_id": record.response_id,
         "finish_reason": record.finish_reason,
         "params": {key: value for key, value in record.params.items() if not isinstance(value, str)},
+        "ignored_fields": list(record.ignored_fields),
     }
 
 

@@ -7,12 +7,15 @@ from datetime import UTC, datetime, timedelta
 SEQ_SHIFT = 10
 """Bits below the microseconds (`telemetry.recorder.Recorder` counts there)."""
 
+MAX_SEQ = 2**63 - 1
+"""What a column holds: the year 2262."""
+
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def seq_at(moment: datetime) -> int:
-    """The smallest `seq` of a request admitted at this time (aware)."""
-    return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1) << SEQ_SHIFT
+    """The smallest `seq` of a request admitted at this time (aware); the nearest possible one for a time before 1970 or too far on."""
+    return min(max(0, (moment - _EPOCH) // timedelta(microseconds=1) << SEQ_SHIFT), MAX_SEQ)
 
 
 def moment_of(seq: int) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -12,10 +13,11 @@ FOLDERS = ("gateway", "telemetry", "dashboard", "migrations", "grafana", "tests"
 VENDORED = ("dashboard/static/vendor/",)
 
 
-def own_files(*suffixes: str, folders: tuple[str, ...] = FOLDERS) -> list[Path]:
+@cache
+def own_files(*suffixes: str, folders: tuple[str, ...] = FOLDERS) -> tuple[Path, ...]:
     """Files of ours with these suffixes, as paths from the root; vendored ones and caches are not ours."""
     found = (path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in suffixes)
-    return sorted(path for path in found if _is_ours(path))
+    return tuple(sorted(path for path in found if _is_ours(path)))
 
 
 def _is_ours(path: Path) -> bool:
@@ -58,6 +60,7 @@ def _absolute(path: Path, node: ast.ImportFrom) -> str:
     return ".".join((*package, *((node.module,) if node.module else ())))
 
 
-def all_imports() -> list[Import]:
+@cache
+def all_imports() -> tuple[Import, ...]:
     """The imports of all our Python files."""
-    return [found for path in own_files(".py") for found in imports_of(path, (ROOT / path).read_text(encoding="utf-8"))]
+    return tuple(found for path in own_files(".py") for found in imports_of(path, (ROOT / path).read_text(encoding="utf-8")))

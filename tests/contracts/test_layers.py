@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tests.contracts.sources import ROOT, Import, all_imports, imports_of
+from tests.contracts.sources import ROOT, Import, all_imports, imports_of, own_files
 
 OURS = ("gateway", "telemetry", "dashboard", "migrations", "grafana", "bench", "tests")
 COMPOSERS = ("gateway/app.py", "gateway/cli/*.py")
@@ -28,6 +28,13 @@ class Rule:
         """Each import that breaks the rule."""
         return [str(found) for found in imports if self._covers(found.path) and self._forbids(found.module)]
 
+    def names_nothing(self) -> list[str]:
+        """What the rule names that is not there: patterns without a file, modules of ours without one."""
+        sources = own_files(".py")
+        patterns = [pattern for pattern in (*self.files, *self.except_files) if not any(_matches(path, (pattern,)) for path in sources)]
+        modules = [module for module in (*self.forbidden, *self.allowed) if module.split(".")[0] in OURS and not _exists(module)]
+        return patterns + modules
+
     def _covers(self, path: Path) -> bool:
         return _matches(path, self.files) and not _matches(path, self.except_files)
 
@@ -39,6 +46,12 @@ def _matches(path: Path, patterns: tuple[str, ...]) -> bool:
     """Whether a path equals a file, lies in a folder (`folder/`) or matches a pattern."""
     text = path.as_posix()
     return any(text.startswith(p) if p.endswith("/") else PurePosixPath(text).match(p) for p in patterns)
+
+
+def _exists(module: str) -> bool:
+    """Whether a module of ours is a file or a folder with Python in it."""
+    place = ROOT.joinpath(*module.split("."))
+    return place.with_suffix(".py").is_file() or any(place.glob("*.py"))
 
 
 def _below(module: str, packages: tuple[str, ...]) -> bool:
@@ -70,9 +83,9 @@ RULES = (
     Rule("models is a leaf", ("gateway/models/",), ("gateway", "dashboard", "telemetry"), allowed=("gateway.models", "gateway.errors")),
     Rule(
         "settings is a leaf",
-        ("gateway/settings.py", "gateway/settings_sections.py"),
+        ("gateway/settings.py", "gateway/settings_sections.py", "gateway/settings_engine.py"),
         ("gateway", "dashboard", "telemetry"),
-        allowed=("telemetry.context_buckets", "telemetry.energy.rapl", "gateway.settings_sections"),
+        allowed=("telemetry.context_buckets", "telemetry.energy.rapl", "gateway.settings_sections", "gateway.settings_engine"),
     ),
     Rule("the API does not compose", ("gateway/api/",), ("gateway.cli", "gateway.app", "dashboard")),
     Rule("only the composition root knows dashboard and sinks", ("gateway/",), ("dashboard",), except_files=COMPOSERS),
@@ -105,9 +118,25 @@ def test_layer(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.why)
 def test_rule_covers_files(rule: Rule) -> None:
-    """Each rule speaks about files that exist, so that a renamed folder does not silence it."""
-    folders = [pattern.split("*")[0] for pattern in rule.files]
-    assert all((ROOT / folder).exists() or (ROOT / folder).parent.exists() for folder in folders)
+    """Each rule speaks about what is there, so that a renamed folder, file or module does not silence it."""
+    assert not rule.names_nothing()
+
+
+@pytest.mark.parametrize(
+    ("rule", "missing"),
+    [
+        (Rule("x", ("gateway/no_such_folder/",), ("telemetry",)), "gateway/no_such_folder/"),
+        (Rule("x", ("no_such_folder/",), ("telemetry",)), "no_such_folder/"),
+        (Rule("x", ("gateway/", "gateway/gone.py"), ("telemetry",)), "gateway/gone.py"),
+        (Rule("x", ("gateway/engine/gone_*.py",), ("telemetry",)), "gateway/engine/gone_*.py"),
+        (Rule("x", ("gateway/",), ("telemetry",), except_files=("gateway/gone/",)), "gateway/gone/"),
+        (Rule("x", ("gateway/",), ("telemetry.gone",)), "telemetry.gone"),
+        (Rule("x", ("gateway/",), ("telemetry",), allowed=("telemetry.store.gone",)), "telemetry.store.gone"),
+    ],
+)
+def test_a_rule_about_nothing_is_found(rule: Rule, missing: str) -> None:
+    """A folder, file, pattern or module of ours that does not exist is told, wherever a rule names it."""
+    assert rule.names_nothing() == [missing]
 
 
 @pytest.mark.parametrize(

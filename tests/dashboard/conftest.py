@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from litestar import Litestar
 
 from tests.dashboard.chats import fill_chats
 from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
@@ -28,11 +29,11 @@ class Pages:
         """Wait for a coroutine."""
         return self.loop.run_until_complete(work)
 
-    def get(self, url: str, **headers: str) -> httpx.Response:
-        """Ask the site for `/dashboard` + url."""
+    def get(self, url: str, app: Litestar | None = None, **headers: str) -> httpx.Response:
+        """Ask the site (or this application of it) for `/dashboard` + url."""
 
         async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.site.app())  # type: ignore[arg-type]
+            transport = httpx.ASGITransport(app or self.site.app())  # type: ignore[arg-type]
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
                 return await client.get(f"/dashboard{url}", headers={name.replace("_", "-"): value for name, value in headers.items()})
 

@@ -59,13 +59,13 @@ def seq_at(moment: datetime, number: int = 0) -> int:
 def row(moment: datetime, number: int = 0, **changed: Any) -> RequestRow:
     """A request that went well, unless told otherwise."""
     values: dict[str, Any] = {
-        "seq": seq_at(moment, number), "id": f"req_{number:024x}", "started_at": moment, "model": MODEL, "api": "chat", "status": "ok",
+        "seq": seq_at(moment, number), "id": f"req_{number:024x}", "started_at": moment, "model": MODEL, "api": "chat.completions", "status": "ok",
         "error_type": None, "error_message": None, "stream": True, "http_status": 200, "conversation_id": None, "prompt_tokens": 812,
         "cached_tokens": 0, "cache_source": "none", "cache_reason": "disabled", "completion_tokens": 64, "context_bucket": "512-1k",
         "queue_ms": 12.1, "tokenize_ms": 1.4, "prefill_ms": 402.0, "ttft_ms": 421.6, "ttfb_ms": 423.0, "decode_ms": 640.0, "decode_tps": 98.4,
         "prefill_tps": 2019.9, "itl_p50_ms": 9.8, "itl_p95_ms": 14.2, "itl_max_ms": 31.0, "stalls": 0, "total_ms": 1068.0, "unaccounted_ms": 0.4,
         "overhead_ms": 3.2, "energy_j": None, "cost": None, "engine_config_id": CONFIG.config_id, "trace_id": f"{number + 1:032x}", "response_id": f"chatcmpl-{number}",
-        "finish_reason": "stop", "params": {"max_tokens": 64, "temperature": 0.7, "seed": 42},
+        "finish_reason": "stop", "ignored_fields": [], "params": {"max_tokens": 64, "temperature": 0.7, "seed": 42},
     }  # fmt: skip
     return RequestRow(**{**values, **changed})
 
@@ -76,7 +76,7 @@ def record(number: int = 0, request_id: str | None = None, started_ns: int = 0, 
     return RequestRecord(
         seq=seq_at(NOW + timedelta(microseconds=started_ns // 1000), number), request_id=request_id or f"req_live{number:020x}",
         trace=TraceIds("ab" * 16, "cd" * 8), anchor=anchor, started_ns=started_ns, method="POST", route="/v1/chat/completions",
-        api="chat", operation="chat", model=model, stream=True, params={"max_tokens": 128},
+        api="chat.completions", operation="chat", model=model, stream=True, params={"max_tokens": 128},
     )  # fmt: skip
 
 

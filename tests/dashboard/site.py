@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Litestar
+from litestar.exceptions import HTTPException
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from dashboard.deps import DashboardDeps, StoreState
-from dashboard.router import dashboard_router
+from dashboard.router import ErrorPages, dashboard_router
 from dashboard.settings_context import Setting
 from gateway.setting_values import shown_settings
 from gateway.settings import load
@@ -100,7 +101,8 @@ class Site:
 
     def app(self) -> Litestar:
         """A fresh application."""
-        return Litestar([dashboard_router(self.deps())], openapi_config=None)
+        refused = ErrorPages("0.1.0").refused
+        return Litestar([dashboard_router(self.deps())], openapi_config=None, exception_handlers={HTTPException: refused})
 
 
 async def empty_database(path: Path) -> AsyncEngine:

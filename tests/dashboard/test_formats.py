@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 import pytest
@@ -39,10 +40,26 @@ def test_none_is_not_measured(form: object) -> None:
 
 def test_curl_quotes_for_the_shell() -> None:
     """A model's name cannot leave its argument, and API names are used."""
-    words = shlex.split(curl("http://h", "it's $(rm)", "chat", {"stop_sequences": ["x"], "top_k": 1}, stream=True))
+    words = shlex.split(curl("http://h", "it's $(rm)", "chat.completions", {"stop_sequences": ["x"], "top_k": 1}, stream=True))
     assert words[:3] == ["curl", "-N", "http://h/v1/chat/completions"]
     assert '"model": "it\'s $(rm)"' in words[-1]
     assert '"stop": ["x"]' in words[-1]
+
+
+@pytest.mark.parametrize(
+    ("api", "path", "field"),
+    [
+        ("chat.completions", "/v1/chat/completions", "messages"),
+        ("embeddings", "/v1/embeddings", "input"),
+        ("rerank", "/v1/rerank", "documents"),
+    ],
+)
+def test_curl_speaks_the_api_of_the_request(api: str, path: str, field: str) -> None:
+    """Each API has its address and its content; one that is not known has no command."""
+    words = shlex.split(curl("http://h", "m", api, {"dimensions": 8}))
+    assert words[1] == f"http://h{path}"
+    assert set(json.loads(words[-1])) == {"model", field, "dimensions"} | ({"query"} if api == "rerank" else set())
+    assert curl("http://h", "m", "audio.speech") == ""
 
 
 def test_code_is_marked_and_escaped() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dashboard.deps import StoreState
-from dashboard.kv_quality import KV_QUALITY
 from dashboard.router import SECURITY_HEADERS
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MODEL, NOW, fill_requests, ready_engine, record, row, running_records
@@ -254,14 +252,23 @@ def test_the_overview_shows_the_objectives(busy: Pages) -> None:
         assert expected in page, expected
 
 
+BLOCK_BYTES = {"f16": 2 * 32, "q8_0": 2 + 32, "q4_0": 2 + 16}
+"""Of 32 values: `ggml-common.h`, a scale of two bytes and the quantised values."""
+
+
 def test_models_say_what_kv_types_cost(busy: Pages) -> None:
-    """The page's figures are those of the benchmark's results."""
+    """Each type has a row; its memory is what the format takes, a smaller one agrees less often and diverges more."""
     page = busy.get("/models").text
-    results = (Path(__file__).parents[2] / "bench" / "RESULTS.md").read_text(encoding="utf-8")
-    for kind in KV_QUALITY[1:]:
-        assert f"| {kind.kv_type} |" in results
-        assert f"| {kind.bytes_share} | {kind.top1_share:.1%}".replace("%", " %") + f" | {kind.kl_nat} nat |" in results
-        assert f"{kind.kl_nat} nat" in page
+    table = page[page.index('id="kv_quality"') :]
+    rows = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", table[: table.index("</table>")])[1:]]
+    found = {kind: (float(memory[:-1]), float(same[:-1]), float(divergence.split()[0])) for kind, memory, same, divergence in rows}
+    assert list(found) == list(BLOCK_BYTES)
+    for kind, (memory, _, _) in found.items():
+        assert memory == pytest.approx(100 * BLOCK_BYTES[kind] / BLOCK_BYTES["f16"], abs=0.5)
+    assert found["f16"][1:] == (100, 0)
+    agreement, divergence = [same for _, same, _ in found.values()], [nat for _, _, nat in found.values()]
+    assert agreement == sorted(agreement, reverse=True)
+    assert divergence == sorted(divergence)
 
 
 def test_models_show_changes_of_speed(busy: Pages) -> None:

@@ -44,6 +44,8 @@ def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -
 class Served:
     """One `firsttoken serve`; `home` survives a restart."""
 
+    model = MODEL
+
     def __init__(self, home: Path, *flags: str, env: dict[str, str] | None = None) -> None:
         self.home = home
         self.port = free_port()
@@ -54,24 +56,16 @@ class Served:
 
     def start(self, *, wait: bool = True) -> Served:
         """Start it; with `wait`, until the model answers."""
-        command = [
-            sys.executable,
-            "-m",
-            "gateway.cli.main",
-            "serve",
-            "--json",
-            "--port",
-            str(self.port),
-            "--home",
-            str(self.home),
-            *self._flags,
-        ]
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "serve.out").open("ab") as out, (self.home / "serve.err").open("ab") as err:
-            self._process = subprocess.Popen(command, stdout=out, stderr=err, env=self._env)
+            self._process = subprocess.Popen(self._command(), stdout=out, stderr=err, env=self._env)
         if wait:
             until(self.ready, START_S, f"the model to load; see {self.home}")
         return self
+
+    def _command(self) -> list[str]:
+        module = ["-m", "gateway.cli.main", "serve", "--json"]
+        return [sys.executable, *module, "--port", str(self.port), "--home", str(self.home), *self._flags]
 
     def ready(self) -> bool:
         """Whether `/readyz` says 200."""
@@ -124,17 +118,26 @@ class Served:
 
     def chat(self, text: str = "Hi!", **controls: Any) -> httpx.Response:
         """One chat over plain HTTP."""
-        body = {"model": MODEL, "temperature": 0, "max_tokens": 16, "messages": [{"role": "user", "content": text}], **controls}
+        body = {"model": self.model, "temperature": 0, "max_tokens": 16, "messages": [{"role": "user", "content": text}], **controls}
         return httpx.post(f"{self.base_url}/v1/chat/completions", json=body, timeout=120)
 
     @contextlib.contextmanager
     def stream(self, text: str = "Tell me a long story.", *, request_id: str = "", **controls: Any) -> Iterator[httpx.Response]:
         """One streamed chat over plain HTTP."""
-        body = {"model": MODEL, "temperature": 0, "max_tokens": 400, "stream": True, **controls}
+        body = {"model": self.model, "temperature": 0, "max_tokens": 400, "stream": True, **controls}
         body.setdefault("messages", [{"role": "user", "content": text}])
         headers = {"x-request-id": request_id} if request_id else {}
         with httpx.stream("POST", f"{self.base_url}/v1/chat/completions", json=body, headers=headers, timeout=120) as response:
             yield response
+
+
+class FakeServed(Served):
+    """The same with the benchmark's fake engine: for claims about the gateway alone, which a model would only slow down."""
+
+    model = "fake"
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "bench.gateway", str(self.home), "--server-port", str(self.port), *self._flags]
 
 
 def frames(response: httpx.Response) -> Iterator[Any]:

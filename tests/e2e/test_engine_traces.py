@@ -10,7 +10,8 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from telemetry.instruments import ALL, Instrument, Kind
+from telemetry.instrument import Instrument, Kind
+from telemetry.instruments import ALL
 from tests.e2e.otlp_receiver import OtlpReceiver, attributes, exemplars
 from tests.e2e.serving import MODEL, Served, frames, together, until
 

@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from telemetry import instruments
-from telemetry.instruments import Kind
+from telemetry.instrument import Kind
 from telemetry.semconv import SPAN_NAMES
 from telemetry.store import phases
 from tests.e2e.otlp_receiver import OtlpReceiver, attributes

@@ -13,25 +13,9 @@ from typing import BinaryIO
 import pytest
 
 from bench.fake_engine import BUILD, Script
+from gateway.engine.frames import HEADER, body_length, decode_reply, frame
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import (
-    HEADER,
-    Admitted,
-    Cancel,
-    Finished,
-    Heartbeat,
-    Message,
-    Ready,
-    Reply,
-    Sampling,
-    Started,
-    Step,
-    Submit,
-    Timing,
-    body_length,
-    decode_reply,
-    frame,
-)
+from gateway.engine.protocol import Admitted, Cancel, Finished, Heartbeat, Message, Ready, Reply, Sampling, Started, Step, Submit, Timing
 from telemetry.events import Phase
 
 ROOT = Path(__file__).resolve().parents[2]

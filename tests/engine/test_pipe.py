@@ -7,8 +7,9 @@ import os
 
 import pytest
 
+from gateway.engine.frames import MAX_FRAME_BYTES, ProtocolError, ReplyReader, frame
 from gateway.engine.pipe import EnginePipe
-from gateway.engine.protocol import MAX_FRAME_BYTES, Delta, Finished, ProtocolError, ReplyReader, Started, Step, frame
+from gateway.engine.protocol import Delta, Finished, Started, Step
 
 MESSAGES = (Started("1", []), Step(7, [Delta("1", "é", 1, 2), Delta("2", "", 0, 9)]), Finished(id="1", reason="stop"))
 

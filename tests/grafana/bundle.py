@@ -10,7 +10,8 @@ from typing import Any
 import promql_parser
 import yaml
 
-from telemetry.instruments import ALL, Instrument, Kind, label_name
+from telemetry.instrument import Instrument, Kind, label_name
+from telemetry.instruments import ALL
 from tests.contracts.sources import ROOT
 
 FOLDER = ROOT / "grafana"

@@ -58,11 +58,12 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
 
 
 def traffic(served: Served) -> None:
-    """Answers of two context sizes, one that repeats its prompt (so that drafting pays), a wrong request, one whose client leaves, and more than the queue takes."""
+    """Answers of two context sizes, one that repeats its prompt (so that drafting pays), a wrong request, one with a field that is not obeyed, one whose client leaves, and more than the queue takes."""
     served.chat(max_tokens=8)
     served.chat("Tell me about the number seven. " * 80, max_tokens=8)
     served.chat(edit("one change"), max_tokens=200)
     served.chat(model="nobody")
+    served.chat(max_tokens=2, keep_alive=1)
     with served.stream(max_tokens=200) as response:
         next(response.iter_lines())
     statuses = [answer.status_code for answer in together(*[lambda: served.chat("Count to ten.", max_tokens=24)] * 8)]

@@ -32,11 +32,13 @@ class Block:
 
 
 class Blocks:
-    """The blocks of one prompt; `rows` 0 means that the backend has one kernel only, and any cut is as good."""
+    """The blocks of one prompt; `rows` 0 means that the backend has one kernel only, and any cut is as good. With `open_answer`
+    the last message goes on: what there is of it was sampled, as far as anybody knows.
+    """
 
-    def __init__(self, spans: Sequence[MessageSpan], size: int, rows: int) -> None:
+    def __init__(self, spans: Sequence[MessageSpan], size: int, rows: int, *, open_answer: bool = False) -> None:
         self._rows = rows
-        self._prompt = _blocks(spans, size) if rows else []
+        self._prompt = _blocks(spans, size, open_answer=open_answer) if rows else []
         self._prompt_size = size
         self._set(self._prompt, size)
 
@@ -115,13 +117,16 @@ class Blocks:
         return end - position
 
 
-def _blocks(spans: Sequence[MessageSpan], size: int) -> list[Block]:
+def _blocks(spans: Sequence[MessageSpan], size: int, *, open_answer: bool) -> list[Block]:
     cuts: list[tuple[int, bool]] = []
     for span in spans[:-1]:
         if span.role == "assistant":
             cuts.append((span.content, False))
         cuts.append((span.end, span.role == "assistant"))
-    cuts.append((size, False))
+    sampled_last = open_answer and bool(spans) and spans[-1].role == "assistant"
+    if sampled_last:
+        cuts.append((spans[-1].content, False))
+    cuts.append((size, sampled_last))
     answers = {span.content for span in spans if span.role == "assistant"}
     blocks: list[Block] = []
     start = 0

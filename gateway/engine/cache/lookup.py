@@ -38,7 +38,7 @@ class CacheLookup:
         """Compare the prompt with what is known. What will be found of it is decided when it gets its slot."""
         lookup = sequence.lookup
         spans = message_spans(text, request.messages, self._tokenizer.sizes(sequence.prompt))
-        sequence.blocks = Blocks(spans, len(sequence.prompt), self._rows)
+        sequence.blocks = Blocks(spans, len(sequence.prompt), self._rows, open_answer=request.ending == "open_message")
         sequence.pinned = request.pin
         sequence.origin = _origin(request, spans)
         lookup.spans = spans if len(spans) <= MAX_SPANS else [*spans[: MAX_SPANS - 1], _merged(spans[MAX_SPANS - 1 :])]

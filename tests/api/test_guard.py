@@ -1,0 +1,65 @@
+"""Which Hosts are answered to, by where the gateway listens and what the settings allow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from litestar.types import Receive, Scope, Send
+
+from gateway.api.guard import GuardMiddleware
+from tests.e2e.serving import FakeServed
+
+
+async def _answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def status(host: str, own: Sequence[str], allowed: Sequence[str] = ()) -> int:
+    """What a GET with this Host is answered."""
+    guard = GuardMiddleware(_answer, own=own, allowed_hosts=allowed, allowed_origins=())
+
+    async def ask() -> int:
+        transport = httpx.ASGITransport(guard)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return (await client.get("/", headers={"host": host})).status_code
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("own", [("127.0.0.1", "localhost"), ("0.0.0.0", "0.0.0.0"), ("::", "::"), ("192.0.2.7", "box.lan")])
+def test_loopback_names_are_answered_wherever_it_listens(own: tuple[str, str]) -> None:
+    """And no other name that is not its own, also where every address is listened on: names can be made to point here."""
+    assert {status(host, own) for host in ("localhost:8080", "127.0.0.1", "[::1]:8080", "127.3.2.1")} == {200}
+    for host in ("evil.example", "rebound.evil.example:8080", "192.0.2.99", "0.0.0.0:8080", "[::]:8080", "", "*"):
+        assert status(host, own) == 403, host
+
+
+def test_the_rest_is_by_setting() -> None:
+    """The address or name that it listens on, those that are allowed, and any with `*`."""
+    assert status("192.0.2.7:8080", ("192.0.2.7", "box.lan")) == 200
+    assert status("BOX.lan:8080", ("192.0.2.7", "box.lan")) == 200
+    assert status("gateway:8080", ("0.0.0.0", "0.0.0.0"), ["Gateway"]) == 200
+    assert status("other:8080", ("0.0.0.0", "0.0.0.0"), ["gateway"]) == 403
+    assert status("evil.example", ("0.0.0.0", "0.0.0.0"), ["*"]) == 200
+
+
+def test_the_image_allows_loopback_names_only(tmp_path: Path) -> None:
+    """With what the Dockerfile sets, over a real socket: 127.0.0.1 is answered, a name is not, and the refusal says what to set."""
+    dockerfile = (Path(__file__).parents[2] / "Dockerfile").read_text(encoding="utf-8")
+    lines = [line for line in dockerfile.splitlines() if not line.startswith("#")]
+    env = dict(word.split("=", 1) for line in lines for word in line.split() if word.startswith("FIRSTTOKEN_SERVER_"))
+    assert env == {"FIRSTTOKEN_SERVER_HOST": "0.0.0.0"}
+    served = FakeServed(tmp_path / "home", env=env).start()
+    try:
+        assert httpx.get(f"{served.base_url}/v1/models").status_code == 200
+        refused: Any = httpx.get(f"{served.base_url}/v1/models", headers={"host": "rebound.evil.example"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "host_not_allowed")
+        assert "FIRSTTOKEN_SERVER_ALLOWED_HOSTS" in refused.json()["error"]["message"]
+    finally:
+        assert served.stop() == 0

@@ -1,0 +1,79 @@
+"""Figures that are read now and then: a source that fails, or hangs, costs its own figures only."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from telemetry.metrics import MetricsSink
+from telemetry.sampling import EVERY_S, PATIENCE_S, Sampled, SampleError, read_or_none
+from telemetry.system import DiskRoom, DiskSource, StoreSource
+from tests.telemetry.records import MODEL
+from tests.telemetry.test_metrics import FakeStore, value
+
+
+class Broken:
+    """A source that fails."""
+
+    name = "broken"
+
+    def collect(self, _sink: MetricsSink) -> None:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_source_that_fails_breaks_nothing() -> None:
+    """The others are read, the page is there, and each failure is counted under the source's name."""
+    store = StoreSource(FakeStore())
+    metrics = MetricsSink(lambda: {MODEL}, sources=[Broken(), store])
+    for _ in range(2):
+        assert metrics.render("")[0]
+    assert value(metrics, "firsttoken_telemetry_source_failures_total", source="broken") == 2
+    assert value(metrics, "firsttoken_store_dropped_total") == 2
+
+
+def test_a_file_system_that_hangs_holds_nobody_up() -> None:
+    """The page is there at once, without figures of the disk; after a while each reading counts as failed; one thread waits."""
+    hung, now = threading.Event(), [0.0]
+    begun: list[float] = []
+
+    def read() -> DiskRoom:
+        begun.append(now[0])
+        hung.wait(60)
+        return DiskRoom(1, 2, 3)
+
+    room = Sampled(read, lambda: now[0])
+    metrics = MetricsSink(lambda: {MODEL}, sources=[DiskSource(room)])
+    metrics.render("")
+    assert value(metrics, "system_filesystem_usage_bytes") is None
+    assert value(metrics, "firsttoken_telemetry_source_failures_total") is None
+    now[0] = PATIENCE_S + 1
+    metrics.render("")
+    assert value(metrics, "firsttoken_telemetry_source_failures_total", source="disk") == 1
+    assert read_or_none(room) is None
+    assert begun == [0.0]
+    hung.set()
+    room.settle(60)
+    metrics.render("")
+    assert value(metrics, "system_filesystem_usage_bytes", system_filesystem_state="free") == 2
+
+
+def test_a_file_system_that_fails_comes_back() -> None:
+    """An error is told until there is a reading again."""
+    now, broken = [0.0], [True]
+
+    def read() -> DiskRoom:
+        if broken[0]:
+            raise OSError(116, "Stale file handle")
+        return DiskRoom(1, 2, 3)
+
+    room = Sampled(read, lambda: now[0])
+    assert room.newest() is None
+    room.settle(60)
+    with pytest.raises(SampleError, match="Stale file handle"):
+        room.newest()
+    now[0], broken[0] = EVERY_S + 1, False
+    with pytest.raises(SampleError, match="Stale file handle"):
+        room.newest()
+    room.settle(60)
+    assert room.newest() == DiskRoom(1, 2, 3)
