@@ -47,6 +47,23 @@ class EngineConfigRow(Base):
     """Every field of `telemetry.events.EngineConfig`."""
 
 
+class InstanceRow(Base):
+    """A gateway that writes to this database, from its start on. Its lease lasts for a while after `seen_s`."""
+
+    __tablename__ = "instances"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    host: Mapped[str] = mapped_column(String(200))
+    """Where its process id means something (`telemetry.process_life`)."""
+    pid: Mapped[int]
+    born: Mapped[int] = mapped_column(BIG)
+    """Tells the process from a later one with its id."""
+    seen_s: Mapped[int] = mapped_column(BIG)
+    """When it wrote last: seconds since the epoch, by the database's clock."""
+    batches: Mapped[int] = mapped_column(BIG)
+    """Its transactions: one whose end was not heard of is there if this number says so."""
+
+
 class RequestRow(Base):
     """One request. Inserted at admission with status `running`, completed at its end."""
 
@@ -104,6 +121,8 @@ class RequestRow(Base):
     finish_reason: Mapped[str | None] = mapped_column(String(24))
     params: Mapped[dict[str, object]] = mapped_column(JSON)
     """Sampling parameters as sent: numbers and flags only, never content."""
+    instance_id: Mapped[str | None] = mapped_column(String(32))
+    """The gateway that served it (`instances`, where it is forgotten before its requests are); NULL from before there were several."""
 
 
 class PhasesRow(Base):
