@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import time
 from typing import Any
 
@@ -99,6 +101,18 @@ def _server_arguments(limit_s: float, **settings: str) -> dict[str, Any]:
     }
     patience = {"command_timeout": limit_s + 1} if bounded else {}
     return {"timeout": CONNECT_LIMIT_S, "server_settings": limits | settings, **patience}
+
+
+def file_size_bytes(url: str) -> int | None:
+    """Bytes of a SQLite file and its write-ahead log; None with another database or without a file."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return None
+    sizes = []
+    for path in (parsed.database, f"{parsed.database}-wal"):
+        with contextlib.suppress(OSError):
+            sizes.append(os.stat(path).st_size)  # noqa: PTH116 - a scrape's hot path, no Path object needed
+    return sum(sizes) if sizes else None
 
 
 def _async_url(url: str) -> URL:

@@ -7,14 +7,10 @@ the queue longer, costs counted drops where it is full, and a `state` that says 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-
-from sqlalchemy.engine import make_url
 
 from telemetry.clock import WallClock
 from telemetry.content import Content
@@ -25,7 +21,7 @@ from telemetry.store.batch import Batch
 from telemetry.store.compaction import Compactor
 from telemetry.store.contents import Capture
 from telemetry.store.delivery import Delivery
-from telemetry.store.engine import create_writer
+from telemetry.store.engine import create_writer, file_size_bytes
 from telemetry.store.failures import is_of_a_value
 from telemetry.store.instances import Lease
 from telemetry.store.retention import Keeper, Retention
@@ -162,14 +158,7 @@ class StoreSink(NullSink):
 
     def file_size_bytes(self) -> int | None:
         """Bytes of the SQLite file and its write-ahead log; None with another database or without a file."""
-        url = make_url(self._url)
-        if url.get_backend_name() != "sqlite" or not url.database:
-            return None
-        sizes = []
-        for path in (url.database, f"{url.database}-wal"):
-            with contextlib.suppress(OSError):
-                sizes.append(os.stat(path).st_size)  # noqa: PTH116 - a scrape's hot path, no Path object needed
-        return sum(sizes) if sizes else None
+        return file_size_bytes(self._url)
 
     def start(self) -> None:
         """Open the database (its schema is brought up to date) and write to it, as soon as it lets us; returns at once."""
