@@ -44,6 +44,7 @@ ERRORS = {
     "engine_unavailable": "The engine was not there to answer. Its state and the reason are on the Models page.",
     "model_not_found": "No model of this name is served. The Models page lists those that are.",
     "timeout": "The request took longer than server.request_timeout_s.",
+    "record_lost": "The request itself was served. The store could not be written for longer than its queue lasts, or refused the record; the log says why.",
     "queue_full": "Too many requests were waiting. Retry later, or raise server.max_queue.",
 }
 

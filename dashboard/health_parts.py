@@ -110,15 +110,13 @@ def store_part(store: StoreHealth) -> Part:
 
 def _store_finding(store: StoreHealth) -> tuple[Condition, str, str]:
     if store.error:
-        return Condition.BAD, f"It cannot be written: {store.error}.", "Requests are served and not recorded. Check store.url and its disk."
+        return Condition.BAD, f"Nothing is written: {store.error}.", _kept(store)
+    if store.opening:
+        return Condition.LOOK, f"Nothing is written yet: {store.opening}.", _kept(store)
     if store.queued > store.queue_size * FULL or (store.queued and store.flush_age_s is not None and store.flush_age_s > LATE_FLUSH_S):
         return Condition.LOOK, "Its writer is behind.", "Check the disk, and whether another process holds the database's write lock."
     if store.dropped:
-        return (
-            Condition.LOOK,
-            "It writes; events were lost earlier.",
-            "Its queue was full, or the database refused them: the log says why. Raise store.queue_size.",
-        )
+        return Condition.LOOK, "It writes; events were lost earlier.", _lost(store)
     if store.max_bytes and store.file_bytes is not None and store.file_bytes > store.max_bytes * OVER_CAP:
         return (
             Condition.LOOK,
@@ -126,6 +124,26 @@ def _store_finding(store: StoreHealth) -> tuple[Condition, str, str]:
             "Retention is at work; if it stays so, run `firsttoken db prune`, or raise store.max_bytes.",
         )
     return Condition.WELL, "It writes what happens.", ""
+
+
+def _kept(store: StoreHealth) -> str:
+    """What becomes of what happens now."""
+    if store.queued >= store.queue_size:
+        return "Requests are served; the queue is full, and what happens now is lost. Check store.url, its disk, and who holds its lock."
+    return "Requests are served, and wait in the queue to be written; it is tried again. Check store.url, its disk, and who holds its lock."
+
+
+def _lost(store: StoreHealth) -> str:
+    """How events were lost, and what helps against that."""
+    advice = []
+    if full := store.dropped - store.refused:
+        since = "" if not store.failure else f", last {formats.seconds(store.failure_age_s)} ago ({store.failure})"
+        advice.append(
+            f"{formats.count(full)} found the queue full while the database could not be written{since}. See to the database; a longer store.queue_size bridges more."
+        )
+    if store.refused:
+        advice.append(f"{formats.count(store.refused)} were refused by the database: the log says why.")
+    return " ".join(advice)
 
 
 def exporter_parts(exporters: Iterable[ExporterHealth]) -> list[Part]:

@@ -117,7 +117,7 @@ class Gateway:
         return f"http://[{ip}]:{port}" if ":" in ip else f"http://{ip}:{port}"
 
     async def start(self) -> None:
-        """Open the store, then start the engines; returns while they load."""
+        """Start telemetry and the engines; returns while the store opens and models load."""
         await self.telemetry.start()
         for supervisor in self.supervisors:
             supervisor.start()
@@ -144,7 +144,7 @@ class Gateway:
             "router": self.router,
             "bodies": BodyReader(_body_limits(self.settings.server)),
             "started_at": int(time.time()),
-            "store_state": lambda: self.telemetry.store.state,
+            "store_state": self._store_words,
             "metrics_page": self.telemetry.metrics.render,
             "slo_reports": lambda: self.telemetry.slo.reports,
             "stats_source": StatsSource(self.telemetry.reader, ContextBuckets(self.settings.telemetry.context_buckets).labels),
@@ -200,8 +200,15 @@ class Gateway:
         )
 
     def _store_state(self) -> StoreState:
-        store = self.telemetry.store
-        return StoreState(store.queue_size, store.dropped, "" if store.state == "ok" else store.state)
+        store = self.telemetry.store_health()
+        return StoreState(store.queued, store.dropped, store.error)
+
+    def _store_words(self) -> str:
+        """`ok` once the database was written to, and as long as it can be; `off`; else what is the matter."""
+        store = self.telemetry.store_health()
+        if not store.enabled:
+            return "off"
+        return store.error or store.opening or "ok"
 
 
 def _body_limits(server: ServerSettings) -> BodyLimits:

@@ -17,6 +17,7 @@ def run(connection: Connection) -> None:
         connection=connection,
         target_metadata=Base.metadata,
         render_as_batch=connection.dialect.name == "sqlite",
+        transactional_ddl=True,  # SQLite's too: whoever gives the connection has begun its transaction
         compare_type=True,
     )
     with context.begin_transaction():
@@ -27,6 +28,8 @@ async def connect(url: str) -> None:
     """For the command line of Alembic."""
     engine = create_async_engine(url)
     async with engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")  # else each CREATE is a transaction of its own
         await connection.run_sync(run)
     await engine.dispose()
 

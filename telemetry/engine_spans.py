@@ -14,7 +14,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from telemetry import semconv as names
 from telemetry import trace_context as contexts
-from telemetry.clock import ClockAnchor
+from telemetry.clock import WallClock
 from telemetry.events import EngineSample, EngineState, EngineStatus, StepSample
 from telemetry.record import TraceIds
 
@@ -24,11 +24,13 @@ ENDED = (EngineState.READY, EngineState.RESTARTING, EngineState.FAILED, EngineSt
 class EngineSpans:
     """Builds them; `use` gives the next span its ids."""
 
-    def __init__(self, tracer: Tracer, use: Callable[[TraceIds], None], clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, tracer: Tracer, use: Callable[[TraceIds], None], clock: Callable[[], int] = time.time_ns, wall: WallClock | None = None
+    ) -> None:
         self._tracer = tracer
         self._use = use
         self._clock = clock
-        self._anchor = ClockAnchor.now()
+        self._wall = wall or WallClock()
         self._began: dict[str, int] = {}
         self._loads: dict[str, SpanContext] = {}
 
@@ -68,6 +70,7 @@ class EngineSpans:
 
     def _step(self, model: str, step: StepSample, ids: TraceIds, links: list[Link]) -> None:
         self._use(ids)
+        anchor = self._wall.look()
         span = self._tracer.start_span(
             names.SPAN_ENGINE_STEP,
             Context(),
@@ -79,6 +82,6 @@ class EngineSpans:
                 names.STEP_DECODE_TOKENS: step.decode_tokens,
             },
             links,
-            start_time=self._anchor.wall(step.start_ns),
+            start_time=anchor.wall(step.start_ns),
         )
-        span.end(self._anchor.wall(step.start_ns + step.duration_ns))
+        span.end(anchor.wall(step.start_ns + step.duration_ns))

@@ -28,7 +28,7 @@ class Phase(StrEnum):
 
 
 class Status(StrEnum):
-    """How a request ended; `running` only until it has, `interrupted` when the gateway died first."""
+    """How a request ended; `running` only until it has, `interrupted` when the gateway died first, or could not keep the record of its end."""
 
     RUNNING = "running"
     OK = "ok"

@@ -28,8 +28,10 @@ def readiness(statuses: Iterable[EngineStatus]) -> Readiness:
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """The store's writer. `error` is why it cannot write ('' when it can); `file_bytes` None where the database is no file of
-    ours; `max_bytes` 0 is no limit; `flush_age_s` is the time since the last transaction (None: none yet).
+    """The store's writer. `error` is why it cannot write ('' when it can); `opening` says what is done before its first write
+    ('' afterwards); `file_bytes` None where the database is no file of ours; `max_bytes` 0 is no limit; `flush_age_s` is the
+    time since the last transaction (None: none yet). Of `dropped` events the database refused `refused`, the others found the
+    queue full; `failure` is what kept it from writing last, `failure_age_s` ago.
     """
 
     error: str = ""
@@ -40,6 +42,10 @@ class StoreHealth:
     max_bytes: int = 0
     flush_age_s: float | None = None
     enabled: bool = True
+    opening: str = ""
+    refused: int = 0
+    failure: str = ""
+    failure_age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

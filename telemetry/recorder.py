@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from telemetry.baggage import allowed_members
-from telemetry.clock import ClockAnchor
+from telemetry.clock import WallClock
 from telemetry.content import Content, Messages
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import EngineConfig, EngineSample, EngineStatus, Phase, PhaseTiming, Scalar, Status
@@ -84,20 +84,22 @@ class Recorder:
     """Creates and completes request records; fans every event out to the sinks.
 
     `seq` is wall-clock microseconds << 10 plus a counter: unique in one process, ordered by time, and below 2^63
-    until the year 2255, so one integer column serves as primary key and as paging cursor.
+    until the year 2255, so one integer column serves as primary key and as paging cursor. It grows also where the wall clock
+    was set back.
     """
 
     def __init__(
         self,
         sinks: Sequence[Sink],
         buckets: ContextBuckets,
-        anchor: ClockAnchor | None = None,
+        wall: WallClock | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         strict: bool = False,
         keep_content: bool = False,
         allowed_baggage: Collection[str] = (),
     ) -> None:
-        self.anchor = anchor or ClockAnchor.now()
+        self._wall = wall or WallClock()
+        self._last_seq = -1
         self.clock_ns = clock_ns
         self.sink_errors: Counter[str] = Counter()
         self._listeners = {method: _listeners(sinks, method) for method in _EVENTS}
@@ -121,11 +123,13 @@ class Recorder:
         method: str = "POST",
     ) -> RequestRecord:
         """Begin a record; nothing is handed to the sinks before `admit`."""
+        anchor = self._wall.look()
+        self._last_seq = max((anchor.wall(started_ns) // 1000) << 10 | next(self._counter) & 1023, self._last_seq + 1)
         return RequestRecord(
-            seq=(self.anchor.wall(started_ns) // 1000) << 10 | next(self._counter) & 1023,
+            seq=self._last_seq,
             request_id=request_id or f"req_{secrets.token_hex(12)}",
             trace=trace_ids(traceparent, tracestate),
-            anchor=self.anchor,
+            anchor=anchor,
             started_ns=started_ns,
             method=method,
             route=route,

@@ -20,6 +20,9 @@ from telemetry.store.queries.reading import StoreUnreadable
 log = logging.getLogger(__name__)
 
 EVERY_S = 30.0
+UNREADABLE_S = 2.0
+"""Until the next look at a store that could not be read: at the start its tables may not be there yet."""
+
 BUDGET_EVERY = 20
 """Looks per reading of the objective's own window, which is long, once there is something in it."""
 
@@ -42,11 +45,12 @@ class SloWatch(BackgroundTask):
     reports: tuple[ObjectiveReport, ...] = ()
     error: str = ""
     _whole: dict[str, Counts | None] = field(default_factory=dict)
+    _known: dict[str, State] = field(default_factory=dict)
+    """The last state of each objective that was known: what happens while the store cannot be read is told afterwards."""
     _looks: int = 0
 
     async def check(self) -> None:
         """Look once."""
-        before = {found.objective.name: found.state for found in self.reports}
         try:
             if self._looks % BUDGET_EVERY == 0 or not any(counts and counts.total for counts in self._whole.values()):
                 await self._read_whole()
@@ -59,9 +63,11 @@ class SloWatch(BackgroundTask):
             self.reports = tuple(ObjectiveReport(o, self.window_days, None, unknown, State.UNKNOWN) for o in self.objectives)
         self._publish()
         for found in self.reports:
-            was = before.get(found.objective.name, State.OK)
-            if found.state is not was and State.UNKNOWN not in (found.state, was):
-                self._changed(found, was)
+            if found.state is not State.UNKNOWN:
+                was = self._known.get(found.objective.name, State.OK)
+                self._known[found.objective.name] = found.state
+                if found.state is not was:
+                    self._changed(found, was)
 
     async def _report(self, objective: Objective) -> ObjectiveReport:
         recent = await slo.counts(self.reader, objective, BURN_MINUTES, time.time())
@@ -92,7 +98,7 @@ class SloWatch(BackgroundTask):
                 await self.check()
             except Exception:
                 log.exception("the objectives could not be looked at")
-            await asyncio.sleep(self.every_s)
+            await asyncio.sleep(min(self.every_s, UNREADABLE_S) if self.error else self.every_s)
 
 
 def window_name(minutes: int) -> str:

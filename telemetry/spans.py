@@ -15,6 +15,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Status, 
 
 from telemetry import semconv, span_attributes, span_content
 from telemetry import trace_context as contexts
+from telemetry.clock import WallClock
 from telemetry.engine_spans import EngineSpans
 from telemetry.events import EngineSample, EngineStatus, Phase, PhaseTiming, PrefillChunk
 from telemetry.events import Status as RequestStatus
@@ -50,7 +51,9 @@ class RecordIds(RandomIdGenerator):
 class SpanSink(NullSink):
     """Builds and ends the spans of each completed request; the provider's batch processor exports them."""
 
-    def __init__(self, provider: TracerProvider, *, capture_content: bool = False, redactor: Redactor | None = None) -> None:
+    def __init__(
+        self, provider: TracerProvider, *, capture_content: bool = False, redactor: Redactor | None = None, wall: WallClock | None = None
+    ) -> None:
         if not isinstance(provider.id_generator, RecordIds):
             raise TypeError("the tracer provider must be built with telemetry.spans.RecordIds as its id generator")
         self._ids = provider.id_generator
@@ -58,7 +61,7 @@ class SpanSink(NullSink):
         self._capture_content = capture_content
         self._redactor = redactor or Redactor()
         self._links = SpanLinks()
-        self._engines = EngineSpans(self._tracer, self._ids.use)
+        self._engines = EngineSpans(self._tracer, self._ids.use, wall=wall)
 
     def admitted(self, record: RequestRecord) -> None:
         self._links.remember(record)

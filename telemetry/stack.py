@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from telemetry import logging as log_lines
 from telemetry import providers
+from telemetry.clock import WallClock
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
 from telemetry.energy.meter import EnergyMeter
@@ -32,13 +33,13 @@ from telemetry.spans import SpanSink
 from telemetry.speed_watch import SpeedWatch
 from telemetry.store.contents import Capture
 from telemetry.store.engine import create_reader
-from telemetry.store.migrate import upgrade
 from telemetry.store.retention import Retention
-from telemetry.store.writer import OK, StoreSink, interrupt_stale
+from telemetry.store.writer import OK, StoreSink
 from telemetry.system import DiskRoom, DiskSource, EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
 from telemetry.webhook import Webhook
 
-log = logging.getLogger(__name__)
+DISPOSE_S = 2.0
+"""Longest time of closing the readers' connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,10 @@ class TelemetryStack:
             self.energy.report = NO_TELEMETRY
         self._redactor = Redactor(kept.redact_patterns)
         contents = Capture(self._redactor, kept.max_text_chars) if kept.content else None
-        self.store = StoreSink(store_url, queue_size=store_queue_size, retention=retention, settle=self._settle, capture=contents)
+        self._wall = WallClock()
+        self.store = StoreSink(
+            store_url, queue_size=store_queue_size, retention=retention, settle=self._settle, capture=contents, wall=self._wall
+        )
         self._file_size = Sampled(self.store.file_size_bytes)
         self.disk = Sampled(partial(DiskRoom.of, home)) if home else None
         self.reader = create_reader(store_url)
@@ -124,7 +128,11 @@ class TelemetryStack:
         self.metrics = MetricsSink(lambda: served, others=backends, sources=read)
         sinks: list[Sink] = [LoadWatch(), self.live, *more_sinks, *(self._sinks() if enabled else [])]
         self.recorder = Recorder(
-            sinks, buckets, keep_content=enabled and (kept.content or self._providers.capture_content), allowed_baggage=allowed_baggage
+            sinks,
+            buckets,
+            self._wall,
+            keep_content=enabled and (kept.content or self._providers.capture_content),
+            allowed_baggage=allowed_baggage,
         )
         self._monitor = SystemMonitor(self.metrics, self.live.running)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
@@ -136,7 +144,9 @@ class TelemetryStack:
     def _sinks(self) -> list[Sink]:
         sinks: list[Sink] = [self.energy, self.store, self.metrics, log_lines.LogSink(self._providers.logger)]
         if self._providers.tracer is not None:
-            sinks.append(SpanSink(self._providers.tracer, capture_content=self._providers.capture_content, redactor=self._redactor))
+            sinks.append(
+                SpanSink(self._providers.tracer, capture_content=self._providers.capture_content, redactor=self._redactor, wall=self._wall)
+            )
         return sinks
 
     def _settle(self, records: Sequence[RequestRecord]) -> None:
@@ -147,16 +157,22 @@ class TelemetryStack:
 
     def store_health(self) -> StoreHealth:
         """The store's writer now, without secrets."""
-        store, flushed_s = self.store, self.store.flushed_s
+        store, now_s = self.store, time.monotonic()
+        state, flushed_s, failure = store.state, store.flushed_s, store.failure
+        opening = flushed_s is None and failure is None
         return StoreHealth(
-            error="" if store.state == OK else without_passwords(store.state),
+            error="" if opening or state == OK else without_passwords(state),
+            opening=state if opening and self._enabled else "",
             queued=store.queue_size,
             queue_size=self._store_queue_size,
             dropped=store.dropped,
             file_bytes=read_or_none(self._file_size),
             max_bytes=self._max_bytes,
-            flush_age_s=None if flushed_s is None else time.monotonic() - flushed_s,
+            flush_age_s=None if flushed_s is None else now_s - flushed_s,
             enabled=self._enabled,
+            refused=store.losses.bad,
+            failure="" if failure is None else without_passwords(failure[0]),
+            failure_age_s=None if failure is None else now_s - failure[1],
         )
 
     def disk_room(self) -> DiskRoom | None:
@@ -172,24 +188,14 @@ class TelemetryStack:
         return self._monitor.worst_lag_s
 
     async def start(self) -> None:
-        """Bring the database up to date and begin to write; a store that cannot be opened is told about, not fatal."""
+        """Begin. Nothing waits for the database: the store's thread opens it, and takes what happens meanwhile from its queue."""
         if self._enabled:
-            await asyncio.to_thread(self._open_store)
+            self.store.start()
             self.energy.start()
             self._watch.start()
             self.slo.start()
         self.metrics.refresh()  # what is sampled is there when somebody asks
         self._monitor.start()
-
-    def _open_store(self) -> None:
-        """The writer starts in any case: what it cannot write is dropped and counted, and its state says why."""
-        try:
-            upgrade(self._store_url)
-            asyncio.run(interrupt_stale(self._store_url))
-        except Exception as error:
-            log.exception("the store cannot be opened; requests are served and not recorded")
-            self.store.state = f"the database cannot be opened: {error}"
-        self.store.start()
 
     async def stop(self, deadline_s: float) -> None:
         """Write and send what waits, within the deadline."""
@@ -204,5 +210,7 @@ class TelemetryStack:
                 asyncio.to_thread(self._providers.shutdown, deadline_s),
             )
             self.energy.stop()
-        await self.reader.dispose()
+        with contextlib.suppress(TimeoutError):  # connections to a server that says nothing end with the process
+            async with asyncio.timeout(DISPOSE_S):
+                await self.reader.dispose()
         self._output.stop()

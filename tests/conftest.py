@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from telemetry.store import migrate
 from tests.e2e import serving
 from tests.e2e.serving import FakeServed, Served
+from tests.store.postgres import PostgresServer, postgres, postgres_server
 
 settings.register_profile("firsttoken", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("firsttoken")  # how fast the machine is just now is not what these tests assert
+
+_names = itertools.count()
 
 
 @pytest.fixture
@@ -58,3 +66,44 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     yield make
     for served in launched:
         served.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A running PostgreSQL server."""
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server that a test may restart or freeze."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Each database in turn, with our tables."""
+    found = f"sqlite+aiosqlite:///{tmp_path / 'firsttoken.db'}" if request.param == "sqlite" else _database(request)
+    migrate.upgrade(found)
+    return found
+
+
+@pytest.fixture
+def empty_postgres(request: pytest.FixtureRequest) -> str:
+    """A new PostgreSQL database without tables."""
+    return _database(request)
+
+
+def _database(request: pytest.FixtureRequest) -> str:
+    server, name = request.getfixturevalue("postgres_url"), f"test{next(_names)}"
+    asyncio.run(_create(server, name))
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+async def _create(server: str, name: str) -> None:
+    engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template0")
+    await engine.dispose()

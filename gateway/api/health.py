@@ -16,7 +16,7 @@ MetricsPage = Callable[[str], tuple[bytes, str]]
 """Accept header → body and content type."""
 
 StoreState = Callable[[], str]
-"""`ok`, or what is wrong with the store."""
+"""`ok`, `off`, or what is the matter with the store."""
 
 
 class Health(msgspec.Struct):
@@ -35,7 +35,9 @@ class ModelState(msgspec.Struct):
 
 
 class Readiness(msgspec.Struct):
-    """`status` is `ready` or `not_ready`; the store never makes the gateway unready, it is only told about."""
+    """`status` is `ready` or `not_ready`. The store never makes the gateway unready, it is only told about: `ok` after it was
+    written to, `off` where nothing is recorded, else why it is not written.
+    """
 
     status: str
     reason: str

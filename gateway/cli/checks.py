@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shlex
 import shutil
 import socket
 import subprocess
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from gateway.cli.database import revision
+from gateway.cli.database import revision, sqlite_path, try_writing
 from gateway.cli.output import redact, size
+from gateway.cli.private import open_to_others
 from gateway.engine.cores import Cores, usable_cores
 from gateway.engine_options import draft_model, engine_settings
 from gateway.models.adapters import adapters_by_model
@@ -175,25 +177,48 @@ def check_home(home: Path) -> Check:
     except OSError as error:
         return Check("home", "fail", f"cannot write to {existing}: {error.strerror}; choose another folder with --home or FIRSTTOKEN_HOME")
     detail = f"{home}{'' if existing == home else ' (created at the first start)'}, {size(free_bytes)} free"
+    if existing == home and open_to_others(home):
+        return Check("home", "warn", f"{detail}: others on this machine can look into it; run chmod -R go= {shlex.quote(str(home))}")
     if free_bytes < LOW_DISK_BYTES:
         return Check("home", "warn", f"{detail}: free some space, the database grows with each request")
     return Check("home", "ok", detail)
 
 
 def check_database(settings: Settings) -> Check:
-    """The database answers, and its schema is this version's."""
+    """The database answers, can be written (what is written is taken back), and its schema is this version's."""
     from telemetry.store import migrate
 
+    shown = redact(settings.store_url)
     try:
-        found, head = revision(settings), migrate.head()
-    except Exception as error:  # any driver's error means the same here: it does not answer
+        found, head, known = revision(settings), migrate.head(), migrate.known_revisions()
+        if found in (None, *known):
+            _try_database(settings, found)
+    except Exception as error:  # any driver's error means the same here: it cannot be used
         lines = redact(str(error)).splitlines() or [type(error).__name__]
-        return Check("database", "fail", f"{redact(settings.store_url)}: {lines[0]}; check store.url")
+        return Check(
+            "database", "fail", f"{lines[0]}: requests are served and not recorded; check store.url ({shown}), and who holds its lock"
+        )
     if found is None:
-        return Check("database", "ok", f"{redact(settings.store_url)}: not created yet; `serve` creates it")
+        return Check("database", "ok", f"{shown}: not created yet; `serve` creates it")
+    if found not in known:
+        remedy = "install that version, or set store.url to another database; until then nothing is recorded"
+        return Check("database", "fail", f"{shown}: revision {found} is of a newer version, newest here is {head}; {remedy}")
     if found != head:
         return Check("database", "warn", f"revision {found}, newest is {head}; `serve` or `firsttoken db upgrade` upgrades it")
-    return Check("database", "ok", f"{redact(settings.store_url)}: revision {found}, the newest")
+    return Check("database", "ok", f"{shown}: revision {found}, the newest; it can be written")
+
+
+def _try_database(settings: Settings, found: str | None) -> None:
+    """Write to it; of a SQLite file that is not there, to its folder.
+
+    Raises:
+        Exception: it cannot be written.
+    """
+    path = sqlite_path(settings.store_url)
+    if path is None or path.exists():
+        try_writing(settings, found)
+    else:
+        tempfile.TemporaryFile(dir=next(folder for folder in path.absolute().parents if folder.exists())).close()
 
 
 def check_energy(settings: Settings) -> Check:

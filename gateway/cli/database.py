@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,17 +16,44 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
+NO_LIMIT = float("inf")
+"""A verb's statements may take as long as they need: nobody else waits for them."""
+
 
 def revision(effective: Settings) -> str | None:
-    """The database's revision, or None where there is none yet; a missing SQLite file is not created by asking."""
-    from sqlalchemy.engine import make_url
+    """The database's revision, or None where there is none yet; a missing SQLite file is not created by asking.
 
+    Raises:
+        CommandError: it cannot be read.
+    """
     from telemetry.store import migrate
 
-    url = make_url(effective.store_url)
-    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:" and not Path(url.database).exists():
+    if (path := sqlite_path(effective.store_url)) is not None and not path.exists():
         return None
-    return migrate.current(effective.store_url)
+    with _failures_told(effective):
+        return migrate.current(effective.store_url)
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite database; None of any other."""
+    from sqlalchemy.engine import make_url
+
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        return None
+    return Path(parsed.database)
+
+
+def bring_up_to_date(effective: Settings) -> None:
+    """Create the database or bring its schema to this version's.
+
+    Raises:
+        CommandError: it cannot be written, or is of a newer version.
+    """
+    from telemetry.store import migrate
+
+    with _failures_told(effective):
+        migrate.upgrade(effective.store_url)
 
 
 def work_with(effective: Settings, work: Callable[[AsyncEngine], Awaitable[Found]], *, write: bool = False) -> Found:
@@ -34,27 +62,54 @@ def work_with(effective: Settings, work: Callable[[AsyncEngine], Awaitable[Found
     Raises:
         CommandError: there is no such database, or it failed; the message says what to do.
     """
+    from telemetry.store import migrate
+
+    shown, found = redact(effective.store_url), revision(effective)
+    if found is None:
+        raise CommandError(f"there is no database {shown} yet: serve some requests first")
+    if found != migrate.head():
+        raise CommandError(f"the database {shown} is of another version: run `firsttoken db upgrade`")
+    with _failures_told(effective):
+        return asyncio.run(_with_engine(effective.store_url, work, write=write))
+
+
+def try_writing(effective: Settings, found: str | None) -> None:
+    """Write to a database of revision `found` (None: without tables) and take it back.
+
+    Raises:
+        CommandError: it cannot be written.
+    """
+    from telemetry.store.inspection import try_writing as attempt
+
+    with _failures_told(effective):
+        asyncio.run(_with_engine(effective.store_url, lambda engine: attempt(engine, with_tables=found is not None), write=True))
+
+
+async def _with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[Found]], *, write: bool) -> Found:
+    from telemetry.store.engine import create_reader, create_writer
+
+    engine = create_writer(url) if write else create_reader(url, limit_s=NO_LIMIT)
+    try:
+        return await work(engine)
+    finally:
+        await engine.dispose()
+
+
+@contextmanager
+def _failures_told(effective: Settings) -> Iterator[None]:
+    """What a database or its driver raises becomes one line that names the database, without its password."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from telemetry.store import migrate
-    from telemetry.store.engine import create_reader, create_writer
+    from telemetry.store.failures import is_of_a_driver
+    from telemetry.store.migrate import StoreVersionError
     from telemetry.store.queries.reading import StoreUnreadable, first_line
 
     shown = redact(effective.store_url)
-
-    async def run() -> Found:
-        engine = create_writer(effective.store_url) if write else create_reader(effective.store_url, limit_s=float("inf"))
-        try:
-            return await work(engine)
-        finally:
-            await engine.dispose()
-
     try:
-        found = revision(effective)
-        if found is None:
-            raise CommandError(f"there is no database {shown} yet: serve some requests first")
-        if found != migrate.head():
-            raise CommandError(f"the database {shown} is of another version: run `firsttoken db upgrade`")
-        return asyncio.run(run())
-    except (SQLAlchemyError, OSError, StoreUnreadable) as error:
-        raise CommandError(f"the database {shown} failed: {first_line(error)}") from error
+        yield
+    except (SQLAlchemyError, OSError, StoreUnreadable, StoreVersionError, ModuleNotFoundError) as error:
+        raise CommandError(f"the database {shown} failed: {redact(first_line(error))}") from error
+    except Exception as error:
+        if not is_of_a_driver(error):
+            raise
+        raise CommandError(f"the database {shown} failed: {redact(first_line(error))}") from error

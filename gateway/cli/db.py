@@ -8,9 +8,10 @@ from dataclasses import asdict
 import typer
 
 from gateway.cli import db_export, db_prune
-from gateway.cli.database import revision, work_with
+from gateway.cli.database import bring_up_to_date, revision, work_with
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import console, print_json, redact, size, table
+from gateway.cli.private import make_home
 from gateway.settings import Settings
 from gateway.settings_sections import CaptureSettings, StoreSettings
 
@@ -22,11 +23,9 @@ app.command(context_settings=PASS_SETTINGS)(db_export.export)
 @app.command(context_settings=PASS_SETTINGS)
 def upgrade(context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Create the database or bring its schema to this version's."""
-    from telemetry.store import migrate
-
     effective = effective_settings(context, home, config)
-    effective.home.mkdir(parents=True, exist_ok=True)
-    migrate.upgrade(effective.store_url)
+    make_home(effective.home)
+    bring_up_to_date(effective)
     _show(effective, as_json=as_json)
 
 

@@ -12,6 +12,7 @@ import typer
 from gateway.cli import cache, db, doctor, models, serve, settings_cmd, stats, tune
 from gateway.cli.options import PASS_SETTINGS
 from gateway.cli.output import CommandError, fail, fail_json
+from gateway.cli.private import keep_private
 from gateway.models.storage import ModelFileError
 from gateway.settings import SettingsError
 
@@ -49,6 +50,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
     With `--json` it is one JSON object on standard output: `{"error": {"type", "message"}}`.
     """
+    if args is None:
+        keep_private()
     given = sys.argv[1:] if args is None else list(args)
     as_json = "--json" in given
     try:

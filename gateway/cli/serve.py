@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 import typer
@@ -14,7 +13,8 @@ from rich.status import Status
 
 from gateway.announcement import Announcement
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import CommandError, console, fail, print_json
+from gateway.cli.output import console, fail, print_json
+from gateway.cli.private import make_home
 
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on (server.host).", show_default=False)]
 PortOption = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on (server.port).", show_default=False)]
@@ -39,7 +39,7 @@ def serve(
     flags: dict[str, Any] = {"server.host": host, "server.port": port, "engine.models": models or None}
     given = {name: value for name, value in flags.items() if value is not None}
     effective = effective_settings(context, home, config, given)
-    _make_home(effective.home)
+    make_home(effective.home)
     from gateway.app import serve as serve_app
 
     if as_json:
@@ -47,19 +47,6 @@ def serve(
     with _Display(console) as display:
         code = serve_app(effective, os.environ, announce=display.announce)
     raise typer.Exit(code)
-
-
-def _make_home(home: Path) -> None:
-    """Create the home folder, readable by its owner only: it holds the database.
-
-    Raises:
-        CommandError: it cannot be created.
-    """
-    try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        message = f"cannot create the home folder {home}: {error.strerror}; choose another with --home or FIRSTTOKEN_HOME"
-        raise CommandError(message) from None
 
 
 class _Display:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import CommandError, console, print_json, table
+from gateway.cli.private import make_home
 from gateway.settings import Settings
 
 MODULE = "gateway.engine.llama_tune"
@@ -60,7 +61,7 @@ def _measure(effective: Settings, argument: str, *, quiet: bool) -> dict[str, An
     Raises:
         CommandError: it failed; its last line says why.
     """
-    effective.home.mkdir(parents=True, exist_ok=True)
+    make_home(effective.home)
     columns = (TextColumn("measuring"), BarColumn(), TimeElapsedColumn())
     told: dict[str, Any] = {}
     with (

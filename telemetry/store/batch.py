@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from telemetry.events import EngineConfig, Status
+from telemetry.events import EngineConfig
 from telemetry.record import RequestRecord
 from telemetry.speed_change import SpeedChange
 from telemetry.store import phases
@@ -82,6 +82,12 @@ class Known:
     configs: dict[str, str] = field(default_factory=dict)
     """Configuration id → model."""
     series: dict[Series, int] = field(default_factory=dict)
+    instance_id: str | None = None
+    """Whose the requests are (`telemetry.store.instances`)."""
+
+    def forget(self) -> None:
+        """Of a transaction that failed nothing is there."""
+        self.configs, self.series = {}, {}
 
     async def load(self, connection: AsyncConnection) -> None:
         """Read it anew."""
@@ -111,8 +117,9 @@ async def write(connection: AsyncConnection, batch: Batch, configs: Mapping[str,
 
 
 def _referring(row: Row, known: Known) -> Row:
-    """A configuration that was never announced cannot be referred to: NULL, not a batch that fails."""
-    return row if row["engine_config_id"] in known.configs else row | {"engine_config_id": None}
+    """With its owner; a configuration that was never announced cannot be referred to: NULL, not a batch that fails."""
+    owned = row | {"instance_id": known.instance_id}
+    return owned if row["engine_config_id"] in known.configs else owned | {"engine_config_id": None}
 
 
 async def _roll_up(insert: _Insert, records: Sequence[RequestRecord], known: Known) -> None:
@@ -146,12 +153,6 @@ async def _ensure_series(insert: _Insert, wanted: set[Series], known: Known) -> 
         await insert.ignore(SERIES, [row])
         where = [SERIES.c[name] == value for name, value in row.items()]
         known.series[series] = (await insert.connection.execute(select(SERIES.c.id).where(*where))).scalar_one()
-
-
-async def interrupt(connection: AsyncConnection) -> int:
-    """Mark requests that an earlier process left running; returns how many."""
-    statement = update(REQUESTS).where(REQUESTS.c.status == Status.RUNNING.value).values(status=Status.INTERRUPTED.value)
-    return (await connection.execute(statement)).rowcount
 
 
 class _Insert:

@@ -78,9 +78,9 @@ class DirectCursor:
 
 
 def connect(*args: Any, **more: Any) -> Awaitable[DirectConnection]:
-    """For `connect_args={"async_creator_fn": connect}`."""
+    """For `connect_args={"async_creator_fn": connect}`. Transactions begin where the engine says so, never by the driver's own guess."""
 
     async def open_it() -> DirectConnection:
-        return DirectConnection(sqlite3.connect(*args, **more))
+        return DirectConnection(sqlite3.connect(*args, **(more | {"isolation_level": None})))
 
     return open_it()

@@ -4,20 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 
+from telemetry.store.instances import LeaseLostError
+from telemetry.store.migrate import StoreVersionError
 
-def locked(error: Exception) -> bool:
-    """Whether waiting may help: another process holds SQLite's write lock."""
-    return "locked" in str(getattr(error, "orig", "")).lower()
+VALUE_CLASSES = ("0A", "21", "22", "23", "54")
+"""SQLSTATE classes (PostgreSQL, appendix A) of what is wrong with a value: not supported, cardinality, data, integrity, too large."""
+
+_OF_THE_DATABASE = (OperationalError, InterfaceError, DisconnectionError, OSError, LeaseLostError, StoreVersionError)
 
 
 def is_of_a_value(error: Exception) -> bool:
-    """Whether other events may be written although these cannot: not where the database itself is at fault."""
-    return not isinstance(error, OperationalError | DisconnectionError | OSError) and not getattr(error, "connection_invalidated", False)
+    """Whether other events may be written although these cannot. Otherwise the database is at fault (locked, full, gone, of
+    another version), and the same events may be written later.
+    """
+    if getattr(error, "connection_invalidated", False):
+        return False
+    cause = _cause(error)
+    if state := getattr(cause, "sqlstate", None):
+        return str(state)[:2] in VALUE_CLASSES
+    if isinstance(cause, ValueError):  # asyncpg's refusal of an argument, which SQLAlchemy takes for one of the interface
+        return True
+    return not isinstance(error, _OF_THE_DATABASE)
+
+
+def is_of_a_driver(error: Exception) -> bool:
+    """Whether PostgreSQL's driver raised it itself, as it does while it connects (a server that starts, a wrong password)."""
+    return getattr(error, "sqlstate", None) is not None
+
+
+def _cause(error: Exception) -> BaseException:
+    """The driver's own error, below SQLAlchemy's and its dialect's."""
+    own: BaseException = getattr(error, "orig", None) or error
+    return own.__cause__ or own
 
 
 def first_line(error: Exception) -> str:
     """What the driver said, without the statement and its values."""
+    if isinstance(error, TimeoutError) and not str(error):
+        return "the database did not answer in time"
     lines: Sequence[str] = str(getattr(error, "orig", None) or error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

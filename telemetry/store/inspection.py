@@ -75,6 +75,18 @@ async def verify(engine: AsyncEngine) -> list[str]:
         return [*lost, *await _rollup_differences(connection), *await _stretch_differences(connection)]
 
 
+async def try_writing(engine: AsyncEngine, *, with_tables: bool) -> None:
+    """Write something that changes nothing, and take it back.
+
+    Raises:
+        SQLAlchemyError: the database cannot be written.
+    """
+    statement = "UPDATE alembic_version SET version_num = version_num" if with_tables else "CREATE TABLE firsttoken_probe (x INTEGER)"
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(statement)
+        await connection.rollback()
+
+
 async def _pragma(connection: AsyncConnection, name: str) -> int:
     return int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one())
 
@@ -121,12 +133,12 @@ async def _rollup_differences(connection: AsyncConnection) -> list[str]:
 
 
 async def _requests_by_minute(connection: AsyncConnection) -> dict[int, int]:
-    """Ended requests by the minute of their end: admission (from `seq`) plus total time."""
-    columns = (REQUESTS.c.seq, REQUESTS.c.total_ms)
+    """Ended requests by the minute of their end: admission (by the clock of that time, which `seq` need not follow back) plus total time."""
+    columns = (REQUESTS.c.started_at, REQUESTS.c.total_ms)
     counted: dict[int, int] = {}
-    async for seq, total_ms in await connection.stream(select(*columns).where(ENDED)):
-        ended = moment_of(seq) + timedelta(milliseconds=total_ms or 0)
-        minute = int(ended.timestamp()) // 60
+    async for started, total_ms in await connection.stream(select(*columns).where(ENDED)):
+        began = started.replace(tzinfo=UTC) if started.tzinfo is None else started
+        minute = int((began + timedelta(milliseconds=total_ms or 0)).timestamp()) // 60
         counted[minute] = counted.get(minute, 0) + 1
     return counted
 

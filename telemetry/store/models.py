@@ -47,6 +47,23 @@ class EngineConfigRow(Base):
     """Every field of `telemetry.events.EngineConfig`."""
 
 
+class InstanceRow(Base):
+    """A gateway that writes to this database, from its start on. Its lease lasts for a while after `seen_s`."""
+
+    __tablename__ = "instances"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    host: Mapped[str] = mapped_column(String(200))
+    """Where its process id means something (`telemetry.process_life`)."""
+    pid: Mapped[int]
+    born: Mapped[int] = mapped_column(BIG)
+    """Tells the process from a later one with its id."""
+    seen_s: Mapped[int] = mapped_column(BIG)
+    """When it wrote last: seconds since the epoch, by the database's clock."""
+    batches: Mapped[int] = mapped_column(BIG)
+    """Its transactions: one whose end was not heard of is there if this number says so."""
+
+
 class RequestRow(Base):
     """One request. Inserted at admission with status `running`, completed at its end."""
 
@@ -106,6 +123,8 @@ class RequestRow(Base):
     """Sampling parameters as sent: numbers and flags only, never content."""
     ignored_fields: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     """Fields that the client sent and the API did not obey; NULL in rows from before they were noted."""
+    instance_id: Mapped[str | None] = mapped_column(String(32))
+    """The gateway that served it (`instances`, where it is forgotten before its requests are); NULL from before there were several."""
 
 
 class PhasesRow(Base):

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from telemetry.clock import WallClock
 from telemetry.events import Status
 from telemetry.store.batch import REQUESTS
 from telemetry.store.content_retention import prune_contents
@@ -34,6 +35,9 @@ EVERY_S = 60.0
 
 ENOUGH = 0.9
 """Of `max_bytes`: down to where requests go once the database has outgrown it."""
+
+STEADY_S = 600.0
+"""After the wall clock jumped nothing is forgotten by age for so long: whoever set it may have to set it again."""
 
 DAY_MINUTES = 24 * 60
 
@@ -60,7 +64,9 @@ class Keeper:
     """Requests forgotten since the start."""
     contents_pruned: int = 0
     """Contents forgotten since the start, but for those that went with their requests."""
+    wall: WallClock = field(default_factory=WallClock)
     _due_s: float = field(default_factory=time.monotonic)
+    _steady: bool = True
     _shrinking: bool = False
 
     def wait_s(self) -> float:
@@ -76,6 +82,7 @@ class Keeper:
         if self.wait_s() > 0:
             return
         self._due_s = time.monotonic() + EVERY_S
+        self._steady = self.wall.is_steady(STEADY_S)
         async with engine.begin() as connection:
             now = datetime.now(UTC)
             contents = await prune_contents(connection, self._content_limit(now), self.retention.content_max_bytes)
@@ -115,14 +122,18 @@ class Keeper:
             self._shrinking = used > self.retention.max_bytes * (ENOUGH if self._shrinking else 1)
         return self._shrinking
 
+    def _days(self, days: float) -> float:
+        """0, no limit, while it is not sure what time it is."""
+        return days if self._steady else 0
+
     def _request_limit(self, now: datetime) -> int:
-        return _seq_before(now, self.retention.request_days)
+        return _seq_before(now, self._days(self.retention.request_days))
 
     def _content_limit(self, now: datetime) -> int:
-        return _seq_before(now, self.retention.content_days)
+        return _seq_before(now, self._days(self.retention.content_days))
 
     def _rollup_limit(self, now: datetime) -> int:
-        days = self.retention.rollup_days
+        days = self._days(self.retention.rollup_days)
         return int(now.timestamp() // 60 - days * DAY_MINUTES) if days else 0
 
 

@@ -1,35 +1,35 @@
-"""The store sink: a bounded queue, and one thread that writes it to the database in batches.
+"""The store sink: a bounded queue, and one thread that opens the database and writes the queue to it in batches.
 
-The event loop pays for a row and an append. Whatever the database does (locked, full, gone) costs counted drops and a
-`state` that says why, never an exception and never a wait.
+The event loop pays for a row and an append. Whatever the database does (locked, full, hung, gone, of another version) makes
+the queue longer, costs counted drops where it is full, and a `state` that says why; never an exception and never a wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from telemetry.clock import WallClock
 from telemetry.content import Content
 from telemetry.events import EngineConfig
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.recorder import NullSink
 from telemetry.speed_change import SpeedChange
-from telemetry.store.batch import Batch, Known, interrupt, write
+from telemetry.store.batch import Batch
 from telemetry.store.compaction import Compactor
 from telemetry.store.contents import Capture
-from telemetry.store.engine import create_writer
-from telemetry.store.failures import first_line, is_of_a_value, locked
+from telemetry.store.delivery import Delivery
+from telemetry.store.engine import create_writer, file_size_bytes
+from telemetry.store.failures import is_of_a_value
+from telemetry.store.instances import Lease
 from telemetry.store.retention import Keeper, Retention
 from telemetry.store.rows import Row, request_row
+from telemetry.store.write_state import OK, Losses, WriteState
+
+__all__ = ["OK", "StoreSink"]
 
 log = logging.getLogger(__name__)
 
@@ -42,16 +42,11 @@ MAX_BATCH = 1000
 MAX_BATCH_CONTENTS = 100
 """Contents per transaction: each is redacted and compressed first, and other events wait for it."""
 
-ATTEMPTS = 3
-"""Of a batch while the database is locked; each waits `BUSY_TIMEOUT_MS` itself."""
-
-RETRY_S = 0.1
-"""Between two attempts."""
+BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Between attempts while the database cannot be written, the last one for as long as it takes."""
 
 ADMISSION_SHARE = 0.9
 """Of the queue; the rest is for completions, which carry the figures (and insert the row themselves when it is missing)."""
-
-OK = "ok"
 
 Settle = Callable[[Sequence[RequestRecord]], None]
 """Fills in what is known only after a request's end. Called on the writer's thread, and may wait a moment."""
@@ -68,21 +63,26 @@ class StoreSink(NullSink):
         retention: Retention | None = None,
         settle: Settle = lambda _records: None,
         capture: Capture | None = None,
+        wall: WallClock | None = None,
     ) -> None:
-        self.state = OK
-        self.dropped = 0
-        self.flushed_s: float | None = None
+        self.losses = Losses()
         self._url = url
         self._queue_size = queue_size
         self._batch_s = batch_s
         self._settle = settle
-        self._keeper = Keeper(retention) if retention else None
-        self._chores: list[Compactor | Keeper] = [Compactor(), *([self._keeper] if self._keeper else [])]
+        self._keeper = Keeper(retention, wall=wall or WallClock()) if retention else None
         self._capture = capture
+        self._state = WriteState(log)
+        self._engine = create_writer(url)
+        self._delivery = Delivery(url, self._engine, self._refused, self._state.opening)
+        self._chores: list[Compactor | Keeper | Lease] = [
+            Lease(self._delivery.instance),
+            Compactor(),
+            *([self._keeper] if self._keeper else []),
+        ]
         self._queue: deque[Row | RequestRecord | SpeedChange] = deque()
         self._configs: dict[str, EngineConfig] = {}
         self._contents: dict[int, Content] = {}
-        self._flushes: deque[tuple[float, TraceIds | None]] = deque(maxlen=1000)
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
         self._wake = threading.Event()
@@ -90,15 +90,15 @@ class StoreSink(NullSink):
 
     # On the gateway's event loop ------------------------------------------------------------------------------------
     def admitted(self, record: RequestRecord) -> None:
-        if len(self._queue) >= self._queue_size * ADMISSION_SHARE:
-            self.dropped += 1
+        if self.queue_size >= self._queue_size * ADMISSION_SHARE:
+            self.losses.queue_was_full()
             return
         self._queue.append(request_row(record))
         self._wake.set()
 
     def completed(self, record: RequestRecord) -> None:
-        if len(self._queue) >= self._queue_size:
-            self.dropped += 1
+        if self.queue_size >= self._queue_size:
+            self.losses.queue_was_full(record)
             return
         self._take_content(record)
         self._queue.append(record)
@@ -111,7 +111,7 @@ class StoreSink(NullSink):
         if self._capture.admit(record.content):
             self._contents[record.seq] = record.content
         else:
-            self.dropped += 1
+            self.losses.queue_was_full()
 
     def engine_config(self, config: EngineConfig) -> None:
         self._configs[config.config_id] = config
@@ -122,9 +122,30 @@ class StoreSink(NullSink):
         self._wake.set()
 
     @property
+    def state(self) -> str:
+        """`ok` after a write, and until one fails or does not return; else why nothing is written."""
+        return self._state.words()
+
+    @property
+    def dropped(self) -> int:
+        """Events lost since the start."""
+        return self.losses.count
+
+    @property
+    def failure(self) -> tuple[str, float] | None:
+        """What kept it from writing last, and when (monotonic seconds), also when that is over; None: nothing yet."""
+        state = self._state
+        return None if state.failed_s is None else (state.failure, state.failed_s)
+
+    @property
+    def flushed_s(self) -> float | None:
+        """Monotonic time of the last write."""
+        return self._delivery.written_s
+
+    @property
     def queue_size(self) -> int:
         """Events that wait to be written."""
-        return len(self._queue)
+        return len(self._queue) + self._delivery.waiting
 
     @property
     def pruned(self) -> int:
@@ -133,21 +154,15 @@ class StoreSink(NullSink):
 
     def take_flushes(self) -> list[tuple[float, TraceIds | None]]:
         """Seconds of each transaction since the last call, and the trace of a request that it completed."""
-        return [self._flushes.popleft() for _ in range(len(self._flushes))]
+        done = self._delivery.transactions
+        return [done.popleft() for _ in range(len(done))]
 
     def file_size_bytes(self) -> int | None:
         """Bytes of the SQLite file and its write-ahead log; None with another database or without a file."""
-        url = make_url(self._url)
-        if url.get_backend_name() != "sqlite" or not url.database:
-            return None
-        sizes = []
-        for path in (url.database, f"{url.database}-wal"):
-            with contextlib.suppress(OSError):
-                sizes.append(os.stat(path).st_size)  # noqa: PTH116 - a scrape's hot path, no Path object needed
-        return sum(sizes) if sizes else None
+        return file_size_bytes(self._url)
 
     def start(self) -> None:
-        """Begin to write; the schema must be up to date (`migrate.upgrade`)."""
+        """Open the database (its schema is brought up to date) and write to it, as soon as it lets us; returns at once."""
         self._thread.start()
 
     def stop(self, deadline_s: float) -> bool:
@@ -156,10 +171,10 @@ class StoreSink(NullSink):
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(deadline_s)
-        in_time = not self._thread.is_alive() and not self._queue
+        in_time = not self._thread.is_alive() and not self.queue_size
         self._abandoned.set()
         if not in_time:
-            self.dropped += len(self._queue)
+            self.losses.abandoned(self.queue_size)
             self._queue.clear()
         return in_time
 
@@ -168,43 +183,75 @@ class StoreSink(NullSink):
         try:
             asyncio.run(self._main())
         except Exception as error:
-            self._failed(error)
+            self._state.failed(error)
 
     async def _main(self) -> None:
-        engine = create_writer(self._url)
-        known = Known()
+        failures = 0
         try:
-            while not self._abandoned.is_set():
+            while not self._ended():
                 try:
-                    self._gather()
-                    await self._flush(engine, known)
-                    for chore in () if self._stopping.is_set() else self._chores:
-                        await chore.turn(engine)
-                except Exception as error:  # whatever it is: the thread goes on with the next events
-                    self._failed(error)
-                if self._stopping.is_set() and not self._queue:
-                    return
+                    await self._turn()
+                    failures = 0
+                except Exception as error:  # whatever it is: the thread goes on, and nothing that waits is lost
+                    self._state.failed(error)
+                    self._delivery.reopen()
+                    self._rest(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
+                    failures += 1
         finally:
-            await engine.dispose()
+            await self._engine.dispose()
+
+    def _ended(self) -> bool:
+        return self._abandoned.is_set() or (self._stopping.is_set() and not self.queue_size)
+
+    async def _turn(self) -> None:
+        """One round: open the database if it is not open, write what waits, and do the chores."""
+        with self._state.busy():
+            await self._delivery.open()
+        if not self._delivery.waiting:  # else a write has failed, and only a write says that it is over
+            self._state.wrote()
+        self._gather()
+        with self._state.busy():
+            await self._flush()
+            await self._do_chores()
+        self._state.wrote()
+
+    async def _do_chores(self) -> None:
+        """One that fails for itself costs nobody else anything; where the database is at fault, that is told."""
+        for chore in () if self._stopping.is_set() else self._chores:
+            try:
+                await chore.turn(self._engine)
+            except Exception as error:
+                if not is_of_a_value(error):
+                    raise
+                log.exception("housekeeping of the store failed: %s", type(chore).__name__)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait before the next attempt; a stop makes it come at once, and the next ones soon."""
+        if not self._stopping.wait(seconds):
+            return
+        self._abandoned.wait(BACK_OFF_S[0])
 
     def _gather(self) -> None:
         """Wait for something to write, and a little longer for more. The loop of this thread has nothing else to do."""
-        self._wake.wait(min(chore.wait_s() for chore in self._chores))
+        if not self._delivery.waiting:
+            self._wake.wait(min(chore.wait_s() for chore in self._chores))
         self._wake.clear()
         if not self._stopping.is_set() and not self._queue_is_long():
             self._stopping.wait(self._batch_s)
 
     def _queue_is_long(self) -> bool:
-        return len(self._queue) >= MAX_BATCH
+        return self.queue_size >= MAX_BATCH
 
-    async def _flush(self, engine: AsyncEngine, known: Known) -> None:
-        """Write everything that waits, a transaction per `MAX_BATCH` events."""
-        first = True
-        while (self._queue or first) and not self._abandoned.is_set():
-            first = False
-            batch = self._take()
-            if batch or self._configs.keys() - known.configs.keys():
-                await self._write(engine, batch, known)
+    async def _flush(self) -> None:
+        """Write everything that waits, a transaction per `MAX_BATCH` events; then what was lost, whose rows are there by now."""
+        while not self._abandoned.is_set():
+            if not self._delivery.waiting and (batch := self._take()):
+                self._delivery.give(batch)
+            if not self._delivery.waiting and not self._delivery.misses(self._configs):
+                break
+            await self._delivery.write(self._configs)
+        while self.losses.untold and not self._abandoned.is_set():
+            self.losses.told(await self._delivery.mark(self.losses.untold.copy()))
 
     def _take(self) -> Batch:
         batch = Batch()
@@ -217,8 +264,8 @@ class StoreSink(NullSink):
                 batch.add(event)
                 self._add_content(batch, event)
             except Exception as error:
-                self.dropped += 1
-                self._failed(error)
+                self.losses.refused(1, event if isinstance(event, RequestRecord) else None)
+                self._state.refused(error)
             if len(batch.contents) >= MAX_BATCH_CONTENTS:
                 break
         self._settle_accounts(batch)
@@ -238,60 +285,7 @@ class StoreSink(NullSink):
         if (content := self._contents.pop(event.seq, None)) is not None:
             batch.contents[event.seq] = self._capture.encode(content)
 
-    async def _write(self, engine: AsyncEngine, batch: Batch, known: Known) -> None:
-        """Write a batch. Where a value in it is at fault, write its halves, and so on: only the bad events are lost."""
-        error = await self._attempt(engine, batch, known)
-        if error is None:
-            self.state = OK
-        elif len(batch) > 1 and is_of_a_value(error) and not self._abandoned.is_set():
-            for half in batch.halves():
-                await self._write(engine, half, known)
-        else:
-            self.dropped += len(batch)
-            self._failed(error)
-
-    async def _attempt(self, engine: AsyncEngine, batch: Batch, known: Known) -> Exception | None:
-        """Try to write, again while the database is locked; returns the last failure."""
-        error: Exception | None = None
-        for _ in range(ATTEMPTS):
-            try:
-                await self._transaction(engine, batch, known)
-                return None
-            except Exception as raised:
-                error = raised
-                known.configs.clear()
-            if self._abandoned.is_set() or not locked(error):
-                break
-            await asyncio.sleep(RETRY_S)
-        return error
-
-    async def _transaction(self, engine: AsyncEngine, batch: Batch, known: Known) -> None:
-        began = time.monotonic()
-        async with engine.begin() as connection:
-            if not known.configs:
-                await known.load(connection)
-            await write(connection, batch, dict(self._configs), known)
-        self.flushed_s = time.monotonic()
-        self._flushes.append((self.flushed_s - began, next((record.trace for record in batch.completed.values()), None)))
-
-    def _failed(self, error: Exception) -> None:
-        """Say it once per kind of failure, not once per batch."""
-        told = first_line(error)
-        if told != self.state:
-            log.error("the store cannot be written, events are dropped and counted: %s", told)
-        self.state = told
-
-
-async def interrupt_stale(url: str) -> int:
-    """Mark requests that an earlier process left running as `interrupted`; call before the writer starts.
-
-    Raises:
-        SQLAlchemyError: the database cannot be written.
-
-    """
-    engine = create_writer(url)
-    try:
-        async with engine.begin() as connection:
-            return await interrupt(connection)
-    finally:
-        await engine.dispose()
+    def _refused(self, batch: Batch, error: Exception) -> None:
+        """The database will never take this."""
+        self.losses.refused(len(batch), *batch.completed.values())
+        self._state.refused(error)

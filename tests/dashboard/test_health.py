@@ -38,6 +38,7 @@ CASES: Mapping[str, tuple[Part, Condition]] = {
     "no engine": (health_parts.queue_part([]), Condition.UNMEASURED),
     "a store that writes": (health_parts.store_part(STORE), Condition.WELL),
     "a store that cannot": (health_parts.store_part(replace(STORE, error="disk full")), Condition.BAD),
+    "a store that is opened": (health_parts.store_part(replace(STORE, opening="the database is being opened")), Condition.LOOK),
     "a store that lost rows": (health_parts.store_part(replace(STORE, dropped=1)), Condition.LOOK),
     "a store that is behind": (health_parts.store_part(replace(STORE, queued=900)), Condition.LOOK),
     "a store that hangs": (health_parts.store_part(replace(STORE, queued=1, flush_age_s=60.0)), Condition.LOOK),
@@ -98,6 +99,19 @@ def test_the_page_says_what_readyz_says(busy: Pages) -> None:
     assert "is given up after 6 failed starts" in page
     assert page.index(f"Engine {MODEL}") < page.index('aria-label="Store"')
     assert "firsttoken doctor" in page
+
+
+def test_the_store_says_what_was_lost_and_how() -> None:
+    """A full queue and a refusal are two things, with two remedies; while nothing is written, what happens waits or is lost."""
+    lost = replace(STORE, dropped=5, refused=2, failure="OperationalError: database is locked", failure_age_s=65.0)
+    part = health_parts.store_part(lost)
+    assert part.words == "It writes; events were lost earlier."
+    assert "3 found the queue full" in part.advice
+    assert "database is locked" in part.advice
+    assert "2 were refused" in part.advice
+    assert "store.queue_size" not in health_parts.store_part(replace(lost, refused=5)).advice
+    assert "wait in the queue" in health_parts.store_part(replace(STORE, error="locked", queued=3)).advice
+    assert "is lost" in health_parts.store_part(replace(STORE, error="locked", queued=1000)).advice
 
 
 def test_an_empty_site_is_not_ready(pages: Pages) -> None:

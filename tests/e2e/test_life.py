@@ -69,7 +69,7 @@ def test_gateway_killed(launch: Launch) -> None:
     until(lambda: not psutil.pid_exists(engine), 5, "the engine to end with its parent")
     assert [row["status"] for row in served.rows()] == ["running"]
     served.start()
-    assert [row["status"] for row in served.rows()] == ["interrupted"]
+    until(lambda: [row["status"] for row in served.rows()] == ["interrupted"], 10, "the row to be marked, its owner being gone")
     assert served.chat().status_code == 200
     assert served.stop() == 0
 

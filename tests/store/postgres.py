@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from tests.e2e.serving import free_port
 
 UNPRIVILEGED = "postgres"
@@ -29,42 +31,66 @@ def program(name: str) -> str | None:
 
 @contextlib.contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of an empty database; the server ends with the block. Its folder is not pytest's, which is closed to others."""
+    """The URL of an empty database; the server ends with the block."""
+    with postgres_server() as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running server, which ends with the block. Its folder is not pytest's, which is closed to others."""
     with tempfile.TemporaryDirectory(prefix="firsttoken-postgres-") as folder:
-        yield from _serve(Path(folder))
+        server = PostgresServer(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
-def _serve(folder: Path) -> Iterator[str]:
-    user = _user()
-    data, port = folder / "data", free_port()
-    folder.chmod(0o755)
-    data.mkdir(mode=0o700)
-    if user is not None:
-        shutil.chown(data, user)
-    with (folder / "log").open("wb") as log:
-        initdb = [program("initdb"), "-D", str(data), "-U", "firsttoken", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
-        subprocess.run(initdb, check=True, stdout=log, stderr=log, user=user, cwd=data)
+class PostgresServer:
+    """One server, which may be restarted or frozen."""
+
+    def __init__(self, folder: Path) -> None:
+        self._user = None if os.geteuid() != 0 else pwd.getpwnam(UNPRIVILEGED).pw_name
+        self._log, self._data, self._port = folder / "log", folder / "data", free_port()
+        self.url = f"postgresql+asyncpg://firsttoken@127.0.0.1:{self._port}/postgres"
+        folder.chmod(0o755)
+        self._data.mkdir(mode=0o700)
+        if self._user is not None:
+            shutil.chown(self._data, self._user)
+        initdb = [program("initdb"), "-D", str(self._data), "-U", "firsttoken", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+        with self._log.open("wb") as log:
+            subprocess.run(initdb, check=True, stdout=log, stderr=log, user=self._user, cwd=self._data)
+
+    def start(self) -> None:
+        """Until it takes connections."""
         options = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-        server = [program("postgres"), "-D", str(data), "-p", str(port), *options]
-        process = subprocess.Popen(server, stdout=log, stderr=log, user=user, cwd=data)
-    try:
-        _await(process, port, folder / "log")
-        yield f"postgresql+asyncpg://firsttoken@127.0.0.1:{port}/postgres"
-    finally:
-        process.send_signal(signal.SIGINT)  # ends the sessions that are left
-        process.wait(30)
+        command = [program("postgres"), "-D", str(self._data), "-p", str(self._port), *options]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._user, cwd=self._data)
+        deadline = time.monotonic() + START_S
+        ready = [program("pg_isready") or "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port), "-d", "postgres"]
+        while subprocess.run(ready, check=False).returncode != 0:
+            assert self._process.poll() is None, self._log.read_text(errors="replace")
+            assert time.monotonic() < deadline, self._log.read_text(errors="replace")
+            time.sleep(0.1)
 
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it with all sessions; SIGQUIT is an immediate shutdown, which leaves the rest to recovery."""
+        self._process.send_signal(how)
+        self._process.wait(30)
 
-def _user() -> str | None:
-    if os.geteuid() != 0:
-        return None
-    return pwd.getpwnam(UNPRIVILEGED).pw_name
-
-
-def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    ready = [program("pg_isready") or "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port), "-d", "postgres"]
-    while subprocess.run(ready, check=False).returncode != 0:
-        assert process.poll() is None, log.read_text(errors="replace")
-        assert time.monotonic() < deadline, log.read_text(errors="replace")
-        time.sleep(0.1)
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes connections (the kernel does) and says nothing, as behind a network that drops every packet."""
+        own = psutil.Process(self._process.pid)
+        stopped = [own, *own.children()]
+        for process in stopped:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()

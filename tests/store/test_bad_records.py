@@ -71,7 +71,9 @@ def test_one_bad_record_is_lost_alone(spoil: Callable[[RequestRecord], None], pa
     assert rows(path, "select count(*) from requests where status = 'ok'") == [(39,)]
     assert rows(path, "select sum(requests), sum(completion_tokens) from rollups") == [(39, 39 * 4)]
     assert rows(path, "select count(*) from request_phases") == [(39,)]
-    assert rows(path, "select id, status from requests where status <> 'ok'") == [("r17", "running")]
+    told = rows(path, "select error_type, error_message from requests where id = 'r17'")
+    assert told == [("record_lost", "It ended as ok (HTTP 200); the store did not take its record, and its figures are lost.")]
+    assert rows(path, "select id, status from requests where status <> 'ok'") == [("r17", "interrupted")]
 
 
 @pytest.mark.parametrize("spoil", SPOIL)
@@ -82,7 +84,7 @@ def test_the_writer_goes_on(spoil: Callable[[RequestRecord], None], path: Path) 
     clock = ManualClock()
     rec = recorder(clock, sink)
     _complete(rec, clock, "bad", spoil)
-    wait_for(path, "select id, status from requests", [("bad", "running")])
+    wait_for(path, "select id, status from requests", [("bad", "interrupted")])
     _complete(rec, clock, "good")
     wait_for(path, "select id from requests where status = 'ok'", [("good",)])
     assert sink.stop(5)

@@ -14,7 +14,7 @@ from telemetry.events import Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended
 from telemetry.store import migrate
-from telemetry.store.engine import create_reader
+from telemetry.store.engine import create_migrator, create_reader
 from telemetry.store.queries.report import ReportRow, report
 from telemetry.store.queries.windows import By, window_of
 from telemetry.store.writer import Settle, StoreSink
@@ -109,4 +109,10 @@ def take_schema_back(url: str, revision: str) -> None:
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
 
-    migrate._run(url, work)
+    async def run() -> None:
+        engine = create_migrator(url)
+        async with engine.begin() as connection:
+            await connection.run_sync(work)
+        await engine.dispose()
+
+    asyncio.run(run())

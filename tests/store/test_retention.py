@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
+from telemetry.clock import ClockAnchor, WallClock
 from telemetry.events import Status
 from telemetry.recorder import Ended
 from telemetry.store.engine import create_reader, create_writer
@@ -150,3 +151,24 @@ def test_the_writer_applies_it(url: str) -> None:
 def test_seq_and_time(moment: datetime) -> None:
     """A moment's seq leads back to it, to the microsecond."""
     assert moment_of(seq_at(moment)) == moment
+
+
+def test_nothing_is_forgotten_by_age_after_a_jump(sqlite: str) -> None:
+    """A clock that was set years ahead makes everything old: what is there stays until the clock has been steady for a while."""
+    fill(sqlite, 5, first_days_ago=20, apart_ms=DAY_MS)
+    now = [ClockAnchor(time.time_ns(), 0)]
+    keeper = Keeper(Retention(request_days=10, rollup_days=10), wall=WallClock(lambda: now[0], lambda: None))
+
+    async def turn() -> None:
+        engine = create_writer(sqlite)
+        keeper._due_s = 0.0
+        await keeper.turn(engine)
+        await engine.dispose()
+
+    now[0] = ClockAnchor(now[0].wall_ns + 10**18, 0)
+    asyncio.run(turn())
+    assert count(sqlite, "requests") == 5
+    assert count(sqlite, "rollups") == 5
+    now[0] = ClockAnchor(now[0].wall_ns + 601 * 10**9, 601 * 10**9)
+    asyncio.run(turn())
+    assert count(sqlite, "requests") == 0

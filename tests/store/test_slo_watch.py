@@ -116,3 +116,29 @@ def test_a_store_that_cannot_be_read(tmp_path: Path) -> None:
     assert {report.state for report in watch.reports} == {State.UNKNOWN}
     assert watch.error
     assert told == []
+
+
+def test_a_change_behind_a_lost_store_is_told(url: str) -> None:
+    """ok, then unknown for a while, then fast burn: told when it is known, once, and so is the way back."""
+    write(url, *[FAILED] * 50)
+    told: list[tuple[State, State]] = []
+
+    async def work() -> None:
+        good, gone = create_reader(url), create_reader("sqlite+aiosqlite:////nowhere/at/all.db")
+        watch = SloWatch(
+            good, MetricsSink(list), (Objective("availability", 0.99),), 30, lambda found, was: told.append((was, found.state))
+        )
+        for reader in (gone, gone, good, gone, good):
+            watch.reader = reader
+            await watch.check()
+        assert told == [(State.OK, State.FAST_BURN)]
+        watch.objectives = (Objective("availability", 0.01),)
+        for reader in (gone, good):
+            watch.reader = reader
+            await watch.check()
+        await good.dispose()
+        await gone.dispose()
+        await asyncio.sleep(0.2)  # the thread of a connection that failed still speaks to this loop
+
+    asyncio.run(work())
+    assert told == [(State.OK, State.FAST_BURN), (State.FAST_BURN, State.OK)]

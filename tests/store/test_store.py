@@ -23,8 +23,7 @@ from telemetry.store.engine import create_reader, create_writer
 from telemetry.store.measures import SCALE, Measure
 from telemetry.store.models import Base
 from telemetry.store.phases import decode, encode
-from telemetry.store.writer import StoreSink, interrupt_stale
-from tests.e2e.serving import until
+from telemetry.store.writer import StoreSink
 from tests.telemetry.records import CONFIG, EPOCH_NS, MODEL, ManualClock, answer, completed, open_record, recorder
 
 
@@ -122,16 +121,6 @@ def test_a_request_id_may_come_twice(path: Path, store: StoreSink) -> None:
     wait_for(path, "select id, count(*) from requests", [("same", 2)])
 
 
-def test_rows_of_an_earlier_process_are_interrupted(path: Path, store: StoreSink) -> None:
-    """What was running when the gateway died says so after the next start."""
-    clock = ManualClock()
-    rec = recorder(clock, store)
-    rec.admit(open_record(rec, clock))
-    wait_for(path, "select status from requests", [("running",)])
-    assert asyncio.run(interrupt_stale(url_of(path))) == 1
-    assert rows(path, "select status, ttft_ms from requests") == [("interrupted", None)]
-
-
 def test_a_full_queue_drops_and_counts(path: Path) -> None:
     """Nothing waits and nothing raises when the queue is full; admissions give way to completions."""
     sink = StoreSink(url_of(path), 10)
@@ -146,36 +135,16 @@ def test_a_full_queue_drops_and_counts(path: Path) -> None:
     assert (sink.queue_size, sink.dropped) == (10, 5)
 
 
-def test_a_locked_database_costs_counted_drops(path: Path, store: StoreSink, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While another process holds the lock events are dropped and the state says so; afterwards it writes again."""
-    monkeypatch.setattr("telemetry.store.writer.ATTEMPTS", 1)
-    clock = ManualClock()
-    rec = recorder(clock, store)
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("begin immediate")
-    began = time.monotonic()
-    rec.close(open_record(rec, clock, "lost"), Ended(Status.OK, 200))
-    assert time.monotonic() - began < 0.1
-    deadline = time.monotonic() + 10
-    while store.dropped == 0 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert store.dropped == 1
-    assert "locked" in store.state
-    other.execute("rollback")
-    other.close()
-    rec.close(open_record(rec, clock, "kept"), Ended(Status.OK, 200))
-    wait_for(path, "select id from requests", [("kept",)])
-    until(lambda: store.state == "ok", 5, "the state to follow the row")
-
-
-def test_a_database_without_tables_never_raises(tmp_path: Path) -> None:
-    """A store that cannot be written counts its losses and says why."""
-    sink = StoreSink(url_of(tmp_path / "empty.db"), 100, batch_s=0.01)
-    sink.start()
+def test_a_database_without_tables_gets_them(tmp_path: Path) -> None:
+    """The writer opens the database itself, and what happened before is written too."""
+    path = tmp_path / "empty.db"
+    sink = StoreSink(url_of(path), 100, batch_s=0.01)
+    assert sink.state == "the database is being opened"
     completed(sink=sink)
-    assert sink.stop(5)
-    assert sink.dropped > 0
-    assert "no such table" in sink.state
+    sink.start()
+    assert sink.stop(20)
+    assert (sink.state, sink.dropped) == ("ok", 0)
+    assert rows(path, "select status from requests") == [("ok",)]
 
 
 def test_stop_keeps_its_deadline(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telemetry.clock import ClockAnchor
+from telemetry.clock import ClockAnchor, WallClock
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import CacheOutcome, CacheReason, CacheSource, EngineConfig, Phase, PrefillChunk, Status
 from telemetry.record import RequestRecord
@@ -30,7 +30,9 @@ class ManualClock:
 
 def recorder(clock: ManualClock, *sinks: Sink, wall_ns: int = EPOCH_NS) -> Recorder:
     """A strict recorder whose wall clock stands at `wall_ns` now."""
-    return Recorder(sinks, ContextBuckets(), ClockAnchor(wall_ns, clock.now_ns), clock, strict=True)
+    began_ns = clock.now_ns
+    wall = WallClock(lambda: ClockAnchor(wall_ns + clock.now_ns - began_ns, clock.now_ns), lambda: None)
+    return Recorder(sinks, ContextBuckets(), wall, clock, strict=True)
 
 
 def open_record(rec: Recorder, clock: ManualClock, request_id: str | None = None, traceparent: str = "") -> RequestRecord:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from telemetry.store.engine import READ_LIMIT_S
+from telemetry.store.failures import is_of_a_driver
 
 PATIENCE_S = READ_LIMIT_S + 1
 """Longest wait for one query: a connection from the pool, and the statement, which the engine itself ends at `READ_LIMIT_S`."""
@@ -42,8 +43,10 @@ async def fetch(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Seq
     except TimeoutError:
         task.cancel()
         raise StoreUnreadable(f"no answer within {PATIENCE_S:g} s") from None
-    except (SQLAlchemyError, OSError) as error:
-        raise StoreUnreadable(first_line(error)) from error
+    except Exception as error:
+        if isinstance(error, SQLAlchemyError | OSError) or is_of_a_driver(error):
+            raise StoreUnreadable(first_line(error)) from error
+        raise
 
 
 async def _rows(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -59,5 +62,7 @@ def _ended(task: asyncio.Task[Any]) -> None:
 
 def first_line(error: Exception) -> str:
     """What the driver said, without the statement and its parameters."""
+    if isinstance(error, TimeoutError) and not str(error):
+        return "the database did not answer in time"
     cause = getattr(error, "orig", None) or error
     return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
