@@ -103,6 +103,7 @@ class RequestRecord:
     energy_j: float | None = None
     cost: float | None = None
     content: Content | None = None
+    _ordered: tuple[Sequence[int], list[int]] | None = field(default=None, repr=False, compare=False)
 
     def phase(self, phase: Phase) -> PhaseTiming | None:
         """The timing of a phase, or None when it did not happen."""
@@ -160,8 +161,14 @@ class RequestRecord:
         """The q-quantile of the gaps between sampled tokens (nearest rank), or None with fewer than two tokens."""
         if not self.gaps_us:
             return None
-        ordered = sorted(self.gaps_us)
+        ordered = self._ordered_gaps()
         return ordered[max(0, -int(-q * len(ordered) // 1) - 1)] / 1e3
+
+    def _ordered_gaps(self) -> list[int]:
+        """Sorted once: several quantiles are asked for at a request's end."""
+        if self._ordered is None or self._ordered[0] is not self.gaps_us or len(self._ordered[1]) != len(self.gaps_us):
+            self._ordered = self.gaps_us, sorted(self.gaps_us)
+        return self._ordered[1]
 
     @property
     def stalls(self) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from telemetry.store import direct_sqlite
 
 BUSY_TIMEOUT_MS = 1000
-"""How long SQLite waits for another writer's lock before it says `locked`."""
+"""How long a reader waits for SQLite's lock before it says `locked`; the writer's wait is `direct_sqlite`'s."""
 
 READ_LIMIT_S = 5.0
 """Longest time of a reader's statement."""
@@ -38,7 +38,7 @@ def create_writer(url: str) -> AsyncEngine:
     engine = create_async_engine(parsed, pool_size=1, max_overflow=0, connect_args=here)
     if engine.dialect.name == "sqlite":
         _make_shrinkable(engine)
-        _pragmas(engine, f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", *_WRITER_PRAGMAS)
+        _pragmas(engine, f"busy_timeout={direct_sqlite.OWN_WAIT_MS}", "journal_mode=WAL", *_WRITER_PRAGMAS)
     return engine
 
 
