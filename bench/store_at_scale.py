@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import logging
 import os
 import statistics
 import sys
@@ -41,6 +42,7 @@ TIMES = 30
 SIDES = 3
 """Pieces of the burst at the end that are written with readers, and as many without, in turn."""
 LEAST_RATE = BURST_RATE
+LEAST_RATE_WITH_READERS = 1500.0
 MOST_READ_MS = 100.0
 
 
@@ -55,6 +57,8 @@ class AtScale:
     rates_with_readers: list[float]
     reads: list[Timed]
     dropped: int
+    complaints: list[str]
+    """What the store logged while it was measured: locks, failed transactions."""
     compaction_s: list[float]
     """Transactions that built what was left to build of longer stretches."""
     plans: dict[str, list[str]]
@@ -80,6 +84,7 @@ class AtScale:
             Figure("a burst written, beside readers", (beside, None), "requests/s"),
             Figure("longer stretches: a transaction, the longest", (statistics.median(turns), max(turns)), "ms"),
             Figure("dropped", (float(self.dropped), None), ""),
+            Figure("complaints of the store (locks, failures)", (float(len(self.complaints)), None), ""),
         ]
         if self.size_bytes is not None:
             first.append(Figure("file", (self.size_bytes / 2**20, None), "MiB"))
@@ -90,8 +95,10 @@ class AtScale:
     @property
     def failure(self) -> str:
         slow = [f"{read.name} p95 {read.p95:.0f} ms" for read in self.reads if read.p95 >= MOST_READ_MS]
-        rate = statistics.median(self.rates_alone)
-        wrong = [f"writer {rate:.0f} requests/s"] if rate < LEAST_RATE else []
+        alone, beside = statistics.median(self.rates_alone), statistics.median(self.rates_with_readers)
+        wrong = [f"writer {alone:.0f} requests/s"] if alone < LEAST_RATE else []
+        wrong += [f"writer beside readers {beside:.0f} requests/s"] if beside < LEAST_RATE_WITH_READERS else []
+        wrong += self.complaints[:3]
         if self.capped_bytes is not None and self.capped_bytes[1] > self.capped_bytes[0]:
             wrong.append("file above its cap")
         return ", ".join(wrong + slow)
@@ -105,8 +112,22 @@ def run() -> AtScale:
         return _measure(url, count)
 
 
+class _Complaints(logging.Handler):
+    """Keeps what the store logs as a warning or worse."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.found.append(record.getMessage())
+        print(f"  the store says: {record.getMessage()}", file=sys.stderr, flush=True)
+
+
 def _measure(url: str, count: int) -> AtScale:
     migrate.upgrade(url)
+    complaints = _Complaints()
+    logging.getLogger("telemetry.store").addHandler(complaints)
     source = pieces(iter(Requests(count, 2 * SIDES * PIECE, time.time_ns())), PIECE)
     feed = Feed(url)
     fill = [feed.write(piece) for piece in _told(itertools.islice(source, max(1, count // PIECE)), count)]
@@ -126,13 +147,13 @@ def _measure(url: str, count: int) -> AtScale:
     size = feed.sink.file_size_bytes()
     backend = url.partition(":")[0].partition("+")[0]
     capped = None if size is None else (size // 2, _capped(url, size // 2))
-    return AtScale(count, backend, fill, alone, beside, reads, dropped, compaction_s, plans, size, capped)
+    return AtScale(count, backend, fill, alone, beside, reads, dropped, complaints.found, compaction_s, plans, size, capped)
 
 
 def _told(source: Iterator[list[RequestRecord]], count: int) -> Iterator[list[RequestRecord]]:
     for number, piece in enumerate(source):
         if number % 10 == 0:
-            print(f"  {number * PIECE:,} of {count:,}", file=sys.stderr, flush=True)
+            print(f"  {number * PIECE:,} of {count:,}, {time.strftime('%H:%M:%S')}", file=sys.stderr, flush=True)
         yield piece
 
 

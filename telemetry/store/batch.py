@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any
 
-from sqlalchemy import Table, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telemetry.events import EngineConfig
@@ -18,8 +15,10 @@ from telemetry.record import RequestRecord
 from telemetry.speed_change import SpeedChange
 from telemetry.store import phases
 from telemetry.store.compaction import take_back
+from telemetry.store.inserts import Insert, Values
 from telemetry.store.models import Base, ContentRow, DelayRow, EngineConfigRow, PhasesRow, RequestRow, SeriesRow, SpeedChangeRow
-from telemetry.store.rollup import Rollup, Series, roll_up
+from telemetry.store.rollup import COUNTERS as COUNTED
+from telemetry.store.rollup import CacheTally, PhaseTally, Rollup, Series, roll_up
 from telemetry.store.rollup_tables import CACHE, COUNTERS, HISTOGRAMS
 from telemetry.store.rollup_tables import PHASES as PHASE_TIMES
 from telemetry.store.rows import Row, config_row, delay_rows, request_row
@@ -28,8 +27,9 @@ _TABLES = Base.metadata.tables
 REQUESTS, PHASES, CONTENTS, CONFIGS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, ContentRow, EngineConfigRow))
 SERIES, CHANGES, DELAYS = (_TABLES[row.__tablename__] for row in (SeriesRow, SpeedChangeRow, DelayRow))
 
-MAX_ROWS = 500
-"""Rows per executemany: keeps one statement's buffers small."""
+
+KEY = ("minute", "series_id")
+"""Of every roll-up; some have more."""
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class Known:
 
 async def write(connection: AsyncConnection, batch: Batch, configs: Mapping[str, EngineConfig], known: Known) -> None:
     """Write a batch: new configurations, admissions, completions with phases and contents, roll-ups."""
-    insert = _Insert(connection)
+    insert = Insert(connection)
     new = [config for key, config in configs.items() if key not in known.configs]
     await insert.ignore(CONFIGS, [config_row(config) for config in new])
     known.configs |= {config.config_id: config.model for config in new}
@@ -122,85 +122,30 @@ def _referring(row: Row, known: Known) -> Row:
     return owned if row["engine_config_id"] in known.configs else owned | {"engine_config_id": None}
 
 
-async def _roll_up(insert: _Insert, records: Sequence[RequestRecord], known: Known) -> None:
+async def _roll_up(insert: Insert, records: Sequence[RequestRecord], known: Known) -> None:
     merged = roll_up(records, frozenset(known.configs.values()), known.configs)
     await _ensure_series(insert, {series for _, series in merged}, known)
-    keyed = [({"minute": minute, "series_id": known.series[series]}, rollup) for (minute, series), rollup in merged.items()]
-    await insert.add(COUNTERS.minutes, [key | rollup.counters for key, rollup in keyed])
-    await insert.add(HISTOGRAMS, [row for key, rollup in keyed for row in _buckets(key, rollup)])
-    await insert.add(CACHE.minutes, [row for key, rollup in keyed for row in _cache_rows(key, rollup)])
-    times = [key | {"phase": phase} | asdict(tally) for key, rollup in keyed for phase, tally in rollup.phases.items()]
-    await insert.add(PHASE_TIMES.minutes, times)
+    keyed = [((minute, known.series[series]), rollup) for (minute, series), rollup in merged.items()]
+    await insert.add(COUNTERS.minutes, (*KEY, *COUNTED), [(*key, *rollup.counters) for key, rollup in keyed])
+    await insert.add(HISTOGRAMS, (*KEY, "measure", "bucket", "count"), [row for key, rollup in keyed for row in _buckets(key, rollup)])
+    tallies = [(*key, *outcome, *tally.values) for key, rollup in keyed for outcome, tally in rollup.cache.items()]
+    await insert.add(CACHE.minutes, (*KEY, "reason", "source", *CacheTally.__slots__), tallies)
+    times = [(*key, phase, *tally.values) for key, rollup in keyed for phase, tally in rollup.phases.items()]
+    await insert.add(PHASE_TIMES.minutes, (*KEY, "phase", *PhaseTally.__slots__), times)
     if merged:
         await take_back(insert.connection, min(minute for minute, _ in merged))
 
 
-def _buckets(key: Row, rollup: Rollup) -> list[Row]:
-    return [
-        key | {"measure": measure.value, "bucket": bucket, "count": count}
-        for measure, buckets in rollup.histograms.items()
-        for bucket, count in buckets.items()
-    ]
+def _buckets(key: tuple[int, int], rollup: Rollup) -> Iterator[Values]:
+    for measure, buckets in rollup.histograms.items():
+        start = (*key, measure.value)
+        for bucket, count in buckets.items():
+            yield (*start, bucket, count)
 
 
-def _cache_rows(key: Row, rollup: Rollup) -> list[Row]:
-    return [key | {"reason": reason, "source": source} | asdict(tally) for (reason, source), tally in rollup.cache.items()]
-
-
-async def _ensure_series(insert: _Insert, wanted: set[Series], known: Known) -> None:
+async def _ensure_series(insert: Insert, wanted: set[Series], known: Known) -> None:
     for series in wanted - known.series.keys():
         row = dict(zip(("model", "engine_config_id", "context_bucket"), series, strict=True))
         await insert.ignore(SERIES, [row])
         where = [SERIES.c[name] == value for name, value in row.items()]
         known.series[series] = (await insert.connection.execute(select(SERIES.c.id).where(*where))).scalar_one()
-
-
-class _Insert:
-    """`INSERT … ON CONFLICT` in its three forms, many rows at once."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self.connection = connection
-        self._dialect = connection.dialect.name
-
-    async def ignore(self, table: Table, rows: Sequence[Row]) -> None:
-        """Keep the row that is there."""
-        await self._run(_ignore(self._dialect, table), rows)
-
-    async def replace(self, table: Table, rows: Sequence[Row]) -> None:
-        """Overwrite every column of the row that is there."""
-        await self._run(_replace(self._dialect, table), rows)
-
-    async def add(self, table: Table, rows: Sequence[Row]) -> None:
-        """Add every number to the row that is there."""
-        await self._run(_add(self._dialect, table), rows)
-
-    async def _run(self, statement: Any, rows: Sequence[Row]) -> None:
-        for start in range(0, len(rows), MAX_ROWS):
-            await self.connection.execute(statement, list(rows[start : start + MAX_ROWS]))
-
-
-def _insert(dialect: str, table: Table) -> Any:
-    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
-
-
-@lru_cache
-def _ignore(dialect: str, table: Table) -> Any:
-    return _insert(dialect, table).on_conflict_do_nothing()
-
-
-@lru_cache
-def _replace(dialect: str, table: Table) -> Any:
-    statement = _insert(dialect, table)
-    values = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
-    return statement.on_conflict_do_update(index_elements=_key(table), set_=values)
-
-
-@lru_cache
-def _add(dialect: str, table: Table) -> Any:
-    statement = _insert(dialect, table)
-    values = {column.name: column + statement.excluded[column.name] for column in table.columns if not column.primary_key}
-    return statement.on_conflict_do_update(index_elements=_key(table), set_=values)
-
-
-def _key(table: Table) -> list[str]:
-    return [column.name for column in table.primary_key]

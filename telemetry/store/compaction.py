@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from telemetry.store.packed import merged, pack
+from telemetry.store.packed import merged, pack, pack_arrays
 from telemetry.store.rollup_tables import COUNTERS, HISTOGRAMS, LONG_HISTOGRAMS, LONG_TABLES, MARKS, SUMMED, Kind
 from telemetry.store.sql import constant
 from telemetry.store.stretches import LONG, MINUTE, Marks, Stretches
@@ -132,7 +132,7 @@ async def _merge_histograms(connection: AsyncConnection, shorter: int, wanted: S
         ):
             found[minute - minute % length, series_id, measure].append(packed)
     rows = [
-        {"minutes": length, "minute": minute, "series_id": series_id, "measure": measure, "buckets": pack(together)}
+        {"minutes": length, "minute": minute, "series_id": series_id, "measure": measure, "buckets": pack_arrays(together)}
         for (minute, series_id, measure), together in zip(found, merged(list(found.values())), strict=True)
     ]
     if rows:

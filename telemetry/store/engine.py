@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from telemetry.store import direct_sqlite
 
 BUSY_TIMEOUT_MS = 1000
-"""How long SQLite waits for another writer's lock before it says `locked`."""
+"""How long a reader waits for SQLite's lock before it says `locked`; the writer's wait is `direct_sqlite`'s."""
 
 READ_LIMIT_S = 5.0
 """Longest time of a reader's statement."""
@@ -79,7 +79,7 @@ def create_reader(url: str, limit_s: float = READ_LIMIT_S) -> AsyncEngine:
 def _sqlite_writer(url: URL, foreign_keys: str) -> AsyncEngine:
     engine = create_async_engine(url, pool_size=1, max_overflow=0, connect_args={"async_creator_fn": direct_sqlite.connect})
     _make_shrinkable(engine)
-    _pragmas(engine, f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", *_WRITER_PRAGMAS, foreign_keys)
+    _pragmas(engine, f"busy_timeout={direct_sqlite.OWN_WAIT_MS}", "journal_mode=WAL", *_WRITER_PRAGMAS, foreign_keys)
     _begin_at_once(engine)
     return engine
 

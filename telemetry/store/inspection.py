@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.events import Status
@@ -71,7 +71,7 @@ async def verify(engine: AsyncEngine) -> list[str]:
     async with engine.connect() as connection:
         if damage := await _damage(connection):
             return damage
-        lost = [*await _lost_references(connection), *await _lost_phases(connection)]
+        lost = [*await _lost_references(connection), *await _lost_series(connection), *await _lost_phases(connection)]
         return [*lost, *await _rollup_differences(connection), *await _stretch_differences(connection)]
 
 
@@ -105,6 +105,16 @@ async def _lost_references(connection: AsyncConnection) -> list[str]:
         return []
     broken = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings().all()
     return [f"{row['table']}, row {row['rowid']}: what it refers to in {row['parent']} is not there" for row in broken]
+
+
+async def _lost_series(connection: AsyncConnection) -> list[str]:
+    """Roll-ups of a series that is not there: they are in no figure by model."""
+    found: list[str] = []
+    for table in (*MINUTE_TABLES, *LONG_TABLES):
+        known = exists().where(SERIES.c.id == table.c.series_id)
+        lost = (await connection.execute(select(func.count()).select_from(table).where(~known))).scalar_one()
+        found += [f"{table.name}: {lost} rows of series that are not there"] if lost else []
+    return found
 
 
 async def _lost_phases(connection: AsyncConnection) -> list[str]:

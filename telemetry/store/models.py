@@ -168,7 +168,10 @@ class ContentRow(Base):
 
 
 class SeriesRow(Base):
-    """A dimension of the roll-ups: model, engine configuration, context bucket; '' stands for "not known"."""
+    """A dimension of the roll-ups: model, engine configuration, context bucket; '' stands for "not known".
+
+    Roll-ups refer to it without a foreign key, which a server would look up for each row that is added; none is ever deleted.
+    """
 
     __tablename__ = "series"
     __table_args__ = (Index("ux_series", "model", "engine_config_id", "context_bucket", unique=True),)
@@ -186,7 +189,7 @@ class RollupRow(Base):
     __table_args__ = (Index("ix_rollups_series_minute", "series_id", "minute"), NO_ROWID)
 
     minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
+    series_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     requests: Mapped[int]
     errors: Mapped[int]
     failures: Mapped[int] = mapped_column(server_default="0")
@@ -211,7 +214,7 @@ class HistogramRow(Base):
     __table_args__ = NO_ROWID
 
     minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
+    series_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     measure: Mapped[str] = mapped_column(String(16), primary_key=True)
     bucket: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     count: Mapped[int]
@@ -227,7 +230,7 @@ class CacheRollupRow(Base):
     __table_args__ = NO_ROWID
 
     minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
+    series_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     reason: Mapped[str] = mapped_column(String(24), primary_key=True)
     source: Mapped[str] = mapped_column(String(8), primary_key=True)
     lookups: Mapped[int]
@@ -246,7 +249,7 @@ class PhaseRollupRow(Base):
     __table_args__ = NO_ROWID
 
     minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
+    series_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     phase: Mapped[str] = mapped_column(String(16), primary_key=True)
     requests: Mapped[int]
     time_us: Mapped[int] = mapped_column(BIG)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from telemetry.histogram import ZERO_BUCKET
+from telemetry.histogram import NO_BUCKETS, ZERO_BUCKET, Buckets
 
 _PAIR = np.dtype([("bucket", "<i4"), ("count", "<u4")])
+
+_MOST = 2**32 - 1
+_MOST_BUCKET = 2**20
+"""Above every bucket: of 2^26214, which no float is."""
 
 _AT_ONCE = 256
 """Histograms that are made in one go: they take some megabytes."""
@@ -25,7 +31,20 @@ def pack(buckets: Mapping[int, int]) -> bytes:
     return pairs.tobytes()
 
 
-def merged(groups: Sequence[Sequence[bytes]]) -> Iterator[dict[int, int]]:
+def pack_arrays(histogram: Buckets) -> bytes:
+    """The same of one that is in arrays.
+
+    Raises:
+        OverflowError: a count is above 2^32 - 1.
+    """
+    if len(histogram) and int(histogram.counts.max()) > _MOST:
+        raise OverflowError("a count is above 2^32 - 1")
+    pairs = np.empty(len(histogram), dtype=_PAIR)
+    pairs["bucket"], pairs["count"] = histogram.buckets, histogram.counts
+    return pairs.tobytes()
+
+
+def merged(groups: Sequence[Sequence[bytes]]) -> Iterator[Buckets]:
     """The packed histograms of each group added up.
 
     Raises:
@@ -35,23 +54,40 @@ def merged(groups: Sequence[Sequence[bytes]]) -> Iterator[dict[int, int]]:
         yield from _merged(groups[start : start + _AT_ONCE])
 
 
-def _merged(groups: Sequence[Sequence[bytes]]) -> Iterator[dict[int, int]]:
-    """All of them are laid out one behind the other and counted without sorting; the bucket of zeros, far below all others, goes before them."""
+def _merged(groups: Sequence[Sequence[bytes]]) -> Iterator[Buckets]:
     joined = [b"".join(group) for group in groups]
     pairs = np.frombuffer(b"".join(joined), dtype=_PAIR)
-    if not len(pairs):
-        yield from ({} for _ in groups)
-        return
-    zeros = pairs["bucket"] == ZERO_BUCKET
-    before = int(pairs["bucket"].min(initial=0, where=~zeros)) - 1
-    places = np.where(zeros, 0, pairs["bucket"] - before)
-    width = int(places.max()) + 1
     group = np.repeat(np.arange(len(groups)), [len(packed) // _PAIR.itemsize for packed in joined])
-    counts = np.bincount(group * width + places, weights=pairs["count"])
+    yield from summed(group, pairs["bucket"], pairs["count"], len(groups))
+
+
+def together(groups: Sequence[Sequence[Buckets]]) -> Iterator[Buckets]:
+    """The histograms of each group added up."""
+    every = [histogram for group in groups for histogram in group]
+    if not every:
+        return iter([NO_BUCKETS] * len(groups))
+    numbers = np.repeat(np.arange(len(groups)), [sum(map(len, group)) for group in groups])
+    buckets, counts = (np.concatenate(parts) for parts in ([one.buckets for one in every], [one.counts for one in every]))
+    return summed(numbers, buckets, counts, len(groups))
+
+
+def summed(group: NDArray[np.integer], bucket: NDArray[np.integer], count: NDArray[np.integer] | None, groups: int) -> Iterator[Buckets]:
+    """One histogram per group (numbered from 0) of counts in any order; None counts each bucket once.
+
+    All are laid out one behind the other and counted without sorting; the bucket of zeros, far below all others, goes before them.
+    """
+    if not len(bucket):
+        yield from itertools.repeat(NO_BUCKETS, groups)
+        return
+    zeros = bucket == ZERO_BUCKET
+    before = int(bucket.min(initial=_MOST_BUCKET, where=~zeros)) - 1
+    places = np.where(zeros, 0, bucket - before)
+    width = int(places.max()) + 1
+    counts = np.bincount(group * width + places, weights=count)
     filled = counts.nonzero()[0]
     place = filled % width
-    buckets = np.where(place == 0, ZERO_BUCKET, place + before).tolist()
-    values = counts[filled].astype(np.int64).tolist()
-    ends = np.searchsorted(filled, np.arange(1, len(groups) + 1) * width).tolist()
-    for begin, end in zip([0, *ends], ends, strict=False):
-        yield dict(zip(buckets[begin:end], values[begin:end], strict=True))
+    buckets = np.where(place == 0, ZERO_BUCKET, place + before)
+    values = counts[filled].astype(np.int64)
+    ends = np.searchsorted(filled, np.arange(1, groups + 1) * width).tolist()
+    for begin, end in itertools.pairwise([0, *ends]):
+        yield Buckets(buckets[begin:end], values[begin:end])

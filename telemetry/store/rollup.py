@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import itertools
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
+
+import numpy as np
 
 from telemetry import histogram
 from telemetry.events import Phase, Status
 from telemetry.record import RequestRecord
 from telemetry.semconv import SERVER_FAILURES
 from telemetry.store.measures import Measure
+from telemetry.store.packed import summed
 
 Series = tuple[str, str, str]
 """Model, engine configuration id, context bucket; '' where not known."""
@@ -23,6 +28,9 @@ COUNTERS = (
     *("requests", "errors", "failures", "cancelled", "prompt_tokens", "cached_tokens", "completion_tokens"),
     *("energy_requests", "energy_j", "energy_tokens", "cost_requests", "cost"),
 )
+
+
+_counters = attrgetter(*COUNTERS)
 
 
 @dataclass(slots=True)
@@ -42,6 +50,11 @@ class CacheTally:
             self.computed_tokens += record.computed_tokens
             self.computed_us += round((record.phase_ms(Phase.PREFILL) or 0) * 1e3)
 
+    @property
+    def values(self) -> tuple[int, int, int, int]:
+        """As in the table."""
+        return self.lookups, self.cached_tokens, self.computed_tokens, self.computed_us
+
 
 @dataclass(slots=True)
 class PhaseTally:
@@ -54,6 +67,11 @@ class PhaseTally:
         """Count one request."""
         self.requests += 1
         self.time_us += time_us
+
+    @property
+    def values(self) -> tuple[int, int]:
+        """As in the table."""
+        return self.requests, self.time_us
 
 
 @dataclass(slots=True)
@@ -77,6 +95,8 @@ class Rollup:
     """By reason and source."""
     phases: dict[str, PhaseTally] = field(default_factory=dict)
     """By phase, and `unaccounted`."""
+    gaps_us: list[int] = field(default_factory=list)
+    """Between tokens: a hundred per request, so they are counted together when all requests are there (`count_gaps`)."""
 
     def add(self, record: RequestRecord) -> None:
         """Count one completed request."""
@@ -91,6 +111,7 @@ class Rollup:
         for measure, values in measured(record).items():
             if values:
                 histogram.merge(self.histograms.setdefault(measure, {}), histogram.count(values))
+        self.gaps_us += record.gaps_us
         if record.cache is not None:
             self.cache.setdefault((record.cache.reason.value, record.cache.source.value), CacheTally()).add(record)
         for phase, time_us in phase_times_us(record).items():
@@ -107,18 +128,17 @@ class Rollup:
             self.cost += record.cost
 
     @property
-    def counters(self) -> dict[str, float]:
-        """The columns of `rollups`."""
-        return {name: getattr(self, name) for name in COUNTERS}
+    def counters(self) -> tuple[float, ...]:
+        """The columns of `rollups`, as `COUNTERS` names them."""
+        return _counters(self)
 
 
 def measured(record: RequestRecord) -> dict[Measure, list[float]]:
-    """A record's values in stored units: microseconds, tokens per second x 1,000; empty where not measured."""
+    """A record's values but for its gaps, in stored units: microseconds, tokens per second x 1,000; empty where not measured."""
     return {
         Measure.TTFT: [] if record.ttft_ms is None else [record.ttft_ms * 1e3],
         Measure.OUTPUT_RATE: [] if record.decode_tps is None else [record.decode_tps * 1e3],
         Measure.PROMPT_RATE: [] if record.prefill_tps is None else [record.prefill_tps * 1e3],
-        Measure.INTER_TOKEN: [float(gap) for gap in record.gaps_us],
         Measure.QUEUE: [] if (waited_ms := record.phase_ms(Phase.QUEUE)) is None else [waited_ms * 1e3],
     }
 
@@ -159,4 +179,16 @@ def roll_up(records: Iterable[RequestRecord], models: Collection[str], configs: 
     for record in records:
         key = minute_of(record), series_of(record, models, configs)
         merged.setdefault(key, Rollup()).add(record)
+    count_gaps(list(merged.values()))
     return merged
+
+
+def count_gaps(rollups: Sequence[Rollup]) -> None:
+    """Move the gaps of each into its histogram, those of all in one go."""
+    sizes = [len(rollup.gaps_us) for rollup in rollups]
+    gaps = np.fromiter(itertools.chain.from_iterable(rollup.gaps_us for rollup in rollups), dtype=np.float64, count=sum(sizes))
+    groups = np.repeat(np.arange(len(rollups)), sizes)
+    for rollup, counted in zip(rollups, summed(groups, histogram.buckets_of(gaps), None, len(rollups)), strict=True):
+        if counted:
+            histogram.merge(rollup.histograms.setdefault(Measure.INTER_TOKEN, {}), counted)
+        rollup.gaps_us.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, PrimaryKeyConstraint, String, Table
+from sqlalchemy import Column, Integer, LargeBinary, PrimaryKeyConstraint, String, Table
 
 from telemetry.store.models import Base, CacheRollupRow, HistogramRow, PhaseRollupRow, RollupRow
 
@@ -37,8 +37,7 @@ def _kind(row: type[Base]) -> Kind:
 
 
 def _copy(column: Column[Any]) -> Column[Any]:
-    references = [ForeignKey(key.target_fullname) for key in column.foreign_keys]
-    return Column(column.name, column.type, *references, primary_key=column.primary_key, autoincrement=False, nullable=column.nullable)
+    return Column(column.name, column.type, primary_key=column.primary_key, autoincrement=False, nullable=column.nullable)
 
 
 COUNTERS, CACHE, PHASES = (_kind(row) for row in (RollupRow, CacheRollupRow, PhaseRollupRow))
@@ -51,7 +50,7 @@ LONG_HISTOGRAMS = Table(
     Column("minutes", Integer, nullable=False),
     Column("measure", String(16), nullable=False),
     Column("minute", Integer, nullable=False),
-    Column("series_id", Integer, ForeignKey("series.id"), nullable=False),
+    Column("series_id", Integer, nullable=False),
     Column("buckets", LargeBinary, nullable=False),
     PrimaryKeyConstraint("minutes", "measure", "minute", "series_id"),
     sqlite_with_rowid=False,

@@ -35,9 +35,14 @@ def request_row(record: RequestRecord) -> Row:
 def _storable(row: Row, limits: Mapping[str, int | None]) -> Row:
     """Texts as every database takes them: no NUL, no half of a surrogate pair, not longer than the column."""
     for name, value in row.items():
-        if isinstance(value, str) and not (value.isascii() and value.isprintable() and len(value) <= (limits[name] or len(value))):
+        if isinstance(value, str) and not _is_plain(value, limits[name]):
             row[name] = value.replace("\x00", "").encode("utf-8", "replace").decode()[: limits[name]]
     return row
+
+
+def _is_plain(text: str, limit: int | None) -> bool:
+    """Storable as it is, as nearly all are."""
+    return text.isascii() and "\x00" not in text and (limit is None or len(text) <= limit)
 
 
 def _identity(record: RequestRecord) -> Row:

@@ -23,6 +23,7 @@ from telemetry.histogram import ZERO_BUCKET
 from telemetry.recorder import Ended
 from telemetry.slo import BURN_MINUTES, Objective
 from telemetry.store import inspection, migrate
+from telemetry.store.batch import SERIES
 from telemetry.store.compaction import compact, marks
 from telemetry.store.engine import create_reader, create_writer
 from telemetry.store.measures import Measure
@@ -32,7 +33,7 @@ from telemetry.store.queries.ledger import ledger
 from telemetry.store.queries.report import report
 from telemetry.store.queries.windows import By, Window, window_of
 from telemetry.store.retention import prune_rollups
-from telemetry.store.rollup_tables import COUNTERS, LONG_TABLES, MARKS
+from telemetry.store.rollup_tables import COUNTERS, LONG_TABLES, MARKS, MINUTE_TABLES
 from telemetry.store.stretches import DAY, HOUR, LONG
 from telemetry.store.writer import StoreSink
 from tests.store.test_charges import take_schema_back
@@ -226,7 +227,7 @@ def test_a_clock_that_was_ahead_hides_nothing(filled: str) -> None:
     """Stretches were built up to next year; what is written now is read all the same, before and after they are built again."""
     now_s = time.time()
     ahead = int(now_s) // 60 + 365 * DAY
-    compact_all(filled, now_s)
+    compact_all(filled, ahead * 60)  # with the minutes of just now, as that clock had them
     change(filled, lambda connection: connection.execute(update(MARKS).values(until=ahead - ahead % MARKS.c.minutes)))
     write(filled, [0.0])
     for _ in range(2):
@@ -274,6 +275,13 @@ def test_verify_finds_a_stretch_that_is_not_the_sum_of_its_minutes(filled: str) 
     wrong = work(filled, inspection.verify)
     assert len(wrong) == 1
     assert wrong[0].startswith("roll-ups of 60 minutes: ")
+
+
+def test_verify_finds_roll_ups_of_a_series_that_is_not_there(filled: str) -> None:
+    """No foreign key holds them: each table is looked through."""
+    change(filled, lambda connection: connection.execute(delete(SERIES)))
+    wrong = work(filled, inspection.verify)
+    assert [line.partition(":")[0] for line in wrong] == [table.name for table in MINUTE_TABLES]
 
 
 def test_a_database_from_before_there_were_stretches(filled: str) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Subquery, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telemetry.histogram import NO_BUCKETS, Buckets
 from telemetry.store.measures import Measure
 from telemetry.store.models import SeriesRow
-from telemetry.store.packed import merged
-from telemetry.store.queries.reading import fetch
+from telemetry.store.packed import merged, pack
+from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.queries.windows import Window
 from telemetry.store.rollup_tables import COUNTERS, HISTOGRAMS, LONG_HISTOGRAMS, MARKS, Kind
 from telemetry.store.stretches import MINUTE, Stretches, cover
@@ -22,7 +23,7 @@ Cover = Sequence[Stretches]
 Key = Callable[[ColumnElement[int]], Sequence[Any]]
 """What to group by: expressions of the column of the minute, or of `SeriesRow`."""
 
-Histograms = dict[tuple[Any, ...], dict[Measure, dict[int, int]]]
+Histograms = dict[tuple[Any, ...], dict[Measure, Buckets]]
 """Key, measure → log histogram (`telemetry.histogram`)."""
 
 _MEASURES = {measure.value: measure for measure in Measure}
@@ -59,7 +60,7 @@ async def cover_parts(engine: AsyncEngine, firsts: Sequence[int], step: int | No
     """
     begins = select(literal(_FIRST), func.min(COUNTERS.minutes.c.minute))
     found = union_all(select(MARKS.c.minutes, MARKS.c.until), begins).subquery()
-    marks: dict[int, int] = {row[0]: row[1] or 0 for row in await fetch(engine, select(found))}
+    marks: dict[int, int] = {row[0]: row[1] or 0 for row in await fetch_figures(engine, select(found))}
     oldest = marks.pop(_FIRST)
     parts = zip(firsts, [*firsts[1:], None], strict=True)
     return [stretches for first, until in parts for stretches in cover(max(first, oldest), marks, until=until, step=step)]
@@ -83,19 +84,22 @@ async def histograms(engine: AsyncEngine, covered: Cover, key: Key, measures: It
     """
     wanted = list(measures)
     packed: dict[tuple[Any, ...], list[bytes]] = defaultdict(list)
-    for *parts, measure, buckets in await _rows(engine, _packed(covered, key, wanted, where)):
-        packed[*parts, measure].append(buckets)
-    found: Histograms = defaultdict(lambda: defaultdict(dict))
+    for *parts, buckets in await _rows(engine, _packed(covered, key, wanted, where)):
+        packed[tuple(parts)].append(buckets)
+    loose: dict[tuple[Any, ...], dict[int, int]] = defaultdict(dict)
+    for *parts, bucket, count in await _rows(engine, _minutes(covered, key, wanted, where)):
+        counts = loose[tuple(parts)]
+        counts[bucket] = counts.get(bucket, 0) + int(count)
+    for parts, counts in loose.items():
+        packed[parts].append(pack(counts))
+    found: Histograms = defaultdict(lambda: defaultdict(lambda: NO_BUCKETS))
     for (*parts, measure), together in zip(packed, merged(list(packed.values())), strict=True):
         found[tuple(parts)][_MEASURES[measure]] = together
-    for *parts, measure, bucket, count in await _rows(engine, _minutes(covered, key, wanted, where)):
-        buckets = found[tuple(parts)][_MEASURES[measure]]
-        buckets[bucket] = buckets.get(bucket, 0) + int(count)
     return found
 
 
 async def _rows(engine: AsyncEngine, selects: list[Select[Any]]) -> Sequence[Any]:
-    return await fetch(engine, select(union_all(*selects).subquery())) if selects else ()
+    return await fetch_figures(engine, select(union_all(*selects).subquery())) if selects else ()
 
 
 def _packed(covered: Cover, key: Key, measures: list[Measure], where: Iterable[ColumnElement[bool]]) -> list[Select[Any]]:

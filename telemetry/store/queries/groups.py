@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from telemetry.histogram import Buckets
 from telemetry.store.measures import Measure
 from telemetry.store.models import SeriesRow
+from telemetry.store.packed import together
 from telemetry.store.queries.covered import Cover, Histograms, Key, counted, cover_from, histograms, window_cover
-from telemetry.store.queries.reading import fetch
+from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.queries.statistics import NOTHING, Spread, Spreads, Steps, Totals, by_step, of_model, spreads_of, sums, totals_of
 from telemetry.store.queries.windows import Window
 from telemetry.store.rollup_tables import COUNTERS
@@ -45,11 +47,11 @@ async def by_context_and_together(
 ) -> tuple[list[Group], dict[Measure, Spread]]:
     """`by_context`, and the distributions of all of them together: merged from the same rows, as `statistics.spreads` has them."""
     groups, found = await _read(engine, await window_cover(engine, window, now_s), _context, model)
-    together: dict[Measure, Counter[int]] = defaultdict(Counter)
+    of_measure: dict[Measure, list[Buckets]] = defaultdict(list)
     for measured in found.values():
         for measure, buckets in measured.items():
-            together[measure].update(buckets)
-    return groups, spreads_of(together)
+            of_measure[measure].append(buckets)
+    return groups, spreads_of(dict(zip(of_measure, together(list(of_measure.values())), strict=True)))
 
 
 async def by_configuration(engine: AsyncEngine, window: Window, now_s: float, model: str | None = None) -> list[Group]:
@@ -94,5 +96,5 @@ async def _read(engine: AsyncEngine, covered: Cover, part: Key, model: str | Non
     counters = counted(COUNTERS, covered)
     parts = key(counters.c.minute)
     statement = select(*parts, *sums(counters)).join(SeriesRow, SeriesRow.id == counters.c.series_id)
-    rows = await fetch(engine, statement.where(*of_model(model)).group_by(*parts))
+    rows = await fetch_figures(engine, statement.where(*of_model(model)).group_by(*parts))
     return [Group(row[0], row[1], totals_of(row[2:]), spreads_of(found.get((row[0], row[1]), {}))) for row in rows], found

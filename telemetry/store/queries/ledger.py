@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.store.models import SeriesRow
 from telemetry.store.queries.covered import counted, window_cover
-from telemetry.store.queries.reading import fetch
+from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.queries.windows import Window
 from telemetry.store.rollup_tables import CACHE
 
@@ -41,6 +41,6 @@ async def ledger(engine: AsyncEngine, window: Window, now_s: float) -> list[Ledg
     key = (SeriesRow.model, found.c.reason, found.c.source)
     counters = (found.c.lookups, found.c.cached_tokens, found.c.computed_tokens, found.c.computed_us)
     statement = select(*key, *(func.sum(counter) for counter in counters)).join(SeriesRow, SeriesRow.id == found.c.series_id).group_by(*key)
-    rows = await fetch(engine, statement)
+    rows = await fetch_figures(engine, statement)
     entries = [LedgerEntry(row[0], row[1], row[2], int(row[3]), int(row[4]), int(row[5]), int(row[6]) / 1e6) for row in rows]
     return sorted(entries, key=lambda entry: -entry.computed_s)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.store.models import SeriesRow
 from telemetry.store.queries.covered import Cover, Key, counted, cover_from, window_cover
-from telemetry.store.queries.reading import fetch
+from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.queries.statistics import by_step, of_model
 from telemetry.store.queries.windows import Window
 from telemetry.store.rollup import UNACCOUNTED
@@ -59,7 +59,7 @@ async def _means(engine: AsyncEngine, covered: Cover, key: Key, model: str | Non
         .group_by(part, found.c.phase)
     )
     sums: dict[Any, dict[str, tuple[int, int]]] = defaultdict(dict)
-    for group, phase, requests, time_us in await fetch(engine, statement):
+    for group, phase, requests, time_us in await fetch_figures(engine, statement):
         sums[group][phase] = int(requests), int(time_us)
     return {group: _mean(phases) for group, phases in sums.items()}
 

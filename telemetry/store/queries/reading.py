@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select
@@ -34,7 +34,20 @@ async def fetch(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Seq
     Raises:
         StoreUnreadable: the database failed or took longer than `PATIENCE_S`.
     """
-    task = asyncio.ensure_future(_rows(engine, statement))
+    return await _in_time(_rows(engine, statement))
+
+
+async def fetch_figures(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The same for columns only, which need no session: a long window has thousands of rows.
+
+    Raises:
+        StoreUnreadable: the database failed or took longer than `PATIENCE_S`.
+    """
+    return await _in_time(_figures(engine, statement))
+
+
+async def _in_time(reading: Coroutine[Any, Any, Sequence[Row[*tuple[Any, ...]]]]) -> Sequence[Row[*tuple[Any, ...]]]:
+    task = asyncio.ensure_future(reading)
     _reading.add(task)
     task.add_done_callback(_ended)
     try:
@@ -52,6 +65,11 @@ async def fetch(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Seq
 async def _rows(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
     async with AsyncSession(engine, expire_on_commit=False) as session:
         return (await session.execute(statement)).all()
+
+
+async def _figures(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
+    async with engine.connect() as connection:
+        return (await connection.execute(statement)).all()
 
 
 def _ended(task: asyncio.Task[Any]) -> None:

@@ -11,7 +11,7 @@ from telemetry.histogram import bucket_of
 from telemetry.slo import Counts, Objective
 from telemetry.store.measures import SCALE, Measure
 from telemetry.store.queries.covered import Cover, Key, counted, cover_parts, histograms
-from telemetry.store.queries.reading import fetch
+from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.rollup_tables import COUNTERS
 from telemetry.store.sql import constant
 
@@ -50,15 +50,12 @@ async def _answered(engine: AsyncEngine, covered: Cover, firsts: Sequence[int]) 
     (part,) = _part(firsts)(rows.minute)
     asked = func.sum(rows.requests - rows.cancelled - rows.errors + rows.failures)
     statement = select(part, asked, func.sum(rows.failures)).group_by(part)
-    return {first: Counts(int(total), int(bad)) for first, total, bad in await fetch(engine, statement)}
+    return {first: Counts(int(total), int(bad)) for first, total, bad in await fetch_figures(engine, statement)}
 
 
 async def _measured(engine: AsyncEngine, covered: Cover, firsts: Sequence[int], measure: Measure, limit: int) -> dict[int, Counts]:
     found = await histograms(engine, covered, _part(firsts), (measure,))
-    return {
-        first: Counts(sum(buckets[measure].values()), sum(count for bucket, count in buckets[measure].items() if bucket > limit))
-        for (first,), buckets in found.items()
-    }
+    return {first: Counts(buckets[measure].total, buckets[measure].above(limit)) for (first,), buckets in found.items()}
 
 
 def _from(parts: Mapping[int, Counts], first: int) -> Counts:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.histogram import bucket_of, percentiles
+from telemetry.histogram import bucket_of
 from telemetry.regression import LEAST_REQUESTS, compare
 from telemetry.speed_change import SpeedChange
 from telemetry.store.measures import SCALE, Measure
@@ -74,7 +74,9 @@ async def _histograms(engine: AsyncEngine, model: str, configs: Mapping[str, int
     for config, minute in configs.items():
         conditions = (SeriesRow.model == model, SeriesRow.engine_config_id == config)
         read = await histograms(engine, await cover_from(engine, minute), lambda _: (SeriesRow.context_bucket,), MEASURES, *conditions)
-        found |= {(config, context, measure): buckets for (context,), measured in read.items() for measure, buckets in measured.items()}
+        found |= {
+            (config, context, measure): buckets.as_dict() for (context,), measured in read.items() for measure, buckets in measured.items()
+        }
     return found
 
 
@@ -100,9 +102,9 @@ async def expected(engine: AsyncEngine, config: str, context: str, rate: float, 
     conditions = (SeriesRow.engine_config_id == config, SeriesRow.context_bucket == context)
     found = await histograms(engine, covered, lambda _: (), (Measure.OUTPUT_RATE,), *conditions)
     buckets = found[()][Measure.OUTPUT_RATE]
-    total, scale = sum(buckets.values()), SCALE[Measure.OUTPUT_RATE]
-    p10, p50, p90 = percentiles(buckets, (0.1, 0.5, 0.9))
+    total, scale = buckets.total, SCALE[Measure.OUTPUT_RATE]
+    p10, p50, p90 = buckets.percentiles((0.1, 0.5, 0.9))
     if total < LEAST_REQUESTS or p10 is None or p50 is None or p90 is None:
         return None
-    slower = sum(count for bucket, count in buckets.items() if bucket < bucket_of(rate / scale))
+    slower = total - buckets.above(bucket_of(rate / scale) - 1)
     return Expected(total, p10 * scale, p50 * scale, p90 * scale, slower / total)

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Subquery, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.histogram import percentiles
+from telemetry.histogram import Buckets
 from telemetry.store.measures import SCALE, Measure
 from telemetry.store.models import RollupRow, SeriesRow
 from telemetry.store.queries.covered import Cover, Key, counted, cover_from, histograms, window_cover
-from telemetry.store.queries.reading import fetch
+from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.queries.windows import Window
 from telemetry.store.rollup_tables import COUNTERS
 from telemetry.store.sql import constant
@@ -104,12 +104,12 @@ def sums(rows: Subquery) -> list[ColumnElement[Any]]:
 async def totals(engine: AsyncEngine, window: Window, now_s: float) -> Totals:
     """Counters of all models together."""
     found = counted(COUNTERS, await window_cover(engine, window, now_s))
-    return totals_of((await fetch(engine, select(*sums(found))))[0])
+    return totals_of((await fetch_figures(engine, select(*sums(found))))[0])
 
 
 async def anything(engine: AsyncEngine) -> bool:
     """Whether any request was ever counted."""
-    return bool(await fetch(engine, select(RollupRow.minute).limit(1)))
+    return bool(await fetch_figures(engine, select(RollupRow.minute).limit(1)))
 
 
 async def spreads(engine: AsyncEngine, window: Window, now_s: float) -> dict[Measure, Spread]:
@@ -176,7 +176,7 @@ def _step(first: int, last: int, most: int) -> int:
 async def _first_minute(engine: AsyncEngine, window: Window, last: int) -> int | None:
     if window.minutes is not None:
         return last - window.minutes + 1
-    found: int | None = (await fetch(engine, select(func.min(RollupRow.minute))))[0][0]
+    found: int | None = (await fetch_figures(engine, select(func.min(RollupRow.minute))))[0][0]
     return found
 
 
@@ -184,7 +184,7 @@ async def _counters_by_step(engine: AsyncEngine, covered: Cover, step: int) -> d
     rows = counted(COUNTERS, covered).c
     index = rows.minute // constant(step)
     statement = select(index, func.sum(rows.requests), func.sum(rows.errors)).group_by(index)
-    return {row[0]: (int(row[1]), int(row[2])) for row in await fetch(engine, statement)}
+    return {row[0]: (int(row[1]), int(row[2])) for row in await fetch_figures(engine, statement)}
 
 
 def of_model(model: str | None) -> list[ColumnElement[bool]]:
@@ -199,11 +199,11 @@ def totals_of(row: Any) -> Totals:
     return Totals(**counted)
 
 
-def spreads_of(found: Mapping[Measure, Mapping[int, int]]) -> dict[Measure, Spread]:
+def spreads_of(found: Mapping[Measure, Buckets]) -> dict[Measure, Spread]:
     """The percentiles of each histogram."""
     return {measure: _spread(buckets, SCALE[measure]) for measure, buckets in found.items()}
 
 
-def _spread(buckets: Mapping[int, int], scale: float) -> Spread:
-    p50, p95, p99 = (None if value is None else value * scale for value in percentiles(buckets, (0.5, 0.95, 0.99)))
-    return Spread(sum(buckets.values()), p50, p95, p99)
+def _spread(buckets: Buckets, scale: float) -> Spread:
+    p50, p95, p99 = (None if value is None else value * scale for value in buckets.percentiles((0.5, 0.95, 0.99)))
+    return Spread(buckets.total, p50, p95, p99)
