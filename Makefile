@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 DECLARED := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check bench docs grafana
+.PHONY: help install serve test test-fast check bench docs grafana
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## create .venv and install firsttoken with its demo model
 
@@ -19,6 +19,9 @@ serve: $(VENV)/.installed ## install if needed, then serve the demo model; ARGS=
 test: $(VENV)/.installed-dev ## install what the tests need and run them all; ARGS="-k name" selects
 	@tests/install-system-packages.sh
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(VENV)/.installed-dev ## the tests that need no model, browser or database server, in less than two minutes
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 check: $(VENV)/.installed-dev ## format, lint, types and contracts
 	@$(BIN)/ruff format --check .

@@ -19,7 +19,7 @@ from bench.client import Connection, Turn
 from bench.figures import percentile
 from bench.server import Server
 
-TIMEOUT_S = 200.0
+TIMEOUT_S = 400.0
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,14 +14,35 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from telemetry.store import migrate
+from tests import watchdog
 from tests.e2e import serving
 from tests.e2e.serving import FakeServed, Served
+from tests.selection import mark_slow
 from tests.store.postgres import PostgresServer, postgres, postgres_server
 
 settings.register_profile("firsttoken", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("firsttoken")  # how fast the machine is just now is not what these tests assert
 
 _names = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing that a test starts outlives the run."""
+    config.stash[WATCHDOG] = watchdog.guard()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    dog = config.stash[WATCHDOG]
+    assert dog.stdin is not None
+    dog.stdin.close()
+    dog.wait()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_slow(items)
+
+
+WATCHDOG: pytest.StashKey[subprocess.Popen[bytes]] = pytest.StashKey()
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ class _JsonLines:
 
 
 class _Csv:
-    """NULL is an empty field; sampling parameters and contents are JSON."""
+    """NULL is an empty field; sampling parameters, lists and contents are JSON."""
 
     def __init__(self, file: IO[bytes], columns: Mapping[str, type]) -> None:
         self._file = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
@@ -159,6 +159,6 @@ def _arrow_type(arrow: Any, python_type: type) -> Any:
 
 def _flat(record: Record, *, times: bool = True) -> Record:
     """Without nesting; with `times` as text."""
-    nested = {name: record[name] for name in ("params", "content") if record.get(name) is not None}
+    nested = {name: value for name, value in record.items() if isinstance(value, dict | list)}
     flat = record | {name: msgspec.json.encode(value).decode() for name, value in nested.items()}
     return flat | {"started_at": record["started_at"].isoformat()} if times else flat

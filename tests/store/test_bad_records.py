@@ -50,8 +50,8 @@ def _complete(rec: Recorder, clock: ManualClock, name: str, spoil: Callable[[Req
         record.ended_ns = clock()
         record.status, record.http_status = Status.OK, 200
         spoil(record)
-        for sink in rec._sinks:
-            sink.completed(record)
+        for _, complete in rec._listeners["completed"]:
+            complete(record)
         return
     rec.close(record, Ended(Status.OK, 200))
 
