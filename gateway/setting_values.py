@@ -22,7 +22,7 @@ SOUNDS_SECRET = re.compile(
 PUBLIC = frozenset(
     {
         *("cost.price_per_input_token", "cost.price_per_cached_input_token", "cost.price_per_output_token"),
-        *("slo.inter_token_ms", "slo.inter_token_share", "engine.draft_max_tokens"),
+        *("slo.inter_token_ms", "slo.inter_token_share", "engine.draft_max_tokens", "engine.allow_control_tokens"),
     }
 )
 """Settings that only sound secret."""

@@ -12,7 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from telemetry.store import direct_sqlite
+from telemetry.store import direct_sqlite, reader_connection
 
 BUSY_TIMEOUT_MS = 1000
 """How long a reader waits for SQLite's lock before it says `locked`; the writer's wait is `direct_sqlite`'s."""
@@ -68,7 +68,9 @@ def create_reader(url: str, limit_s: float = READ_LIMIT_S) -> AsyncEngine:
     """The readers' engine: read-only, each statement ended after `limit_s` (`inf`: never)."""
     parsed = _async_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_async_engine(parsed, pool_size=READ_POOL, max_overflow=0)
+        engine = create_async_engine(
+            parsed, pool_size=READ_POOL, max_overflow=0, connect_args={"async_creator_fn": reader_connection.connect}
+        )
         _pragmas(engine, f"busy_timeout={BUSY_TIMEOUT_MS}", "query_only=ON")
         _limit_statements(engine, limit_s)
         return engine

@@ -1,0 +1,75 @@
+"""Other programs take the cores and leave them again, during one run of the real model: threads, metrics, pages and the request tell it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+import psutil
+import pytest
+
+from bench.busy import busy_cores
+from gateway.engine.cores import usable_cores
+from tests.e2e.serving import Served, until
+
+USUAL = usable_cores().count
+SOON_S = 60
+
+
+def figure(served: Served, name: str) -> float | None:
+    """A gauge of the engine on `/metrics`; None before it was measured."""
+    found = re.search(rf"^{name}\{{[^}}]*\}} (\S+)$", httpx.get(f"{served.base_url}/metrics", timeout=30).text, re.MULTILINE)
+    return float(found[1]) if found else None
+
+
+def page(served: Served, name: str) -> str:
+    return httpx.get(f"{served.base_url}/dashboard/{name}", timeout=30).text
+
+
+@contextmanager
+def answering(served: Served) -> Iterator[None]:
+    """Somebody asks one thing after the other: only an engine that computes can notice anything."""
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            served.chat("Tell me a story.", max_tokens=64, cache_prompt=False)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        asking.join()
+
+
+@pytest.mark.skipif(USUAL < 2, reason="one thread has none to give up")
+def test_a_busy_machine_is_noticed_told_and_over_again(launch: Callable[..., Served]) -> None:
+    """Fewer threads while every core is kept busy, all of them afterwards; the request that was slowed says by what."""
+    served = launch().start()
+    with answering(served):
+        until(lambda: figure(served, "firsttoken_engine_contention_ratio") is not None, SOON_S, "the first measurement")
+        assert figure(served, "firsttoken_engine_threads") == USUAL
+        with busy_cores(psutil.cpu_count() or 1):
+            until(lambda: (figure(served, "firsttoken_engine_threads") or USUAL) < USUAL, SOON_S, "threads to be given up")
+            assert (figure(served, "firsttoken_engine_contention_ratio") or 0) > 0.1
+            slowed = httpx.post(
+                f"{served.base_url}/v1/chat/completions",
+                json={"model": served.model, "max_tokens": 32, "messages": [{"role": "user", "content": "Count to ten."}]},
+                headers={"x-request-id": "slowed"},
+                timeout=120,
+            )
+            assert slowed.status_code == 200
+            assert "The machine is busy" in page(served, "health")
+            assert "of the time without a core" in page(served, "live")
+        seq = served.row("slowed")["seq"]
+        delays = served.rows("SELECT cause, total_us FROM request_delays WHERE seq = ? AND cause = 'contention'", seq)
+        assert [row["total_us"] > 0 for row in delays] == [True]
+        assert "other programs" in page(served, "requests/slowed")
+        until(lambda: figure(served, "firsttoken_engine_threads") == USUAL, SOON_S, "all threads to be back")
+        until(lambda: "The machine is busy" not in page(served, "health"), SOON_S, "Health to be well")
+    assert served.stop() == 0
