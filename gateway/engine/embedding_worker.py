@@ -99,7 +99,7 @@ class EmbeddingWorker:
                 self._pipe.send(_finished(job, "cancelled"))
 
     def _run(self, items: list[Item]) -> None:
-        self._threads.begin()
+        self._threads.begin(prompts=True)
         start_ns = time.monotonic_ns()
         self._step = (start_ns, items)
         try:
@@ -115,7 +115,7 @@ class EmbeddingWorker:
         tokens = sum(len(item.tokens) for item in items)
         end_ns = time.monotonic_ns()
         self._samples.append(StepSample(end_ns - start_ns, len(items), tokens, 0, start_ns, requests))
-        self._threads.stepped(end_ns - start_ns, end_ns, prompts=True)
+        self._threads.stepped(end_ns - start_ns, end_ns)
         for job in self._packer.apply(items, vectors):
             self._pipe.send(_embedded(job))
 

@@ -97,6 +97,23 @@ class Governor:
             self._before = None
             self._hold_ns = FIRST_HOLD_NS
 
+    @property
+    def trying(self) -> bool:
+        """Whether more threads are in use than are known to pay."""
+        return self._before is not None
+
+    def follow_down(self, threads: int, contention: float, now_ns: int) -> None:
+        """What needs cores less than this gave some up: so does this, until it tries by itself."""
+        if threads < self.threads:
+            self.threads, self.contention, self._before = max(1, threads), contention, None
+            self._next_try_ns = now_ns + self._hold_ns
+
+    def follow_up(self, threads: int) -> None:
+        """What needs cores more than this has so many: so can this."""
+        if threads > self.threads:
+            self.threads, self._before = min(self.most, threads), None
+            self.contention = 0.0
+
     def observe(self, window: Window, now_ns: int) -> None:
         """Judge one window; `threads` is the answer."""
         lost = window.lost_cores

@@ -128,7 +128,7 @@ class DecodeLoop:
             arrived.set()
 
     def _step(self, batch: Batch) -> None:
-        self.threads.begin()
+        self.threads.begin(prompts=batch.prefill_tokens > 0)
         start_ns = self.step_started_ns = time.monotonic_ns()
         try:
             batch = self._draft(batch)
@@ -144,7 +144,7 @@ class DecodeLoop:
         requests = tuple(self._ids(batch)) if traced else ()
         self.samples.append(_sample(batch, sampled, start_ns, end_ns, requests))
         self._publish(self.scheduler.apply(batch, StepResult(start_ns, end_ns, sampled, drafting_ns)), end_ns)
-        self.threads.stepped(end_ns - start_ns, end_ns, prompts=batch.prefill_tokens > 0)
+        self.threads.stepped(end_ns - start_ns, end_ns)
 
     def _draft(self, batch: Batch) -> Batch:
         """Have the draft model do what is wished; when it fails, nobody is harmed but speed."""

@@ -39,15 +39,14 @@ class ThreadControl:
         self._clock: CoreClock | None = None
         self._computed_ns = 0
         self._last = self.batch
-        """The governor of what was computed last."""
+        """The governor of what is computed."""
         self._judged = False
         self._share = (0, 1)
 
     @property
     def threads(self) -> tuple[int, int]:
-        """For answers and for prompts. What makes prompts give threads up makes answers do so the more."""
-        batch = self.batch.threads
-        return min(self.decode.threads, batch) if self.batch.contended else self.decode.threads, batch
+        """For answers and for prompts."""
+        return self.decode.threads, self.batch.threads
 
     def sample(self) -> ThreadSample:
         """For the heartbeat. Called from another thread."""
@@ -58,8 +57,13 @@ class ThreadControl:
         """So many engines of this gateway have work, and this is number `part` of them. Called from another thread."""
         self._share = (part, parts)
 
-    def begin(self) -> None:
-        """Before a step: take in what other engines need."""
+    def begin(self, *, prompts: bool) -> None:
+        """Before a step, with prompts in it or without: take in what other engines need; a window is of steps of one kind."""
+        governor = self.batch if prompts else self.decode
+        if governor is not self._last and self._clock is not None:
+            self._clock.window(governor.threads, 0)
+            self._computed_ns = 0
+        self._last = governor
         part, parts = self._share
         before = self.threads
         for governor in (self.decode, self.batch):
@@ -68,26 +72,25 @@ class ThreadControl:
                 governor.limit(most)
         self._use(*before)
 
-    def stepped(self, duration_ns: int, now_ns: int, *, prompts: bool) -> None:
-        """After a step, with prompts in it or without: judge what was measured, when it is enough."""
+    def stepped(self, duration_ns: int, now_ns: int) -> None:
+        """After a step: judge what was measured, when it is enough."""
         if not self._adaptive:
             return
-        governor = self.batch if prompts else self.decode
         if self._clock is None:  # here, since the decode thread is to be measured
             self._clock = self._new_clock()
-        elif governor is not self._last:
-            self._clock.window(governor.threads, duration_ns)  # a window is of one kind: this one begins with the next step
-            self._computed_ns = 0
-        else:
-            self._computed_ns += duration_ns
-            if self._computed_ns >= governor.window_ns:
-                self._judge(self._clock, governor, now_ns)
-        self._last = governor
+            return
+        self._computed_ns += duration_ns
+        if self._computed_ns >= self._last.window_ns:
+            self._judge(self._clock, self._last, now_ns)
 
     def _judge(self, clock: CoreClock, governor: Governor, now_ns: int) -> None:
         before = self.threads
         governor.observe(clock.window(governor.threads, self._computed_ns), now_ns)
         self._computed_ns, self._judged = 0, True
+        if governor is self.batch and governor.threads < before[1]:
+            self.decode.follow_down(governor.threads, governor.contention, now_ns)
+        elif governor is self.decode and not governor.trying:
+            self.batch.follow_up(governor.threads)
         if self._pace is not None:
             self._pace.contended = governor.contended or governor.contention > CONTENDED
             if not self._pace.contended:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.engine.backend import StepResult
 from gateway.engine.loop import DecodeLoop
 from gateway.engine.protocol import Finished, Message
+from gateway.engine.thread_control import ThreadControl
 from tests.engine.fakes import TOKEN_NS, Rig, sequence
 
 STEPS = st.lists(st.tuples(st.integers(0, 8), st.integers(1, 10**9)), min_size=1, max_size=40)
@@ -71,7 +72,11 @@ class Driven:
     def __init__(self, **more: Any) -> None:
         self.rig = Rig(**more)
         self.said: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self.loop = DecodeLoop(self.rig.scheduler, self.rig.backend, self.said.put)
+        self.loop = DecodeLoop(self.rig.scheduler, self.rig.backend, self._say, ThreadControl(1, 1, self.rig.backend.use_threads))
+
+    def _say(self, *messages: Message) -> None:
+        for message in messages:
+            self.said.put(message)
 
     def run(self) -> Finished:
         """Until a request is over."""

@@ -43,9 +43,9 @@ class _Rig:
 
     def steps(self, count: int, *, prompts: bool = True) -> None:
         for _ in range(count):
-            self.control.begin()
+            self.control.begin(prompts=prompts)
             self.now_ns += STEP_NS
-            self.control.stepped(STEP_NS, self.now_ns, prompts=prompts)
+            self.control.stepped(STEP_NS, self.now_ns)
 
 
 def test_contention_takes_threads_of_what_is_computed() -> None:
@@ -59,9 +59,18 @@ def test_contention_takes_threads_of_what_is_computed() -> None:
     assert rig.control.sample() == ThreadSample(now=3, usual=4, allowed=4, contention=0.25)
     rig.clock.waited = 0.5
     rig.steps(1, prompts=False)
-    assert rig.applied == [(3, 3)], "the first step of another kind is not judged: the window was of both"
-    rig.steps(1, prompts=False)
-    assert rig.applied[-1] == (2, 3)
+    assert rig.applied[-1] == (1, 3)
+
+
+def test_what_is_rare_follows_what_is_not() -> None:
+    """Prompts that are computed now and then have all threads again once answers have: nothing stays behind."""
+    rig = _Rig(2, 2)
+    rig.clock.waited = 0.5
+    rig.steps(1)
+    assert rig.applied[-1] == (1, 1)
+    rig.clock.waited, rig.clock.idle = 0.0, 1.0
+    rig.steps(10, prompts=False)
+    assert rig.applied[-1] == (2, 2)
 
 
 def test_answers_give_a_thread_up_before_prompts_do() -> None:
