@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,17 +18,19 @@ from tests.e2e.serving import Served, until
 
 USUAL = usable_cores().count
 SOON_S = 60
+HEARTBEAT_S = 1.0
 
 
 def figure(served: Served, name: str) -> float | None:
-    """A gauge of the engine on `/metrics`; None before it was measured."""
+    """A gauge of the engine on `/metrics`, as of its next heartbeat; None before it was measured. Asking all the time would be contention."""
+    time.sleep(HEARTBEAT_S)
     found = re.search(rf"^{name}\{{[^}}]*\}} (\S+)$", httpx.get(f"{served.base_url}/metrics", timeout=30).text, re.MULTILINE)
     return float(found[1]) if found else None
 
 
 def is_calm(served: Served) -> bool:
     contention = figure(served, "firsttoken_engine_contention_ratio")
-    return figure(served, "firsttoken_engine_threads") == USUAL and contention is not None and contention < 0.1
+    return contention is not None and contention < 0.1 and figure(served, "firsttoken_engine_threads") == USUAL
 
 
 def page(served: Served, name: str) -> str:
