@@ -77,7 +77,8 @@ def busy_words(sample: EngineSample | None) -> str:
     if threads is None or not threads.contention or threads.contention < BUSY:
         return ""
     words = f"The machine is busy: {formats.share(threads.contention)} of the time without a core"
-    return f"{words}; {threads.now} threads instead of {threads.allowed}." if threads.now < threads.allowed else f"{words}."
+    now = "1 thread" if threads.now == 1 else f"{threads.now} threads"
+    return f"{words}; {now} instead of {threads.allowed}." if threads.now < threads.allowed else f"{words}."
 
 
 def queue_part(engines: Sequence[LiveEngine]) -> Part:

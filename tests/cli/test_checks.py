@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import checks
+from gateway.engine.cores import Cores
 from gateway.models.storage import DEMO_MODEL
 from gateway.settings import Settings, load
 from tests.telemetry.rapl_tree import RaplTree
@@ -37,6 +38,13 @@ def test_engine() -> None:
 def test_gpu(offload: bool, driver: str | None, outcome: str) -> None:
     """Only a GPU that is left unused is worth a warning."""
     assert checks.check_gpu(offload=offload, find=lambda _: driver).outcome == outcome
+
+
+def test_cores() -> None:
+    """Which limit decided is said; more threads than there are cores for are worth a warning."""
+    quota = Cores(2, "a cgroup quota of 2 CPUs")
+    assert checks.check_cores(0, quota) == checks.Check("cores", "ok", "2 threads fit: a cgroup quota of 2 CPUs")
+    assert [checks.check_cores(threads, quota).outcome for threads in (1, 2, 3)] == ["ok", "ok", "warn"]
 
 
 def test_model_missing(home: Path) -> None:

@@ -12,7 +12,7 @@ from dashboard import health_parts
 from dashboard.health_context import Condition, Part
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report
-from telemetry.events import EngineSample, EngineState, EngineStatus
+from telemetry.events import EngineSample, EngineState, EngineStatus, ThreadSample
 from telemetry.health import DiskHealth, ExporterHealth, Readiness, StoreHealth, host_of, readiness
 from telemetry.live import LiveEngine, LiveSink
 from tests.dashboard.conftest import Pages
@@ -21,6 +21,8 @@ from tests.dashboard.samples import MODEL, MS, OBJECTIVES
 SECOND = 1000 * MS
 READY = EngineStatus(MODEL, EngineState.READY, pid=1)
 IDLE = EngineSample(MODEL, 8, 0, 0, 0, 0.0, 0, 8192, None)
+BUSY = ThreadSample(now=1, usual=2, allowed=2, contention=0.45)
+SHARES = ThreadSample(now=1, usual=2, allowed=1, contention=0.02)
 STORE = StoreHealth("", 0, 1000, 0, 10, 100, 0.1)
 SENDS = ExporterHealth("traces", "http://c:4318", 10, 0, 0, failing=False)
 
@@ -31,6 +33,8 @@ CASES: Mapping[str, tuple[Part, Condition]] = {
     "an engine that failed long ago": (
         health_parts.engine_part(LiveEngine(READY, IDLE, 999 * SECOND, "died", SECOND), 1000 * SECOND), Condition.WELL,
     ),
+    "an engine without a core": (health_parts.engine_part(LiveEngine(READY, replace(IDLE, threads=BUSY), 9 * SECOND), 10 * SECOND), Condition.LOOK),
+    "an engine that shares": (health_parts.engine_part(LiveEngine(READY, replace(IDLE, threads=SHARES), 9 * SECOND), 10 * SECOND), Condition.WELL),
     "a loading engine": (health_parts.engine_part(LiveEngine(replace(READY, state=EngineState.STARTING, reason="is loading"), None), 1), Condition.LOOK),
     "a failed engine": (health_parts.engine_part(LiveEngine(replace(READY, state=EngineState.FAILED, reason="died"), None), 1), Condition.BAD),
     "an empty queue": (health_parts.queue_part([LiveEngine(READY, IDLE)]), Condition.WELL),
@@ -156,3 +160,12 @@ def test_the_last_failure_stays_known() -> None:
 def test_an_endpoint_is_shown_without_secrets(endpoint: str, shown: str) -> None:
     """Scheme, host and port are enough to know where it goes."""
     assert host_of(endpoint) == shown
+
+
+def test_a_busy_machine_in_words() -> None:
+    """How much of the time, and what was given up; one thread is not "threads"."""
+    assert (
+        health_parts.busy_words(replace(IDLE, threads=BUSY))
+        == "The machine is busy: 45% of the time without a core; 1 thread instead of 2."
+    )
+    assert health_parts.busy_words(replace(IDLE, threads=SHARES)) == health_parts.busy_words(IDLE) == ""
