@@ -111,7 +111,7 @@ def store_part(store: StoreHealth) -> Part:
 
 def _store_finding(store: StoreHealth) -> tuple[Condition, str, str]:
     if store.error:
-        return Condition.BAD, f"Nothing is written: {store.error}.", _kept(store)
+        return Condition.BAD, f"Nothing is written; the database cannot be written: {store.error}.", _kept(store)
     if store.opening:
         return Condition.LOOK, f"Nothing is written yet: {store.opening}.", _kept(store)
     if store.queued > store.queue_size * FULL or (store.queued and store.flush_age_s is not None and store.flush_age_s > LATE_FLUSH_S):
