@@ -24,6 +24,10 @@ SMALL_KERNEL_ROWS = 64
 """From this many query tokens on, llama.cpp's flash attention uses another kernel on the CPU (GGML_FA_TILE_Q)."""
 
 
+UNDIVIDED_CELLS = 256
+"""A KV with fewer cells in use is not divided among the threads: llama.cpp does that from 512 on, in steps of 256 cells."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextOptions:
     """What a context is made with; `n_ctx` is per sequence, `threads_batch` for prompts (0: the same). `rope` are llama.cpp's context
@@ -99,7 +103,7 @@ class LlamaBackend:
     def _compute(self, parts: Sequence[Part]) -> dict[int, list[int]]:
         wanted = self._columns.fill(parts)
         self._batch.n_tokens = sum(len(part.tokens) for part in parts)
-        threads = self._threads[any(part.prefill for part in parts)]
+        threads = self._threads_for(parts)
         llama.llama_set_n_threads(self._context, threads, threads)  # llama.cpp takes several answers for a prompt
         code = llama.llama_decode(self._context, self._batch)
         if code == ABORTED:
@@ -109,6 +113,15 @@ class LlamaBackend:
         if code != 0:
             raise BackendError(f"llama_decode failed with code {code}" + (": the KV cache is full" if code == 1 else ""))
         return {part.slot: self._sample(part, index) for part, index in wanted}
+
+    def _threads_for(self, parts: Sequence[Part]) -> int:
+        """As they are now, but for one token alone on a long KV: llama.cpp divides the KV among the threads there, so that
+        another number of them gives other sums, and may turn a near tie (promise 5).
+        """
+        alone = len(parts) == 1 and len(parts[0].tokens) == 1
+        if alone and self.options.flash_attention and (self.options.kv_unified or parts[0].position >= UNDIVIDED_CELLS):
+            return self.options.threads
+        return self._threads[any(part.prefill for part in parts)]
 
     def use_threads(self, decode: int, batch: int) -> None:
         self._threads = decode, batch
