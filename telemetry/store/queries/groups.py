@@ -87,7 +87,7 @@ def _context(_: object) -> tuple[Any, ...]:
 
 
 async def _read(engine: AsyncEngine, covered: Cover, part: Key, model: str | None) -> tuple[list[Group], Histograms]:
-    """Groups by model and part, and their histograms; `model` None is all of them."""
+    """Groups in the order of model and part, whatever order the database has, and their histograms; `model` None is all of them."""
 
     def key(minute: ColumnElement[int]) -> tuple[Any, ...]:
         return SeriesRow.model, *part(minute)
@@ -97,4 +97,5 @@ async def _read(engine: AsyncEngine, covered: Cover, part: Key, model: str | Non
     parts = key(counters.c.minute)
     statement = select(*parts, *sums(counters)).join(SeriesRow, SeriesRow.id == counters.c.series_id)
     rows = await fetch_figures(engine, statement.where(*of_model(model)).group_by(*parts))
-    return [Group(row[0], row[1], totals_of(row[2:]), spreads_of(found.get((row[0], row[1]), {}))) for row in rows], found
+    read = [Group(row[0], row[1], totals_of(row[2:]), spreads_of(found.get((row[0], row[1]), {}))) for row in rows]
+    return sorted(read, key=lambda group: (group.model, group.part)), found

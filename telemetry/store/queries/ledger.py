@@ -43,4 +43,4 @@ async def ledger(engine: AsyncEngine, window: Window, now_s: float) -> list[Ledg
     statement = select(*key, *(func.sum(counter) for counter in counters)).join(SeriesRow, SeriesRow.id == found.c.series_id).group_by(*key)
     rows = await fetch_figures(engine, statement)
     entries = [LedgerEntry(row[0], row[1], row[2], int(row[3]), int(row[4]), int(row[5]), int(row[6]) / 1e6) for row in rows]
-    return sorted(entries, key=lambda entry: -entry.computed_s)
+    return sorted(entries, key=lambda entry: (-entry.computed_s, entry.model, entry.reason, entry.source))

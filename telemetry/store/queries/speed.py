@@ -37,9 +37,9 @@ async def changes(engine: AsyncEngine, now_s: float) -> list[SpeedChange]:
     found: list[SpeedChange] = []
     for model, (after, before, changed) in (await _configurations(engine, since)).items():
         histograms = await _histograms(engine, model, {before: since, after: changed})
-        shared = [
+        shared = sorted(
             (bucket, measure) for config, bucket, measure in histograms if config == after and (before, bucket, measure) in histograms
-        ]
+        )
         for bucket, measure in shared:
             shift = compare(histograms[before, bucket, measure], histograms[after, bucket, measure])
             if shift is not None and shift.matters(len(shared)):
@@ -59,7 +59,7 @@ async def _configurations(engine: AsyncEngine, since: int) -> dict[str, tuple[st
         select(SeriesRow.model, SeriesRow.engine_config_id, last)
         .join(EngineConfigRow, EngineConfigRow.id == SeriesRow.engine_config_id)
         .group_by(SeriesRow.model, SeriesRow.engine_config_id)
-        .order_by(last.desc(), func.max(EngineConfigRow.first_seen_at).desc())
+        .order_by(last.desc(), func.max(EngineConfigRow.first_seen_at).desc(), SeriesRow.model, SeriesRow.engine_config_id)
     )
     by_model: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for model, config, minute in await fetch(engine, statement):
