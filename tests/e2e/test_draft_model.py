@@ -17,7 +17,10 @@ from tests.e2e.serving import MODEL, Served, until
 
 FLAGS = ("--engine-n-ctx", "512", "--engine-slots", "2")
 PROMPTS = ("Tell me a long story about a fox.", "Tell me a long story about a lighthouse.")
-MORE = 5
+ANSWER_TOKENS = 180
+"""With its prompt within 256 tokens: beyond them guesses are verified by another kernel (docs/speculative.md), and a near tie may turn."""
+
+MORE = 10
 COUNTED = f'firsttoken_draft_tokens_total{{gen_ai_request_model="{MODEL}",source="draft_model",state='
 
 
@@ -34,8 +37,8 @@ def guessed(served: Served) -> float:
 
 
 def stories(served: Served) -> dict[str, str]:
-    """Two long answers, by request."""
-    told = [served.chat(prompt, max_tokens=400) for prompt in PROMPTS]
+    """Two answers, by request."""
+    told = [served.chat(prompt, max_tokens=ANSWER_TOKENS) for prompt in PROMPTS]
     return {response.headers["x-request-id"]: str(response.json()["choices"][0]["message"]["content"]) for response in told}
 
 
@@ -55,7 +58,9 @@ def test_same_answers_and_all_surfaces_agree(launch: Callable[..., Served], shal
     for _ in range(MORE):  # a probe waits until a hundredth of the decoding time pays for it
         if guessed(served):
             break
-        told |= stories(served)
+        more = stories(served)
+        assert list(more.values()) == expected
+        told |= more
     assert guessed(served) > 0
     pages = [httpx.get(f"{served.base_url}/dashboard/requests/{request_id}").text for request_id in told]
     assert any("draft model " in page and "drafted tokens accepted" in page for page in pages)
