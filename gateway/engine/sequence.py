@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from gateway.engine.blame import Delays
 from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.entry import Entry, Kernels, Origin, Tokens
 from gateway.engine.cache.reasons import Comparison
 from gateway.engine.cache.spans import MessageSpan
+from gateway.engine.delays import Delays
 from gateway.engine.draft_choice import RequestDrafts
 from gateway.engine.protocol import Chunk, Finished, Sampling, Timing
 from gateway.engine.speculation import PromptLookup, told

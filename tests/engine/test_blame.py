@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.engine.blame import MAX_KEPT, MAX_TOLD, Delays
 from gateway.engine.cache.entry import Origin
+from gateway.engine.delays import MAX_KEPT, MAX_TOLD, Delays
 from gateway.engine.protocol import Delay
 from telemetry.events import DelayCause, Phase
 from tests.engine.fakes import TOKEN_NS, Rig, sequence
