@@ -55,8 +55,8 @@ def _run(*arguments: str) -> bytes:
 
 def _engine(slots: int) -> tuple[Any, Any]:
     """The model and a backend."""
-    from gateway.engine.llama_batch import ContextOptions, LlamaBackend  # noqa: PLC0415 - native code only in its own process
-    from gateway.engine.llama_model import LlamaModel  # noqa: PLC0415
+    from gateway.engine.llama.backend import ContextOptions, LlamaBackend  # noqa: PLC0415 - native code only in its own process
+    from gateway.engine.llama.model import LlamaModel  # noqa: PLC0415
 
     model = LlamaModel(resolve(DEMO_MODEL).path, gpu_layers=0, progress=lambda _fraction: None)
     options = ContextOptions(n_ctx=2048, slots=slots, n_batch=2048, n_ubatch=512, threads=THREADS)
@@ -93,12 +93,12 @@ def _decode_tps(backend: Any, depth: int) -> float:
 
 def _scheduler() -> Shares:
     """Drive the real scheduler and backend as the decode loop does, with a clock around each part."""
-    from gateway.engine import llama_batch  # noqa: PLC0415
     from gateway.engine.backend import StepResult  # noqa: PLC0415
     from gateway.engine.cache.prefix_cache import Budget, PrefixCache  # noqa: PLC0415
-    from gateway.engine.pace import Pace  # noqa: PLC0415
-    from gateway.engine.placement import Placement  # noqa: PLC0415
-    from gateway.engine.scheduler import Scheduler  # noqa: PLC0415
+    from gateway.engine.llama import backend as llama_batch  # noqa: PLC0415
+    from gateway.engine.schedule.pace import Pace  # noqa: PLC0415
+    from gateway.engine.schedule.placement import Placement  # noqa: PLC0415
+    from gateway.engine.schedule.scheduler import Scheduler  # noqa: PLC0415
 
     sampling_ns = _clock_sampling(llama_batch)
     model, backend = _engine(SEQUENCES)
@@ -153,7 +153,7 @@ class _Endless:
 def _sequence(number: int) -> Any:
     from gateway.engine.protocol import Sampling  # noqa: PLC0415
     from gateway.engine.sequence import Sequence  # noqa: PLC0415
-    from gateway.engine.speculation import PromptLookup  # noqa: PLC0415
+    from gateway.engine.speculative.prompt_lookup import PromptLookup  # noqa: PLC0415
     from gateway.engine.text import TextAssembler  # noqa: PLC0415
 
     sequence = Sequence(

@@ -31,8 +31,8 @@ def measure(kind: str) -> tuple[npt.NDArray[np.float64], float]:
     """Log-probabilities after every token of the text, and KV bytes per token, with this type for keys and values."""
     import llama_cpp.llama_cpp as llama  # noqa: PLC0415 - only a process that measures needs it
 
-    from gateway.engine.llama_batch import ContextOptions, LlamaBackend  # noqa: PLC0415
-    from gateway.engine.llama_model import LlamaModel  # noqa: PLC0415
+    from gateway.engine.llama.backend import ContextOptions, LlamaBackend  # noqa: PLC0415
+    from gateway.engine.llama.model import LlamaModel  # noqa: PLC0415
 
     model = LlamaModel(resolve(DEMO_MODEL).path, gpu_layers=0, progress=lambda _fraction: None)
     options = ContextOptions(n_ctx=1024, slots=1, n_batch=512, n_ubatch=512, threads=2, kv_type_k=kind, kv_type_v=kind)

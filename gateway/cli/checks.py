@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from gateway.cli.database import revision, sqlite_path, try_writing
 from gateway.cli.output import redact, size
 from gateway.cli.private import open_to_others
-from gateway.engine.cores import Cores, usable_cores
+from gateway.engine.threads.cores import Cores, usable_cores
 from gateway.engine_options import draft_model, engine_settings
 from gateway.models.adapters import adapters_by_model
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
@@ -86,7 +86,7 @@ def _version(package: str) -> str | None:
 
 def check_engine(env: Mapping[str, str]) -> Iterator[Check]:
     """llama.cpp loads (in a process of its own), which CPU features it was built for, and whether it can use a GPU."""
-    command = [sys.executable, "-m", "gateway.engine.llama_info"]
+    command = [sys.executable, "-m", "gateway.engine.llama.info"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ENGINE_TIMEOUT_S, check=True, env=dict(env))
         info = json.loads(done.stdout)

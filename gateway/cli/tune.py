@@ -17,7 +17,7 @@ from gateway.cli.output import CommandError, console, print_json, table
 from gateway.cli.private import make_home
 from gateway.settings import Settings
 
-MODULE = "gateway.engine.llama_tune"
+MODULE = "gateway.engine.llama.tune"
 
 ModelArgument = Annotated[str, typer.Argument(help="A model reference; default the first configured model.", show_default=False)]
 

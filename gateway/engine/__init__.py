@@ -1,4 +1,4 @@
 """The engine process: everything native, the scheduler, and the protocol that the gateway speaks with it.
 
-Never imports litestar, sqlalchemy or opentelemetry; only `llama_*.py` import llama_cpp.
+Never imports litestar, sqlalchemy or opentelemetry; only `llama/` imports llama_cpp.
 """

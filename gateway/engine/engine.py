@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from gateway.chat.template import ChatTemplate
 from gateway.engine.backend import Backend, Vocabulary
-from gateway.engine.draft_states import DraftModel
-from gateway.engine.drafting import NoDrafting
+from gateway.engine.speculative.draft_model import DraftModel
+from gateway.engine.speculative.drafting import NoDrafting
 from gateway.engine.tuning import Tuning
 from telemetry.events import EngineConfig
 

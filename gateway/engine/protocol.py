@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.chat.ending import Ending
-from gateway.engine.truncation import Truncation
+from gateway.engine.schedule.truncation import Truncation
 from gateway.engine.tuning import Tuning
 from telemetry.events import DelayCause, EngineConfig, EngineSample, Scalar
 

@@ -12,9 +12,9 @@ from gateway.engine.cache.entry import Entry, Kernels, Origin, Tokens
 from gateway.engine.cache.reasons import Comparison
 from gateway.engine.cache.spans import MessageSpan
 from gateway.engine.delays import Delays
-from gateway.engine.draft_choice import RequestDrafts
 from gateway.engine.protocol import Chunk, Finished, Sampling, Timing
-from gateway.engine.speculation import PromptLookup, told
+from gateway.engine.speculative.choice import RequestDrafts
+from gateway.engine.speculative.prompt_lookup import PromptLookup, told
 from gateway.engine.text import TextAssembler
 from telemetry.events import CacheReason, CacheSource, Phase, Scalar
 

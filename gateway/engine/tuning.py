@@ -1,6 +1,6 @@
 """Which settings are fastest for a model on this machine: what is tried, what wins, and where that is remembered.
 
-Pure but for the file; `gateway.engine.llama_tune` measures. A candidate must be better than what stands by a sixth, since
+Pure but for the file; `gateway.engine.llama.tune` measures. A candidate must be better than what stands by a sixth, since
 machines are noisy and what is chosen stays.
 """
 

@@ -14,159 +14,22 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 
-import psutil
-
-from gateway.engine.cache.disk import DiskTier
-from gateway.engine.cache.disk_file import DiskKey
-from gateway.engine.cache.lookup import CacheLookup
-from gateway.engine.cache.prefix_cache import Budget, PrefixCache
-from gateway.engine.embedding import EmbeddingEngine
-from gateway.engine.embedding_worker import EmbeddingWorker, refusal, task_of
+from gateway.engine.embedding.engine import EmbeddingEngine
+from gateway.engine.embedding.worker import EmbeddingWorker, task_of
 from gateway.engine.engine import Engine
-from gateway.engine.forecast import predict_ttft_ms
-from gateway.engine.intake import Intake
-from gateway.engine.loop import DecodeLoop
 from gateway.engine.options import EngineOptions
-from gateway.engine.pace import Pace
 from gateway.engine.pipe import EnginePipe
-from gateway.engine.placement import Placement
-from gateway.engine.protocol import Cancel, Embed, Heartbeat, LoadFailed, Message, Ready, Share, Submit
-from gateway.engine.scheduler import Scheduler
-from gateway.engine.thread_control import ThreadControl
-from gateway.engine.threads import or_die
-from telemetry.events import CacheSample, EngineSample
+from gateway.engine.protocol import LoadFailed, Message, Ready
+from gateway.engine.schedule.worker import ChatWorker
 
 SWITCH_INTERVAL_S = 0.0005
 """Python's default of 5 ms lets intake hold the decode thread up for longer than a small model's step."""
 
-SAVE_S = 0.7
-"""Longest time for each of the two things that are done before the process ends: out of the KV, and onto the disk."""
-
 Loader = Callable[[EngineOptions, Callable[[Message], None]], Engine | EmbeddingEngine]
-
-
-class Worker:
-    """Wires pipe, cache, intake and decode loop of one loaded engine."""
-
-    def __init__(self, engine: Engine, options: EngineOptions, pipe: EnginePipe) -> None:
-        self._engine = engine
-        self._options = options
-        self._pipe = pipe
-        config, backend = engine.config, engine.backend
-        self._cache = PrefixCache(Budget(options.cache_ram_bytes, options.cache_disk_bytes))
-        key = DiskKey(
-            config.model_digest, config.llama_cpp_build, config.kv_type_k, config.kv_type_v, 1 if config.kv_unified else config.slots
-        )
-        self._disk = DiskTier(Path(options.cache_folder), key, self._cache, options.model)
-        pace = Pace(engine.prefill_token_ns, int(options.max_stall_ms * 1e6), config.n_ubatch, rows=backend.rows)
-        scheduler = Scheduler(
-            placement=Placement(config.slots, backend, self._cache, pace, time.monotonic_ns),
-            n_ctx=config.n_ctx,
-            max_batch=config.n_batch,
-            pace=pace,
-            vocabulary=engine.tokens,
-            drafting=engine.drafting,
-        )
-        threads = ThreadControl(config.threads, config.threads_batch, engine.use_threads, pace=pace, adaptive=options.threads_adaptive)
-        self._loop = DecodeLoop(scheduler, backend, pipe.send, threads, engine.draft_model)
-        self._intake = Intake(
-            template=engine.template,
-            tokenizer=engine.tokens,
-            n_ctx=config.n_ctx,
-            cache=CacheLookup(
-                self._cache,
-                self._disk,
-                engine.tokens,
-                rows=backend.rows,
-                enabled=options.cache_ram_bytes > 0,
-                unsupported="" if backend.trims else "this model's state cannot be cut to a prefix",
-            ),
-            namespaces=engine.namespaces,
-            speculative=options.speculative == "ngram" and backend.trims,
-            predict_ttft_ms=lambda sequence: predict_ttft_ms(scheduler, sequence),
-            send=pipe.send,
-            deliver=self._loop.deliver,
-        )
-
-    def run(self) -> None:
-        """Serve until the gateway closes the pipe or says to stop, then end the process."""
-        self._disk.open()
-        threads = {"reader": self._read, "intake": self._intake.run, "disk": self._disk.run, "heartbeat": self._beat}
-        for name, target in threads.items():
-            threading.Thread(target=or_die, args=(target,), name=name, daemon=True).start()
-        or_die(self._loop.run)
-
-    def _read(self) -> None:
-        self._answer()
-        if self._options.cache_disk_bytes and self._loop.save_all(SAVE_S):
-            self._disk.flush(SAVE_S)
-        sys.stderr.flush()
-        os._exit(0)
-
-    def _answer(self) -> None:
-        """Pass requests on until the gateway closes the pipe or says to stop."""
-        while True:
-            request = self._pipe.receive()
-            if isinstance(request, Submit):
-                self._intake.submit(request)
-            elif isinstance(request, Cancel):
-                self._intake.cancel(request.id)
-                self._loop.cancel(request.id)
-            elif isinstance(request, Share):
-                self._loop.threads.share(request.part, request.parts)
-            elif isinstance(request, Embed):
-                self._pipe.send(refusal(request, "chat"))
-            else:
-                return
-
-    def _beat(self) -> None:
-        while True:
-            heartbeat = self._heartbeat()
-            if heartbeat.step_age_s > self._options.step_timeout_s:
-                self._loop.abort()
-            self._pipe.send(heartbeat)
-            time.sleep(self._options.heartbeat_s)
-
-    def _heartbeat(self) -> Heartbeat:
-        """The engine now; read without locks from the decode thread's state, which is at worst one step old."""
-        now_ns, loop = time.monotonic_ns(), self._loop
-        running, waiting = loop.scheduler.running, list(loop.scheduler.waiting)
-        prefilling = sum(sequence.prefilling for sequence in running)
-        started_ns = loop.step_started_ns
-        samples = [loop.samples.popleft() for _ in range(len(loop.samples))]
-        sample = EngineSample(
-            model=self._options.model,
-            slots_idle=len(loop.scheduler.slots) - len(running),
-            slots_prefill=prefilling,
-            slots_decode=len(running) - prefilling,
-            queue_depth=len(waiting),
-            queue_oldest_age_s=max((_age_s(sequence.queued_ns, now_ns) for sequence in waiting), default=0.0),
-            kv_used_tokens=sum(sequence.held for sequence in running),
-            kv_limit_tokens=self._engine.config.n_ctx * self._engine.config.slots,
-            memory_bytes=psutil.Process().memory_info().rss,
-            buffers=dict(self._engine.buffers),
-            threads=loop.threads.sample(),
-            steps=tuple(samples),
-            cache=CacheSample(
-                tuple(self._cache.tiers()),
-                dict(self._cache.evicted),
-                dict(self._cache.discarded),
-                loop.scheduler.placement.restore_failures,
-                self._cache.disk_off,
-            ),
-        )
-        return Heartbeat(sample, 0.0 if started_ns is None else _age_s(started_ns, now_ns))
-
-
-def _age_s(since_ns: int, now_ns: int) -> float:
-    """Seconds since a stamp of another thread, which may have come after `now_ns` was read."""
-    return max(0, now_ns - since_ns) / 1e9
 
 
 def serve(load: Loader, argument: str) -> None:
@@ -199,10 +62,10 @@ def serve(load: Loader, argument: str) -> None:
     if isinstance(engine, EmbeddingEngine):
         EmbeddingWorker(engine, options, pipe).run()
     else:
-        Worker(engine, options, pipe).run()
+        ChatWorker(engine, options, pipe).run()
 
 
 if __name__ == "__main__":
-    from gateway.engine.llama_load import load_llama
+    from gateway.engine.llama.load import load_llama
 
     serve(load_llama, sys.argv[1])

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.engine.cores import usable_cores
+from gateway.engine.threads.cores import usable_cores
 from tests.e2e.serving import MODEL, Served, frames
 
 CHAT = "/v1/chat/completions"

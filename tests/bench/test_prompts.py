@@ -9,7 +9,7 @@ from bench.prompts import edit, words
 
 COUNT = """
 import sys
-from gateway.engine.llama_model import LlamaModel
+from gateway.engine.llama.model import LlamaModel
 from gateway.models.storage import DEMO_MODEL, resolve
 model = LlamaModel(resolve(DEMO_MODEL).path, gpu_layers=0, progress=lambda fraction: None)
 print(len(model.tokenize(sys.stdin.read())))

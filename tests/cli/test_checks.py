@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import checks
-from gateway.engine.cores import Cores
+from gateway.engine.threads.cores import Cores
 from gateway.models.storage import DEMO_MODEL
 from gateway.settings import Settings, load
 from tests.telemetry.rapl_tree import RaplTree

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from bench.busy import busy_cores
-from gateway.engine.cores import usable_cores
+from gateway.engine.threads.cores import usable_cores
 from tests.e2e.serving import Served, until
 
 USUAL = usable_cores().count

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.engine.backend import BackendError, Batch
-from gateway.engine.draft_choice import DraftCosts
-from gateway.engine.draft_states import DraftModel
-from gateway.engine.drafting import Drafting
+from gateway.engine.speculative.choice import DraftCosts
+from gateway.engine.speculative.draft_model import DraftModel
+from gateway.engine.speculative.drafting import Drafting
 from tests.engine.fakes import TOKEN_NS, FakeBackend, FakeVocabulary, Rig
 
 

@@ -11,13 +11,13 @@ from gateway.engine.backend import BackendError, Batch, StepResult
 from gateway.engine.cache.entry import State
 from gateway.engine.cache.prefix_cache import Budget, PrefixCache
 from gateway.engine.cache.reasons import Comparison
-from gateway.engine.drafting import NoDrafting
-from gateway.engine.pace import Pace
-from gateway.engine.placement import Placement
 from gateway.engine.protocol import Finished, Sampling
-from gateway.engine.scheduler import Outcome, Scheduler
+from gateway.engine.schedule.pace import Pace
+from gateway.engine.schedule.placement import Placement
+from gateway.engine.schedule.scheduler import Outcome, Scheduler
 from gateway.engine.sequence import Lookup, Sequence
-from gateway.engine.speculation import PromptLookup
+from gateway.engine.speculative.drafting import NoDrafting
+from gateway.engine.speculative.prompt_lookup import PromptLookup
 from gateway.engine.text import TextAssembler
 from telemetry.events import CacheReason
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.engine.adapters import TURN_NS, AdapterTurns
+from gateway.engine.schedule.adapter_turns import TURN_NS, AdapterTurns
 from tests.engine.fakes import ADAPTERS, Rig, expected, sequence
 
 requests = st.lists(

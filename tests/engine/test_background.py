@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.entry import Origin
 from gateway.engine.cache.spans import MessageSpan
-from gateway.engine.fairness import BACKGROUND_PATIENCE_NS
+from gateway.engine.schedule.fairness import BACKGROUND_PATIENCE_NS
 from gateway.engine.sequence import Sequence
 from tests.engine.fakes import TOKEN_NS, Rig, expected, sequence
 

@@ -8,7 +8,7 @@ import re
 import httpx
 import pytest
 
-from gateway.engine.llama_buffers import buffer_bytes
+from gateway.engine.llama.buffers import buffer_bytes
 from tests.e2e.serving import Served, until
 
 LINES = {

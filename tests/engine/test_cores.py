@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gateway.engine.cores import Cores, usable_cores
+from gateway.engine.threads.cores import Cores, usable_cores
 
 V2 = "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
 V1 = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n32 31 0:29 {top} /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
@@ -98,6 +98,6 @@ def test_a_system_without_any_of_this(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity is Linux's")
 def test_a_process_bound_to_one_cpu() -> None:
     """For real: `taskset` is obeyed."""
-    program = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nfrom gateway.engine.cores import usable_cores\nprint(usable_cores().count)"
+    program = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nfrom gateway.engine.threads.cores import usable_cores\nprint(usable_cores().count)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"

@@ -13,19 +13,19 @@ from bench.layers import write_layers
 from gateway.engine.backend import BackendError, Batch, Part, StepResult
 from gateway.engine.cache.prefix_cache import Budget, PrefixCache
 from gateway.engine.cache.reasons import Comparison
-from gateway.engine.draft_choice import DraftCosts
-from gateway.engine.drafting import Drafting
-from gateway.engine.embedding import EmbeddingEngine
+from gateway.engine.embedding.engine import EmbeddingEngine
 from gateway.engine.engine import Engine
-from gateway.engine.llama_batch import LlamaBackend
-from gateway.engine.llama_load import load_llama
-from gateway.engine.llama_model import ModelError
+from gateway.engine.llama.backend import LlamaBackend
+from gateway.engine.llama.load import load_llama
+from gateway.engine.llama.model import ModelError
 from gateway.engine.options import EngineOptions
-from gateway.engine.pace import Pace
-from gateway.engine.placement import Placement
 from gateway.engine.protocol import Sampling
-from gateway.engine.scheduler import Scheduler
+from gateway.engine.schedule.pace import Pace
+from gateway.engine.schedule.placement import Placement
+from gateway.engine.schedule.scheduler import Scheduler
 from gateway.engine.sequence import Lookup, Sequence
+from gateway.engine.speculative.choice import DraftCosts
+from gateway.engine.speculative.drafting import Drafting
 from gateway.engine.text import TextAssembler
 from gateway.models.storage import DEMO_MODEL, resolve
 from telemetry.events import CacheReason

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.engine.draft_choice import Chance, DraftCosts, EngineChance, RequestDrafts, Step, choose
-from gateway.engine.drafting import MOST_CREDIT_NS, PROBE_SHARE
-from gateway.engine.pace import KNOWN_AFTER, MIN_CHUNK, Pace
-from gateway.engine.speculation import MARGIN
+from gateway.engine.schedule.pace import KNOWN_AFTER, MIN_CHUNK, Pace
+from gateway.engine.speculative.choice import Chance, DraftCosts, EngineChance, RequestDrafts, Step, choose
+from gateway.engine.speculative.drafting import MOST_CREDIT_NS, PROBE_SHARE
+from gateway.engine.speculative.prompt_lookup import MARGIN
 from telemetry.drafts import Drafted, DraftSource, drafted_by
 from tests.engine.fake_draft import DraftRig, FakeDraft
 from tests.engine.fakes import TOKEN_NS, Rig, expected, sequence

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gateway.engine.embedding import EmbeddingEngine
+from gateway.engine.embedding.engine import EmbeddingEngine
 from gateway.engine.engine import Engine
-from gateway.engine.llama_load import load_llama
+from gateway.engine.llama.load import load_llama
 from gateway.engine.options import EngineOptions
 from gateway.models.storage import DEMO_MODEL, resolve
 from tests.engine.tiny_bert import CONTEXT, write_bert

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.engine.embedding_intake import MAX_VECTORS_BYTES, EmbeddingIntake
-from gateway.engine.packer import Job, Vector
+from gateway.engine.embedding.intake import MAX_VECTORS_BYTES, EmbeddingIntake
+from gateway.engine.embedding.packer import Job, Vector
 from gateway.engine.protocol import Admitted, Embed, Finished, Message, Refused
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.engine.backend import StepResult
-from gateway.engine.loop import DecodeLoop
 from gateway.engine.protocol import Finished, Message
-from gateway.engine.thread_control import ThreadControl
+from gateway.engine.schedule.loop import DecodeLoop
+from gateway.engine.threads.control import ThreadControl
 from tests.engine.fakes import TOKEN_NS, Rig, sequence
 
 STEPS = st.lists(st.tuples(st.integers(0, 8), st.integers(1, 10**9)), min_size=1, max_size=40)

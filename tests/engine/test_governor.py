@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.engine.governor import FIRST_HOLD_NS, LONGEST_HOLD_NS, Governor, Window
+from gateway.engine.threads.governor import FIRST_HOLD_NS, LONGEST_HOLD_NS, Governor, Window
 
 SECOND = 1_000_000_000
 STEP_NS = 30_000_000

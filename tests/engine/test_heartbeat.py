@@ -13,7 +13,7 @@ import pytest
 from gateway.engine.engine import Engine
 from gateway.engine.options import EngineOptions
 from gateway.engine.pipe import EnginePipe
-from gateway.engine.worker import Worker
+from gateway.engine.schedule.worker import ChatWorker
 from tests.engine.fakes import FakeBackend, FakeVocabulary, sequence
 from tests.telemetry.records import CONFIG
 
@@ -30,7 +30,7 @@ def cache_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def worker(cache_folder: Path) -> Iterator[Worker]:
+def worker(cache_folder: Path) -> Iterator[ChatWorker]:
     """A worker whose threads do not run, so that its state stands still."""
     engine = Engine(
         backend=FakeBackend(), tokens=_Tokens(), template=None, config=CONFIG, chat_template=None, special_tokens={}, prefill_token_ns=1000
@@ -46,14 +46,14 @@ def worker(cache_folder: Path) -> Iterator[Worker]:
         cache_disk_bytes=10**6,
     )
     writer_fd = os.open(os.devnull, os.O_WRONLY)
-    made = Worker(engine, options, EnginePipe(io.BytesIO(), writer_fd))
+    made = ChatWorker(engine, options, EnginePipe(io.BytesIO(), writer_fd))
     yield made
     made._disk.close()
     os.close(writer_fd)
 
 
 @pytest.mark.parametrize(("ago_ns", "least_s"), [(3 * 10**9, 3.0), (-60 * 10**9, 0.0)])
-def test_ages(worker: Worker, ago_ns: int, least_s: float) -> None:
+def test_ages(worker: ChatWorker, ago_ns: int, least_s: float) -> None:
     """A stamp in the past has its age; one that another thread made after the clock was read has none."""
     stamp_ns = time.monotonic_ns() - ago_ns
     worker._loop.step_started_ns = stamp_ns
@@ -64,7 +64,7 @@ def test_ages(worker: Worker, ago_ns: int, least_s: float) -> None:
 
 
 @pytest.mark.parametrize("spoiled", [False, True])
-def test_a_disk_tier_that_cannot_be_had_says_why(worker: Worker, cache_folder: Path, spoiled: bool) -> None:
+def test_a_disk_tier_that_cannot_be_had_says_why(worker: ChatWorker, cache_folder: Path, spoiled: bool) -> None:
     """Where the folder should be is a file: opening raises nothing, and the heartbeat has reason and count; else there is none."""
     if spoiled:
         cache_folder.write_text("in the way")

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from gateway.chat.template import ChatTemplate
-from gateway.engine import prompt_size
 from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.spans import message_spans
-from gateway.engine.intake import Intake
-from gateway.engine.prompt_size import AtLeast, tokens_within
 from gateway.engine.protocol import Admitted, Finished, Message, Refused, Sampling, Submit
+from gateway.engine.schedule import prompt_size
+from gateway.engine.schedule.intake import Intake
+from gateway.engine.schedule.prompt_size import AtLeast, tokens_within
 from gateway.engine.sequence import Sequence
 from telemetry.events import Phase
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from gateway.engine.kv_types import TYPES, refusal, share
+from gateway.engine.llama.kv_types import TYPES, refusal, share
 from tests.e2e.serving import MODEL, Served, until
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.engine.pace import MIN_CHUNK, Pace
+from gateway.engine.schedule.pace import MIN_CHUNK, Pace
 
 
 def test_budget_follows_measured_speed() -> None:

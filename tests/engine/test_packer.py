@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.engine.packer import Job, Packer
+from gateway.engine.embedding.packer import Job, Packer
 
 MOST_TOKENS, MOST_SEQUENCES = 16, 4
 SIZES = st.lists(st.lists(st.integers(1, MOST_TOKENS), min_size=1, max_size=9), min_size=1, max_size=8)

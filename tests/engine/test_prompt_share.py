@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.engine.prompt_share import PromptShare
+from gateway.engine.schedule.prompt_share import PromptShare
 from gateway.engine.sequence import Sequence
 from tests.engine.fakes import sequence
 

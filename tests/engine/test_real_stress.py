@@ -11,14 +11,14 @@ import pytest
 from gateway.engine.cache.entry import Origin
 from gateway.engine.cache.prefix_cache import Budget, PrefixCache
 from gateway.engine.cache.reasons import Comparison
-from gateway.engine.llama_batch import ContextOptions, LlamaBackend
-from gateway.engine.llama_model import LlamaModel
-from gateway.engine.pace import Pace
-from gateway.engine.placement import Placement
+from gateway.engine.llama.backend import ContextOptions, LlamaBackend
+from gateway.engine.llama.model import LlamaModel
 from gateway.engine.protocol import Sampling
-from gateway.engine.scheduler import Scheduler
+from gateway.engine.schedule.pace import Pace
+from gateway.engine.schedule.placement import Placement
+from gateway.engine.schedule.scheduler import Scheduler
 from gateway.engine.sequence import Lookup, Sequence
-from gateway.engine.speculation import PromptLookup
+from gateway.engine.speculative.prompt_lookup import PromptLookup
 from gateway.engine.text import TextAssembler
 from gateway.models.storage import DEMO_MODEL, resolve
 from telemetry.events import CacheReason, CacheSource

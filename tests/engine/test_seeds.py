@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from gateway.engine.backend import StepResult
 from gateway.engine.cache.prefix_cache import Budget, PrefixCache
-from gateway.engine.embedding import EmbeddingEngine
+from gateway.engine.embedding.engine import EmbeddingEngine
 from gateway.engine.engine import Engine
-from gateway.engine.llama_load import load_llama
-from gateway.engine.llama_sampler import RANDOM, seed_of
+from gateway.engine.llama.load import load_llama
+from gateway.engine.llama.sampler import RANDOM, seed_of
 from gateway.engine.options import EngineOptions
-from gateway.engine.pace import Pace
-from gateway.engine.placement import Placement
 from gateway.engine.protocol import Sampling
-from gateway.engine.scheduler import Scheduler
+from gateway.engine.schedule.pace import Pace
+from gateway.engine.schedule.placement import Placement
+from gateway.engine.schedule.scheduler import Scheduler
 from gateway.engine.sequence import Sequence
 from gateway.engine.text import TextAssembler
 from gateway.models.storage import DEMO_MODEL, resolve

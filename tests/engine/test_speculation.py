@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.engine.pace import Pace
-from gateway.engine.speculation import INDEXED_PER_STEP, SHORT, PromptLookup
+from gateway.engine.schedule.pace import Pace
+from gateway.engine.speculative.prompt_lookup import INDEXED_PER_STEP, SHORT, PromptLookup
 from tests.engine.fakes import Rig, expected, sequence
 
 PACE = Pace(1e6, 10**9, max_chunk=512, decode_step_ns=1e6)

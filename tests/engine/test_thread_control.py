@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engine.core_time import KernelClock, ProcessClock, core_clock
-from gateway.engine.governor import Window
-from gateway.engine.pace import Pace
-from gateway.engine.thread_control import ThreadControl
+from gateway.engine.schedule.pace import Pace
+from gateway.engine.threads.control import ThreadControl
+from gateway.engine.threads.core_time import KernelClock, ProcessClock, core_clock
+from gateway.engine.threads.governor import Window
 from telemetry.events import ThreadSample
 
 STEP_NS = 100_000_000
@@ -160,7 +160,7 @@ def test_the_kernel_tells_of_waiting() -> None:
         "import os, subprocess, sys, time\n"
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         "others = [subprocess.Popen([sys.executable, '-c', 'import time; end = time.monotonic() + 2\\nwhile time.monotonic() < end: pass']) for _ in range(2)]\n"
-        "from gateway.engine.core_time import core_clock\n"
+        "from gateway.engine.threads.core_time import core_clock\n"
         "time.sleep(0.5)\n"
         "clock = core_clock()\n"
         "end = time.monotonic() + 0.8\n"

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gateway.engine.truncation import FILL, oldest_turns, room, truncate, without
+from gateway.engine.schedule.truncation import FILL, oldest_turns, room, truncate, without
 
 
 def chat(sizes: list[int], *, system: bool = True) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The prefix cache: known prompts, and the RAM and disk tiers with their budgets.
 
 Thread-safe: intake looks prompts up, the decode thread stores, the disk thread reads and writes. It holds no native
-state: what the KV holds is the business of `gateway.engine.placement`.
+state: what the KV holds is the business of `gateway.engine.schedule.placement`.
 """
 
 from __future__ import annotations

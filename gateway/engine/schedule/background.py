@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gateway.engine.cache.entry import Entry
-from gateway.engine.fairness import yields
-from gateway.engine.placement import Placement
+from gateway.engine.schedule.fairness import yields
+from gateway.engine.schedule.placement import Placement
 from gateway.engine.sequence import Sequence
 
 

@@ -1,6 +1,6 @@
 """Measuring a model with different settings, at its first load or for `firsttoken tune`.
 
-`python -m gateway.engine.llama_tune OPTIONS` (JSON) prints lines of JSON: progress, then the tuning or an error.
+`python -m gateway.engine.llama.tune OPTIONS` (JSON) prints lines of JSON: progress, then the tuning or an error.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ import llama_cpp.llama_cpp as llama
 import msgspec
 import psutil
 
-from gateway.engine import kv_types, tuning
+from gateway.engine import tuning
 from gateway.engine.backend import Batch, Part
-from gateway.engine.cores import usable_cores
 from gateway.engine.digest import file_digest
-from gateway.engine.llama_batch import ContextOptions, LlamaBackend
-from gateway.engine.llama_context import context_options
-from gateway.engine.llama_model import LlamaModel, ModelError
+from gateway.engine.llama import kv_types
+from gateway.engine.llama.backend import ContextOptions, LlamaBackend
+from gateway.engine.llama.context import context_options
+from gateway.engine.llama.model import LlamaModel, ModelError
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import Sampling
+from gateway.engine.threads.cores import usable_cores
 from gateway.engine.tuning import Trial, Tuning, Values
 
 FIRST_LOAD_S, THOROUGH_S = 0.08, 0.3

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from gateway.engine.governor import Window
+from gateway.engine.threads.governor import Window
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 IDLE, IOWAIT = 4, 5

@@ -14,33 +14,22 @@ from collections import deque
 import psutil
 
 from gateway.engine.backend import BackendError
-from gateway.engine.embedding import Embedder, EmbeddingEngine
-from gateway.engine.embedding_intake import EmbeddingIntake
-from gateway.engine.loop import MAX_SAMPLES, TRACED_EVERY
+from gateway.engine.embedding.engine import Embedder, EmbeddingEngine
+from gateway.engine.embedding.intake import EmbeddingIntake
+from gateway.engine.embedding.packer import Item, Job, Packer
 from gateway.engine.options import EngineOptions
-from gateway.engine.packer import Item, Job, Packer
 from gateway.engine.pipe import EnginePipe
-from gateway.engine.protocol import Cancel, Embed, Embedded, Finished, Heartbeat, Refused, Share, Started, Submit, Timing
-from gateway.engine.thread_control import ThreadControl
-from gateway.engine.threads import or_die
+from gateway.engine.process import or_die
+from gateway.engine.protocol import Cancel, Embed, Embedded, Finished, Heartbeat, Share, Started, Submit, Timing
+from gateway.engine.schedule.loop import MAX_SAMPLES, TRACED_EVERY
+from gateway.engine.tasks import refusal
+from gateway.engine.threads.control import ThreadControl
 from telemetry.events import EngineSample, Phase, StepSample
-
-REMEDIES = {
-    "chat": "It is served for chat; serve it with engine.embeddings = on, or name a model whose file says how to pool.",
-    "embeddings": "It is served for embeddings: use /v1/embeddings, name another model, or serve it with engine.embeddings = off.",
-    "rerank": "It is a reranking model: use /v1/rerank, or name another model.",
-}
 
 
 def task_of(embedder: Embedder) -> str:
     """What an engine with this embedder can do."""
     return "rerank" if embedder.ranks else "embeddings"
-
-
-def refusal(request: Submit | Embed, task: str) -> Refused:
-    """The answer to a request of another kind than the engine's `task`."""
-    wanted = "chat" if isinstance(request, Submit) else "embeddings" if request.query is None else "reranking"
-    return Refused(id=request.id, code="unsupported_task", message=f"This model cannot do {wanted}. {REMEDIES[task]}", param="model")
 
 
 class EmbeddingWorker:

@@ -9,7 +9,7 @@ from typing import Any
 import llama_cpp.llama_cpp as llama
 
 from gateway.engine.backend import BackendError
-from gateway.engine.llama_model import LlamaModel, ModelError
+from gateway.engine.llama.model import LlamaModel, ModelError
 
 
 class LlamaAdapters:

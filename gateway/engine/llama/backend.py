@@ -10,14 +10,14 @@ import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
-from gateway.engine import kv_types
 from gateway.engine.backend import BackendError, Batch, Part
 from gateway.engine.cache.entry import State
-from gateway.engine.llama_adapters import LlamaAdapters
-from gateway.engine.llama_brake import ABORTED, Brake
-from gateway.engine.llama_buffers import watch_buffers
-from gateway.engine.llama_model import LlamaModel, ModelError
-from gateway.engine.llama_sampler import Sampler
+from gateway.engine.llama import kv_types
+from gateway.engine.llama.abort import ABORTED, Brake
+from gateway.engine.llama.adapters import LlamaAdapters
+from gateway.engine.llama.buffers import watch_buffers
+from gateway.engine.llama.model import LlamaModel, ModelError
+from gateway.engine.llama.sampler import Sampler
 from gateway.engine.protocol import Sampling
 
 SMALL_KERNEL_ROWS = 64

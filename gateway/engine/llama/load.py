@@ -14,21 +14,21 @@ import llama_cpp.llama_cpp as llama
 import msgspec
 
 from gateway.chat.template import ChatTemplate
-from gateway.engine import kv_types
 from gateway.engine.backend import Batch, Part
 from gateway.engine.digest import file_digest
-from gateway.engine.drafting import NoDrafting
-from gateway.engine.embedding import EmbeddingEngine
+from gateway.engine.embedding.engine import EmbeddingEngine
 from gateway.engine.engine import Engine
-from gateway.engine.llama_adapters import LlamaAdapters
-from gateway.engine.llama_batch import ContextOptions, LlamaBackend
-from gateway.engine.llama_context import context_options, threads_limit
-from gateway.engine.llama_draft import LoadedDraft, load_draft_weights, start_drafting
-from gateway.engine.llama_embed import LlamaEmbedder, embeds
-from gateway.engine.llama_model import LlamaModel, ModelError
-from gateway.engine.llama_tune import tuned, unset
+from gateway.engine.llama import kv_types
+from gateway.engine.llama.adapters import LlamaAdapters
+from gateway.engine.llama.backend import ContextOptions, LlamaBackend
+from gateway.engine.llama.context import context_options, threads_limit
+from gateway.engine.llama.draft import LoadedDraft, load_draft_weights, start_drafting
+from gateway.engine.llama.embed import LlamaEmbedder, embeds
+from gateway.engine.llama.model import LlamaModel, ModelError
+from gateway.engine.llama.tune import tuned, unset
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import Loading, Message, Sampling
+from gateway.engine.speculative.drafting import NoDrafting
 from telemetry.events import EngineConfig
 
 WARM_UP_TOKENS = 64

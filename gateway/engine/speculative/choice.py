@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gateway.engine.pace import FORGET, WEIGHT, Pace
-from gateway.engine.speculation import MARGIN, Tally
+from gateway.engine.schedule.pace import FORGET, WEIGHT, Pace
+from gateway.engine.speculative.prompt_lookup import MARGIN, Tally
 
 FIRST_CHANCE = 0.9
 """That a guess is right, before any was verified: more than most pairs of models reach, since hope is soon corrected and doubt is not."""

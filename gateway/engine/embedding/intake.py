@@ -6,11 +6,11 @@ import queue
 import time
 from collections.abc import Callable
 
-from gateway.engine.embedding import Embedder
+from gateway.engine.embedding.engine import Embedder
+from gateway.engine.embedding.packer import Job
 from gateway.engine.frames import MAX_FRAME_BYTES
-from gateway.engine.packer import Job
-from gateway.engine.prompt_size import AtLeast, tokens_within
 from gateway.engine.protocol import Admitted, Embed, Finished, Message, Refused, Timing
+from gateway.engine.schedule.prompt_size import AtLeast, tokens_within
 from telemetry.events import Phase, Scalar
 
 MAX_VECTORS_BYTES = MAX_FRAME_BYTES - 2**20

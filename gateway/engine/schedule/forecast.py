@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.engine.scheduler import Scheduler
+from gateway.engine.schedule.scheduler import Scheduler
 from gateway.engine.sequence import Sequence
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.engine.core_time import CoreClock, core_clock
-from gateway.engine.governor import DECODE_LOST, PROMPT_LOST, Governor
-from gateway.engine.pace import Pace
+from gateway.engine.schedule.pace import Pace
+from gateway.engine.threads.core_time import CoreClock, core_clock
+from gateway.engine.threads.governor import DECODE_LOST, PROMPT_LOST, Governor
 from telemetry.events import ThreadSample
 
 CONTENDED = 0.1

@@ -5,11 +5,11 @@ from __future__ import annotations
 import llama_cpp.llama_cpp as llama
 import psutil
 
-from gateway.engine import kv_types
-from gateway.engine.cores import usable_cores
-from gateway.engine.llama_batch import ContextOptions
-from gateway.engine.llama_model import LlamaModel
+from gateway.engine.llama import kv_types
+from gateway.engine.llama.backend import ContextOptions
+from gateway.engine.llama.model import LlamaModel
 from gateway.engine.options import EngineOptions
+from gateway.engine.threads.cores import usable_cores
 from gateway.engine.tuning import Tuning
 
 KV_SHARE_OF_MEMORY = 0.4

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sized
 from typing import Protocol
 
 from gateway.engine.backend import Backend, BackendError, Batch, StepResult
-from gateway.engine.draft_states import DraftModel
 from gateway.engine.outbox import Outbox
 from gateway.engine.protocol import Message
-from gateway.engine.scheduler import Outcome, Scheduler
+from gateway.engine.schedule.scheduler import Outcome, Scheduler
 from gateway.engine.sequence import Sequence
-from gateway.engine.thread_control import ThreadControl
+from gateway.engine.speculative.draft_model import DraftModel
+from gateway.engine.threads.control import ThreadControl
 from telemetry.events import StepSample
 
 log = logging.getLogger(__name__)

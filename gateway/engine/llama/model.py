@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.engine.control_text import ControlText, Strip
-from gateway.engine.llama_buffers import watch_buffers
+from gateway.engine.llama.buffers import watch_buffers
 
 LOAD_MODES = {
     "auto": llama.LLAMA_LOAD_MODE_AUTO,

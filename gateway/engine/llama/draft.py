@@ -10,13 +10,13 @@ from pathlib import Path
 import llama_cpp.llama_cpp as llama
 
 from gateway.engine.backend import Batch, Part
-from gateway.engine.draft_choice import DraftCosts
-from gateway.engine.draft_states import DraftModel
-from gateway.engine.drafting import NEAR, Drafting
-from gateway.engine.llama_batch import ContextOptions, LlamaBackend
-from gateway.engine.llama_embed import embeds
-from gateway.engine.llama_model import LlamaModel, ModelError
+from gateway.engine.llama.backend import ContextOptions, LlamaBackend
+from gateway.engine.llama.embed import embeds
+from gateway.engine.llama.model import LlamaModel, ModelError
 from gateway.engine.options import EngineOptions
+from gateway.engine.speculative.choice import DraftCosts
+from gateway.engine.speculative.draft_model import DraftModel
+from gateway.engine.speculative.drafting import NEAR, Drafting
 
 MOST_PADDING = 128
 """Tokens that one vocabulary may have more than the other (llama.cpp's `SPEC_VOCAB_MAX_SIZE_DIFFERENCE`)."""

@@ -13,7 +13,7 @@ from gateway.engine.cache.entry import NO_KERNELS, Entry, Kernels, State
 from gateway.engine.cache.found import Found
 from gateway.engine.cache.prefix_cache import MIN_STORED_TOKENS, PrefixCache
 from gateway.engine.cache.reasons import SLACK_TOKENS, explain
-from gateway.engine.pace import Pace
+from gateway.engine.schedule.pace import Pace
 from gateway.engine.sequence import Sequence as Request
 from telemetry.events import CacheReason, CacheSource
 

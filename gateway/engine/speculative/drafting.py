@@ -12,11 +12,11 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass, replace
 
 from gateway.engine.backend import Batch, Part, StepResult, Wish
-from gateway.engine.draft_choice import Chance, DraftCosts, EngineChance, RequestDrafts, Step, choose
-from gateway.engine.draft_states import Drafts, DraftStates
-from gateway.engine.pace import MIN_CHUNK, Pace
+from gateway.engine.schedule.pace import MIN_CHUNK, Pace
 from gateway.engine.sequence import Sequence
-from gateway.engine.speculation import MARGIN
+from gateway.engine.speculative.choice import Chance, DraftCosts, EngineChance, RequestDrafts, Step, choose
+from gateway.engine.speculative.draft_model import Drafts, DraftStates
+from gateway.engine.speculative.prompt_lookup import MARGIN
 from telemetry.drafts import DraftSource
 
 NEAR = 4

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.engine.pace import Pace
+from gateway.engine.schedule.pace import Pace
 from telemetry.events import Scalar
 
 SHORT, LONG = 3, 8

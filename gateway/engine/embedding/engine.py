@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.engine.packer import Vector
+from gateway.engine.embedding.packer import Vector
 from telemetry.events import EngineConfig
 
 

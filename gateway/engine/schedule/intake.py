@@ -13,12 +13,12 @@ from gateway.chat.ending import cut, tagged
 from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.engine import Tokens
-from gateway.engine.prompt_size import AtLeast, tokens_within
 from gateway.engine.protocol import Admitted, Finished, Message, Refused, Submit, Timing
+from gateway.engine.schedule.prompt_size import AtLeast, tokens_within
+from gateway.engine.schedule.truncation import Messages, Truncation, room, truncate, without
 from gateway.engine.sequence import Sequence
-from gateway.engine.speculation import PromptLookup
+from gateway.engine.speculative.prompt_lookup import PromptLookup
 from gateway.engine.text import TextAssembler
-from gateway.engine.truncation import Messages, Truncation, room, truncate, without
 from telemetry.events import Phase, Scalar
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from gateway.engine.fairness import FairShare
+from gateway.engine.schedule.fairness import FairShare
 
 Vector = bytes
 """32-bit floats, as `numpy.ndarray.tobytes` gives them."""

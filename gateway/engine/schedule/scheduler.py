@@ -1,7 +1,7 @@
 """Continuous batching as a state machine: `plan(now) → Batch`, `apply(StepResult) → Outcome`.
 
 It knows no clock, no model and no pipe: time is an argument, tokens mean what the `Vocabulary` says, slots are filled by
-`Placement`, and whoever drives it computes the batches (`gateway.engine.loop`; a fake in tests). Every slot decodes
+`Placement`, and whoever drives it computes the batches (`gateway.engine.schedule.loop`; a fake in tests). Every slot decodes
 first; what the `Pace` leaves goes to prompts as `PromptShare` says, so that nothing starves and short prompts are quick. Background sequences are computed only while no interactive one is there.
 """
 
@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from gateway.engine import background, blame
-from gateway.engine.adapters import AdapterTurns
 from gateway.engine.backend import Batch, Part, StepResult, Vocabulary
-from gateway.engine.drafting import NoDrafting
-from gateway.engine.fairness import FairShare
-from gateway.engine.pace import Pace
-from gateway.engine.placement import Placement, Wait
-from gateway.engine.prompt_share import PromptShare
 from gateway.engine.protocol import Chunk, Delta, Finished, Started
+from gateway.engine.schedule import background, blame
+from gateway.engine.schedule.adapter_turns import AdapterTurns
+from gateway.engine.schedule.fairness import FairShare
+from gateway.engine.schedule.pace import Pace
+from gateway.engine.schedule.placement import Placement, Wait
+from gateway.engine.schedule.prompt_share import PromptShare
 from gateway.engine.sequence import Sequence
+from gateway.engine.speculative.drafting import NoDrafting
 from telemetry.drafts import DraftSource
 
 MAX_HOLDERS = 8

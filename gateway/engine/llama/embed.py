@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.engine.backend import BackendError, Part
-from gateway.engine.llama_batch import Columns, ContextOptions
-from gateway.engine.llama_buffers import watch_buffers
-from gateway.engine.llama_model import LlamaModel, ModelError
-from gateway.engine.packer import Vector
+from gateway.engine.embedding.packer import Vector
+from gateway.engine.llama.backend import Columns, ContextOptions
+from gateway.engine.llama.buffers import watch_buffers
+from gateway.engine.llama.model import LlamaModel, ModelError
 
 WARM_UP_TOKENS = 64
 ENCODERS = frozenset({"bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3", "eurobert"})

@@ -1,0 +1,1 @@
+"""Embeddings and reranking: texts packed into batches, one pass each."""

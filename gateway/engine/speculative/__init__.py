@@ -1,0 +1,1 @@
+"""Speculative decoding: prompt lookup and a draft model, and whether they pay. Pure."""
