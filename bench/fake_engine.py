@@ -79,7 +79,7 @@ class FakeBackend:
 
     keeps_idle = True
     trims = True
-    rows = 0
+    kernel_min_rows = 0
 
     def __init__(self, script: Script) -> None:
         self._script = script

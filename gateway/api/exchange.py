@@ -140,7 +140,7 @@ class ExchangeMiddleware:
         record.client_blocked_tail_ns = _blocked_since(exchange, record.last_token_ns or now_ns)
         record.first_chunk_ns = exchange.first_body_ns
         self._add_stream(exchange, record, now_ns)
-        self._recorder.close(record, exchange.ended or _unsaid(exchange))
+        self._recorder.close(record, exchange.ended or _implicit_end(exchange))
         if record.status is Status.OK:
             self._on_ended(duration_s)
 
@@ -163,7 +163,7 @@ class ExchangeMiddleware:
             )
 
 
-def _unsaid(exchange: Exchange) -> Ended:
+def _implicit_end(exchange: Exchange) -> Ended:
     """How an exchange ended whose handler did not say: by a defect of ours, or because the client left."""
     if exchange.status >= 500:
         return Ended(Status.ERROR, exchange.status, "internal_error", "the gateway failed on this request; its log says why")

@@ -32,26 +32,26 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a draft model is to do for one slot before the batch is computed: of these tokens, compute at most `feed` that its
+class DraftRequest:
+    """What a draft model is to do for one slot before the batch is computed: of these tokens, compute at most `catch_up` that its
     state lacks; then guess so many more, which needs all of them in the state.
     """
 
     slot: int
     tokens: Sequence[int]
-    feed: int
+    catch_up: int
     guesses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one `llama_decode` computes, all of it with one LoRA adapter ("": the bare model); `wishes` are to be drafted
+    """What one `llama_decode` computes, all of it with one LoRA adapter ("": the bare model); `draft_requests` are to be drafted
     first.
     """
 
     parts: tuple[Part, ...] = ()
     adapter: str = ""
-    wishes: tuple[Wish, ...] = ()
+    draft_requests: tuple[DraftRequest, ...] = ()
 
     @property
     def prefill_tokens(self) -> int:
@@ -92,16 +92,16 @@ class Backend(Protocol):
     """Computes batches and keeps the state of each slot.
 
     `keeps_idle` tells whether the state of ended sequences may stay in the KV without slowing running ones; `trims`
-    whether the end of a state can be cut off; `rows` is what `gateway.engine.cache.blocks` needs (0: nothing).
+    whether the end of a state can be cut off; `kernel_min_rows` is what `gateway.engine.cache.blocks` needs (0: nothing).
     """
 
     keeps_idle: bool
     trims: bool
-    rows: int
+    kernel_min_rows: int
 
-    def open(self, slot: int, sampling: Sampling, chooser: object | None = None) -> None:
+    def open(self, slot: int, sampling: Sampling, sampler: object | None = None) -> None:
         """Prepare a slot for choosing the tokens of a sequence, a new one or one that was here before and left its
-        `chooser`; the state in the slot stays.
+        `sampler`; the state in the slot stays.
         """
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:

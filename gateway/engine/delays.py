@@ -34,7 +34,7 @@ class Delays:
         if ns > known.longest_ns:
             known.longest_ns, known.longest_at_ns = ns, at_ns
 
-    def told(self) -> list[Delay]:
+    def top(self) -> list[Delay]:
         """The largest, the first first."""
         worth = (delay for delay in self._kept.values() if delay.total_ns >= LEAST_NS)
         return sorted(worth, key=lambda delay: -delay.total_ns)[:MAX_TOLD]

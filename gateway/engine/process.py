@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 
 
-def or_die(target: Callable[[], None]) -> None:
+def exit_on_failure(target: Callable[[], None]) -> None:
     """A thread of the engine that fails ends the process: the supervisor reports and restarts it."""
     try:
         target()

@@ -8,13 +8,13 @@ from itertools import pairwise
 import numpy as np
 
 from gateway.engine.cache.blocks import Blocks
-from gateway.engine.cache.entry import Entry, Kernels, Origin, Tokens
+from gateway.engine.cache.entry import Entry, KernelMask, Origin, Tokens
 from gateway.engine.cache.reasons import Comparison
 from gateway.engine.cache.spans import MessageSpan
 from gateway.engine.delays import Delays
 from gateway.engine.protocol import Chunk, Finished, Sampling, Timing
 from gateway.engine.speculative.choice import RequestDrafts
-from gateway.engine.speculative.prompt_lookup import PromptLookup, told
+from gateway.engine.speculative.prompt_lookup import PromptLookup, attributes
 from gateway.engine.text import TextAssembler
 from telemetry.events import CacheReason, CacheSource, Phase, Scalar
 
@@ -73,10 +73,10 @@ class Lookup:
 class Sequence:
     """A prompt, how to continue it, and everything stamped on the way. Times are monotonic nanoseconds.
 
-    `tokens` are the prompt and what was sampled; the state of the first `held` of them is in the slot. `adapter` is the
+    `tokens` are the prompt and what was sampled; the state of the first `n_computed` of them is in the slot. `adapter` is the
     LoRA adapter that computes it, and `namespace` what of the cache it may use: that of the same adapter. `prefix_of` is whom
     it waits for (since `prefix_since_ns`) because both have a prefix; `placed_ns` is since when it holds its slot, `copied_ns` when state was
-    copied into it; `chooser` is what the backend chose its tokens with in the slot that it left.
+    copied into it; `sampler` is what the backend chose its tokens with in the slot that it left.
     """
 
     id: str
@@ -108,10 +108,10 @@ class Sequence:
     placed_ns: int | None = None
     copied_ns: tuple[int, int] | None = None
     slot: int | None = None
-    chooser: object | None = None
+    sampler: object | None = None
     tokens: list[int] = field(default_factory=list)
-    held: int = 0
-    large: bytearray = field(default_factory=bytearray)
+    n_computed: int = 0
+    batched_kernel_mask: bytearray = field(default_factory=bytearray)
     blocks: Blocks = NO_BLOCKS
     started_ns: int | None = None
     prefill_ns: int | None = None
@@ -140,30 +140,30 @@ class Sequence:
     @property
     def prefilling(self) -> bool:
         """Whether tokens are still to be computed before the next one can be sampled from the last of them."""
-        return self.held < len(self.prompt) or len(self.tokens) - self.held > 1
+        return self.n_computed < len(self.prompt) or len(self.tokens) - self.n_computed > 1
 
     @property
     def remaining(self) -> int:
         """Tokens still to be computed before the next one can be sampled."""
-        return len(self.tokens) - self.held
+        return len(self.tokens) - self.n_computed
 
     @property
     def computed(self) -> int:
         """Prompt tokens in the state, cached ones included."""
-        return min(self.held, len(self.prompt))
+        return min(self.n_computed, len(self.prompt))
 
     def prompt_array(self) -> Tokens:
         """All tokens so far, as the cache wants them."""
         return np.array(self.tokens, dtype=np.int32)
 
-    def kernels(self) -> Kernels:
+    def kernels(self) -> KernelMask:
         """Which of the held tokens the kernel for many rows computed."""
-        return np.frombuffer(bytes(self.large), dtype=np.bool_)
+        return np.frombuffer(bytes(self.batched_kernel_mask), dtype=np.bool_)
 
     def took(self, tokens: int) -> None:
         """The next tokens are in the state now, computed in one step."""
-        self.held += tokens
-        self.large += bytes([self.blocks.is_large(tokens)]) * tokens
+        self.n_computed += tokens
+        self.batched_kernel_mask += bytes([self.blocks.is_large(tokens)]) * tokens
 
     def queue_timing(self, now_ns: int) -> Timing:
         """The queue phase, ended now. `reason` says what a wait was for; without a wait there is none."""
@@ -214,8 +214,8 @@ class Sequence:
             bursts=self.bursts,
             chunks=self.chunks,
             timings=self._timings(now_ns),
-            delayed_by=self.delayed_by.told(),
-            delayed=self.delayed.told(),
+            delayed_by=self.delayed_by.top(),
+            delayed=self.delayed.top(),
         )
 
     def _timings(self, now_ns: int) -> list[Timing]:
@@ -228,5 +228,5 @@ class Sequence:
         if self.first_token_ns is not None and self.last_token_ns is not None:
             mean = self.batch_sum / self.steps if self.steps else 1.0
             decode: dict[str, Scalar] = {"tokens": self.completion_tokens, "steps": self.steps, "mean_batch": round(mean, 3)}
-            timings.append(Timing(Phase.DECODE, self.first_token_ns, now_ns, decode | told(self.drafter, self.drafts)))
+            timings.append(Timing(Phase.DECODE, self.first_token_ns, now_ns, decode | attributes(self.drafter, self.drafts)))
         return timings

@@ -105,7 +105,7 @@ class EngineProcess:
         return pid
 
     @property
-    def exit_words(self) -> str:
+    def exit_reason(self) -> str:
         """How it ended, for people."""
         code = self._transport.get_returncode()
         if code is None:

@@ -72,7 +72,7 @@ class Supervisor:
             watch.cancel()
         handle.process = None
         watched = watch.result() if watch.done() else ""
-        reason = load_failure or broken or watched or process.exit_words
+        reason = load_failure or broken or watched or process.exit_reason
         handle.drop_calls(reason)
         return reason, bool(load_failure)
 

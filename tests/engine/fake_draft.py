@@ -45,10 +45,10 @@ class DraftRig(Rig):
         super().__init__(slots=slots, n_ctx=n_ctx, drafting=self.drafting, **more)
 
     def _draft(self, batch: Batch) -> Batch:
-        if not batch.wishes:
+        if not batch.draft_requests:
             return batch
         try:
-            return self.scheduler.drafting.take(batch, self.draft_model.draft(batch.wishes))
+            return self.scheduler.drafting.take(batch, self.draft_model.draft(batch.draft_requests))
         except BackendError:
             self.failures += 1
             self.scheduler.drafting.stop()

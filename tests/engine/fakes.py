@@ -47,7 +47,7 @@ class FakeBackend:
     or computed on with another adapter, would be seen at once.
     """
 
-    rows = 0
+    kernel_min_rows = 0
     trims = True
 
     def __init__(self, slots: int = 4, *, keeps_idle: bool = True, period: int = 0) -> None:
@@ -65,9 +65,9 @@ class FakeBackend:
         self.restored = 0
         self.threads: tuple[int, int] | None = None
 
-    def open(self, slot: int, sampling: Sampling, chooser: object | None = None) -> None:
+    def open(self, slot: int, sampling: Sampling, sampler: object | None = None) -> None:
         assert slot not in self.opened, f"slot {slot} was opened twice"
-        self.opened[slot] = chooser or object()
+        self.opened[slot] = sampler or object()
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         if self.fail_next:
@@ -265,9 +265,9 @@ class Rig:
         self.scheduler.check_integrity()
         running = {sequence.slot: sequence for sequence in self.scheduler.running}
         assert set(running) == set(self.backend.opened), f"scheduler runs {set(running)}, backend {self.backend.opened}"
-        for slot, entry in enumerate(self.placement.held):
+        for slot, entry in enumerate(self.placement.slots):
             state = self.backend.slots[slot]
-            assert len(state) == (0 if entry is None else entry.held), f"slot {slot}: {len(state)} tokens in the backend"
+            assert len(state) == (0 if entry is None else entry.n_computed), f"slot {slot}: {len(state)} tokens in the backend"
             one = running.get(slot)
             known = one.tokens if one is not None else [] if entry is None else [int(token) for token in entry.tokens]
             assert known[: len(state)] == state, f"slot {slot} holds another sequence's tokens"

@@ -123,7 +123,7 @@ def test_a_suspended_answer_goes_on_from_its_state() -> None:
     rig.add(title)
     while title.completion_tokens < 20:
         rig.step()
-    before, kernels = rig.backend.computed, bytes(title.large)
+    before, kernels = rig.backend.computed, bytes(title.batched_kernel_mask)
     rig.add(with_blocks(sequence("chat", [4] * 100, 10)))
     while "chat" not in rig.finished:
         rig.step()
@@ -132,8 +132,8 @@ def test_a_suspended_answer_goes_on_from_its_state() -> None:
     assert chat == 100 + 9
     assert rig.backend.computed - before - chat == 40, "one token per token of the answer that was left"
     assert rig.texts["title"] == text([3] * 150, 60)
-    assert bytes(title.large[: len(kernels)]) == kernels
-    assert not any(title.large[150:])
+    assert bytes(title.batched_kernel_mask[: len(kernels)]) == kernels
+    assert not any(title.batched_kernel_mask[150:])
 
 
 def test_a_suspended_answer_that_shared_its_steps_goes_on_from_its_state() -> None:
@@ -146,7 +146,7 @@ def test_a_suspended_answer_that_shared_its_steps_goes_on_from_its_state() -> No
     rig.scheduler.add(title)  # computed beside the stream, as one that has waited for long
     while title.completion_tokens < 20:
         rig.step()
-    held = title.held
+    held = title.n_computed
     title.queued_ns = rig.now_ns  # and yields now
     rig.add(sequence("chat", [4] * 100, 3))
     rig.cancel("stream")
@@ -167,12 +167,12 @@ def test_a_suspended_answer_whose_state_is_gone_is_computed_as_it_was() -> None:
     rig.add(title)
     while title.completion_tokens < 80:
         rig.step()
-    kernels = bytes(title.large)
+    kernels = bytes(title.batched_kernel_mask)
     rig.add(with_blocks(sequence("chat", [4] * 100, 10)))
     rig.run()
     assert rig.suspended == ["title"]
-    assert bytes(title.large[: len(kernels)]) == kernels
-    assert not any(title.large[150:])
+    assert bytes(title.batched_kernel_mask[: len(kernels)]) == kernels
+    assert not any(title.batched_kernel_mask[150:])
     assert rig.texts["title"] == text([3] * 150, 100)
 
 

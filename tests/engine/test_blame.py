@@ -12,7 +12,7 @@ from telemetry.events import DelayCause, Phase
 from tests.engine.fakes import TOKEN_NS, Rig, sequence
 
 
-def told(rig: Rig, name: str) -> dict[tuple[str, str], Delay]:
+def top(rig: Rig, name: str) -> dict[tuple[str, str], Delay]:
     return {(delay.cause.value, delay.other): delay for delay in rig.finished[name].delayed_by}
 
 
@@ -34,13 +34,13 @@ def test_a_prompt_is_blamed_for_what_it_takes_from_running_streams() -> None:
     arrived_ns = rig.now_ns
     rig.add(sequence("long", [2] * 320, 4))
     rig.run()
-    lost = told(rig, "stream")["prefill", "long"]
+    lost = top(rig, "stream")["prefill", "long"]
     assert abs(lost.total_ns - 320 * TOKEN_NS) < 5 * TOKEN_NS
     assert abs(lost.longest_ns - 32 * TOKEN_NS) < TOKEN_NS
     assert lost.times == 10
     assert lost.longest_at_ns >= arrived_ns
     assert mirrored(rig, "long")["prefill", "stream"].total_ns == lost.total_ns
-    assert not told(rig, "long")
+    assert not top(rig, "long")
 
 
 def test_prompts_share_the_blame_by_tokens() -> None:
@@ -51,8 +51,8 @@ def test_prompts_share_the_blame_by_tokens() -> None:
         rig.step()
     took_ns = rig.now_ns
     rig.run()
-    assert told(rig, "a")["prefill", "b"].total_ns == 40 * TOKEN_NS
-    assert told(rig, "b")["prefill", "a"].total_ns == took_ns - 40 * TOKEN_NS
+    assert top(rig, "a")["prefill", "b"].total_ns == 40 * TOKEN_NS
+    assert top(rig, "b")["prefill", "a"].total_ns == took_ns - 40 * TOKEN_NS
 
 
 def test_holders_of_slots_are_blamed_for_the_wait() -> None:
@@ -60,7 +60,7 @@ def test_holders_of_slots_are_blamed_for_the_wait() -> None:
     rig = Rig(slots=1)
     rig.add(sequence("a", [1] * 10, 20), sequence("b", [2] * 10, 20), sequence("c", [3] * 10, 2))
     rig.run()
-    waits = told(rig, "c")
+    waits = top(rig, "c")
     assert set(waits) == {("slots", "a"), ("slots", "b")}
     assert sum(delay.total_ns for delay in waits.values()) == queued_ns(rig, "c")
     assert mirrored(rig, "a")["slots", "c"].total_ns == waits["slots", "a"].total_ns
@@ -71,7 +71,7 @@ def test_a_common_prefix_is_waited_for() -> None:
     rig = Rig(max_batch=32)
     rig.add(sequence("first", [1] * 200 + [2], 3), sequence("second", [1] * 200 + [3], 3))
     rig.run()
-    waited = told(rig, "second")["kv", "first"]
+    waited = top(rig, "second")["kv", "first"]
     assert 100 * TOKEN_NS < waited.total_ns == queued_ns(rig, "second")
 
 
@@ -80,8 +80,8 @@ def test_other_adapters_take_turns() -> None:
     rig = Rig()
     rig.add(sequence("plain", [1] * 4, 100), sequence("sql", [2] * 4, 100, adapter="sql", namespace="sql"))
     rig.run()
-    assert told(rig, "plain")["turn", "sql"].total_ns > 10 * TOKEN_NS
-    assert told(rig, "sql")["turn", "plain"].total_ns > 10 * TOKEN_NS
+    assert top(rig, "plain")["turn", "sql"].total_ns > 10 * TOKEN_NS
+    assert top(rig, "sql")["turn", "plain"].total_ns > 10 * TOKEN_NS
 
 
 def test_a_background_request_says_whom_it_let_pass() -> None:
@@ -96,7 +96,7 @@ def test_a_background_request_says_whom_it_let_pass() -> None:
         rig.step()
     took_ns = rig.now_ns - began_ns
     rig.run()
-    passed = told(rig, "title")["turn", "chat"]
+    passed = top(rig, "title")["turn", "chat"]
     assert 0.9 * took_ns <= passed.total_ns <= took_ns
 
 
@@ -105,8 +105,8 @@ def test_nobody_is_blamed_for_decoding_beside_others() -> None:
     rig = Rig()
     rig.add(sequence("a", [1], 30), sequence("b", [2], 30))
     rig.run()
-    assert not [cause for cause, _ in told(rig, "a") if cause != "prefill"]
-    assert sum(delay.total_ns for delay in told(rig, "a").values()) <= 2 * TOKEN_NS
+    assert not [cause for cause, _ in top(rig, "a") if cause != "prefill"]
+    assert sum(delay.total_ns for delay in top(rig, "a").values()) <= 2 * TOKEN_NS
 
 
 @given(st.lists(st.tuples(st.integers(1, 120), st.integers(1, 20), st.integers(0, 30)), min_size=2, max_size=20), st.integers(1, 4))
@@ -128,7 +128,7 @@ def test_any_load_adds_up(load: list[tuple[int, int, int]], slots: int) -> None:
         ended |= {name: rig.now_ns for name in rig.finished if name not in ended}
         turn += 1
     for name in rig.finished:
-        for (cause, other), delay in told(rig, name).items():
+        for (cause, other), delay in top(rig, name).items():
             both_ns = min(ended[name], ended[other]) - max(arrived[name], arrived[other])
             assert 0 < delay.longest_ns <= delay.total_ns <= both_ns
             if len(rig.finished[other].delayed) < MAX_TOLD and cause != DelayCause.SLOTS:
@@ -142,7 +142,7 @@ def test_few_are_kept(notes: list[tuple[int, int]]) -> None:
     for other, ns in notes:
         delays.add(DelayCause.PREFILL, str(other), ns, 0)
     assert len(delays._kept) <= MAX_KEPT
-    totals = [delay.total_ns for delay in delays.told()]
+    totals = [delay.total_ns for delay in delays.top()]
     assert len(totals) <= MAX_TOLD
     assert totals == sorted(totals, reverse=True)
     assert all(total >= 1_000_000 for total in totals)

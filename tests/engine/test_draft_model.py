@@ -59,7 +59,7 @@ class Rig:
         if isinstance(engine.drafting, Drafting):
             engine.drafting.costs = DraftCosts(1, 1, 1)
         self.cache = PrefixCache(Budget(10**9))
-        pace = Pace(3e6, int(10e9), 512, rows=engine.backend.rows)
+        pace = Pace(3e6, int(10e9), 512, kernel_min_rows=engine.backend.kernel_min_rows)
         self.scheduler = Scheduler(
             placement=Placement(SLOTS, engine.backend, self.cache, pace, time.monotonic_ns),
             n_ctx=480,
@@ -90,8 +90,8 @@ class Rig:
         batch = self.scheduler.plan(self.step_ns)
         if not batch.parts:
             return
-        if batch.wishes and self.engine.draft_model is not None:
-            drafts = self.engine.draft_model.draft(batch.wishes)
+        if batch.draft_requests and self.engine.draft_model is not None:
+            drafts = self.engine.draft_model.draft(batch.draft_requests)
             drafts.rounds, drafts.caught_up = [(rows, 1) for rows, _ in drafts.rounds], (drafts.caught_up[0], 1)
             batch = self.scheduler.drafting.take(batch, drafts)
         sampled = self.engine.backend.compute(batch)
@@ -182,7 +182,7 @@ def test_a_draft_that_is_given_up(shallow: Path, tmp_path: Path) -> None:
     assert engine.draft_model is not None
     backend = engine.draft_model.backend
     assert isinstance(backend, LlamaBackend)
-    backend._brake.release = lambda: None  # type: ignore[method-assign]  # it is pulled while the computation runs
+    backend._abort_flag.release = lambda: None  # type: ignore[method-assign]  # it is pulled while the computation runs
     backend.abort()
     with pytest.raises(BackendError, match="given up"):
         backend.compute(Batch((Part(0, (1, 2, 3), 0, sample=True, prefill=True),)))

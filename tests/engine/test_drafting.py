@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.engine.schedule.pace import KNOWN_AFTER, MIN_CHUNK, Pace
-from gateway.engine.speculative.choice import Chance, DraftCosts, EngineChance, RequestDrafts, Step, choose
+from gateway.engine.speculative.choice import AcceptanceRate, DraftCandidate, DraftCosts, RequestDrafts, Step, choose
 from gateway.engine.speculative.drafting import MOST_CREDIT_NS, PROBE_SHARE
 from gateway.engine.speculative.prompt_lookup import MARGIN
 from telemetry.drafts import Drafted, DraftSource, drafted_by
@@ -62,7 +62,7 @@ def test_a_draft_that_is_wrong_costs_next_to_nothing() -> None:
 
 def test_a_request_that_drafts_badly_stops_by_itself() -> None:
     """The chance of one request falls, though others go on to be right."""
-    engine, one = EngineChance(), RequestDrafts(0.8)
+    engine, one = AcceptanceRate(), RequestDrafts(0.8)
     for _ in range(20):
         one.learn(4, 0, engine)
     good = RequestDrafts(0.8)
@@ -217,13 +217,13 @@ paces = st.builds(
 
 @given(chances, paces, costs, st.integers(0, 8), st.integers(0, 32), st.integers(1, 16), st.integers(0, 4))
 def test_what_is_chosen_pays(
-    chances: list[float], pace: Pace, costs: DraftCosts, others: int, verified: int, most: int, lacking: int
+    chances: list[float], pace: Pace, costs: DraftCosts, others: int, verified: int, most: int, missing_tokens: int
 ) -> None:
     """By the costs that are known it gives more tokens per second than none, within the time limit of a step; and nothing is
     chosen from drafts that are never right.
     """
     decoding = len(chances) + others
-    choice = choose([Chance(one, lacking) for one in chances], Step(decoding, verified, most), pace, costs)
+    choice = choose([DraftCandidate(one, missing_tokens) for one in chances], Step(decoding, verified, most), pace, costs)
     assert 0 <= choice.length <= most
     assert 0 <= choice.sequences <= len(chances)
     assert bool(choice.length) == bool(choice.sequences)
@@ -231,7 +231,7 @@ def test_what_is_chosen_pays(
         gained = sum(chance**k for chance in chances[: choice.sequences] for k in range(1, choice.length + 1))
         rows = verified + choice.length * choice.sequences
         step_ns = pace.decode_step_ns + pace.draft_ns(rows) + choice.length * costs.of_round(choice.sequences)
-        step_ns += choice.sequences * lacking * costs.row_ns
+        step_ns += choice.sequences * missing_tokens * costs.row_ns
         plain_ns = pace.decode_step_ns + (pace.draft_ns(verified) if verified else 0)
         assert step_ns <= pace.max_stall_ns
         assert (decoding + gained) / step_ns > 0.999 * MARGIN * decoding / plain_ns
@@ -244,7 +244,7 @@ def test_lengths_follow_the_chance(chance: float, round_tokens: int, step_tokens
     """A better chance never makes drafts shorter."""
     pace = Pace(1e6, 10**12, 512, decode_step_ns=step_tokens * 1e6, draft_token_ns=1e6, draft_step_ns=1e6)
     costs = DraftCosts(round_tokens * 1e5, 1e5, 1e5)
-    lengths = [choose([Chance(one)], Step(1, 0, 16), pace, costs).length for one in (chance / 2, chance, (1 + chance) / 2)]
+    lengths = [choose([DraftCandidate(one)], Step(1, 0, 16), pace, costs).length for one in (chance / 2, chance, (1 + chance) / 2)]
     assert lengths == sorted(lengths)
 
 

@@ -26,7 +26,7 @@ def test_a_prompt_always_advances() -> None:
 
 def test_the_two_kernels_of_a_prompt_are_not_mixed_up() -> None:
     """Short prompts, which the slower kernel computes, do not make the chunks of a long one small."""
-    pace = Pace(prefill_token_ns=4e6, max_stall_ns=250_000_000, max_chunk=512, rows=64)
+    pace = Pace(prefill_token_ns=4e6, max_stall_ns=250_000_000, max_chunk=512, kernel_min_rows=64)
     for _ in range(50):
         pace.learn(duration_ns=350_000_000, prefill_tokens=35, decode_tokens=0)
     assert pace.budget(decoding=3) == 64
@@ -35,7 +35,7 @@ def test_the_two_kernels_of_a_prompt_are_not_mixed_up() -> None:
 
 def test_a_chunk_too_small_for_the_fast_kernel_keeps_the_limit_with_the_slow_one() -> None:
     """Where 64 rows would take far too long, the chunk is what the slower kernel computes in time."""
-    pace = Pace(prefill_token_ns=10e6, max_stall_ns=250_000_000, max_chunk=512, rows=64)
+    pace = Pace(prefill_token_ns=10e6, max_stall_ns=250_000_000, max_chunk=512, kernel_min_rows=64)
     assert pace.budget(decoding=3) == 25
     pace.learn(duration_ns=500_000_000, prefill_tokens=25, decode_tokens=0)
     assert pace.budget(decoding=3) == MIN_CHUNK
@@ -43,7 +43,7 @@ def test_a_chunk_too_small_for_the_fast_kernel_keeps_the_limit_with_the_slow_one
 
 def test_an_old_figure_of_the_faster_kernel_does_not_keep_it_unused() -> None:
     """Chunks became too small for it while the machine was slow; when small ones are fast again, it is tried again."""
-    pace = Pace(prefill_token_ns=20e6, max_stall_ns=250_000_000, max_chunk=512, rows=64)
+    pace = Pace(prefill_token_ns=20e6, max_stall_ns=250_000_000, max_chunk=512, kernel_min_rows=64)
     assert pace.budget(decoding=1) < 64
     for _ in range(30):
         pace.learn(duration_ns=64_000_000, prefill_tokens=16, decode_tokens=0)
@@ -52,7 +52,7 @@ def test_an_old_figure_of_the_faster_kernel_does_not_keep_it_unused() -> None:
 
 def test_a_machine_that_changes_is_noticed_within_a_few_steps() -> None:
     """Three times slower at once: after three steps the figure is nearer to the new speed than to the old one."""
-    pace = Pace(prefill_token_ns=3e6, max_stall_ns=250_000_000, max_chunk=512, rows=64)
+    pace = Pace(prefill_token_ns=3e6, max_stall_ns=250_000_000, max_chunk=512, kernel_min_rows=64)
     for _ in range(3):
         pace.learn(duration_ns=64 * 9_000_000, prefill_tokens=64, decode_tokens=0)
     assert pace.prefill_token_ns > 7e6

@@ -117,7 +117,7 @@ def test_request_without_cache_leaves_nothing() -> None:
     """`cache_prompt: false` neither finds nor stays."""
     rig = Rig(slots=1)
     rig.answer("a1", [5] * 40, 10, cacheable=False)
-    assert rig.placement.held == [None]
+    assert rig.placement.slots == [None]
     again = rig.answer("a2", turn([5] * 40, 10, [6] * 8), 3)
     assert again.lookup.matched == 0
 
@@ -128,12 +128,12 @@ def test_background_waits_for_interactive_and_goes_on_after() -> None:
     rig.add(sequence("title", [3] * 30, 20, origin=Origin(background=True)))
     for _ in range(5):
         rig.step()
-    (chooser,) = rig.backend.opened.values()
+    (sampler,) = rig.backend.opened.values()
     rig.add(sequence("chat", [4] * 30, 10))
     while "chat" not in rig.finished:
         rig.step()
     rig.step()
-    assert list(rig.backend.opened.values()) == [chooser], "it goes on with its own random numbers"
+    assert list(rig.backend.opened.values()) == [sampler], "it goes on with its own random numbers"
     rig.run()
     assert list(rig.finished) == ["chat", "title"]
     assert rig.texts["title"] == text([3] * 30, 20)

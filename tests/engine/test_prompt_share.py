@@ -21,7 +21,7 @@ def compute(waiting: list[Sequence], share: PromptShare, budget: int, rows: int 
     """One step; returns whose tokens it had."""
     given = share.divide([one for one in waiting if one.remaining], budget, rows)
     for one, tokens in given:
-        one.held += tokens
+        one.n_computed += tokens
     return [one.id for one, _ in given]
 
 

@@ -40,7 +40,7 @@ class Rig:
     def __init__(self, model: LlamaModel, ram_bytes: int) -> None:
         self.backend = LlamaBackend(model, ContextOptions(n_ctx=256, slots=SLOTS, n_batch=512, n_ubatch=512, threads=2))
         self.cache = PrefixCache(Budget(ram_bytes))
-        pace = Pace(3e6, int(250e6), 512, rows=self.backend.rows)
+        pace = Pace(3e6, int(250e6), 512, kernel_min_rows=self.backend.kernel_min_rows)
         placement = Placement(SLOTS, self.backend, self.cache, pace, time.monotonic_ns)
         self.scheduler = Scheduler(placement=placement, n_ctx=256, max_batch=512, pace=pace, vocabulary=model)
         self.answers: dict[str, str] = {}
@@ -60,8 +60,8 @@ class Rig:
             self.answers[finished.id] = self.answers.get(finished.id, "") + finished.text
             self.reasons[finished.id] = finished.reason
         self.scheduler.check_integrity()
-        for slot, entry in enumerate(self.scheduler.placement.held):
-            held = 0 if entry is None else entry.held
+        for slot, entry in enumerate(self.scheduler.placement.slots):
+            held = 0 if entry is None else entry.n_computed
             assert self.backend.holds(slot) == held, f"slot {slot} holds {self.backend.holds(slot)} cells for {held} tokens"
 
 

@@ -71,7 +71,7 @@ def answers(engine: Engine, *requests: tuple[str, int | None, float]) -> list[li
     """The tokens that each request (prompt, seed, temperature) is answered with, all of them at once. The clock stands still, so
     that the same company is the same batches.
     """
-    pace = Pace(3e6, int(10e9), 512, rows=engine.backend.rows)
+    pace = Pace(3e6, int(10e9), 512, kernel_min_rows=engine.backend.kernel_min_rows)
     placement = Placement(SLOTS, engine.backend, PrefixCache(Budget(0)), pace, time.monotonic_ns)
     scheduler = Scheduler(placement=placement, n_ctx=256, max_batch=512, pace=pace, vocabulary=engine.tokens)
     sequences = [

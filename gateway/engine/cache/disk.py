@@ -182,17 +182,17 @@ class DiskTier:
         return True
 
     def _write(self, entry: Entry) -> None:
-        state, tokens, large = entry.blob, entry.tokens[: entry.blob_tokens], entry.large[: entry.blob_tokens]
+        state, tokens, batched_kernel_mask = entry.blob, entry.tokens[: entry.blob_tokens], entry.batched_kernel_mask[: entry.blob_tokens]
         if state is None:
             return  # evicted a moment ago
         name = hashlib.sha256(entry.namespace.encode() + b"\n" + tokens.tobytes()).hexdigest()[:32]
         path = self._folder / f"{name}.kv"
-        header = make_header(self._key, entry.namespace, tokens, large, state, pinned=entry.pinned)
+        header = make_header(self._key, entry.namespace, tokens, batched_kernel_mask, state, pinned=entry.pinned)
         try:
-            size = write_file(path, header, tokens, large, state)
+            size = write_file(path, header, tokens, batched_kernel_mask, state)
         except FileNotFoundError:  # somebody has removed the folder
             self._hold()
-            size = write_file(path, header, tokens, large, state)
+            size = write_file(path, header, tokens, batched_kernel_mask, state)
         self._cache.written(entry, path, size, time.monotonic_ns())
         self._retry_s = LOOK_S
 
@@ -202,14 +202,14 @@ class DiskTier:
 
     def _adopt(self, path: Path) -> None:
         try:
-            header, tokens, large = read_head(path, self._key)
+            header, tokens, batched_kernel_mask = read_head(path, self._key)
         except DamagedError as error:
             self._cache.discarded[str(error)] += 1
             path.unlink(missing_ok=True)
             return
         stat = path.stat()
         age_ns = max(0, int((time.time() - stat.st_mtime) * 1e9))
-        entry = Entry(tokens=tokens, large=large, namespace=header.namespace, blob_tokens=header.tokens)
+        entry = Entry(tokens=tokens, batched_kernel_mask=batched_kernel_mask, namespace=header.namespace, blob_tokens=header.tokens)
         entry.pinned, entry.used_ns = header.pinned, time.monotonic_ns() - age_ns
         self._cache.found_on_disk(entry, path, stat.st_size, time.monotonic_ns())
 

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 
-from gateway.engine.cache.entry import Kernels, State, Tokens
+from gateway.engine.cache.entry import KernelMask, State, Tokens
 from gateway.engine.cache.prefix_cache import MIN_STORED_TOKENS
 
 FAMILY = b"FTKV"
@@ -74,7 +74,7 @@ def file_bytes(tokens: int, state: State) -> int:
     return START_BYTES + HEADER_BYTES + TOKEN_BYTES * tokens + state.nbytes
 
 
-def make_header(key: DiskKey, namespace: str, tokens: Tokens, large: Kernels, state: State, *, pinned: bool) -> Header:
+def make_header(key: DiskKey, namespace: str, tokens: Tokens, batched_kernel_mask: KernelMask, state: State, *, pinned: bool) -> Header:
     """The header of a file with these."""
     return Header(
         key=key,
@@ -82,12 +82,12 @@ def make_header(key: DiskKey, namespace: str, tokens: Tokens, large: Kernels, st
         tokens=len(tokens),
         state_bytes=state.nbytes,
         checksum=_checksum(state.data).hex(),
-        tokens_checksum=_checksum(tokens.tobytes() + large.tobytes()).hex(),
+        tokens_checksum=_checksum(tokens.tobytes() + batched_kernel_mask.tobytes()).hex(),
         pinned=pinned,
     )
 
 
-def write_file(path: Path, header: Header, tokens: Tokens, large: Kernels, state: State) -> int:
+def write_file(path: Path, header: Header, tokens: Tokens, batched_kernel_mask: KernelMask, state: State) -> int:
     """Write a whole file, or none; returns its bytes.
 
     Raises:
@@ -100,7 +100,7 @@ def write_file(path: Path, header: Header, tokens: Tokens, large: Kernels, state
         with partial.open("wb") as file:
             file.write(MAGIC + LENGTH.pack(len(encoded)) + _checksum(encoded) + encoded)
             file.write(tokens.tobytes())
-            file.write(large.tobytes())
+            file.write(batched_kernel_mask.tobytes())
             file.write(state.data)
         size = partial.stat().st_size
         partial.replace(path)
@@ -110,7 +110,7 @@ def write_file(path: Path, header: Header, tokens: Tokens, large: Kernels, state
     return size
 
 
-def read_head(path: Path, key: DiskKey | None) -> tuple[Header, Tokens, Kernels]:
+def read_head(path: Path, key: DiskKey | None) -> tuple[Header, Tokens, KernelMask]:
     """Header and tokens of a file, their checksums verified.
 
     Raises:
@@ -140,7 +140,7 @@ def read_file(path: Path, key: DiskKey) -> State:
     return state
 
 
-def _head(file: BinaryIO, key: DiskKey | None) -> tuple[Header, Tokens, Kernels]:
+def _head(file: BinaryIO, key: DiskKey | None) -> tuple[Header, Tokens, KernelMask]:
     """What is before the state, which comes next in the file."""
     size = os.fstat(file.fileno()).st_size
     header = _header(file, size)

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from telemetry.events import CacheSource
 
 Tokens = npt.NDArray[np.int32]
-Kernels = npt.NDArray[np.bool_]
+KernelMask = npt.NDArray[np.bool_]
 """Which tokens were computed by the kernel for many rows (`gateway.engine.cache.blocks`)."""
 
-NO_KERNELS: Kernels = np.zeros(0, dtype=np.bool_)
+NO_KERNEL_MASK: KernelMask = np.zeros(0, dtype=np.bool_)
 
 State = npt.NDArray[np.uint8]
 """A sequence's serialised KV, as the backend gave it."""
@@ -39,7 +39,7 @@ class Origin:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One prefix. `held` tokens of it are in the state, wherever that is; an entry without a holder is a memory only.
+    """One prefix. `n_computed` tokens of it are in the state, wherever that is; an entry without a holder is a memory only.
 
     `too_poor` says that the disk tier let it go for want of room: it is not written again before it was used again.
     `lost` names the tier that it was last evicted from, at `lost_ns`. `system_divergence` is where its first message
@@ -49,8 +49,8 @@ class Entry:
     tokens: Tokens
     namespace: str = ""
     origin: Origin = Origin()
-    large: Kernels = field(default_factory=lambda: NO_KERNELS)
-    held: int = 0
+    batched_kernel_mask: KernelMask = field(default_factory=lambda: NO_KERNEL_MASK)
+    n_computed: int = 0
     slot: int | None = None
     running: bool = False
     blob: State | None = None
@@ -85,7 +85,7 @@ class Entry:
     @property
     def reachable(self) -> int:
         """Tokens whose state can be had, from whatever tier."""
-        return self.held if self.slot is not None else self.blob_tokens if self.stored else 0
+        return self.n_computed if self.slot is not None else self.blob_tokens if self.stored else 0
 
 
 def common_length(first: Tokens, second: Tokens) -> int:

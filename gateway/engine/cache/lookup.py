@@ -26,11 +26,13 @@ MAX_SPANS = 128
 class CacheLookup:
     """Fills a sequence's `lookup`. `unsupported` says why this engine cannot cache ("" if it can)."""
 
-    def __init__(self, cache: PrefixCache, disk: DiskTier, tokenizer: Tokens, *, rows: int, enabled: bool, unsupported: str = "") -> None:
+    def __init__(
+        self, cache: PrefixCache, disk: DiskTier, tokenizer: Tokens, *, kernel_min_rows: int, enabled: bool, unsupported: str = ""
+    ) -> None:
         self._cache = cache
         self._disk = disk
         self._tokenizer = tokenizer
-        self._rows = rows
+        self._kernel_min_rows = kernel_min_rows
         self._enabled = enabled
         self._unsupported = unsupported
 
@@ -38,7 +40,7 @@ class CacheLookup:
         """Compare the prompt with what is known. What will be found of it is decided when it gets its slot."""
         lookup = sequence.lookup
         spans = message_spans(text, request.messages, self._tokenizer.sizes(sequence.prompt))
-        sequence.blocks = Blocks(spans, len(sequence.prompt), self._rows, open_answer=request.ending == "open_message")
+        sequence.blocks = Blocks(spans, len(sequence.prompt), self._kernel_min_rows, open_answer=request.ending == "open_message")
         sequence.pinned = request.pin
         sequence.origin = _origin(request, spans)
         lookup.spans = spans if len(spans) <= MAX_SPANS else [*spans[: MAX_SPANS - 1], _merged(spans[MAX_SPANS - 1 :])]
@@ -50,7 +52,7 @@ class CacheLookup:
             prompt = Prompt(sequence.prompt_array(), spans, [str(message.get("content") or "") for message in request.messages])
             lookup.comparison = self._cache.compare(prompt, sequence.namespace, sequence.origin)
             found = self._cache.find(prompt.tokens, sequence.namespace)
-            lookup.expected = max(found.at_hand, found.disk[1])
+            lookup.expected = max(found.available_tokens, found.disk[1])
         lookup.end_ns = sequence.queued_ns = time.monotonic_ns()
 
     def make_ready(self, sequence: Sequence, deliver: Callable[[Sequence], None]) -> None:
@@ -58,7 +60,7 @@ class CacheLookup:
         if sequence.cacheable and self._cache.budget.disk_bytes:
             found = self._cache.find(sequence.prompt_array(), sequence.namespace)
             entry, tokens = found.disk
-            if entry is not None and tokens > found.at_hand + SLACK_TOKENS:
+            if entry is not None and tokens > found.available_tokens + SLACK_TOKENS:
                 self._disk.load(entry, lambda: _loaded(sequence, entry, deliver))
                 return
         deliver(sequence)

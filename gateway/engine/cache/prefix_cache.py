@@ -59,7 +59,7 @@ class PrefixCache:
         found, most = Found(), len(tokens) - 1
         with self._lock:
             for common, entry in self._index.tree(namespace).match(tokens):
-                if common <= found.at_hand:
+                if common <= found.available_tokens:
                     break
                 found.weigh(entry, min(common, most))
             found.elsewhere = self._index.elsewhere(tokens, namespace)
@@ -78,7 +78,7 @@ class PrefixCache:
             entry.uses += 1
 
     def keep(self, entry: Entry, blob: State, now_ns: int) -> bool:
-        """Store the state of an entry's `held` tokens in RAM; what it covers goes, then what is worth least.
+        """Store the state of an entry's `n_computed` tokens in RAM; what it covers goes, then what is worth least.
 
         Returns whether it was kept: not if it is larger than the budget, nor a background entry that would push out
         others.
@@ -88,7 +88,7 @@ class PrefixCache:
             if blob.nbytes > room:
                 return False
             self._drop_blob(entry)
-            entry.blob, entry.blob_tokens = blob, entry.held
+            entry.blob, entry.blob_tokens = blob, entry.n_computed
             self._ram_bytes += blob.nbytes
             self._index.tree(entry.namespace).mark(entry)
             self._drop_covered(entry)
@@ -103,10 +103,10 @@ class PrefixCache:
             entry.slot, entry.running = None, False
             if entry.stored or entry not in self._index:
                 return
-            if covered >= entry.held:
+            if covered >= entry.n_computed:
                 self._index.forget(entry)
                 return
-            self.evicted[CacheSource.KV] += entry.held - covered
+            self.evicted[CacheSource.KV] += entry.n_computed - covered
             self._index.remember(entry, CacheSource.KV, now_ns)
 
     def forget(self, entry: Entry) -> None:
@@ -191,7 +191,7 @@ class PrefixCache:
         """Entries, bytes and tokens of each tier; the KV's bytes are not counted here."""
         with self._lock:
             entries = list(self._index)
-            in_kv = [entry.held for entry in entries if entry.slot is not None]
+            in_kv = [entry.n_computed for entry in entries if entry.slot is not None]
             in_ram = [entry.blob_tokens for entry in entries if entry.blob is not None]
             on_disk = [entry.blob_tokens for entry in entries if entry.path is not None]
             return [
@@ -294,5 +294,5 @@ def _same_state(one: Entry, other: Entry) -> bool:
         one is not other
         and size == other.blob_tokens == len(one.tokens) == len(other.tokens)
         and np.array_equal(one.tokens, other.tokens)
-        and np.array_equal(one.large[:size], other.large[:size])
+        and np.array_equal(one.batched_kernel_mask[:size], other.batched_kernel_mask[:size])
     )

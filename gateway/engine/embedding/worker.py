@@ -19,7 +19,7 @@ from gateway.engine.embedding.intake import EmbeddingIntake
 from gateway.engine.embedding.packer import Item, Job, Packer
 from gateway.engine.options import EngineOptions
 from gateway.engine.pipe import EnginePipe
-from gateway.engine.process import or_die
+from gateway.engine.process import exit_on_failure
 from gateway.engine.protocol import Cancel, Embed, Embedded, Finished, Heartbeat, Share, Started, Submit, Timing
 from gateway.engine.schedule.loop import MAX_SAMPLES, TRACED_EVERY
 from gateway.engine.tasks import refusal
@@ -52,8 +52,8 @@ class EmbeddingWorker:
     def run(self) -> None:
         """Serve until the gateway closes the pipe or says to stop, then end the process."""
         for name, target in {"reader": self._read, "intake": self._intake.run, "heartbeat": self._beat}.items():
-            threading.Thread(target=or_die, args=(target,), name=name, daemon=True).start()
-        or_die(self._compute)
+            threading.Thread(target=exit_on_failure, args=(target,), name=name, daemon=True).start()
+        exit_on_failure(self._compute)
 
     def _read(self) -> None:
         while isinstance(request := self._pipe.receive(), Submit | Embed | Cancel | Share):

@@ -11,7 +11,7 @@ ABORTED = 2
 """What llama_decode returns then."""
 
 
-class Brake:
+class AbortFlag:
     """Stops the running computation of a context between two nodes of its graph (on CPUs; GPUs do not ask).
 
     llama.cpp asks a function of ours before each node: C's `strlen` of a flag, so that no Python runs there. An empty

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gateway.engine.backend import BackendError, Batch, Part
 from gateway.engine.cache.entry import State
 from gateway.engine.llama import kv_types
-from gateway.engine.llama.abort import ABORTED, Brake
+from gateway.engine.llama.abort import ABORTED, AbortFlag
 from gateway.engine.llama.adapters import LlamaAdapters
 from gateway.engine.llama.buffers import watch_buffers
 from gateway.engine.llama.model import LlamaModel, ModelError
@@ -79,12 +79,12 @@ class LlamaBackend:
         self._samplers: dict[int, Sampler] = {}
         self._batch = llama.llama_batch_init(options.n_batch, 0, 1)
         self._columns = Columns(self._batch, options.n_batch)
-        self._brake = Brake(context)
+        self._abort_flag = AbortFlag(context)
         self._threads = options.threads, options.threads_batch or options.threads
         self.n_ctx = int(llama.llama_n_ctx_seq(context))
         self.keeps_idle = not options.kv_unified
         self.trims = self._probe_trim()
-        self.rows = SMALL_KERNEL_ROWS if _has_two_kernels(options) else 0
+        self.kernel_min_rows = SMALL_KERNEL_ROWS if _has_two_kernels(options) else 0
 
     def free(self) -> None:
         """Give the context's memory back; nothing may be computed afterwards."""
@@ -92,13 +92,13 @@ class LlamaBackend:
         llama.llama_batch_free(self._batch)
         llama.llama_free(self._context)
 
-    def open(self, slot: int, sampling: Sampling, chooser: object | None = None) -> None:
-        self._samplers[slot] = chooser if isinstance(chooser, Sampler) else Sampler(sampling, self._model.n_vocab)
+    def open(self, slot: int, sampling: Sampling, sampler: object | None = None) -> None:
+        self._samplers[slot] = sampler if isinstance(sampler, Sampler) else Sampler(sampling, self._model.n_vocab)
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         self._adapters.use(self._context, batch.adapter)
-        self._brake.release()
-        return {slot: tokens for parts in groups(batch.parts, self.rows) for slot, tokens in self._compute(parts).items()}
+        self._abort_flag.release()
+        return {slot: tokens for parts in groups(batch.parts, self.kernel_min_rows) for slot, tokens in self._compute(parts).items()}
 
     def _compute(self, parts: Sequence[Part]) -> dict[int, list[int]]:
         wanted = self._columns.fill(parts)
@@ -127,7 +127,7 @@ class LlamaBackend:
         self._threads = decode, batch
 
     def abort(self) -> None:
-        self._brake.pull()
+        self._abort_flag.pull()
 
     def _sample(self, part: Part, last: int) -> list[int]:
         """The next token; where the part ends in guesses, one before each of them until one was wrong, which cuts them off."""
@@ -202,18 +202,18 @@ def _has_two_kernels(options: ContextOptions) -> bool:
     return exact and fits and not llama.llama_supports_gpu_offload()
 
 
-def groups(parts: Sequence[Part], rows: int) -> list[Sequence[Part]]:
-    """What to compute together, in this order: with a kernel for `rows` tokens and more (0: there is none), each part that is
+def groups(parts: Sequence[Part], kernel_min_rows: int) -> list[Sequence[Part]]:
+    """What to compute together, in this order: with a kernel for `kernel_min_rows` tokens and more (0: there is none), each part that is
     as large by itself, then all smaller prompts, then decodes.
 
     llama.cpp cuts a batch into pieces with as many tokens of each sequence: beside a decode, the first token of a prompt
     goes with it and what is left may be too small for the kernel. Together is not faster on a CPU.
     """
-    if not rows:
+    if not kernel_min_rows:
         return [parts]
     prompts = [part for part in parts if part.prefill]
-    large = [[part] for part in prompts if len(part.tokens) >= rows]
-    small = [part for part in prompts if len(part.tokens) < rows]
+    large = [[part] for part in prompts if len(part.tokens) >= kernel_min_rows]
+    small = [part for part in prompts if len(part.tokens) < kernel_min_rows]
     return [group for group in (*large, small, [part for part in parts if not part.prefill]) if group]
 
 

@@ -118,7 +118,7 @@ class Intake:
             text = self._render(request)
             tokens = self._tokens(request, text, self._n_ctx)
         tokenized_ns = time.monotonic_ns()
-        timings.append(Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, _told(tokens, len(text), truncation)))
+        timings.append(Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, _tokenize_attributes(tokens, len(text), truncation)))
         if isinstance(tokens, AtLeast) or not 0 < len(tokens) < self._n_ctx:
             self._refuse_size(request, _size(tokens), timings)
             return
@@ -221,7 +221,7 @@ def _size(tokens: list[int] | AtLeast) -> int:
     return tokens if isinstance(tokens, AtLeast) else len(tokens)
 
 
-def _told(tokens: list[int] | AtLeast, characters: int, truncation: Truncation | None) -> dict[str, Scalar]:
+def _tokenize_attributes(tokens: list[int] | AtLeast, characters: int, truncation: Truncation | None) -> dict[str, Scalar]:
     """The tokenize phase; a prompt that was not counted to its end has no number of tokens."""
     told: dict[str, Scalar] = {"characters": characters}
     if not isinstance(tokens, AtLeast):

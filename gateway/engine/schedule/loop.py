@@ -148,10 +148,10 @@ class DecodeLoop:
 
     def _draft(self, batch: Batch) -> Batch:
         """Have the draft model do what is wished; when it fails, nobody is harmed but speed."""
-        if self._draft_model is None or not batch.wishes:
+        if self._draft_model is None or not batch.draft_requests:
             return batch
         try:
-            return self.scheduler.drafting.take(batch, self._draft_model.draft(batch.wishes))
+            return self.scheduler.drafting.take(batch, self._draft_model.draft(batch.draft_requests))
         except BackendError as error:
             log.warning("the draft model failed and is not used any more until the engine is started again: %s", error)
             self.scheduler.drafting.stop()

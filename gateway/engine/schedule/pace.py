@@ -57,7 +57,7 @@ class Pace:
     """Moving averages of what a prompt token, a decode-only step, the copy of a token's state and a drafted token cost (ns).
 
     `max_stall_ns` bounds a step that decodes; `max_chunk` bounds any step (tokens), which also bounds how long a
-    cancel or a new request waits. `rows` are the tokens from which the backend's faster kernel computes a prompt;
+    cancel or a new request waits. `kernel_min_rows` are the tokens from which the backend's faster kernel computes a prompt;
     `small_token_ns` is what a prompt token costs with the slower one (0: not measured).
     """
 
@@ -66,7 +66,7 @@ class Pace:
     max_chunk: int
     decode_step_ns: float = 0.0
     copy_token_ns: float = 20_000.0
-    rows: int = 0
+    kernel_min_rows: int = 0
     draft_token_ns: float = 0.0
     draft_step_ns: float = 0.0
     small_token_ns: float = 0.0
@@ -105,15 +105,15 @@ class Pace:
             return max(MIN_ALONE, min(self.max_chunk, int(2 * self.max_stall_ns / self.prefill_token_ns)))
         left_ns = self.max_stall_ns - self.decode_step_ns
         chunk = int(left_ns / self.prefill_token_ns)
-        if SMALL_SHARE * self.rows <= chunk <= self.rows:
-            return min(self.rows, self.max_chunk)
-        if chunk < self.rows:
+        if SMALL_SHARE * self.kernel_min_rows <= chunk <= self.kernel_min_rows:
+            return min(self.kernel_min_rows, self.max_chunk)
+        if chunk < self.kernel_min_rows:
             chunk = int(left_ns / self.token_ns(chunk))
         return max(MIN_CHUNK, min(self.max_chunk, chunk))
 
     def token_ns(self, tokens: int) -> float:
         """What each of so many prompt tokens costs that are computed in one step."""
-        return self.small_token_ns if 0 < tokens < self.rows and self.small_token_ns else self.prefill_token_ns
+        return self.small_token_ns if 0 < tokens < self.kernel_min_rows and self.small_token_ns else self.prefill_token_ns
 
     def learn(self, duration_ns: int, prefill_tokens: int, decode_tokens: int, drafted: int = 0) -> None:
         """Take in one measured step."""
@@ -127,7 +127,7 @@ class Pace:
         elif prefill_tokens >= MIN_CHUNK:
             beside_ns = self.decode_step_ns if decode_tokens else 0.0
             cost_ns = max(1.0, (duration_ns - beside_ns) / prefill_tokens)
-            if prefill_tokens < self.rows:
+            if prefill_tokens < self.kernel_min_rows:
                 self.small_token_ns = moved(self.small_token_ns, cost_ns) if self.small_token_ns else cost_ns
                 if self.small_token_ns < self.prefill_token_ns:  # the faster kernel is never slower: its figure is old
                     self.prefill_token_ns = moved(self.prefill_token_ns, self.small_token_ns)
@@ -162,7 +162,7 @@ class Pace:
         if not self.contended or self._calm is None:
             return 0
         prompt, decode = self._calm
-        small = 0 < prefill_tokens < self.rows and prompt.small_token_ns
+        small = 0 < prefill_tokens < self.kernel_min_rows and prompt.small_token_ns
         expected_ns = prefill_tokens * (prompt.small_token_ns if small else prompt.token_ns)
         if decode_tokens:
             expected_ns += decode.by_decoding.get(decode_tokens, (0, decode.step_ns))[1]

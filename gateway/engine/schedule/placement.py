@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.engine.backend import Backend
-from gateway.engine.cache.entry import NO_KERNELS, Entry, Kernels, State
+from gateway.engine.cache.entry import NO_KERNEL_MASK, Entry, KernelMask, State
 from gateway.engine.cache.found import Found
 from gateway.engine.cache.prefix_cache import MIN_STORED_TOKENS, PrefixCache
 from gateway.engine.cache.reasons import SLACK_TOKENS, explain
@@ -35,10 +35,10 @@ class Wait:
 
 
 class Placement:
-    """Owns what is in each slot: `held[slot]` is the entry whose state is there, running or idle."""
+    """Owns what is in each slot: `slots[slot]` is the entry whose state is there, running or idle."""
 
     def __init__(self, slots: int, backend: Backend, cache: PrefixCache, pace: Pace, clock_ns: Callable[[], int]) -> None:
-        self.held: list[Entry | None] = [None] * slots
+        self.slots: list[Entry | None] = [None] * slots
         self.backend = backend
         self.cache = cache
         self.restore_failures = 0
@@ -52,11 +52,11 @@ class Placement:
         if wait is not None:
             return wait
         best = found.kv[0] if found.kv[1] >= found.ram[1] else found.ram[0]
-        large = NO_KERNELS if best is None else best.large
+        batched_kernel_mask = NO_KERNEL_MASK if best is None else best.batched_kernel_mask
         request.copied_ns = None
         slot, matched, source = self._fill(request, found, free)
         self._note(request, found, matched, source)
-        self._settle_in(request, slot, matched, large)
+        self._settle_in(request, slot, matched, batched_kernel_mask)
         return slot
 
     def awaited(self, request: Request) -> Wait | None:
@@ -68,17 +68,21 @@ class Placement:
         slot, entry = request.slot, request.entry
         assert slot is not None
         assert entry is not None
-        request.chooser = self.backend.close(slot)
+        request.sampler = self.backend.close(slot)
         entry.running = False
-        if usable and request.held > len(request.tokens):  # guesses that were right, behind the end of the answer
+        if usable and request.n_computed > len(request.tokens):  # guesses that were right, behind the end of the answer
             usable = self.backend.trim(slot, len(request.tokens))
-            request.held = len(request.tokens)
-            del request.large[request.held :]
-        if not usable or not request.cacheable or request.held < MIN_STORED_TOKENS:
+            request.n_computed = len(request.tokens)
+            del request.batched_kernel_mask[request.n_computed :]
+        if not usable or not request.cacheable or request.n_computed < MIN_STORED_TOKENS:
             self._clear(slot)
             self.cache.forget(entry)
             return
-        entry.tokens, entry.large, entry.held = request.prompt_array()[: request.held], request.kernels(), request.held
+        entry.tokens, entry.batched_kernel_mask, entry.n_computed = (
+            request.prompt_array()[: request.n_computed],
+            request.kernels(),
+            request.n_computed,
+        )
         entry.reply = "".join(request.answer)
         self.cache.add(entry, self._clock_ns())
         if not self.backend.keeps_idle or request.pinned:
@@ -90,12 +94,12 @@ class Placement:
         """Take a request out of its slot, to be placed again later with what was computed."""
         request.blocks.grow(len(request.tokens), request.kernels())
         self.release(request, usable=True)
-        request.slot, request.entry, request.held = None, None, 0
-        request.large.clear()
+        request.slot, request.entry, request.n_computed = None, None, 0
+        request.batched_kernel_mask.clear()
 
     def save_one_idle(self) -> bool:
         """Copy one ended sequence that only the KV has into RAM; returns whether there was one."""
-        for slot, entry in enumerate(self.held):
+        for slot, entry in enumerate(self.slots):
             if entry is not None and not entry.running and not _is_saved(entry) and not entry.unsavable:
                 entry.unsavable = not self._save(slot)
                 return True
@@ -105,13 +109,13 @@ class Placement:
         """Raise AssertionError unless slots, entries and running requests agree."""
         for request in running:
             assert request.slot is not None
-            entry = self.held[request.slot]
+            entry = self.slots[request.slot]
             assert entry is request.entry, f"slot {request.slot} holds another entry than {request.id}'s"
             assert entry is not None
             assert entry.running, f"{request.id} runs and its entry does not know"
             assert entry.slot == request.slot, f"{request.id}'s entry believes to be in slot {entry.slot}"
         busy = {request.slot for request in running}
-        for slot, entry in enumerate(self.held):
+        for slot, entry in enumerate(self.slots):
             if entry is not None and slot not in busy:
                 assert not entry.running, f"slot {slot} is free and its entry runs"
                 assert entry.slot == slot, f"an idle entry believes to be in slot {entry.slot}, not {slot}"
@@ -123,7 +127,7 @@ class Placement:
     def _fill(self, request: Request, found: Found, free: Sequence[int]) -> tuple[int, int, CacheSource]:
         """Choose a slot and bring the best prefix into it; returns slot, tokens matched and their source."""
         source, best = found.kv if found.kv[1] >= found.ram[1] else found.ram
-        matched = request.blocks.round_hit(best, source.large) if source is not None else 0
+        matched = request.blocks.round_hit(best, source.batched_kernel_mask) if source is not None else 0
         if source is None or not self._pays(source, matched, free):
             return self._vacate(free), 0, CacheSource.NONE
         if source.slot in free and source is found.kv[0]:
@@ -150,13 +154,13 @@ class Placement:
 
     def _worth_a_copy(self, entry: Entry, matched: int) -> bool:
         """Whether what is behind the matched tokens would take much longer to compute again than to copy."""
-        return (entry.held - matched) * self._pace.prefill_token_ns > COPY_FACTOR * entry.held * self._pace.copy_token_ns
+        return (entry.n_computed - matched) * self._pace.prefill_token_ns > COPY_FACTOR * entry.n_computed * self._pace.copy_token_ns
 
     def _take_over(self, slot: int, entry: Entry, matched: int) -> tuple[int, int, CacheSource]:
         """Go on in the slot of an ended sequence."""
         if self._worth_a_copy(entry, matched) and not _is_saved(entry):
             self._save(slot)
-        self.held[slot] = None
+        self.slots[slot] = None
         self.cache.release(entry, self._clock_ns(), covered=matched)
         if self.backend.trim(slot, matched):
             return slot, matched, CacheSource.KV
@@ -172,7 +176,7 @@ class Placement:
         if state is None:
             return target, 0, CacheSource.NONE
         request.copied_ns = (start_ns, start_ns)
-        origin = self.held[source]
+        origin = self.slots[source]
         if origin is not None and (origin.running or not _is_saved(origin)):
             self._keep_copy(origin, state)
         done = self._restore(request, target, state, matched)
@@ -184,13 +188,13 @@ class Placement:
         if not origin.running:
             self.cache.keep(origin, state, now_ns)
             return
-        held = min(origin.held, len(origin.tokens))  # what it has answered so far is in the state, but not in its entry
+        held = min(origin.n_computed, len(origin.tokens))  # what it has answered so far is in the state, but not in its entry
         copy = Entry(
             tokens=origin.tokens[:held].copy(),
             namespace=origin.namespace,
             origin=origin.origin.prefix(),
-            large=origin.large[:held],
-            held=held,
+            batched_kernel_mask=origin.batched_kernel_mask[:held],
+            n_computed=held,
         )
         self.cache.add(copy, now_ns)
         if not self.cache.keep(copy, state, now_ns):
@@ -213,24 +217,24 @@ class Placement:
         """Empty one of these slots: an empty one if there is one, else one that is saved, else the longest unused."""
 
         def cost(slot: int) -> tuple[int, int]:
-            entry = self.held[slot]
+            entry = self.slots[slot]
             if entry is None:
                 return 0, 0
             return (1 if _is_saved(entry) else 2), entry.used_ns
 
         slot = min(free, key=cost)
-        entry = self.held[slot]
+        entry = self.slots[slot]
         if entry is not None:
             if not _is_saved(entry):
                 self._save(slot)
-            self.held[slot] = None
+            self.slots[slot] = None
             self.cache.release(entry, self._clock_ns())
         self.backend.trim(slot, 0)
         return slot
 
     def _save(self, slot: int) -> bool:
         """Copy an idle slot's state into RAM; returns whether it is there."""
-        entry = self.held[slot]
+        entry = self.slots[slot]
         assert entry is not None
         if not self.cache.budget.ram_bytes:
             return False
@@ -238,31 +242,31 @@ class Placement:
         return state is not None and self.cache.keep(entry, state, self._clock_ns())
 
     def _clear(self, slot: int) -> None:
-        entry, self.held[slot] = self.held[slot], None
+        entry, self.slots[slot] = self.slots[slot], None
         if entry is not None:
             self.cache.release(entry, self._clock_ns())
         self.backend.trim(slot, 0)
 
-    def _settle_in(self, request: Request, slot: int, matched: int, large: Kernels) -> None:
+    def _settle_in(self, request: Request, slot: int, matched: int, batched_kernel_mask: KernelMask) -> None:
         """The slot is the request's now."""
         entry = Entry(
             tokens=request.prompt_array(),
             namespace=request.namespace,
             origin=request.origin,
-            large=large[:matched],
-            held=matched,
+            batched_kernel_mask=batched_kernel_mask[:matched],
+            n_computed=matched,
             slot=slot,
             running=True,
             pinned=request.pinned,
             prompt_tokens=len(request.prompt),
             system_divergence=request.lookup.comparison.system_divergence,
         )
-        self.held[slot] = request.entry = entry
+        self.slots[slot] = request.entry = entry
         if request.cacheable:
             self.cache.add(entry, self._clock_ns())
-        request.slot, request.held = slot, matched
-        request.large[:] = bytes(large[:matched])
-        self.backend.open(slot, request.sampling, request.chooser)
+        request.slot, request.n_computed = slot, matched
+        request.batched_kernel_mask[:] = bytes(batched_kernel_mask[:matched])
+        self.backend.open(slot, request.sampling, request.sampler)
 
     def _note(self, request: Request, found: Found, matched: int, source: CacheSource) -> None:
         """What the request's record will say of its lookup: that of the slot in which it began to be computed."""
@@ -271,7 +275,7 @@ class Placement:
             return
         lookup.restore_ns = request.copied_ns
         lookup.more = {}
-        best = max(matched, found.at_hand if matched else 0)
+        best = max(matched, found.available_tokens if matched else 0)
         lookup.matched, lookup.source = matched, source
         lost, lost_tokens = found.lost
         lookup.reason = explain(lookup.comparison, matched=best, prompt_tokens=len(request.prompt), lost=lost_tokens)
@@ -287,11 +291,15 @@ class Placement:
 
 def _wait(request: Request, found: Found) -> Wait | None:
     """A running request's prefix is waited for where it is much longer than what is at hand; a background one's only by others."""
-    coming, shared = found.coming
-    if coming is None or shared < found.at_hand + MIN_SHARED_TOKENS or (coming.origin.background and not request.background):
+    in_progress, shared = found.in_progress
+    if (
+        in_progress is None
+        or shared < found.available_tokens + MIN_SHARED_TOKENS
+        or (in_progress.origin.background and not request.background)
+    ):
         return None
-    return Wait(coming, shared)
+    return Wait(in_progress, shared)
 
 
 def _is_saved(entry: Entry) -> bool:
-    return entry.stored and entry.blob_tokens >= entry.held
+    return entry.stored and entry.blob_tokens >= entry.n_computed

@@ -22,10 +22,10 @@ class PromptShare:
         self._oldest: Sequence | None = None
         self._owed = 0.0
 
-    def divide(self, prompts: list[Sequence], budget: int, rows: int) -> list[tuple[Sequence, int]]:
-        """Tokens for each of the prompts that get any, at most `budget` together; `rows` is the faster kernel's least (0: any).
+    def divide(self, prompts: list[Sequence], budget: int, kernel_min_rows: int) -> list[tuple[Sequence, int]]:
+        """Tokens for each of the prompts that get any, at most `budget` together; `kernel_min_rows` is the faster kernel's least (0: any).
 
-        The first always gets something. A later one gets less than `rows` only if that is all it needs.
+        The first always gets something. A later one gets less than `kernel_min_rows` only if that is all it needs.
         """
         if not prompts or budget <= 0:
             return []
@@ -33,7 +33,7 @@ class PromptShare:
         left = budget
         for sequence in self._in_order(prompts, budget):
             tokens = min(sequence.remaining, left)
-            if tokens and (not given or tokens == sequence.remaining or tokens >= rows):
+            if tokens and (not given or tokens == sequence.remaining or tokens >= kernel_min_rows):
                 given.append((sequence, tokens))
                 left -= tokens
         self._settle(given, budget)

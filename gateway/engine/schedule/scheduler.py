@@ -52,7 +52,7 @@ class Scheduler:
     ) -> None:
         self.n_ctx = n_ctx
         self.waiting: deque[Sequence] = deque()
-        self.slots: list[Sequence | None] = [None] * len(placement.held)
+        self.slots: list[Sequence | None] = [None] * len(placement.slots)
         self.started: list[Started] = []
         self.placement = placement
         self.pace = pace
@@ -105,10 +105,10 @@ class Scheduler:
         parts = [self._decode_part(sequence, len(decoding)) for sequence in decoding]
         budget = min(self.pace.budget(delayed), self._max_batch - sum(len(part.tokens) for part in parts))
         prompts = [sequence for sequence in active if sequence.prefilling]
-        for sequence, tokens in self._prompt_share.divide(prompts, budget, self.pace.rows):
+        for sequence, tokens in self._prompt_share.divide(prompts, budget, self.pace.kernel_min_rows):
             self._start(sequence, now_ns)
-            parts.append(self._prefill_part(sequence, sequence.blocks.chunk(sequence.held, tokens)))
-        return self.drafting.wishes(Batch(tuple(parts), adapter), decoding, self._most, self.pace)
+            parts.append(self._prefill_part(sequence, sequence.blocks.chunk(sequence.n_computed, tokens)))
+        return self.drafting.draft_requests(Batch(tuple(parts), adapter), decoding, self._most, self.pace)
 
     def apply(self, batch: Batch, result: StepResult) -> Outcome:
         """Take in what a batch gave: advance prompts, add tokens, end what is complete."""
@@ -126,9 +126,9 @@ class Scheduler:
             assert sequence.entry is not None
             sampled = result.sampled.get(part.slot, [])
             sequence.took(len(part.tokens) - part.drafted + max(0, len(sampled) - 1))
-            sequence.entry.held = sequence.held
+            sequence.entry.n_computed = sequence.n_computed
             if part.prefill:
-                sequence.entry.large = sequence.kernels()
+                sequence.entry.batched_kernel_mask = sequence.kernels()
                 sequence.add_chunk(Chunk(result.start_ns, result.end_ns, len(part.tokens), len(batch.parts)))
                 self._shares.computed(sequence, len(part.tokens))
             else:
@@ -146,7 +146,7 @@ class Scheduler:
         _, refused = max(taken, key=lambda pair: (len(pair[0].tokens), pair[1].queued_ns))
         for _, sequence in taken:
             assert sequence.slot is not None
-            if sequence is refused or not self.placement.backend.trim(sequence.slot, sequence.held):
+            if sequence is refused or not self.placement.backend.trim(sequence.slot, sequence.n_computed):
                 self._end(sequence, "error", now_ns, outcome, message)
         return outcome
 
@@ -156,13 +156,15 @@ class Scheduler:
         for slot, sequence in enumerate(self.slots):
             if sequence is not None:
                 assert sequence.slot == slot, f"{sequence.id} believes to be in slot {sequence.slot}, not {slot}"
-                assert 0 <= sequence.held <= len(sequence.tokens), f"{sequence.id}: {sequence.held} of {len(sequence.tokens)} held"
+                assert 0 <= sequence.n_computed <= len(sequence.tokens), (
+                    f"{sequence.id}: {sequence.n_computed} of {len(sequence.tokens)} held"
+                )
                 assert len(sequence.tokens) <= self.n_ctx, f"{sequence.id} outgrew its context"
                 assert id(sequence) not in seen, f"{sequence.id} holds two slots"
                 seen.add(id(sequence))
         for sequence in self.waiting:
             assert sequence.slot is None, f"{sequence.id} waits and holds slot {sequence.slot}"
-            assert sequence.held == 0, f"{sequence.id} waits and holds state"
+            assert sequence.n_computed == 0, f"{sequence.id} waits and holds state"
         self.placement.check_integrity(self.running)
 
     def _suspend_background(self, now_ns: int) -> None:
@@ -221,7 +223,7 @@ class Scheduler:
             draft = sequence.drafter.propose(self._most(sequence, decoding), self.pace, decoding)
         source = DraftSource.LOOKUP if draft else None
         tokens = (sequence.tokens[-1], *draft)
-        return Part(sequence.slot, tokens, sequence.held, sample=True, prefill=False, drafted=len(draft), source=source)
+        return Part(sequence.slot, tokens, sequence.n_computed, sample=True, prefill=False, drafted=len(draft), source=source)
 
     def _most(self, sequence: Sequence, decoding: int) -> int:
         """Guesses that a sequence has room for: below its limit, and in its part of the batch."""
@@ -230,8 +232,8 @@ class Scheduler:
     @staticmethod
     def _prefill_part(sequence: Sequence, tokens: int) -> Part:
         assert sequence.slot is not None
-        chunk = sequence.tokens[sequence.held : sequence.held + tokens]
-        return Part(sequence.slot, chunk, sequence.held, sample=len(chunk) == sequence.remaining, prefill=True)
+        chunk = sequence.tokens[sequence.n_computed : sequence.n_computed + tokens]
+        return Part(sequence.slot, chunk, sequence.n_computed, sample=len(chunk) == sequence.remaining, prefill=True)
 
     def _advance(self, sequence: Sequence, sampled: list[int], now_ns: int, outcome: Outcome) -> None:
         """Add the sampled tokens, if there are any, and end the sequence where it must end."""

@@ -19,7 +19,7 @@ from gateway.engine.cache.prefix_cache import Budget, PrefixCache
 from gateway.engine.engine import Engine
 from gateway.engine.options import EngineOptions
 from gateway.engine.pipe import EnginePipe
-from gateway.engine.process import or_die
+from gateway.engine.process import exit_on_failure
 from gateway.engine.protocol import Cancel, Embed, Heartbeat, Share, Submit
 from gateway.engine.schedule.forecast import predict_ttft_ms
 from gateway.engine.schedule.intake import Intake
@@ -48,7 +48,7 @@ class ChatWorker:
             config.model_digest, config.llama_cpp_build, config.kv_type_k, config.kv_type_v, 1 if config.kv_unified else config.slots
         )
         self._disk = DiskTier(Path(options.cache_folder), key, self._cache, options.model)
-        pace = Pace(engine.prefill_token_ns, int(options.max_stall_ms * 1e6), config.n_ubatch, rows=backend.rows)
+        pace = Pace(engine.prefill_token_ns, int(options.max_stall_ms * 1e6), config.n_ubatch, kernel_min_rows=backend.kernel_min_rows)
         scheduler = Scheduler(
             placement=Placement(config.slots, backend, self._cache, pace, time.monotonic_ns),
             n_ctx=config.n_ctx,
@@ -67,7 +67,7 @@ class ChatWorker:
                 self._cache,
                 self._disk,
                 engine.tokens,
-                rows=backend.rows,
+                kernel_min_rows=backend.kernel_min_rows,
                 enabled=options.cache_ram_bytes > 0,
                 unsupported="" if backend.trims else "this model's state cannot be cut to a prefix",
             ),
@@ -83,8 +83,8 @@ class ChatWorker:
         self._disk.open()
         threads = {"reader": self._read, "intake": self._intake.run, "disk": self._disk.run, "heartbeat": self._beat}
         for name, target in threads.items():
-            threading.Thread(target=or_die, args=(target,), name=name, daemon=True).start()
-        or_die(self._loop.run)
+            threading.Thread(target=exit_on_failure, args=(target,), name=name, daemon=True).start()
+        exit_on_failure(self._loop.run)
 
     def _read(self) -> None:
         self._answer()
@@ -131,7 +131,7 @@ class ChatWorker:
             slots_decode=len(running) - prefilling,
             queue_depth=len(waiting),
             queue_oldest_age_s=max((_age_s(sequence.queued_ns, now_ns) for sequence in waiting), default=0.0),
-            kv_used_tokens=sum(sequence.held for sequence in running),
+            kv_used_tokens=sum(sequence.n_computed for sequence in running),
             kv_limit_tokens=self._engine.config.n_ctx * self._engine.config.slots,
             memory_bytes=psutil.Process().memory_info().rss,
             buffers=dict(self._engine.buffers),

@@ -60,7 +60,7 @@ class DraftCosts:
         self.row_ns += FORGET * (self._first[1] - self.row_ns)
 
 
-class EngineChance:
+class AcceptanceRate:
     """How often a guess is right that follows right ones, over all requests: where each new one begins."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class RequestDrafts:
     failed_probes: int = 0
     tally: Tally = field(default_factory=Tally)
 
-    def learn(self, drafted: int, accepted: int, engine: EngineChance) -> None:
+    def learn(self, drafted: int, accepted: int, engine: AcceptanceRate) -> None:
         """So many guesses were verified: those behind the first wrong one say nothing."""
         self.tally.drafted += drafted
         self.tally.accepted += accepted
@@ -117,14 +117,14 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
+class DraftCandidate:
     """How often guesses for a sequence are right, and how many tokens before the last one the draft model lacks of it."""
 
     right: float
-    lacking: int = 0
+    missing_tokens: int = 0
 
 
-def choose(chances: Sequence[Chance], step: Step, pace: Pace, costs: DraftCosts) -> Choice:
+def choose(chances: Sequence[DraftCandidate], step: Step, pace: Pace, costs: DraftCosts) -> Choice:
     """The draft that gives most tokens per second, if it beats none by `MARGIN` and fits into `pace.max_stall_ns`.
 
     `chances` begin with the best. All drafts have one length, since llama.cpp computes sequences of a batch together as
@@ -136,14 +136,14 @@ def choose(chances: Sequence[Chance], step: Step, pace: Pace, costs: DraftCosts)
     best, choice = MARGIN * step.decoding / plain_ns, NOTHING
     powers, sums = [chance.right for chance in chances], [0.0] * len(chances)
     for length in range(1, step.most + 1):
-        tokens, lacking = float(step.decoding), 0
+        tokens, missing_tokens = float(step.decoding), 0
         for index, chance in enumerate(chances):
             sums[index] += powers[index]
             powers[index] *= chance.right
             tokens += sums[index]
-            lacking += chance.lacking
+            missing_tokens += chance.missing_tokens
             verified = step.verified + length * (index + 1)
-            cost_ns = pace.decode_step_ns + pace.draft_ns(verified) + length * costs.of_round(index + 1) + lacking * costs.row_ns
+            cost_ns = pace.decode_step_ns + pace.draft_ns(verified) + length * costs.of_round(index + 1) + missing_tokens * costs.row_ns
             if tokens / cost_ns > best and cost_ns <= pace.max_stall_ns:
                 best = tokens / cost_ns
                 saved_ns = tokens * plain_ns / step.decoding - cost_ns

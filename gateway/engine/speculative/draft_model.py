@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.engine.backend import Backend, Batch, Part, Wish
+from gateway.engine.backend import Backend, Batch, DraftRequest, Part
 from gateway.engine.protocol import Sampling
 
 BLOCK = 256
@@ -70,37 +70,45 @@ class DraftModel:
         for slot in range(slots):
             backend.open(slot, Sampling(temperature=0.0))
 
-    def draft(self, wishes: Sequence[Wish]) -> Drafts:
+    def draft(self, draft_requests: Sequence[DraftRequest]) -> Drafts:
         """Do what is wished.
 
         Raises:
             BackendError: it cannot be computed; nothing may be wished afterwards.
         """
         drafts = Drafts()
-        for wish in wishes:
-            self._cut(wish)
-        self._catch_up([wish for wish in wishes if not wish.guesses], drafts)
-        self._guess([wish for wish in wishes if wish.guesses], drafts)
+        for draft_request in draft_requests:
+            self._cut(draft_request)
+        self._catch_up([draft_request for draft_request in draft_requests if not draft_request.guesses], drafts)
+        self._guess([draft_request for draft_request in draft_requests if draft_request.guesses], drafts)
         return drafts
 
-    def _cut(self, wish: Wish) -> None:
+    def _cut(self, draft_request: DraftRequest) -> None:
         """Take off what is not the sequence's."""
-        held, keep = self.states.held[wish.slot], self.states.common(wish.slot, wish.tokens)
+        held, keep = self.states.held[draft_request.slot], self.states.common(draft_request.slot, draft_request.tokens)
         if keep < len(held):
-            kept = self.backend.trim(wish.slot, keep)
+            kept = self.backend.trim(draft_request.slot, keep)
             del held[keep if kept else 0 :]
 
-    def _catch_up(self, wishes: Sequence[Wish], drafts: Drafts) -> None:
-        parts = [part for wish in wishes if (part := self._part(wish, wish.feed, sample=False)) is not None]
+    def _catch_up(self, draft_requests: Sequence[DraftRequest], drafts: Drafts) -> None:
+        parts = [
+            part
+            for draft_request in draft_requests
+            if (part := self._part(draft_request, draft_request.catch_up, sample=False)) is not None
+        ]
         if parts:
             start_ns = self._clock_ns()
             self._compute(parts)
             drafts.caught_up = (sum(len(part.tokens) for part in parts), self._clock_ns() - start_ns)
 
-    def _guess(self, wishes: Sequence[Wish], drafts: Drafts) -> None:
+    def _guess(self, draft_requests: Sequence[DraftRequest], drafts: Drafts) -> None:
         """Rounds until all have what was wished; a guess that would end the text is the last one."""
-        wished = {wish.slot: wish.guesses for wish in wishes}
-        parts = [part for wish in wishes if (part := self._part(wish, len(wish.tokens), sample=True)) is not None]
+        wished = {draft_request.slot: draft_request.guesses for draft_request in draft_requests}
+        parts = [
+            part
+            for draft_request in draft_requests
+            if (part := self._part(draft_request, len(draft_request.tokens), sample=True)) is not None
+        ]
         while parts:
             start_ns = self._clock_ns()
             sampled = self._compute(parts)
@@ -115,13 +123,13 @@ class DraftModel:
                     following.append(Part(part.slot, (token,), len(self.states.held[part.slot]), sample=True, prefill=False))
             parts = following
 
-    def _part(self, wish: Wish, most: int, *, sample: bool) -> Part | None:
+    def _part(self, draft_request: DraftRequest, most: int, *, sample: bool) -> Part | None:
         """The next tokens that the slot lacks; None where there is one that the draft model does not know."""
-        at = len(self.states.held[wish.slot])
-        tokens = wish.tokens[at : at + most]
+        at = len(self.states.held[draft_request.slot])
+        tokens = draft_request.tokens[at : at + most]
         if not tokens or max(tokens) >= self._n_vocab:
             return None
-        return Part(wish.slot, tokens, at, sample=sample, prefill=not sample)
+        return Part(draft_request.slot, tokens, at, sample=sample, prefill=not sample)
 
     def _compute(self, parts: Sequence[Part]) -> dict[int, list[int]]:
         sampled = self.backend.compute(Batch(tuple(parts)))

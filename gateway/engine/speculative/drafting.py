@@ -11,10 +11,10 @@ from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, replace
 
-from gateway.engine.backend import Batch, Part, StepResult, Wish
+from gateway.engine.backend import Batch, DraftRequest, Part, StepResult
 from gateway.engine.schedule.pace import MIN_CHUNK, Pace
 from gateway.engine.sequence import Sequence
-from gateway.engine.speculative.choice import Chance, DraftCosts, EngineChance, RequestDrafts, Step, choose
+from gateway.engine.speculative.choice import AcceptanceRate, DraftCandidate, DraftCosts, RequestDrafts, Step, choose
 from gateway.engine.speculative.draft_model import Drafts, DraftStates
 from gateway.engine.speculative.prompt_lookup import MARGIN
 from telemetry.drafts import DraftSource
@@ -48,20 +48,20 @@ class _Candidate:
     drafts: RequestDrafts
     slot: int
     most: int
-    behind: int
+    missing_tokens: int
 
     @property
-    def chance(self) -> Chance:
-        return Chance(self.drafts.chance, self.behind - 1)
+    def chance(self) -> DraftCandidate:
+        return DraftCandidate(self.drafts.chance, self.missing_tokens - 1)
 
-    def wish(self, feed: int, guesses: int = 0) -> Wish:
-        return Wish(self.slot, self.sequence.tokens, feed, min(guesses, self.most))
+    def draft_request(self, catch_up: int, guesses: int = 0) -> DraftRequest:
+        return DraftRequest(self.slot, self.sequence.tokens, catch_up, min(guesses, self.most))
 
 
 class NoDrafting:
     """Without a draft model: nothing is ever wished."""
 
-    def wishes(self, batch: Batch, _decoding: Items[Sequence], _most: MostOf, _pace: Pace) -> Batch:
+    def draft_requests(self, batch: Batch, _decoding: Items[Sequence], _most: MostOf, _pace: Pace) -> Batch:
         """A planned batch, with what is to be drafted for it. `batch.parts` begin with those of the decoding sequences."""
         return batch
 
@@ -83,7 +83,7 @@ class Drafting(NoDrafting):
 
     def __init__(self, states: DraftStates, costs: DraftCosts, *, max_tokens: int, n_ctx: int, max_feed: int) -> None:
         self.costs = costs
-        self.chance = EngineChance()
+        self.chance = AcceptanceRate()
         self.credit_ns = 0.0
         self._states = states
         self._max_tokens = max_tokens
@@ -94,7 +94,7 @@ class Drafting(NoDrafting):
         self._probing = False
         self._asked: dict[int, RequestDrafts] = {}
 
-    def wishes(self, batch: Batch, decoding: Items[Sequence], most: MostOf, pace: Pace) -> Batch:
+    def draft_requests(self, batch: Batch, decoding: Items[Sequence], most: MostOf, pace: Pace) -> Batch:
         self._asked, self._probing = {}, False
         if self._stopped or batch.adapter or not decoding or len(decoding) < len(batch.parts):
             return batch  # prompts in the batch would wait for drafts
@@ -104,10 +104,10 @@ class Drafting(NoDrafting):
         if not pace.expect(len(decoding)) or self._since_plain >= PLAIN_EVERY:
             return _plain(batch)
         step = Step(len(decoding), batch.drafted, self._max_tokens)
-        wishes = self._worthwhile(candidates, step, pace) or self._probe(candidates, pace)
+        draft_requests = self._worthwhile(candidates, step, pace) or self._probe(candidates, pace)
         drafts = {candidate.slot: candidate.drafts for candidate in candidates}
-        self._asked = {wish.slot: drafts[wish.slot] for wish in wishes}
-        return replace(batch, wishes=tuple(wishes))
+        self._asked = {draft_request.slot: drafts[draft_request.slot] for draft_request in draft_requests}
+        return replace(batch, draft_requests=tuple(draft_requests))
 
     def take(self, batch: Batch, drafts: Drafts) -> Batch:
         tokens, catching_up_ns = drafts.caught_up
@@ -117,11 +117,11 @@ class Drafting(NoDrafting):
             self.costs.learn_round(round_ns, rows)
         guessed = sum(map(len, drafts.guesses.values()))
         rounds_ns = sum(round_ns for _, round_ns in drafts.rounds)
-        for wish in batch.wishes:
-            own_ns = rounds_ns * len(drafts.guesses.get(wish.slot, ())) / max(1, guessed)
-            own_ns += 0.0 if wish.guesses or not tokens else catching_up_ns * wish.feed / tokens
-            self._asked[wish.slot].tally.saved_ns -= own_ns
-        return replace(batch, parts=tuple(_with(part, drafts.guesses.get(part.slot, [])) for part in batch.parts), wishes=())
+        for draft_request in batch.draft_requests:
+            own_ns = rounds_ns * len(drafts.guesses.get(draft_request.slot, ())) / max(1, guessed)
+            own_ns += 0.0 if draft_request.guesses or not tokens else catching_up_ns * draft_request.catch_up / tokens
+            self._asked[draft_request.slot].tally.saved_ns -= own_ns
+        return replace(batch, parts=tuple(_with(part, drafts.guesses.get(part.slot, [])) for part in batch.parts), draft_requests=())
 
     def learn(self, batch: Batch, result: StepResult, pace: Pace) -> None:
         for part in batch.parts:
@@ -155,48 +155,48 @@ class Drafting(NoDrafting):
                 continue
             if (room := most(sequence, len(decoding))) > 0:
                 sequence.drafts = sequence.drafts or RequestDrafts(self.chance.chance)
-                behind = len(sequence.tokens) - self._states.common(part.slot, sequence.tokens)
-                found.append(_Candidate(sequence, sequence.drafts, part.slot, room, behind))
+                missing_tokens = len(sequence.tokens) - self._states.common(part.slot, sequence.tokens)
+                found.append(_Candidate(sequence, sequence.drafts, part.slot, room, missing_tokens))
         return found
 
-    def _worthwhile(self, candidates: Items[_Candidate], step: Step, pace: Pace) -> list[Wish]:
+    def _worthwhile(self, candidates: Items[_Candidate], step: Step, pace: Pace) -> list[DraftRequest]:
         """Drafts for those whose slots are near; those that are far behind catch up, as far as it pays and the step has time."""
-        near = sorted((one for one in candidates if one.behind <= NEAR), key=lambda one: -one.drafts.chance)
+        near = sorted((one for one in candidates if one.missing_tokens <= NEAR), key=lambda one: -one.drafts.chance)
         choice = choose([one.chance for one in near], step, pace, self.costs)
-        wishes = [one.wish(one.behind, choice.length) for one in near[: choice.sequences]]
+        draft_requests = [one.draft_request(one.missing_tokens, choice.length) for one in near[: choice.sequences]]
         left = self._room(pace, choice.step_ns or pace.decode_step_ns)
-        worth = [(worth_ns, one) for one in candidates if one.behind > NEAR and (worth_ns := self._worth_ns(one, step, pace)) > 0]
+        worth = [(worth_ns, one) for one in candidates if one.missing_tokens > NEAR and (worth_ns := self._worth_ns(one, step, pace)) > 0]
         for _, far in sorted(worth, key=lambda pair: -pair[0]):
             if left > 0:
-                wishes.append(far.wish(min(far.behind, left)))
-                left -= far.behind
-        return wishes
+                draft_requests.append(far.draft_request(min(far.missing_tokens, left)))
+                left -= far.missing_tokens
+        return draft_requests
 
     def _worth_ns(self, one: _Candidate, step: Step, pace: Pace) -> float:
         """What drafting for a sequence is expected to save until its end, less what catching up with it takes."""
-        choice = choose([Chance(one.drafts.chance, 1)], step, pace, self.costs)
+        choice = choose([DraftCandidate(one.drafts.chance, 1)], step, pace, self.costs)
         ahead = min(one.most + 1, max(HOPED_TOKENS, one.sequence.completion_tokens))
         steps = ahead / (1 + choice.gained)
-        return steps * choice.saved_ns - MARGIN * one.behind * self.costs.token_ns
+        return steps * choice.saved_ns - MARGIN * one.missing_tokens * self.costs.token_ns
 
     def _room(self, pace: Pace, step_ns: float) -> int:
         """How many tokens can be caught up with in a step that takes so long without."""
         return min(self._max_feed, max(MIN_CHUNK, int((pace.max_stall_ns - step_ns) / self.costs.token_ns)))
 
-    def _probe(self, candidates: Items[_Candidate], pace: Pace) -> list[Wish]:
+    def _probe(self, candidates: Items[_Candidate], pace: Pace) -> list[DraftRequest]:
         """A short draft for the one that it costs least, if there is time for it; each in vain doubles the price."""
 
         def price_ns(one: _Candidate) -> float:
             guessing_ns = PROBE_TOKENS * self.costs.of_round(1) + pace.draft_ns(PROBE_TOKENS)
-            return (one.behind * self.costs.token_ns + guessing_ns) * 2.0 ** min(MOST_DOUBLINGS, one.drafts.failed_probes)
+            return (one.missing_tokens * self.costs.token_ns + guessing_ns) * 2.0 ** min(MOST_DOUBLINGS, one.drafts.failed_probes)
 
         cheapest = min(candidates, key=price_ns)
         if price_ns(cheapest) > self.credit_ns:
             return []
         self._probing = True
-        if cheapest.behind > NEAR:
-            return [cheapest.wish(min(cheapest.behind, self._room(pace, pace.decode_step_ns)))]
-        return [cheapest.wish(cheapest.behind, PROBE_TOKENS)]
+        if cheapest.missing_tokens > NEAR:
+            return [cheapest.draft_request(min(cheapest.missing_tokens, self._room(pace, pace.decode_step_ns)))]
+        return [cheapest.draft_request(cheapest.missing_tokens, PROBE_TOKENS)]
 
 
 def _plain(batch: Batch) -> Batch:

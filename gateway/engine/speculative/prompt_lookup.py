@@ -43,7 +43,7 @@ class Tallied(Protocol):
     tally: Tally
 
 
-def told(lookup: Tallied | None, model: Tallied | None) -> dict[str, Scalar]:
+def attributes(lookup: Tallied | None, model: Tallied | None) -> dict[str, Scalar]:
     """What speculative decoding did, for the decode phase: by both sources, and what of it the draft model did.
 
     `gain_ms` is estimated from what steps and drafted tokens cost on average; a draft model's own time is taken off.

@@ -53,12 +53,12 @@ def test_a_state_of_other_kernels_replaces_the_file(disks: Disks) -> None:
     """Equal tokens that were computed otherwise are another state under the same name: the last one written has the file."""
     one = disks()
     first = one.store(prompt(1))
-    one.keep(prompt(1), large=True)
+    one.keep(prompt(1), batched_kernel_mask=True)
     one.flush()
     assert (first.path, len(one.files())) == (None, 1)
     found = disks().on_disk(prompt(1))
     assert found is not None
-    assert found.large.all()
+    assert found.batched_kernel_mask.all()
 
 
 def test_a_longer_prompt_replaces_the_file_of_its_beginning(disks: Disks) -> None:
@@ -186,11 +186,11 @@ def test_a_file_that_somebody_deleted_is_computed_again(disks: Disks) -> None:
 
 def test_a_foreign_file_goes(disks: Disks) -> None:
     """A file of another key that lies in this one's folder is not used."""
-    tokens, large = prompt(1), np.zeros(100, dtype=np.bool_)
+    tokens, batched_kernel_mask = prompt(1), np.zeros(100, dtype=np.bool_)
     other = disk_file.DiskKey("another", "build", "f16", "f16", 1)
     one = disks()
-    header = disk_file.make_header(other, "", tokens, large, state(), pinned=False)
-    disk_file.write_file(one.folder / "x.kv", header, tokens, large, state())
+    header = disk_file.make_header(other, "", tokens, batched_kernel_mask, state(), pinned=False)
+    disk_file.write_file(one.folder / "x.kv", header, tokens, batched_kernel_mask, state())
     again = disks()
     assert again.cache.discarded == {"foreign": 1}
     assert again.files() == []

@@ -44,10 +44,10 @@ def head_bytes(path: Path) -> int:
 
 def test_it_comes_back_as_it_was(written: Path) -> None:
     """Header, tokens, kernels, state; nothing half written is left beside it."""
-    header, tokens, large = read_head(written, KEY)
+    header, tokens, batched_kernel_mask = read_head(written, KEY)
     assert (header.namespace, header.tokens, header.state_bytes) == ("sql", 40, 1000)
     assert np.array_equal(tokens, TOKENS)
-    assert np.array_equal(large, LARGE)
+    assert np.array_equal(batched_kernel_mask, LARGE)
     assert np.array_equal(read_file(written, KEY), state())
     assert list(written.parent.iterdir()) == [written]
 
@@ -90,11 +90,17 @@ def test_any_length_is_refused_but_its_own(written: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("value", [-1, 0, 41, 999, 2**31, 2**62, 2**63, 2**64])
 def test_no_number_is_believed_before_the_file_is_as_long(written: Path, tmp_path: Path, field: str, value: int) -> None:
     """Even under a right checksum a length allocates nothing that the file does not have."""
-    header, tokens, large = read_head(written, KEY)
+    header, tokens, batched_kernel_mask = read_head(written, KEY)
     encoded = msgspec.json.encode(msgspec.to_builtins(header) | {field: value})
     path = tmp_path / "y.kv"
     path.write_bytes(
-        MAGIC + LENGTH.pack(len(encoded)) + _checksum(encoded) + encoded + tokens.tobytes() + large.tobytes() + state().tobytes()
+        MAGIC
+        + LENGTH.pack(len(encoded))
+        + _checksum(encoded)
+        + encoded
+        + tokens.tobytes()
+        + batched_kernel_mask.tobytes()
+        + state().tobytes()
     )
     with pytest.raises(DamagedError):
         read_head(path, KEY)

@@ -41,7 +41,7 @@ def a_rig_on(one: Disk, slots: int = 1) -> Rig:
 
 def looked_up(one: Disk, name: str, prompt: list[int]) -> Sequence:
     """A sequence as intake hands it over: what is on disk of it has been read."""
-    lookup = CacheLookup(one.cache, one.tier, NoTokenizer(), rows=0, enabled=True)  # type: ignore[arg-type]  # what it needs of it
+    lookup = CacheLookup(one.cache, one.tier, NoTokenizer(), kernel_min_rows=0, enabled=True)  # type: ignore[arg-type]  # what it needs of it
     made = sequence(name, prompt, 3)
     request = Submit(id=name, messages=[{"role": "user", "content": "x" * len(prompt)}], sampling=Sampling())
     lookup.look_up(made, request, "x" * len(prompt), time.monotonic_ns())

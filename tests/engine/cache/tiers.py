@@ -28,9 +28,14 @@ class Disk:
         self.folder = key.folder(root)
         self.tier.open()
 
-    def keep(self, tokens: Tokens, *, size: int = STATE_BYTES, pinned: bool = False, large: bool = False) -> Entry:
-        """An ended prompt whose state is in RAM, all of it computed by the `large` kernel or by the small one."""
-        entry = Entry(tokens=tokens, large=np.full(len(tokens), large, dtype=np.bool_), held=len(tokens), pinned=pinned)
+    def keep(self, tokens: Tokens, *, size: int = STATE_BYTES, pinned: bool = False, batched_kernel_mask: bool = False) -> Entry:
+        """An ended prompt whose state is in RAM, all of it computed by the `batched_kernel_mask` kernel or by the small one."""
+        entry = Entry(
+            tokens=tokens,
+            batched_kernel_mask=np.full(len(tokens), batched_kernel_mask, dtype=np.bool_),
+            n_computed=len(tokens),
+            pinned=pinned,
+        )
         self.cache.add(entry, time.monotonic_ns())
         self.cache.keep(entry, state(size), time.monotonic_ns())
         return entry
