@@ -10,7 +10,7 @@ import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from telemetry import instruments
+from telemetry import instruments, instruments_genai
 from telemetry.instrument import Kind
 from telemetry.semconv import SPAN_NAMES
 from telemetry.store import phases
@@ -206,7 +206,7 @@ def test_refused_request_is_no_error_of_the_server(traced: Served, receiver: Otl
 
 def test_metrics_arrive_as_declared(receiver: OtlpReceiver, streamed: dict[str, Any]) -> None:
     """Every metric that arrives is declared, with this unit, kind and these buckets; a request's are among them."""
-    wanted = {metric.name for metric in (instruments.TTFT_BY_CONTEXT, instruments.OUTPUT_RATE, instruments.INPUT_TOKENS, instruments.SLOTS)}
+    wanted = {metric.name for metric in (instruments.TTFT_BY_CONTEXT, instruments.OUTPUT_RATE, instruments_genai.INPUT_TOKENS, instruments.SLOTS)}
     until(lambda: wanted <= {metric.name for metric in list(receiver.metrics)}, 20, "the metrics")
     for metric in list(receiver.metrics):
         instrument = instruments.BY_NAME[metric.name]

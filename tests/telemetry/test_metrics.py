@@ -15,6 +15,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from telemetry import instruments
+from telemetry.buckets import DURATION_BUCKETS
 from telemetry.events import EngineSample, EngineState, EngineStatus, Phase, Status, StepSample
 from telemetry.instrument import Kind, prometheus_name
 from telemetry.metrics import MetricsSink
@@ -238,7 +239,7 @@ def test_the_sdk_gets_the_same_values() -> None:
     record = completed(sink=sink(OtelBackend(provider)))
     found = _points(reader)
     duration = found["gen_ai.server.request.duration"]
-    assert (duration.count, tuple(duration.explicit_bounds)) == (1, instruments.DURATION_BUCKETS)
+    assert (duration.count, tuple(duration.explicit_bounds)) == (1, DURATION_BUCKETS)
     assert [f"{exemplar.trace_id:032x}" for exemplar in duration.exemplars] == [record.trace.trace_id]
     assert dict(duration.attributes) == {"gen_ai.request.model": MODEL, "gen_ai.response.model": MODEL, "gen_ai.operation.name": "chat"}
     deadline = time.monotonic() + 5

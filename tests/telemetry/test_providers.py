@@ -10,7 +10,7 @@ import time
 import pytest
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
-from telemetry import instruments, otlp_settings, providers
+from telemetry import buckets, instruments, otlp_settings, providers
 from telemetry.exporters import Counts, RateLimitedRelay
 from telemetry.logging import LogSink
 from telemetry.metrics import MetricsSink
@@ -90,7 +90,7 @@ async def _export_to_a_receiver(port: int) -> None:
         span, metric, log = await asyncio.gather(*waits)
     assert in_time
     assert span.trace_id.hex() == log.trace_id.hex() == record.trace.trace_id
-    assert list(metric.histogram.data_points[0].explicit_bounds) == list(instruments.TTFT_BUCKETS)
+    assert list(metric.histogram.data_points[0].explicit_bounds) == list(buckets.TTFT_BUCKETS)
     assert built.counts[Signal.TRACES].exported == 12
     assert built.totals()[instruments.SDK_EXPORTED_SPANS, "export_failed"] == 0
 
