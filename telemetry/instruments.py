@@ -21,7 +21,18 @@ from telemetry.instruments_genai import REQUEST_LABELS
 
 # Labels -------------------------------------------------------------------------------------------------------------
 _MODEL = (names.GEN_AI_REQUEST_MODEL,)
-CONFIG_LABELS = ("config_id", "model_file", "quantisation", "kv_type_k", "kv_type_v", "threads", "n_ctx", "slots", "gpu_layers", "llama_cpp_build")
+CONFIG_LABELS = (
+    "config_id",
+    "model_file",
+    "quantisation",
+    "kv_type_k",
+    "kv_type_v",
+    "threads",
+    "n_ctx",
+    "slots",
+    "gpu_layers",
+    "llama_cpp_build",
+)
 """Fields of `EngineConfig` that the info gauge names; all follow from the first."""
 _BY_CONTEXT = (*REQUEST_LABELS, names.CONTEXT_BUCKET)
 _HTTP_ACTIVE = (names.HTTP_REQUEST_METHOD, names.URL_SCHEME)
@@ -46,9 +57,7 @@ INTER_TOKEN = histogram(
     _MODEL,
     INTER_TOKEN_BUCKETS,
 )
-PHASE_DURATION = histogram(
-    names.METRIC_PHASE_DURATION, "s", "Time that a request spent in a phase.", (*_MODEL, names.PHASE), PHASE_BUCKETS
-)
+PHASE_DURATION = histogram(names.METRIC_PHASE_DURATION, "s", "Time that a request spent in a phase.", (*_MODEL, names.PHASE), PHASE_BUCKETS)
 OVERHEAD = histogram(
     names.METRIC_OVERHEAD, "s", "The gateway's own time: wall minus queue, engine and waiting for the client.", _MODEL, OVERHEAD_BUCKETS
 )
@@ -74,9 +83,7 @@ REQUESTS_GOOD = counter(
     "Goodput: answered requests whose first token and whose tokens after it came within the objectives.",
     _MODEL,
 )
-CLIENT_BLOCKED = histogram(
-    names.METRIC_CLIENT_BLOCKED, "s", "Time that an answer waited for its client to read.", _MODEL, PHASE_BUCKETS
-)
+CLIENT_BLOCKED = histogram(names.METRIC_CLIENT_BLOCKED, "s", "Time that an answer waited for its client to read.", _MODEL, PHASE_BUCKETS)
 REJECTED = counter(names.METRIC_REJECTED, "{request}", "Requests turned away at the door.", (names.REASON,))
 
 IGNORED_FIELDS = counter(
@@ -117,15 +124,15 @@ ENGINE_CONTENTION = gauge(
     "Share of time that an engine's threads waited for a core; with fewer threads than usual, when more were last tried.",
     _MODEL,
 )
-ENGINE_STATE = gauge(names.METRIC_ENGINE_STATE, "{engine}", "1 for the state that an engine is in, 0 for the others.", (*_MODEL, names.STATE))
-ENGINE_CONFIG_INFO = gauge(
-    names.METRIC_ENGINE_CONFIG_INFO, "", "1: what the engine that is ready runs with.", (*_MODEL, *CONFIG_LABELS)
+ENGINE_STATE = gauge(
+    names.METRIC_ENGINE_STATE, "{engine}", "1 for the state that an engine is in, 0 for the others.", (*_MODEL, names.STATE)
 )
+ENGINE_CONFIG_INFO = gauge(names.METRIC_ENGINE_CONFIG_INFO, "", "1: what the engine that is ready runs with.", (*_MODEL, *CONFIG_LABELS))
 SLOTS = gauge(names.METRIC_SLOTS, "{slot}", "Slots by state.", (*_MODEL, names.STATE))
 QUEUE_DEPTH = gauge(names.METRIC_QUEUE_DEPTH, "{request}", "Requests that wait for a slot.", _MODEL)
 QUEUE_OLDEST_AGE = gauge(names.METRIC_QUEUE_OLDEST_AGE, "s", "How long the oldest waiting request has waited.", _MODEL)
 PREDICTED_WAIT = gauge(
-    names.METRIC_PREDICTED_WAIT, "s", "How long a request that came now would wait for a slot; nothing where that is not known.", _MODEL
+    names.METRIC_PREDICTED_WAIT, "s", "Until the next first token of those who wait for one, as predicted; 0 while nobody waits.", _MODEL
 )
 KV_USAGE = gauge(names.METRIC_KV_USAGE, "{token}", "KV cells in use.", _MODEL)
 KV_LIMIT = gauge(names.METRIC_KV_LIMIT, "{token}", "KV cells there are.", _MODEL)

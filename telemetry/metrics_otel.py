@@ -1,6 +1,6 @@
 """The OpenTelemetry backend: the same instruments on an SDK meter, for OTLP.
 
-One `record()` of the SDK costs about ten times a Prometheus observation, so lists of values (the gaps between tokens)
+A gauge is observed when metrics are collected, so that a series that was let go of is not exported for ever. One `record()` of the SDK costs about ten times a Prometheus observation, so lists of values (the gaps between tokens)
 are recorded on a thread that lets the event loop run in between.
 """
 
@@ -10,11 +10,12 @@ import queue
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 
 from telemetry import semconv
@@ -34,16 +35,30 @@ class OtelBackend:
     """Hands values to the SDK with the request's span context, so that exemplars are taken."""
 
     def __init__(self, provider: MeterProvider, instruments: Iterable[Instrument] = ALL) -> None:
-        meter = provider.get_meter(semconv.SCOPE)
+        meter = provider.get_meter(semconv.SCOPE, semconv.installed(), semconv.SCHEMA_URL)
+        declared = list(instruments)
         self.dropped_lists = 0
-        self._record = {instrument: _method(meter, instrument) for instrument in instruments}
+        self._record = {instrument: _method(meter, instrument) for instrument in declared if instrument.kind is not Kind.GAUGE}
+        self._gauges: dict[Instrument, dict[tuple[str, ...], float]] = {i: {} for i in declared if i.kind is Kind.GAUGE}
+        for gauge in self._gauges:
+            meter.create_observable_gauge(gauge.name, [partial(self._observe, gauge)], gauge.unit, gauge.help)
         self._attributes: dict[tuple[Instrument, tuple[str, ...]], dict[str, str | int]] = {}
         self._lists: queue.Queue[tuple[Instrument, list[float], tuple[str, ...], TraceIds | None]] = queue.Queue(MAX_WAITING_LISTS)
         threading.Thread(target=self._record_lists, name="otel-metrics", daemon=True).start()
 
     def record(self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None) -> None:
         """Record one value; `labels` in the instrument's order."""
-        self._record[instrument](value, self._labelled(instrument, labels), _context(trace))
+        if instrument.kind is Kind.GAUGE:
+            self._gauges[instrument][labels] = value
+        else:
+            self._record[instrument](value, self._labelled(instrument, labels), _context(trace))
+
+    def forget(self, instrument: Instrument, labels: tuple[str, ...]) -> None:
+        """Let go of a gauge's series: the next export does not have it."""
+        self._gauges[instrument].pop(labels, None)
+
+    def _observe(self, instrument: Instrument, _options: CallbackOptions) -> list[Observation]:
+        return [Observation(value, self._labelled(instrument, labels)) for labels, value in list(self._gauges[instrument].items())]
 
     def record_many(self, instrument: Instrument, values: Sequence[float], labels: tuple[str, ...], trace: TraceIds | None = None) -> None:
         """Queue several values of one series; the trace is an example of the largest."""
@@ -82,8 +97,6 @@ def _method(meter: Meter, instrument: Instrument) -> Any:
         return meter.create_histogram(name, unit, text, explicit_bucket_boundaries_advisory=list(instrument.buckets)).record
     if instrument.kind is Kind.COUNTER:
         return meter.create_counter(name, unit, text).add
-    if instrument.kind is Kind.GAUGE:
-        return meter.create_gauge(name, unit, text).set
     return meter.create_up_down_counter(name, unit, text).add
 
 

@@ -9,10 +9,23 @@ has are ours and stand under `firsttoken.`; there is no invented `gen_ai.*` name
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 SCOPE: Final = "firsttoken"
 """Instrumentation scope of everything we emit."""
+
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
+"""Of the general conventions; those for GenAI have no published schema yet, and refer to this one."""
+
+
+def installed() -> str:
+    """The version of this package: of the scope, and of the service."""
+    try:
+        return version("firsttoken")
+    except PackageNotFoundError:
+        return "unknown"
+
 
 UNKNOWN_MODEL: Final = "_unknown"
 """Label of a model name that we do not serve."""
@@ -43,6 +56,8 @@ HTTP_ROUTE: Final = "http.route"
 HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
 URL_PATH: Final = "url.path"
 URL_SCHEME: Final = "url.scheme"
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
 SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 ERROR_TYPE: Final = "error.type"
@@ -79,6 +94,10 @@ GEN_AI_TOKEN_MODALITY: Final = "gen_ai.token.modality"
 REQUEST_ID: Final = "firsttoken.request.id"
 MODEL: Final = "firsttoken.model"
 """Of an engine's load or step: `gen_ai.request.model` would make readers take it for a call of a model."""
+LOGGER: Final = "firsttoken.logger"
+"""Which part of the gateway wrote a log line."""
+JOB: Final = "firsttoken.job"
+"""Of the resource: what Prometheus calls the label `job`, so that traces and logs can be filtered by the same value."""
 CLIENT_KIND: Final = "firsttoken.client"
 CONTENTION_SHARE: Final = "firsttoken.contention.share"
 REQUEST_IGNORED_FIELDS: Final = "firsttoken.request.ignored_fields"
@@ -149,9 +168,6 @@ WINDOW: Final = "window"
 
 SERVER_FAILURES: Final = ("engine_error", "engine_unavailable", "internal_error", "queue_full", "timeout")
 """`error.type` of requests that we failed. A refusal because the queue is full counts: capacity is ours to provide."""
-
-OUTCOMES: Final = ("ok", "failed", "client_error", "cancelled")
-"""How a request ended: answered; failed by us (`SERVER_FAILURES`); wrong by the client's doing; left by its client."""
 
 # --- metrics --------------------------------------------------------------------------------------------------------
 METRIC_REQUEST_DURATION: Final = "gen_ai.server.request.duration"

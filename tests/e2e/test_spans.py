@@ -206,7 +206,9 @@ def test_refused_request_is_no_error_of_the_server(traced: Served, receiver: Otl
 
 def test_metrics_arrive_as_declared(receiver: OtlpReceiver, streamed: dict[str, Any]) -> None:
     """Every metric that arrives is declared, with this unit, kind and these buckets; a request's are among them."""
-    wanted = {metric.name for metric in (instruments.TTFT_BY_CONTEXT, instruments.OUTPUT_RATE, instruments_genai.INPUT_TOKENS, instruments.SLOTS)}
+    wanted = {
+        metric.name for metric in (instruments.TTFT_BY_CONTEXT, instruments.OUTPUT_RATE, instruments_genai.INPUT_TOKENS, instruments.SLOTS)
+    }
     until(lambda: wanted <= {metric.name for metric in list(receiver.metrics)}, 20, "the metrics")
     for metric in list(receiver.metrics):
         instrument = instruments.BY_NAME[metric.name]

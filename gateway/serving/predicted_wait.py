@@ -1,0 +1,29 @@
+"""How long those who wait for a first token have still to wait, for the metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from gateway.serving.engine_handle import EngineHandle
+from telemetry import instruments as metric
+from telemetry.events import EngineState
+from telemetry.metrics import MetricsSink
+
+
+class PredictedWait:
+    """A source of metrics: of each engine that is ready, until the next first token, by its own prediction; 0 while nobody waits."""
+
+    name = "predicted_wait"
+
+    def __init__(self, handles: Sequence[EngineHandle], clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._handles = handles
+        self._clock_ns = clock_ns
+
+    def collect(self, sink: MetricsSink) -> None:
+        now_ns = self._clock_ns()
+        for handle in self._handles:
+            if handle.status.state is EngineState.READY:
+                sink.record(metric.PREDICTED_WAIT, max(0.0, handle.next_start_ms(now_ns) or 0.0) / 1e3, handle.model)
+            else:
+                sink.forget(metric.PREDICTED_WAIT, handle.model)
