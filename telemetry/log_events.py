@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from telemetry.semconv import REQUEST_ID
+
 if TYPE_CHECKING:  # records are made of clocks, which write lines
     from telemetry.events import Scalar
     from telemetry.record import RequestRecord, TraceIds
@@ -27,9 +29,13 @@ class LogEvent:
     attributes: dict[str, Scalar] = field(default_factory=dict)
 
 
-def event(name: str, *, trace: TraceIds | None = None, record: RequestRecord | None = None, **attributes: Scalar) -> dict[str, Any]:
+def event(
+    name: str, *, trace: TraceIds | None = None, record: RequestRecord | None = None, request_id: str = "", **attributes: Scalar
+) -> dict[str, Any]:
     """The `extra` of a line about `firsttoken.{name}`, of a request where there is one; names of attributes get the prefix too."""
     named = {f"{PREFIX}{key}": value for key, value in attributes.items()}
     if record is not None:
-        trace, named[f"{PREFIX}request.id"] = record.trace, record.request_id
+        trace, request_id = record.trace, record.request_id
+    if request_id:
+        named[REQUEST_ID] = request_id
     return {KEY: LogEvent(f"{PREFIX}{name}", trace, named)}

@@ -161,7 +161,7 @@ def _resource(env: Mapping[str, str]) -> Resource:
         "os.type": platform.system().lower(),
         JOB: f"{namespace}/{given['service.name']}" if namespace else given["service.name"],
     }
-    return Resource.create(own | given)
+    return Resource.create({**own, **given})
 
 
 def _in_background(work: Callable[[], None]) -> threading.Thread:

@@ -37,7 +37,7 @@ def _about(exchange: Exchange | None) -> dict[str, Any]:
     name = "gateway.unexpected_error"
     if exchange is not None and exchange.record is not None:
         return event(name, record=exchange.record)
-    return event(name) if exchange is None else event(name, **{"request.id": exchange.request_id})
+    return event(name) if exchange is None else event(name, request_id=exchange.request_id)
 
 
 def unexpected_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

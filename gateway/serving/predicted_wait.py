@@ -12,7 +12,9 @@ from telemetry.metrics import MetricsSink
 
 
 class PredictedWait:
-    """A source of metrics: of each engine that is ready, until the next first token, by its own prediction; 0 while nobody waits."""
+    """A source of metrics: of each engine that is ready, until the next first token, by its own prediction; 0 while nobody waits,
+    and nothing where they wait and none of them is predicted.
+    """
 
     name = "predicted_wait"
 
@@ -23,7 +25,8 @@ class PredictedWait:
     def collect(self, sink: MetricsSink) -> None:
         now_ns = self._clock_ns()
         for handle in self._handles:
-            if handle.status.state is EngineState.READY:
-                sink.record(metric.PREDICTED_WAIT, max(0.0, handle.next_start_ms(now_ns) or 0.0) / 1e3, handle.model)
-            else:
+            next_ms = handle.next_start_ms(now_ns) if handle.awaiting else 0.0
+            if next_ms is None or handle.status.state is not EngineState.READY:
                 sink.forget(metric.PREDICTED_WAIT, handle.model)
+            else:
+                sink.record(metric.PREDICTED_WAIT, max(0.0, next_ms) / 1e3, handle.model)
