@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from telemetry import semconv as names
+from telemetry.client_kinds import OTHER
 from telemetry.events import Phase, PhaseTiming, PrefillChunk, Scalar, Status
 from telemetry.record import RequestRecord
 
@@ -86,7 +87,7 @@ def inference(record: RequestRecord, *, capture_content: bool) -> Attributes:
             names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: record.cached_tokens,
             names.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: record.cache_written_tokens,
             names.GEN_AI_CONVERSATION_ID: record.conversation_id,
-            names.CLIENT_KIND: record.client,
+            names.CLIENT_KIND: None if record.client == OTHER else record.client,
             names.CONTENTION_SHARE: record.contention_share,
             names.ERROR_TYPE: record.error_type,
             names.REQUEST_IGNORED_FIELDS: tuple(record.ignored_fields) or None,

@@ -21,6 +21,7 @@ from telemetry.instrument import Kind, prometheus_name
 from telemetry.metrics import MetricsSink
 from telemetry.metrics_otel import OtelBackend
 from telemetry.metrics_prometheus import MAX_CHILDREN
+from telemetry.outcomes import REJECTIONS
 from telemetry.record import TraceIds
 from telemetry.recorder import Ended
 from telemetry.sampling import Sampled
@@ -149,7 +150,7 @@ def test_series_are_bounded() -> None:
     metrics = sink()
     for n in range(MAX_CHILDREN + 5):
         metrics.rejected(f"reason-{n}")
-    assert metrics.prometheus.refused_series == 5
+    assert metrics.prometheus.refused_series == 5 + len(REJECTIONS)
 
 
 def test_openmetrics_has_exemplars() -> None:
@@ -241,7 +242,12 @@ def test_the_sdk_gets_the_same_values() -> None:
     duration = found["gen_ai.server.request.duration"]
     assert (duration.count, tuple(duration.explicit_bounds)) == (1, DURATION_BUCKETS)
     assert [f"{exemplar.trace_id:032x}" for exemplar in duration.exemplars] == [record.trace.trace_id]
-    assert dict(duration.attributes) == {"gen_ai.request.model": MODEL, "gen_ai.response.model": MODEL, "gen_ai.operation.name": "chat"}
+    assert dict(duration.attributes) == {
+        "gen_ai.request.model": MODEL,
+        "gen_ai.response.model": MODEL,
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "llama_cpp",
+    }
     deadline = time.monotonic() + 5
     while "firsttoken.inter_token.latency" not in found and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -267,6 +273,9 @@ class CountingBackend:
     def record_many(
         self, instrument: instruments.Instrument, values: Sequence[float], labels: tuple[str, ...], trace: TraceIds | None = None
     ) -> None:
+        self.calls[instrument.name] += 1
+
+    def forget(self, instrument: instruments.Instrument, labels: tuple[str, ...]) -> None:
         self.calls[instrument.name] += 1
 
 

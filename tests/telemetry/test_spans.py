@@ -92,6 +92,7 @@ def test_attributes_of_the_inference_span() -> None:
         "gen_ai.usage.input_tokens": 600,
         "gen_ai.usage.output_tokens": 4,
         "gen_ai.usage.cache_read.input_tokens": 100,
+        "gen_ai.usage.cache_write.input_tokens": 500,
     }
 
 
