@@ -247,9 +247,8 @@ def _listeners(sinks: Sequence[Sink], method: str) -> tuple[tuple[Sink, Callable
 def host_and_port(host: str) -> tuple[str, int | None]:
     """The two parts of a Host header; a port that it leaves out is that of HTTP."""
     match = _HOST.fullmatch(host)
-    if match is None:
-        return "", None
-    return match.group("address").strip("[]"), int(match.group("port") or 80)
+    port = int(match.group("port") or 80) if match else 0
+    return (match.group("address").strip("[]"), port) if match and 0 < port < 1 << 16 else ("", None)
 
 
 def trace_ids(traceparent: str, tracestate: str = "") -> TraceIds:

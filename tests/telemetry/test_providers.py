@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
 import threading
 import time
 
@@ -17,6 +19,7 @@ from telemetry.metrics import MetricsSink
 from telemetry.metrics_otel import OtelBackend
 from telemetry.otlp_settings import Signal
 from telemetry.providers import Providers
+from telemetry.semconv import installed
 from telemetry.spans import SpanSink
 from tests.telemetry.records import MODEL, ManualClock, completed
 
@@ -62,6 +65,32 @@ def test_service_name() -> None:
     """firsttoken, unless the variables say otherwise."""
     assert otlp_settings.resource_attributes({})["service.name"] == "firsttoken"
     assert otlp_settings.resource_attributes({"OTEL_RESOURCE_ATTRIBUTES": "service.name=a%20b,x=1"}) == {"service.name": "a b", "x": "1"}
+
+
+def test_the_resource_says_where_and_what() -> None:
+    """Host, process, system and version, unless the variables say otherwise; every signal has the same."""
+    built = providers.build(ENDPOINT | {"OTEL_RESOURCE_ATTRIBUTES": "host.name=box"})
+    assert built.tracer is not None
+    attributes = built.tracer.resource.attributes
+    assert {name: attributes[name] for name in ("service.name", "service.version", "host.name", "process.pid", "os.type")} == {
+        "service.name": "firsttoken",
+        "service.version": installed(),
+        "host.name": "box",
+        "process.pid": os.getpid(),
+        "os.type": sys.platform,
+    }
+    assert attributes["service.instance.id"]
+    built.shutdown(0.1)
+
+
+@pytest.mark.parametrize(("namespace", "job"), [("", "firsttoken"), ("service.namespace=prod", "prod/firsttoken")])
+def test_traces_and_logs_have_the_job_of_prometheus(namespace: str, job: str) -> None:
+    """It is made of namespace and name, which no other signal is filtered by."""
+    built = providers.build(ENDPOINT | {"OTEL_RESOURCE_ATTRIBUTES": namespace})
+    assert built.tracer is not None
+    assert built.logger is not None
+    assert built.tracer.resource.attributes["firsttoken.job"] == built.logger.resource.attributes["firsttoken.job"] == job
+    built.shutdown(0.1)
 
 
 def test_all_signals_reach_a_receiver(free_port: int) -> None:
