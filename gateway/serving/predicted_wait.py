@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from gateway.serving.engine_handle import EngineHandle
 from telemetry import instruments as metric
-from telemetry.events import EngineState
+from telemetry.events import EngineState, EngineStatus
 from telemetry.metrics import MetricsSink
+
+
+class Engine(Protocol):
+    """Of an engine's handle (`gateway.serving.engine_handle`), what is asked here."""
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+
+    @property
+    def status(self) -> EngineStatus:
+        """Its state."""
+
+    @property
+    def awaiting(self) -> int:
+        """Requests without a first token."""
+
+    def next_start_ms(self, now_ns: int) -> float | None:
+        """Until the next first token, where it is predicted."""
 
 
 class PredictedWait:
@@ -18,7 +37,7 @@ class PredictedWait:
 
     name = "predicted_wait"
 
-    def __init__(self, handles: Sequence[EngineHandle], clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, handles: Sequence[Engine], clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._handles = handles
         self._clock_ns = clock_ns
 

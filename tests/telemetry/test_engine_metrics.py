@@ -1,4 +1,4 @@
-"""What is told of an engine that is not ready any more, in both backends."""
+"""What engines tell of themselves in numbers; of one that is not ready any more, in both backends."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from telemetry.events import CacheSample, CacheSource, EngineSample, EngineState
 from telemetry.instrument import Kind
 from tests.telemetry.backends import Both, both
 from tests.telemetry.records import CONFIG, MODEL
+from tests.telemetry.test_metrics import sink, value
 
 BUSY = EngineSample(
     MODEL, 3, 1, 4, 7, 42.0, 900, 2048, 10**8,
@@ -101,3 +102,34 @@ def test_loads_count_from_zero() -> None:
         assert found.told(metric.LOADS) == {(MODEL, "ready"): 0, (MODEL, "failed"): 0}
         tell(found, EngineState.RESTARTING, EngineState.FAILED)
         assert found.told(metric.LOADS) == {(MODEL, "ready"): 0, (MODEL, "failed"): 1}
+
+
+def test_rejected_guesses_are_no_tokens_of_the_engine() -> None:
+    """A step that verified four guesses and took one of them gave two tokens; its batch had five."""
+    metrics = sink()
+    steps = (StepSample(10_000_000, 1, 0, 2, rejected_tokens=3),)
+    metrics.engine_sample(EngineSample(MODEL, 6, 1, 1, 3, 1.5, 100, 2048, 10**8, steps))
+    assert value(metrics, "firsttoken_engine_tokens_total", phase="decode") == 2
+    assert value(metrics, "firsttoken_engine_time_seconds_total", phase="decode") == pytest.approx(0.010)
+    assert value(metrics, "firsttoken_engine_batch_tokens_sum") == 5
+
+
+def test_engine_steps_become_rates() -> None:
+    """A mixed step's time counts for both phases, its tokens for each."""
+    metrics = sink()
+    steps = (StepSample(10_000_000, 2, 30, 1), StepSample(5_000_000, 1, 0, 1))
+    metrics.engine_sample(EngineSample(MODEL, 6, 1, 1, 3, 1.5, 100, 2048, 10**8, steps))
+    assert value(metrics, "firsttoken_engine_tokens_total", phase="prefill") == 30
+    assert value(metrics, "firsttoken_engine_time_seconds_total", phase="prefill") == pytest.approx(0.010)
+    assert value(metrics, "firsttoken_engine_time_seconds_total", phase="decode") == pytest.approx(0.015)
+    assert value(metrics, "firsttoken_engine_slots", state="idle") == 6
+    assert value(metrics, "firsttoken_engine_batch_tokens_sum") == 32
+
+
+def test_a_load_is_counted_when_it_ends() -> None:
+    """Ready counts once per load, however often the state is told."""
+    metrics = sink()
+    for state in (EngineState.STARTING, EngineState.READY, EngineState.READY, EngineState.RESTARTING, EngineState.READY):
+        metrics.engine_status(EngineStatus(MODEL, state, load_ms=1500.0))
+    assert value(metrics, "firsttoken_model_loads_total", state="ready") == 2
+    assert value(metrics, "firsttoken_model_load_duration_seconds_sum") == pytest.approx(3.0)
