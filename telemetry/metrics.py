@@ -43,7 +43,9 @@ class Source(Protocol):
 
 
 class MetricsSink(NullSink, Outlets):
-    """Turns events into values; `served` gives the names of the models that we serve now."""
+    """Turns events into values; `served` gives the names of the models that we serve now. One that is not told of requests does
+    not count them, and has no zeros of them.
+    """
 
     def __init__(
         self,
@@ -52,10 +54,13 @@ class MetricsSink(NullSink, Outlets):
         others: Sequence[Backend] = (),
         sources: Sequence[Source] = (),
         objectives: Sequence[Objective] = (),
+        counts_requests: bool = True,
     ) -> None:
         self.prometheus = prometheus or PrometheusBackend()
         super().__init__((self.prometheus, *others))
         self._requests = RequestMetrics(self, served, objectives)
+        if counts_requests:
+            self._requests.from_zero()
         self._engines = EngineMetrics(self)
         self._sources: list[Source] = []
         self._failed_sources: set[str] = set()

@@ -25,9 +25,8 @@ class RequestMetrics:
         self._genai = GenAiMetrics(out)
         limits_ms = {objective.name: objective.threshold_ms for objective in objectives}
         self._ttft_ms, self._gap_ms = limits_ms.get("ttft"), limits_ms.get("inter_token")
-        self._from_zero()
 
-    def _from_zero(self) -> None:
+    def from_zero(self) -> None:
         """A series that begins with its first event has no increase to see, and nothing to alert on."""
         for model in (*self._served(), UNKNOWN_MODEL):
             self._out.record(metric.REQUESTS_ARRIVED, 0, model)

@@ -132,7 +132,7 @@ class TelemetryStack:
             *([DiskSource(self.disk)] if self.disk else []),
         ]
         objectives = slo or SloOptions()
-        self.metrics = MetricsSink(lambda: served, others=backends, sources=read, objectives=objectives.objectives)
+        self.metrics = MetricsSink(lambda: served, others=backends, sources=read, objectives=objectives.objectives, counts_requests=enabled)
         sinks: list[Sink] = [LoadWatch(), self.live, *more_sinks, *(self._sinks() if enabled else [])]
         self.recorder = Recorder(
             sinks,
