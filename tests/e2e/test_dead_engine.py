@@ -49,5 +49,5 @@ def test_a_dead_engine_is_told_of_and_leaves_nothing_behind() -> None:
         assert set(exported(receiver, "firsttoken.engine.slots")) == {0.0}
         name = "firsttoken.engine.given_up"
         record = until(lambda: next((log for log in list(receiver.logs) if log.event_name == name), None), 20, "the log record")
-        assert (record.severity_text, len(record.trace_id.strip(b"\0")), len(record.span_id)) == ("ERROR", 16, 8)
+        assert (record.severity_text, any(record.trace_id), any(record.span_id)) == ("ERROR", True, True)
         assert attributes(record)["firsttoken.model"] == server.model
