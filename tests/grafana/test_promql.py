@@ -6,8 +6,7 @@ import pytest
 
 from grafana.sources import families
 from grafana.sources.objectives import LOOP_LAG_S, TTFT_S
-from telemetry.buckets import OVERHEAD_BUCKETS, TTFT_BUCKETS
-from telemetry.instruments import ALL
+from telemetry.instruments import ALL, OVERHEAD_BUCKETS, TTFT_BUCKETS
 from tests.grafana.awaiting import AWAITING
 from tests.grafana.bundle import SERIES, Expression, groupings, labels_of, panel_expressions, panels, rule_expressions, selectors
 
