@@ -9,6 +9,7 @@ has are ours and stand under `firsttoken.`; there is no invented `gen_ai.*` name
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -19,6 +20,7 @@ SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
 """Of the general conventions; those for GenAI have no published schema yet, and refer to this one."""
 
 
+@cache
 def installed() -> str:
     """The version of this package: of the scope, and of the service."""
     try:
