@@ -28,6 +28,7 @@ from dashboard.pages.request import request_page
 from dashboard.pages.requests import requests
 from dashboard.pages.settings import settings
 from dashboard.render import PageRequest, respond
+from telemetry.log_events import event
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class ErrorPages:
 
     def failed(self, request: PageRequest, error: Exception) -> Response[str]:
         """A defect of ours: logged with its trace, told without it."""
-        log.error("unexpected error on %s %s", request.method, request.url.path, exc_info=error)
+        log.error("unexpected error on %s %s", request.method, request.url.path, exc_info=error, extra=event("dashboard.unexpected_error"))
         return self._page(request, 500, "The gateway failed on this page; its log says why.", {})
 
     def _page(self, request: PageRequest, status: int, detail: str, headers: Mapping[str, str]) -> Response[str]:

@@ -44,6 +44,7 @@ from gateway.serving.admission import Admission
 from gateway.serving.core_shares import CoreShares
 from gateway.serving.engine_handle import EngineHandle, Limits
 from gateway.serving.engine_process import WORKER_COMMAND
+from gateway.serving.predicted_wait import PredictedWait
 from gateway.serving.router import Router
 from gateway.serving.supervisor import Supervisor
 from gateway.setting_values import shown_settings
@@ -100,6 +101,7 @@ class Gateway:
         for handle in handles:
             handle.on_load_changed = shares.changed
         self.router = Router(handles)
+        self.telemetry.metrics.add_source(PredictedWait(handles))
         self.supervisors = [Supervisor(handle) for handle in handles]
         self.admission = Admission(
             self.telemetry.recorder,

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from telemetry.log_events import event
+
 log = logging.getLogger(__name__)
 
 JUMP_NS = 100_000_000
@@ -74,5 +76,7 @@ class WallClock:
         before, self._slept_ns = self._slept_ns, self._asleep()
         slept_ns = 0 if before is None or self._slept_ns is None else self._slept_ns - before
         why = "the machine slept" if abs(moved_ns - slept_ns) <= JUMP_NS else "the clock was set"
-        log.warning("the wall clock moved by %+.1f s (%s): times are told by it from now on", moved_ns / 1e9, why)
+        log.warning(
+            "the wall clock moved by %+.1f s (%s): times are told by it from now on", moved_ns / 1e9, why, extra=event("clock.moved")
+        )
         self.anchor, self.jumped_ns = now, now.monotonic_ns

@@ -55,7 +55,7 @@ class EngineSpans:
         if ready and status.load_ms is not None:
             began_ns = now_ns - round(status.load_ms * 1e6)
         self._use(load)
-        attributes = {names.GEN_AI_REQUEST_MODEL: status.model}
+        attributes = {names.MODEL: status.model}
         span = self._tracer.start_span(names.SPAN_ENGINE_LOAD, Context(), SpanKind.INTERNAL, attributes, start_time=began_ns)
         if not ready:
             span.set_status(Status(StatusCode.ERROR, status.reason))
@@ -76,7 +76,7 @@ class EngineSpans:
             Context(),
             SpanKind.INTERNAL,
             {
-                names.GEN_AI_REQUEST_MODEL: model,
+                names.MODEL: model,
                 names.STEP_SEQUENCES: step.sequences,
                 names.STEP_PREFILL_TOKENS: step.prefill_tokens,
                 names.STEP_DECODE_TOKENS: step.decode_tokens,

@@ -26,6 +26,8 @@ from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogr
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from telemetry.log_events import event
+from telemetry.otlp_logs import handing_over
 from telemetry.otlp_settings import Signal, Target
 
 _EXPORTERS: dict[tuple[Signal, str], Callable[..., Any]] = {
@@ -36,6 +38,9 @@ _EXPORTERS: dict[tuple[Signal, str], Callable[..., Any]] = {
     (Signal.METRICS, "grpc"): GrpcMetricExporter,
     (Signal.LOGS, "grpc"): GrpcLogExporter,
 }
+
+sdk_log = logging.getLogger("opentelemetry.exporter")
+"""`RateLimitedRelay` listens to it."""
 
 REPEAT_AFTER_S = 600.0
 """The same complaint of the SDK is logged again after this long."""
@@ -102,10 +107,12 @@ class CountingLogExporter(LogRecordExporter):
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         result = LogRecordExportResult.FAILURE
-        try:
-            result = self._inner.export(batch)
-        finally:
-            self._counts.finished(len(batch), success=result is LogRecordExportResult.SUCCESS)
+        with handing_over():
+            try:
+                result = self._inner.export(batch)
+            except Exception:
+                sdk_log.exception("log records could not be exported")
+        self._counts.finished(len(batch), success=result is LogRecordExportResult.SUCCESS)
         return result
 
     def shutdown(self) -> None:
@@ -193,7 +200,7 @@ class RateLimitedRelay(logging.Handler):
         if now - self._said.get(key, float("-inf")) < REPEAT_AFTER_S:
             return
         self._said[key] = now
-        self._log.log(record.levelno, "%s (further ones are only counted)", record.getMessage())
+        self._log.log(record.levelno, "%s (further ones are only counted)", record.getMessage(), extra=event("telemetry.export_failed"))
 
     @classmethod
     def install(cls) -> None:

@@ -35,6 +35,21 @@ class Instrument:
         return prometheus_name(self.name, self.unit, self.kind)
 
 
+def histogram(name: str, unit: str, help_: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Instrument:
+    """A distribution."""
+    return Instrument(name, Kind.HISTOGRAM, unit, help_, labels, buckets)
+
+
+def counter(name: str, unit: str, help_: str, labels: tuple[str, ...] = ()) -> Instrument:
+    """A sum that never falls."""
+    return Instrument(name, Kind.COUNTER, unit, help_, labels)
+
+
+def gauge(name: str, unit: str, help_: str, labels: tuple[str, ...] = ()) -> Instrument:
+    """A last value."""
+    return Instrument(name, Kind.GAUGE, unit, help_, labels)
+
+
 _UNITS = {"s": "seconds", "By": "bytes", "J": "joules", "1": "ratio"}
 
 

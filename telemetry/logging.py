@@ -17,17 +17,14 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
-from opentelemetry import trace as trace_api
 from opentelemetry._logs import SeverityNumber
-from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 
-from telemetry import semconv
 from telemetry.events import Phase, Status
+from telemetry.otlp_logs import REQUESTS_LOGGER, context_of, logger_of
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 from telemetry.speed_change import SpeedChange
-from telemetry.trace_context import span_context
 
 MAX_WAITING_LINES = 10_000
 """Lines that wait for stderr; more are dropped and counted."""
@@ -85,6 +82,14 @@ class LogOutput:
     def dropped(self) -> int:
         """Lines lost because stderr was not read."""
         return self._handler.dropped
+
+    def add(self, handler: logging.Handler) -> None:
+        """Tell one more handler, until the end."""
+        logging.getLogger().addHandler(handler)
+
+    def remove(self, handler: logging.Handler) -> None:
+        """Tell it no more."""
+        logging.getLogger().removeHandler(handler)
 
     def stop(self) -> None:
         """Write what waits and put the former handlers back."""
@@ -169,8 +174,8 @@ class LogSink(NullSink):
     """One wide line per completed request, on stderr and, where there is a provider, over OTLP."""
 
     def __init__(self, provider: LoggerProvider | None = None) -> None:
-        self._log = logging.getLogger("firsttoken.requests")
-        self._otel = None if provider is None else provider.get_logger(semconv.SCOPE)
+        self._log = logging.getLogger(REQUESTS_LOGGER)
+        self._otel = None if provider is None else logger_of(provider)
 
     def completed(self, record: RequestRecord) -> None:
         failed = record.status is Status.ERROR
@@ -180,7 +185,7 @@ class LogSink(NullSink):
         if self._otel is not None:
             self._otel.emit(
                 timestamp=record.anchor.wall(record.ended_ns or record.started_ns),
-                context=trace_api.set_span_in_context(trace_api.NonRecordingSpan(span_context(record.trace)), Context()),
+                context=context_of(record.trace),
                 severity_number=SeverityNumber.WARN if failed else SeverityNumber.INFO,
                 severity_text="WARN" if failed else "INFO",
                 body=EVENT,
@@ -189,7 +194,7 @@ class LogSink(NullSink):
             )
 
     def speed_changed(self, change: SpeedChange) -> None:
-        logger = structlog.stdlib.get_logger("firsttoken.requests")
+        logger = structlog.stdlib.get_logger(REQUESTS_LOGGER)
         told = logger.warning if change.direction == "slower" else logger.info
         told("speed changed", **asdict(change), direction=change.direction)
 

@@ -78,6 +78,10 @@ class PrometheusBackend(Collector):
             child.add(value, trace)
         child.add_many(values[example + 1 :])
 
+    def forget(self, instrument: Instrument, labels: tuple[str, ...]) -> None:
+        """Let go of a series: the next scrape does not have it."""
+        self._children[instrument].pop(labels, None)
+
     def render(self, accept: str) -> tuple[bytes, str]:
         """The body and content type of `/metrics` for an Accept header: OpenMetrics when asked for, else classic text.
 

@@ -6,12 +6,14 @@ Nothing here is set as a global provider: the composition root passes them to th
 from __future__ import annotations
 
 import logging
+import os
+import platform
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
@@ -24,7 +26,9 @@ from telemetry import instruments as metric
 from telemetry.exporters import Counts
 from telemetry.health import ExporterHealth, host_of
 from telemetry.instrument import Instrument
+from telemetry.log_events import event
 from telemetry.otlp_settings import DEFAULT_METRIC_INTERVAL_MS, Signal, exponential_histograms, number, resource_attributes, sampler, target
+from telemetry.semconv import JOB, installed
 from telemetry.spans import RecordIds
 
 log = logging.getLogger(__name__)
@@ -84,7 +88,7 @@ class Providers:
         in_time = not any(thread.is_alive() for thread in running)
         if not in_time:
             left = ", ".join(f"{counts.waiting} {signal}" for signal, counts in self.counts.items() if signal is not Signal.METRICS)
-            log.warning("the collector did not take everything in time; not sent: %s", left or "metrics")
+            log.warning("the collector did not take everything in time; not sent: %s", left or "metrics", extra=event("telemetry.not_sent"))
         return in_time
 
 
@@ -146,11 +150,18 @@ def _logger(env: Mapping[str, str], resource: Resource, counts: Mapping[Signal, 
 
 
 def _resource(env: Mapping[str, str]) -> Resource:
-    try:
-        installed = version("firsttoken")
-    except PackageNotFoundError:
-        installed = "unknown"
-    return Resource.create({"service.version": installed, "service.instance.id": str(uuid.uuid4())} | resource_attributes(env))
+    """Of every signal. Prometheus makes `job` of namespace and name, which no trace and no log line has: `firsttoken.job` is the same."""
+    given = resource_attributes(env)
+    namespace = given.get("service.namespace", "")
+    own: dict[str, str | int] = {
+        "service.version": installed(),
+        "service.instance.id": str(uuid.uuid4()),
+        "host.name": socket.gethostname(),
+        "process.pid": os.getpid(),
+        "os.type": platform.system().lower(),
+        JOB: f"{namespace}/{given['service.name']}" if namespace else given["service.name"],
+    }
+    return Resource.create({**own, **given})
 
 
 def _in_background(work: Callable[[], None]) -> threading.Thread:

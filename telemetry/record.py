@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 
+from telemetry.client_kinds import OTHER
 from telemetry.clock import ClockAnchor
 from telemetry.content import Content
-from telemetry.events import CacheOutcome, Delay, DelayCause, Phase, PhaseTiming, PrefillChunk, Scalar, Status
+from telemetry.events import CacheOutcome, CacheReason, Delay, DelayCause, Phase, PhaseTiming, PrefillChunk, Scalar, Status
 
 STALL_FACTOR = 4
 """An inter-token gap above this multiple of the median is a stall (SIGNALS: `firsttoken.decode`)."""
@@ -23,6 +24,9 @@ ENGINE_PHASES = frozenset(
 )
 """Phases spent in or waiting for the engine: everything but the gateway's own work."""
 
+
+NOT_KEPT = frozenset({CacheReason.DISABLED, CacheReason.UNSUPPORTED})
+"""Where the prefix cache is not used."""
 
 COMPUTING = frozenset({Phase.PREFILL, Phase.DECODE})
 """Phases in which a request's own tokens are computed."""
@@ -60,7 +64,8 @@ class RequestRecord:
     for (None when it named none that we could read), `response_model` what answered. `params` holds sampling
     parameters under their `gen_ai.request.*` last names. `client_blocked_ns` is time spent waiting for the client
     to take bytes, `client_blocked_tail_ns` the part of it after the last token. `content` is what was said, where that is kept. `ignored_fields`
-    are what the client sent and the API did not obey, by path (see `telemetry.ignored_fields`).
+    are what the client sent and the API did not obey, by path (see `telemetry.ignored_fields`). `path` is the URL's path as it
+    was sent, `server_address` and `server_port` whom the client took us for, `client` its kind (see `telemetry.client_kinds`).
     """
 
     seq: int
@@ -79,6 +84,10 @@ class RequestRecord:
     stream: bool = False
     params: dict[str, Scalar] = field(default_factory=dict)
     baggage: dict[str, str] = field(default_factory=dict)
+    path: str = ""
+    server_address: str = ""
+    server_port: int | None = None
+    client: str = OTHER
     phases: list[PhaseTiming] = field(default_factory=list)
     chunks: list[PrefillChunk] = field(default_factory=list)
     current_phase: Phase = Phase.ADMIT
@@ -136,6 +145,22 @@ class RequestRecord:
         if self.prompt_tokens is None or self.cached_tokens is None or self.first_token_ns is None:
             return None
         return self.prompt_tokens - self.cached_tokens
+
+    @property
+    def cache_written_tokens(self) -> int | None:
+        """Prompt tokens that were computed and stay in the prefix cache; None where that is off."""
+        return None if self.cache is None or self.cache.reason in NOT_KEPT else self.computed_tokens
+
+    @property
+    def operation_ns(self) -> tuple[int, int] | None:
+        """When the operation itself, which is all phases but admission, began and ended; None of a request that was refused."""
+        inner = [timing for timing in self.phases if timing.phase is not Phase.ADMIT]
+        return (min(timing.start_ns for timing in inner), max(timing.end_ns for timing in inner)) if inner else None
+
+    @property
+    def first_chunk_ms(self) -> float | None:
+        """`ttfb_ms` of a stream that began: what says why there is none is no chunk of it."""
+        return self.ttfb_ms if self.stream and (self.first_token_ns is not None or self.status is Status.OK) else None
 
     @property
     def total_ms(self) -> float | None:
@@ -196,14 +221,14 @@ class RequestRecord:
         """
         if not self.gaps_us:
             return []
-        waits = list(self._waits())
+        waits = list(self.waits())
         longest_gap = STALL_FACTOR * _nearest_rank(sorted(self.gaps_us), 0.5)
         longest_wait = STALL_FACTOR * _nearest_rank(sorted(wait for _, wait, _ in waits), 0.5)
         zero_ns = self.first_token_ns or 0
         stalled = ((begun, wait) for begun, wait, tokens in waits if wait > longest_wait and wait > longest_gap * tokens)
         return [(zero_ns + begun * 1000, wait * 1000) for begun, wait in stalled]
 
-    def _waits(self) -> Iterator[tuple[int, int, int]]:
+    def waits(self) -> Iterator[tuple[int, int, int]]:
         """For each step after the first token: when the wait for it began (microseconds from there), how long, and tokens that came."""
         gaps, begun = iter(self.gaps_us), 0
         for tokens in self.bursts or repeat(1, len(self.gaps_us)):

@@ -17,15 +17,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from telemetry.baggage import allowed_members
+from telemetry.client_kinds import kind_of
 from telemetry.clock import WallClock
 from telemetry.content import Content, Messages
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import EngineConfig, EngineSample, EngineStatus, Phase, PhaseTiming, Scalar, Status
+from telemetry.log_events import event as log_event
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.speed_change import SpeedChange
 
 log = logging.getLogger(__name__)
 
+_HOST = re.compile(r"(?P<address>\[[0-9A-Fa-f:.]{2,45}\]|[\w.-]{1,253})(?::(?P<port>\d{1,5}))?")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
@@ -121,10 +124,14 @@ class Recorder:
         tracestate: str = "",
         baggage: str = "",
         method: str = "POST",
+        path: str = "",
+        host: str = "",
+        user_agent: str = "",
     ) -> RequestRecord:
         """Begin a record; nothing is handed to the sinks before `admit`."""
         anchor = self._wall.look()
         self._last_seq = max((anchor.wall(started_ns) // 1000) << 10 | next(self._counter) & 1023, self._last_seq + 1)
+        address, port = host_and_port(host)
         return RequestRecord(
             seq=self._last_seq,
             request_id=request_id or f"req_{secrets.token_hex(12)}",
@@ -136,6 +143,10 @@ class Recorder:
             api=api,
             operation=operation,
             baggage=allowed_members(baggage, self._allowed_baggage),
+            path=path,
+            server_address=address,
+            server_port=port,
+            client=kind_of(user_agent),
         )
 
     def admit(self, record: RequestRecord) -> None:
@@ -211,16 +222,17 @@ class Recorder:
             try:
                 take(event)
             except Exception as error:
-                self._failed(sink, method, error)
+                self._failed(sink, method, error, event)
 
-    def _failed(self, sink: Sink, method: str, error: Exception) -> None:
+    def _failed(self, sink: Sink, method: str, error: Exception, about: object) -> None:
         """Count a sink's failure and log the first of its kind; telemetry never fails a request."""
         if self._strict:
             raise error
         key = f"{type(sink).__name__}.{method}.{type(error).__name__}"
         self.sink_errors[key] += 1
         if self.sink_errors[key] == 1:
-            log.error("telemetry sink failed; further failures of this kind are only counted: %s", key, exc_info=error)
+            told = log_event("telemetry.sink_failed", record=about if isinstance(about, RequestRecord) else None)
+            log.error("telemetry sink failed; further failures of this kind are only counted: %s", key, exc_info=error, extra=told)
 
 
 _EVENTS = tuple(name for name in vars(NullSink) if not name.startswith("_"))
@@ -230,6 +242,13 @@ def _listeners(sinks: Sequence[Sink], method: str) -> tuple[tuple[Sink, Callable
     """Sinks that do something about an event, with what they do: it may come with every token."""
     nothing = getattr(NullSink, method)
     return tuple((sink, getattr(sink, method)) for sink in sinks if getattr(type(sink), method, None) is not nothing)
+
+
+def host_and_port(host: str) -> tuple[str, int | None]:
+    """The two parts of a Host header; a port that it leaves out is that of HTTP."""
+    match = _HOST.fullmatch(host)
+    port = int(match.group("port") or 80) if match else 0
+    return (match.group("address").strip("[]"), port) if match and 0 < port < 1 << 16 else ("", None)
 
 
 def trace_ids(traceparent: str, tracestate: str = "") -> TraceIds:

@@ -9,10 +9,25 @@ has are ours and stand under `firsttoken.`; there is no invented `gen_ai.*` name
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 SCOPE: Final = "firsttoken"
 """Instrumentation scope of everything we emit."""
+
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
+"""Of the general conventions; those for GenAI have no published schema yet, and refer to this one."""
+
+
+@cache
+def installed() -> str:
+    """The version of this package: of the scope, and of the service."""
+    try:
+        return version("firsttoken")
+    except PackageNotFoundError:
+        return "unknown"
+
 
 UNKNOWN_MODEL: Final = "_unknown"
 """Label of a model name that we do not serve."""
@@ -43,6 +58,10 @@ HTTP_ROUTE: Final = "http.route"
 HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
 URL_PATH: Final = "url.path"
 URL_SCHEME: Final = "url.scheme"
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
 ERROR_TYPE: Final = "error.type"
 
 # --- attributes: GenAI ----------------------------------------------------------------------------------------------
@@ -57,6 +76,10 @@ GEN_AI_REQUEST_TOP_K: Final = "gen_ai.request.top_k"
 GEN_AI_REQUEST_SEED: Final = "gen_ai.request.seed"
 GEN_AI_INPUT_MESSAGES: Final = "gen_ai.input.messages"
 GEN_AI_OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+GEN_AI_OUTPUT_TYPE: Final = "gen_ai.output.type"
+GEN_AI_REQUEST_FREQUENCY_PENALTY: Final = "gen_ai.request.frequency_penalty"
+GEN_AI_REQUEST_PRESENCE_PENALTY: Final = "gen_ai.request.presence_penalty"
+GEN_AI_REQUEST_REASONING_LEVEL: Final = "gen_ai.request.reasoning.level"
 GEN_AI_REQUEST_STOP_SEQUENCES: Final = "gen_ai.request.stop_sequences"
 GEN_AI_REQUEST_STREAM: Final = "gen_ai.request.stream"
 GEN_AI_RESPONSE_ID: Final = "gen_ai.response.id"
@@ -66,9 +89,18 @@ GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chun
 GEN_AI_USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 GEN_AI_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+GEN_AI_TOKEN_MODALITY: Final = "gen_ai.token.modality"
 
 # --- attributes: ours -----------------------------------------------------------------------------------------------
 REQUEST_ID: Final = "firsttoken.request.id"
+MODEL: Final = "firsttoken.model"
+"""Of an engine's load or step: `gen_ai.request.model` would make readers take it for a call of a model."""
+LOGGER: Final = "firsttoken.logger"
+"""Which part of the gateway wrote a log line."""
+JOB: Final = "firsttoken.job"
+"""Of the resource: what Prometheus calls the label `job`, so that traces and logs can be filtered by the same value."""
+CLIENT_KIND: Final = "firsttoken.client"
 CONTENTION_SHARE: Final = "firsttoken.contention.share"
 REQUEST_IGNORED_FIELDS: Final = "firsttoken.request.ignored_fields"
 BAGGAGE: Final = "firsttoken.baggage"
@@ -130,6 +162,9 @@ PART: Final = "part"
 CPU_MODE: Final = "cpu.mode"
 FILESYSTEM_STATE: Final = "system.filesystem.state"
 
+OUTCOME: Final = "outcome"
+CLIENT: Final = "client"
+VERSION: Final = "version"
 OBJECTIVE: Final = "objective"
 WINDOW: Final = "window"
 
@@ -143,6 +178,14 @@ METRIC_TIME_PER_OUTPUT_TOKEN: Final = "gen_ai.server.time_per_output_token"
 METRIC_INPUT_TOKENS: Final = "gen_ai.client.inference.usage.input_tokens"
 METRIC_OUTPUT_TOKENS: Final = "gen_ai.client.inference.usage.output_tokens"
 METRIC_CACHE_READ_TOKENS: Final = "gen_ai.client.inference.usage.cache_read.input_tokens"
+METRIC_CACHE_WRITE_TOKENS: Final = "gen_ai.client.inference.usage.cache_write.input_tokens"
+METRIC_INFERENCE_DURATION: Final = "gen_ai.client.inference.duration"
+METRIC_INFERENCE_FIRST_CHUNK: Final = "gen_ai.client.inference.time_to_first_chunk"
+METRIC_INFERENCE_OUTPUT_CHUNK: Final = "gen_ai.client.inference.time_per_output_chunk"
+METRIC_OPERATION_INPUT_TOKENS: Final = "gen_ai.client.inference.operation.input_tokens"
+METRIC_OPERATION_OUTPUT_TOKENS: Final = "gen_ai.client.inference.operation.output_tokens"
+METRIC_EMBEDDINGS_DURATION: Final = "gen_ai.client.embeddings.duration"
+METRIC_EMBEDDINGS_INPUT_TOKENS: Final = "gen_ai.client.embeddings.operation.input_tokens"
 METRIC_OUTPUT_RATE: Final = "firsttoken.output_rate"
 METRIC_PROMPT_RATE: Final = "firsttoken.prompt_rate"
 METRIC_TTFT_BY_CONTEXT: Final = "firsttoken.ttft_by_context"
@@ -158,14 +201,18 @@ METRIC_BATCH_TOKENS: Final = "firsttoken.engine.batch.tokens"
 METRIC_STEP_DURATION: Final = "firsttoken.engine.step.duration"
 METRIC_ENGINE_THREADS: Final = "firsttoken.engine.threads"
 METRIC_ENGINE_CONTENTION: Final = "firsttoken.engine.contention"
+METRIC_ENGINE_STATE: Final = "firsttoken.engine.state"
+METRIC_ENGINE_CONFIG_INFO: Final = "firsttoken.engine.config.info"
 METRIC_SLOTS: Final = "firsttoken.engine.slots"
 METRIC_QUEUE_DEPTH: Final = "firsttoken.queue.depth"
 METRIC_QUEUE_OLDEST_AGE: Final = "firsttoken.queue.oldest_age"
+METRIC_PREDICTED_WAIT: Final = "firsttoken.queue.predicted_wait"
 METRIC_KV_USAGE: Final = "firsttoken.kv_cache.usage"
 METRIC_KV_LIMIT: Final = "firsttoken.kv_cache.limit"
 METRIC_CACHE_QUERIES: Final = "firsttoken.prefix_cache.queries"
 METRIC_CACHE_HITS: Final = "firsttoken.prefix_cache.hits"
 METRIC_CACHE_EVICTIONS: Final = "firsttoken.prefix_cache.evictions"
+METRIC_CACHE_LOST: Final = "firsttoken.prefix_cache.lost"
 METRIC_CACHE_BYTES: Final = "firsttoken.prefix_cache.bytes"
 METRIC_CACHE_ENTRIES: Final = "firsttoken.prefix_cache.entries"
 METRIC_CACHE_DISCARDED: Final = "firsttoken.prefix_cache.discarded"
@@ -177,6 +224,12 @@ METRIC_ENERGY: Final = "firsttoken.energy"
 METRIC_MODEL_MEMORY: Final = "firsttoken.model.memory"
 METRIC_MODEL_MEMORY_PARTS: Final = "firsttoken.model.memory.parts"
 METRIC_DELAY_TIME: Final = "firsttoken.delay.time"
+METRIC_REQUESTS: Final = "firsttoken.requests"
+METRIC_REQUESTS_ARRIVED: Final = "firsttoken.requests.arrived"
+METRIC_REQUESTS_FINISHED: Final = "firsttoken.requests.finished"
+METRIC_REQUESTS_GOOD: Final = "firsttoken.requests.good"
+METRIC_CLIENT_BLOCKED: Final = "firsttoken.client_blocked.duration"
+METRIC_BUILD_INFO: Final = "firsttoken.build_info"
 METRIC_REJECTED: Final = "firsttoken.requests.rejected"
 METRIC_IGNORED_FIELDS: Final = "firsttoken.request.ignored_fields"
 METRIC_SOURCE_FAILURES: Final = "firsttoken.telemetry.source.failures"

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry import instruments as metric
 from telemetry.background import BackgroundTask
+from telemetry.log_events import event
 from telemetry.metrics import MetricsSink
 from telemetry.slo import BURN_MINUTES, Counts, Objective, ObjectiveReport, State, report
 from telemetry.store.queries import slo
@@ -88,7 +89,8 @@ class SloWatch(BackgroundTask):
 
     def _changed(self, found: ObjectiveReport, was: State) -> None:
         level = logging.INFO if found.state is State.OK else logging.WARNING
-        log.log(level, "objective %s: %s, before %s", found.objective.name, found.state, was)
+        told = event("slo.changed", objective=found.objective.name, state=found.state.value)
+        log.log(level, "objective %s: %s, before %s", found.objective.name, found.state, was, extra=told)
         self.tell(found, was)
 
     async def _run(self) -> None:
@@ -97,7 +99,7 @@ class SloWatch(BackgroundTask):
             try:
                 await self.check()
             except Exception:
-                log.exception("the objectives could not be looked at")
+                log.exception("the objectives could not be looked at", extra=event("slo.unreadable"))
             await asyncio.sleep(min(self.every_s, UNREADABLE_S) if self.error else self.every_s)
 
 

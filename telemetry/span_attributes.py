@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from telemetry import semconv as names
-from telemetry.events import Phase, PhaseTiming, PrefillChunk, Scalar
+from telemetry.client_kinds import OTHER
+from telemetry.events import Phase, PhaseTiming, PrefillChunk, Scalar, Status
 from telemetry.record import RequestRecord
 
 Value = Scalar | Sequence[str]
@@ -18,6 +19,10 @@ PARAMS: dict[str, tuple[str, type]] = {
     "top_p": (names.GEN_AI_REQUEST_TOP_P, float),
     "top_k": (names.GEN_AI_REQUEST_TOP_K, int),
     "seed": (names.GEN_AI_REQUEST_SEED, int),
+    "frequency_penalty": (names.GEN_AI_REQUEST_FREQUENCY_PENALTY, float),
+    "presence_penalty": (names.GEN_AI_REQUEST_PRESENCE_PENALTY, float),
+    "output_type": (names.GEN_AI_OUTPUT_TYPE, str),
+    "reasoning_level": (names.GEN_AI_REQUEST_REASONING_LEVEL, str),
 }
 """Key of `RequestRecord.params` → attribute and its type in the convention."""
 
@@ -42,19 +47,27 @@ PHASE_KEYS: dict[Phase, dict[str, str]] = {
 
 
 def server(record: RequestRecord) -> Attributes:
-    """Of the server span (HTTP conventions)."""
+    """Of the server span (HTTP conventions): what a client did wrong, or that it left, is no error of the server."""
     return _present(
         {
             names.HTTP_REQUEST_METHOD: record.method,
             names.HTTP_ROUTE: record.route,
-            names.URL_PATH: record.route,
+            names.URL_PATH: record.path or record.route,
             names.URL_SCHEME: "http",
+            names.SERVER_ADDRESS: record.server_address or None,
+            names.SERVER_PORT: record.server_port,
             names.HTTP_RESPONSE_STATUS_CODE: record.http_status,
-            names.ERROR_TYPE: record.error_type,
+            names.ERROR_TYPE: record.error_type if failed(record) else None,
             names.REQUEST_ID: record.request_id,
             **{f"{names.BAGGAGE}.{key}": value for key, value in record.baggage.items()},
         }
     )
+
+
+def failed(record: RequestRecord) -> bool:
+    """Whether the server failed: by its status, or in a stream that had begun with a good one."""
+    status = record.http_status or 0
+    return status >= 500 or (status < 400 and record.status is Status.ERROR)
 
 
 def inference(record: RequestRecord, *, capture_content: bool) -> Attributes:
@@ -64,15 +77,17 @@ def inference(record: RequestRecord, *, capture_content: bool) -> Attributes:
             names.GEN_AI_OPERATION_NAME: record.operation,
             names.GEN_AI_PROVIDER_NAME: names.PROVIDER_LLAMA_CPP,
             names.GEN_AI_REQUEST_MODEL: record.model,
-            names.GEN_AI_REQUEST_STREAM: record.stream,
+            names.GEN_AI_REQUEST_STREAM: record.stream or None,
             names.GEN_AI_RESPONSE_ID: record.response_id,
             names.GEN_AI_RESPONSE_MODEL: record.response_model,
-            names.GEN_AI_RESPONSE_FINISH_REASONS: (record.finish_reason,) if record.finish_reason else None,
-            names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: _seconds(record.ttfb_ms) if record.stream else None,
+            names.GEN_AI_RESPONSE_FINISH_REASONS: _finish_reasons(record),
+            names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: _seconds(record.first_chunk_ms),
             names.GEN_AI_USAGE_INPUT_TOKENS: record.prompt_tokens,
             names.GEN_AI_USAGE_OUTPUT_TOKENS: record.completion_tokens,
             names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: record.cached_tokens,
+            names.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: record.cache_written_tokens,
             names.GEN_AI_CONVERSATION_ID: record.conversation_id,
+            names.CLIENT_KIND: None if record.client == OTHER else record.client,
             names.CONTENTION_SHARE: record.contention_share,
             names.ERROR_TYPE: record.error_type,
             names.REQUEST_IGNORED_FIELDS: tuple(record.ignored_fields) or None,
@@ -82,6 +97,14 @@ def inference(record: RequestRecord, *, capture_content: bool) -> Attributes:
     if capture_content and "stop_sequences" in record.params:
         attributes[names.GEN_AI_REQUEST_STOP_SEQUENCES] = _texts(record.params["stop_sequences"])
     return attributes
+
+
+def _finish_reasons(record: RequestRecord) -> tuple[str, ...] | None:
+    """Of the one answer; `error`, by the convention, where one was expected and did not come to its end."""
+    if record.finish_reason:
+        return (record.finish_reason,)
+    expected = record.operation != "embeddings" and record.status in (Status.ERROR, Status.CANCELLED)
+    return ("error",) if expected else None
 
 
 def phase(record: RequestRecord, timing: PhaseTiming) -> Attributes:

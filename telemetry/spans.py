@@ -57,7 +57,7 @@ class SpanSink(NullSink):
         if not isinstance(provider.id_generator, RecordIds):
             raise TypeError("the tracer provider must be built with telemetry.spans.RecordIds as its id generator")
         self._ids = provider.id_generator
-        self._tracer = provider.get_tracer(semconv.SCOPE)
+        self._tracer = provider.get_tracer(semconv.SCOPE, semconv.installed(), semconv.SCHEMA_URL)
         self._capture_content = capture_content
         self._redactor = redactor or Redactor()
         self._links = SpanLinks()
@@ -76,7 +76,7 @@ class SpanSink(NullSink):
         server = self._server(record)
         if server.is_recording():
             self._children(record, server)
-            if not 400 <= (record.http_status or 0) < 500:  # a client's mistake is no error of the server: HTTP conventions
+            if span_attributes.failed(record):
                 _finish(server, record)
         server.end(record.anchor.wall(record.ended_ns or record.started_ns))
 

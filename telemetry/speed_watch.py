@@ -10,6 +10,7 @@ from collections.abc import Callable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.background import BackgroundTask
+from telemetry.log_events import event
 from telemetry.speed_change import SpeedChange
 from telemetry.store.queries import speed
 from telemetry.store.queries.reading import StoreUnreadable
@@ -52,4 +53,4 @@ class SpeedWatch(BackgroundTask):
             except StoreUnreadable as error:
                 log.debug("speeds could not be compared: %s", error)
             except Exception:
-                log.exception("speeds could not be compared")
+                log.exception("speeds could not be compared", extra=event("speed.uncompared"))

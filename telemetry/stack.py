@@ -21,8 +21,10 @@ from telemetry.energy.sources import NO_TELEMETRY, NVML, RAPL, find
 from telemetry.health import ExporterHealth, StoreHealth
 from telemetry.live import LiveSink
 from telemetry.load_watch import LoadWatch
-from telemetry.metrics import Backend, MetricsSink, Source
+from telemetry.metrics import MetricsSink, Source
 from telemetry.metrics_otel import OtelBackend
+from telemetry.otlp_logs import OtlpHandler
+from telemetry.outlets import Backend
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder, Sink
 from telemetry.redact import Redactor, without_passwords
@@ -35,7 +37,7 @@ from telemetry.store.contents import Capture
 from telemetry.store.engine import create_reader
 from telemetry.store.retention import Retention
 from telemetry.store.writer import OK, StoreSink
-from telemetry.system import DiskRoom, DiskSource, EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
+from telemetry.system import BuildSource, DiskRoom, DiskSource, EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
 from telemetry.webhook import Webhook
 
 DISPOSE_S = 2.0
@@ -117,15 +119,20 @@ class TelemetryStack:
         self._store_queue_size, self._max_bytes = store_queue_size, retention.max_bytes if retention else 0
         self._output = log_lines.configure(log_level)
         self._providers = providers.build(env if enabled else {})
+        self._told = OtlpHandler(self._providers.logger, self._redactor) if self._providers.logger else None
+        if self._told is not None:
+            self._output.add(self._told)
         backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
         read: list[Source] = [
             StoreSource(self.store, retention.max_bytes if retention else 0, self._file_size),
             ExportSource(self._providers),
             EnergySource(self.energy),
             ProcessSource(),
+            BuildSource(),
             *([DiskSource(self.disk)] if self.disk else []),
         ]
-        self.metrics = MetricsSink(lambda: served, others=backends, sources=read)
+        objectives = slo or SloOptions()
+        self.metrics = MetricsSink(lambda: served, others=backends, sources=read, objectives=objectives.objectives, counts_requests=enabled)
         sinks: list[Sink] = [LoadWatch(), self.live, *more_sinks, *(self._sinks() if enabled else [])]
         self.recorder = Recorder(
             sinks,
@@ -136,7 +143,6 @@ class TelemetryStack:
         )
         self._monitor = SystemMonitor(self.metrics, self.live.running)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
-        objectives = slo or SloOptions()
         self._webhook = Webhook(objectives.webhook_url, objectives.gateway) if objectives.webhook_url else None
         tell = self._webhook.tell if self._webhook else lambda _report, _was: None
         self.slo = SloWatch(self.reader, self.metrics, objectives.objectives, objectives.window_days, tell, objectives.every_s)
@@ -204,6 +210,8 @@ class TelemetryStack:
         await self.slo.stop()
         if self._webhook is not None:
             await self._webhook.stop()
+        if self._told is not None:
+            self._output.remove(self._told)
         if self._enabled:
             await asyncio.gather(
                 asyncio.to_thread(self.store.stop, deadline_s),

@@ -18,6 +18,7 @@ from telemetry.instrument import Instrument
 from telemetry.metrics import MetricsSink
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.sampling import Sampled
+from telemetry.semconv import installed
 
 LAG_INTERVAL_S = 0.5
 """How often the event loop's lag is measured."""
@@ -164,6 +165,15 @@ class ProcessSource:
             sink.level(metric.PROCESS_MEMORY, self._process.memory_info().rss)
             if hasattr(self._process, "num_fds"):  # Windows has none
                 sink.record(metric.PROCESS_FDS, self._process.num_fds())
+
+
+class BuildSource:
+    """The version that runs; it never changes, but a gauge that is not told is not there."""
+
+    name = "build"
+
+    def collect(self, sink: MetricsSink) -> None:
+        sink.record(metric.BUILD_INFO, 1, installed())
 
 
 class SystemMonitor(BackgroundTask):

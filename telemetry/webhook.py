@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
+from telemetry.log_events import event
 from telemetry.slo import ObjectiveReport, State
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Webhook:
             else:
                 return
         self.failed += 1
-        log.warning("the webhook at %s did not take a change of state: %s", _host(self._url), _reason(error))
+        log.warning("the webhook at %s did not take a change of state: %s", _host(self._url), _reason(error), extra=event("webhook.failed"))
 
 
 def message(found: ObjectiveReport, was: State, gateway: str) -> bytes:

@@ -64,7 +64,8 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _messages = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _value = msgspec.json.Decoder()
 
-NAMES = frozenset(RawChatRequest.__struct_fields__)
+NAMES = frozenset(RawChatRequest.__struct_fields__) - {"reasoning_effort"}
+"""Fields that are obeyed or refused; the one left out is read only to be told."""
 NULL = b"null"
 
 

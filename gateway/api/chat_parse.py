@@ -21,6 +21,9 @@ ROLES = {"system": "system", "developer": "system", "user": "user", "assistant":
 
 MAX_STOP_CHARS = 1000
 
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Values of `reasoning_effort` that a record keeps: other words of a client are not its business."""
+
 _decoder = msgspec.json.Decoder(RawChatRequest)
 
 
@@ -72,7 +75,7 @@ def parse_chat(body: bytes) -> Chat:
         pin=bool(raw.pin),
         truncate=raw.truncate == "auto",
         ending=_ending(raw),
-        params=_params(raw),
+        params=_params(raw) | _choices(raw),
         ignored=kept(ignored),
     )
 
@@ -161,6 +164,13 @@ def _params(raw: RawChatRequest) -> dict[str, Scalar]:
     params: dict[str, Scalar] = {name: getattr(raw, name) for name in names if getattr(raw, name) is not None}
     limit = raw.max_completion_tokens or raw.max_tokens
     return params if limit is None else {**params, "max_tokens": limit}
+
+
+def _choices(raw: RawChatRequest) -> dict[str, Scalar]:
+    """What was asked for by one of a few words: the kind of output, and the effort of reasoning, which is not obeyed."""
+    effort = raw.reasoning_effort
+    asked = {"output_type": "text" if raw.response_format else None, "reasoning_level": effort if effort in EFFORTS else None}
+    return {name: word for name, word in asked.items() if word is not None}
 
 
 def _conversation_id(metadata: dict[str, Any] | None) -> str | None:

@@ -95,6 +95,7 @@ class RawChatRequest(Controls, kw_only=True):
     audio: Any = None
     prediction: Any = None
     web_search_options: Any = None
+    reasoning_effort: Any = None
 
 
 class PromptTokensDetails(msgspec.Struct):

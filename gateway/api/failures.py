@@ -8,7 +8,9 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from gateway.api.exchange import Exchange
 from gateway.errors import ApiError, ErrorBody, ErrorEnvelope
+from telemetry.log_events import event
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +32,17 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
     return Response(ErrorEnvelope(body), status_code=error.status_code, headers=error.headers, media_type="application/json")
 
 
+def _about(exchange: Exchange | None) -> dict[str, Any]:
+    """Of a log line: the request that it happened in."""
+    name = "gateway.unexpected_error"
+    if exchange is not None and exchange.record is not None:
+        return event(name, record=exchange.record)
+    return event(name) if exchange is None else event(name, request_id=exchange.request_id)
+
+
 def unexpected_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """A defect of ours: logged with its trace, told without it."""
-    log.error("unexpected error on %s %s", request.method, request.url.path, exc_info=error)
+    exchange: Exchange | None = request.scope.get("state", {}).get("exchange")
+    log.error("unexpected error on %s %s", request.method, request.url.path, exc_info=error, extra=_about(exchange))
     body = ErrorBody("The gateway failed on this request; its log says why.", "server_error", "internal_error", None)
     return Response(ErrorEnvelope(body), status_code=500, media_type="application/json")

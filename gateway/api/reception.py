@@ -43,6 +43,9 @@ async def receive(
         traceparent=exchange.headers.get("traceparent", ""),
         tracestate=exchange.headers.get("tracestate", ""),
         baggage=exchange.headers.get("baggage", ""),
+        path=_path_as_sent(request.scope),
+        host=exchange.headers.get("host", ""),
+        user_agent=exchange.headers.get("user-agent", ""),
     )
     body = b""
     try:
@@ -57,3 +60,9 @@ async def receive(
         raise
     serving.recorder.admit(record)
     return record, checked
+
+
+def _path_as_sent(scope: Any) -> str:
+    """Undecoded, and without its query."""
+    raw = scope.get("raw_path") or str(scope["path"]).encode()
+    return bytes(raw).partition(b"?")[0].decode("latin-1")

@@ -98,6 +98,11 @@ class EngineHandle:
         return min(left, default=None)
 
     @property
+    def awaiting(self) -> int:
+        """Requests that have no first token yet."""
+        return sum(call.record.first_token_ns is None for call in self._calls.values())
+
+    @property
     def adapters(self) -> list[str]:
         """Names of the LoRA adapters that it is loaded with."""
         return sorted(self._options.adapters)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import Any
 
 from gateway.serving.engine_handle import EngineHandle
 from gateway.serving.engine_process import EngineProcess
 from telemetry.events import EngineState
+from telemetry.log_events import event
+from telemetry.record import TraceIds
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +67,7 @@ class Supervisor:
             load_failure = await handle.follow(process)
             await process.wait()
         except Exception:
-            log.exception("engine %s said something that cannot be understood", handle.model)
+            log.exception("engine %s said something that cannot be understood", handle.model, extra=self._event("engine.not_understood"))
             process.kill()
             await process.wait()
             load_failure, broken = "", "broke the protocol and was killed"
@@ -97,12 +100,19 @@ class Supervisor:
     async def _back_off(self, reason: str, failures: int) -> None:
         limits = self._handle.limits
         pause_s = min(limits.longest_backoff_s, limits.first_backoff_s * 2 ** (failures - 1))
-        log.warning("engine %s %s; starting it again in %.1f s", self._handle.model, reason, pause_s)
+        log.warning(
+            "engine %s %s; starting it again in %.1f s", self._handle.model, reason, pause_s, extra=self._event("engine.restarting")
+        )
         restarts = self._handle.status.restarts + 1
         self._handle.announce(EngineState.RESTARTING, f"{reason}; it is started again", restarts=restarts, pid=None)
         await asyncio.sleep(pause_s)
 
     def _give_up(self, reason: str, failures: int) -> None:
-        log.error("engine %s is given up after %d failures: %s", self._handle.model, failures, reason)
+        log.error("engine %s is given up after %d failures: %s", self._handle.model, failures, reason, extra=self._event("engine.given_up"))
         words = f"is given up after {failures} failed starts: {reason}" if failures > 1 else f"cannot be started: {reason}"
         self._handle.announce(EngineState.FAILED, words, pid=None)
+
+    def _event(self, name: str) -> dict[str, Any]:
+        """Of a log line: the engine, and the trace of its load."""
+        load = TraceIds.of(self._handle.status.load_traceparent)
+        return event(name, trace=load, model=self._handle.model)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from telemetry.energy.attribution import Activity, activity, split
 from telemetry.energy.sources import LOOKING, Counter, Report
+from telemetry.log_events import event
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 
@@ -147,7 +148,7 @@ class EnergyMeter(NullSink):
     def _fail(self, failure: str) -> None:
         """Say it once per kind of failure, not once per reading."""
         if failure != self._failure:
-            log.warning("energy cannot be read now: %s", failure)
+            log.warning("energy cannot be read now: %s", failure, extra=event("energy.unreadable"))
         self._failure = failure
 
 

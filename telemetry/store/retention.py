@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.clock import WallClock
 from telemetry.events import Status
+from telemetry.log_events import event
 from telemetry.store.batch import REQUESTS
 from telemetry.store.content_retention import prune_contents
 from telemetry.store.rollup_tables import COUNTERS, LONG_TABLES, MINUTE_TABLES
@@ -112,7 +113,7 @@ class Keeper:
         newer = await prune_requests(connection, None)
         if not newer:
             self._shrinking = False
-            log.warning("the database is larger than store.max_bytes and holds no request that could go")
+            log.warning("the database is larger than store.max_bytes and holds no request that could go", extra=event("store.too_large"))
         return newer, newer > 0
 
     async def _too_large(self, connection: AsyncConnection) -> bool:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from telemetry.log_events import event
 from telemetry.record import RequestRecord
 from telemetry.store.failures import first_line
 
@@ -58,7 +59,7 @@ class WriteState:
     def wrote(self) -> None:
         """A write was made."""
         if self._logged:
-            self._log.warning("the store is written again")
+            self._log.warning("the store is written again", extra=event("store.written_again"))
             self._logged = ""
         self._words = OK
 
@@ -66,12 +67,16 @@ class WriteState:
         """Nothing can be written now; said once per kind of failure, not once per attempt."""
         self._words = self._failure(error)
         if self._words != self._logged:
-            self._log.error("the store cannot be written; what happens waits in its queue: %s", self._words)
+            self._log.error(
+                "the store cannot be written; what happens waits in its queue: %s", self._words, extra=event("store.unwritable")
+            )
             self._logged = self._words
 
     def refused(self, error: Exception) -> None:
         """Single events cannot be written, ever."""
-        self._log.error("an event was refused by the store, and is dropped and counted: %s", self._failure(error))
+        self._log.error(
+            "an event was refused by the store, and is dropped and counted: %s", self._failure(error), extra=event("store.refused")
+        )
 
     def _failure(self, error: Exception) -> str:
         self.failure, self.failed_s = first_line(error), time.monotonic()

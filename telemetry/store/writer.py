@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from telemetry.clock import WallClock
 from telemetry.content import Content
 from telemetry.events import EngineConfig
+from telemetry.log_events import event
 from telemetry.record import RequestRecord, TraceIds
 from telemetry.recorder import NullSink
 from telemetry.speed_change import SpeedChange
@@ -223,7 +224,7 @@ class StoreSink(NullSink):
             except Exception as error:
                 if not is_of_a_value(error):
                     raise
-                log.exception("housekeeping of the store failed: %s", type(chore).__name__)
+                log.exception("housekeeping of the store failed: %s", type(chore).__name__, extra=event("store.housekeeping_failed"))
 
     def _rest(self, seconds: float) -> None:
         """Wait before the next attempt; a stop makes it come at once, and the next ones soon."""
@@ -276,7 +277,7 @@ class StoreSink(NullSink):
         try:
             self._settle(list(batch.completed.values()))
         except Exception:
-            log.exception("the energy and the cost of %d requests are not known", len(batch.completed))
+            log.exception("the energy and the cost of %d requests are not known", len(batch.completed), extra=event("store.unsettled"))
 
     def _add_content(self, batch: Batch, event: Row | RequestRecord | SpeedChange) -> None:
         """What was said in a completed request; where that fails, the request itself is in the batch already."""

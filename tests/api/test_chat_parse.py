@@ -82,3 +82,20 @@ def test_record_gets_numbers_never_texts() -> None:
     chat = parse_chat(json.dumps(body).encode())
     assert chat.params == {"temperature": 0.5, "max_tokens": 7, "seed": 3}
     assert chat.stop == ("secret",)
+
+
+@pytest.mark.parametrize(
+    ("effort", "params", "ignored"),
+    [
+        ("low", {"output_type": "text", "reasoning_level": "low"}, ("reasoning_effort",)),
+        ("none", {"output_type": "text", "reasoning_level": "none"}, ()),
+        ("my secret", {"output_type": "text"}, ("reasoning_effort",)),
+        ([1], {"output_type": "text"}, ("reasoning_effort",)),
+        (None, {"output_type": "text"}, ()),
+    ],
+)
+def test_record_gets_words_that_are_one_of_a_few(effort: Any, params: dict[str, Any], ignored: tuple[str, ...]) -> None:
+    """The kind of output, and the effort of reasoning, which is told as ignored as before."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi!"}], "response_format": {"type": "text"}, "reasoning_effort": effort}
+    chat = parse_chat(json.dumps(body).encode())
+    assert (chat.params, chat.ignored) == (params, ignored)

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from telemetry.engine_spans import EngineSpans
-from telemetry.events import EngineState, EngineStatus
+from telemetry.events import EngineSample, EngineState, EngineStatus, StepSample
 from telemetry.record import TraceIds
 from telemetry.spans import RecordIds
 from tests.telemetry.records import EPOCH_NS, MODEL
@@ -59,6 +59,20 @@ def test_a_load_that_gives_no_engine_is_an_error_with_its_reason() -> None:
     [span] = exporter.get_finished_spans()
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "cannot be started: no memory")
     assert (span.end_time or 0) - (span.start_time or 0) == SECOND_NS
+
+
+def test_engines_are_no_calls_of_a_model() -> None:
+    """Readers of traces take whatever has an attribute of the GenAI conventions for a call of a language model."""
+    spans, exporter = traced()
+    for state in (EngineState.STARTING, EngineState.READY):
+        spans.status(status(state))
+    step = StepSample(10_000_000, 1, 0, 1, start_ns=1, requests=("1",), traceparent=TraceIds("3" * 32, "4" * 16).traceparent)
+    spans.sample(EngineSample(MODEL, 0, 0, 1, 0, 0.0, 1, 2, None, (step,)), lambda _seqs: [])
+    load, engine_step = exporter.get_finished_spans()
+    for span in (load, engine_step):
+        attributes = span.attributes or {}
+        assert attributes["firsttoken.model"] == MODEL
+        assert [name for name in attributes if name.startswith("gen_ai.")] == []
 
 
 def test_an_engine_that_dies_later_is_no_load() -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
 import threading
 import time
 
 import pytest
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
-from telemetry import instruments, otlp_settings, providers
+from telemetry import buckets, instruments, otlp_settings, providers
 from telemetry.exporters import Counts, RateLimitedRelay
 from telemetry.logging import LogSink
 from telemetry.metrics import MetricsSink
 from telemetry.metrics_otel import OtelBackend
 from telemetry.otlp_settings import Signal
 from telemetry.providers import Providers
+from telemetry.semconv import installed
 from telemetry.spans import SpanSink
 from tests.telemetry.records import MODEL, ManualClock, completed
 
@@ -64,6 +67,32 @@ def test_service_name() -> None:
     assert otlp_settings.resource_attributes({"OTEL_RESOURCE_ATTRIBUTES": "service.name=a%20b,x=1"}) == {"service.name": "a b", "x": "1"}
 
 
+def test_the_resource_says_where_and_what() -> None:
+    """Host, process, system and version, unless the variables say otherwise; every signal has the same."""
+    built = providers.build(ENDPOINT | {"OTEL_RESOURCE_ATTRIBUTES": "host.name=box"})
+    assert built.tracer is not None
+    attributes = built.tracer.resource.attributes
+    assert {name: attributes[name] for name in ("service.name", "service.version", "host.name", "process.pid", "os.type")} == {
+        "service.name": "firsttoken",
+        "service.version": installed(),
+        "host.name": "box",
+        "process.pid": os.getpid(),
+        "os.type": sys.platform,
+    }
+    assert attributes["service.instance.id"]
+    built.shutdown(0.1)
+
+
+@pytest.mark.parametrize(("namespace", "job"), [("", "firsttoken"), ("service.namespace=prod", "prod/firsttoken")])
+def test_traces_and_logs_have_the_job_of_prometheus(namespace: str, job: str) -> None:
+    """It is made of namespace and name, which no other signal is filtered by."""
+    built = providers.build(ENDPOINT | {"OTEL_RESOURCE_ATTRIBUTES": namespace})
+    assert built.tracer is not None
+    assert built.logger is not None
+    assert built.tracer.resource.attributes["firsttoken.job"] == built.logger.resource.attributes["firsttoken.job"] == job
+    built.shutdown(0.1)
+
+
 def test_all_signals_reach_a_receiver(free_port: int) -> None:
     """Spans, histograms and the request's log record arrive over OTLP/HTTP, in one trace, and are counted as exported."""
     asyncio.run(_export_to_a_receiver(free_port))
@@ -90,7 +119,7 @@ async def _export_to_a_receiver(port: int) -> None:
         span, metric, log = await asyncio.gather(*waits)
     assert in_time
     assert span.trace_id.hex() == log.trace_id.hex() == record.trace.trace_id
-    assert list(metric.histogram.data_points[0].explicit_bounds) == list(instruments.TTFT_BUCKETS)
+    assert list(metric.histogram.data_points[0].explicit_bounds) == list(buckets.TTFT_BUCKETS)
     assert built.counts[Signal.TRACES].exported == 12
     assert built.totals()[instruments.SDK_EXPORTED_SPANS, "export_failed"] == 0
 

@@ -13,8 +13,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased,
 from opentelemetry.trace import SpanKind, StatusCode
 
 from telemetry.content import Content
-from telemetry.events import Delay, DelayCause, Status
-from telemetry.recorder import Ended
+from telemetry.events import Delay, DelayCause, Phase, Status
+from telemetry.recorder import Ended, host_and_port
+from telemetry.semconv import SCHEMA_URL, installed
 from telemetry.spans import SpanSink
 from tests.telemetry.records import EPOCH_NS, MODEL, TRACEPARENT, ManualClock, answer, completed, open_record, recorder
 
@@ -92,6 +93,7 @@ def test_attributes_of_the_inference_span() -> None:
         "gen_ai.usage.input_tokens": 600,
         "gen_ai.usage.output_tokens": 4,
         "gen_ai.usage.cache_read.input_tokens": 100,
+        "gen_ai.usage.cache_write.input_tokens": 500,
     }
 
 
@@ -141,16 +143,84 @@ def test_attributes_of_the_phases() -> None:
     assert (decode["firsttoken.decode.inter_token.p50"], decode["firsttoken.decode.stalls"]) == (0.02, 0)
 
 
-def test_errors_are_errors_and_disconnects_are_not() -> None:
-    """An error sets the status; a client that left only has its `error.type`."""
+@pytest.mark.parametrize(
+    ("ended", "server_error"),
+    [
+        (Ended(Status.ERROR, 503, "engine_unavailable"), "engine_unavailable"),
+        (Ended(Status.ERROR, 200, "engine_error"), "engine_error"),
+        (Ended(Status.ERROR, 429, "queue_full"), None),
+        (Ended(Status.ERROR, 400, "invalid_value"), None),
+        (Ended(Status.CANCELLED, 499, "client_disconnect"), None),
+    ],
+)
+def test_errors_of_the_server_are_errors_of_its_span(ended: Ended, server_error: str | None) -> None:
+    """By the HTTP conventions: a 5xx, or a stream that broke. The operation says what ended it in every case."""
     clock = ManualClock()
     sink, exporter = traced()
     rec = recorder(clock, sink)
-    for status, kind in ((Status.ERROR, "engine_unavailable"), (Status.CANCELLED, "client_disconnect")):
-        rec.close(open_record(rec, clock), Ended(status, 503, kind))
-    failed, left = [span for span in exporter.get_finished_spans() if span.name.startswith("POST")]
-    assert (failed.status.status_code, (failed.attributes or {})["error.type"]) == (StatusCode.ERROR, "engine_unavailable")
-    assert (left.status.status_code, (left.attributes or {})["error.type"]) == (StatusCode.UNSET, "client_disconnect")
+    record = open_record(rec, clock)
+    rec.phase(record, Phase.RENDER, clock(), clock.advance(1))
+    rec.close(record, ended)
+    spans = exporter.get_finished_spans()
+    server, chat = named(spans, "POST /v1/chat/completions"), named(spans, f"chat {MODEL}")
+    assert (server.attributes or {}).get("error.type") == server_error
+    assert server.status.status_code is (StatusCode.ERROR if server_error else StatusCode.UNSET)
+    assert (chat.attributes or {})["error.type"] == ended.error_type
+    assert (chat.attributes or {})["gen_ai.response.finish_reasons"] == ("error",)
+
+
+def test_the_path_is_what_was_sent_and_the_route_its_template() -> None:
+    """With whom the client took us for."""
+    clock = ManualClock()
+    sink, exporter = traced()
+    rec = recorder(clock, sink)
+    record = rec.open(
+        request_id=None, route="/v1/chat/completions", api="openai_chat", operation="chat", started_ns=clock(),
+        path="/v1//chat%2Fcompletions", host="gateway.example:8443", user_agent="curl/8.5",
+    )  # fmt: skip
+    rec.close(record, Ended(Status.ERROR, 400, "invalid_value"))
+    attributes = exporter.get_finished_spans()[0].attributes or {}
+    assert (attributes["url.path"], attributes["http.route"]) == ("/v1//chat%2Fcompletions", "/v1/chat/completions")
+    assert (attributes["server.address"], attributes["server.port"]) == ("gateway.example", 8443)
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("localhost", ("localhost", 80)),
+        ("[::1]:8080", ("::1", 8080)),
+        ("10.0.0.1:1", ("10.0.0.1", 1)),
+        ("", ("", None)),
+        ("a b", ("", None)),
+        ("x:99999", ("", None)),
+    ],
+)
+def test_a_host_header_has_two_parts(host: str, found: tuple[str, int | None]) -> None:
+    """What is none is nobody."""
+    assert host_and_port(host) == found
+
+
+def test_what_was_asked_for_is_on_the_inference_span() -> None:
+    """Penalties, the kind of output and the effort of reasoning, by their conventional names and types."""
+    clock = ManualClock()
+    sink, exporter = traced()
+    rec = recorder(clock, sink)
+    record = open_record(rec, clock)
+    record.params |= {"frequency_penalty": 1, "presence_penalty": 0.5, "output_type": "text", "reasoning_level": "low"}
+    answer(rec, clock, record)
+    rec.close(record, Ended(Status.OK, 200))
+    attributes = named(exporter.get_finished_spans(), f"chat {MODEL}").attributes or {}
+    names = ("request.frequency_penalty", "request.presence_penalty", "output.type", "request.reasoning.level")
+    assert [attributes[f"gen_ai.{name}"] for name in names] == [1.0, 0.5, "text", "low"]
+    assert isinstance(attributes["gen_ai.request.frequency_penalty"], float)
+
+
+def test_scopes_have_a_version_and_a_schema() -> None:
+    """Of every span."""
+    sink, exporter = traced()
+    completed(sink=sink)
+    scopes = {span.instrumentation_scope for span in exporter.get_finished_spans()}
+    assert {(scope.name, scope.version, scope.schema_url) for scope in scopes if scope} == {("firsttoken", installed(), SCHEMA_URL)}
 
 
 def test_the_queue_links_to_the_requests_that_held_the_slots() -> None:
