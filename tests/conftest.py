@@ -7,6 +7,7 @@ import itertools
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,7 @@ from telemetry.store import migrate
 from tests import watchdog
 from tests.e2e import serving
 from tests.e2e.serving import FakeServed, Served
+from tests.parallel import Scheduler, is_alone
 from tests.selection import mark_slow
 from tests.store.postgres import PostgresServer, postgres, postgres_server
 from tests.store.templates import new_database
@@ -41,6 +43,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mark_slow(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    """How tests are divided among workers."""
+    return Scheduler(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """An engine beside other tests computes with one thread: see `tests.parallel`."""
+    shared = hasattr(item.config, "workerinput") and not is_alone(item.nodeid)
+    serving.beside = {"FIRSTTOKEN_ENGINE_THREADS": "1"} if shared else {}
 
 
 WATCHDOG: pytest.StashKey[subprocess.Popen[bytes]] = pytest.StashKey()

@@ -22,6 +22,9 @@ import psutil
 MODEL = "smollm2-135m-instruct"
 START_S = 120.0
 
+beside: dict[str, str] = {}
+"""Settings of every gateway that runs beside other tests (`tests.conftest` sets them)."""
+
 
 def free_port() -> int:
     """A loopback port that nobody listens on now."""
@@ -51,7 +54,7 @@ class Served:
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._flags = flags
-        self._env = {"FIRSTTOKEN_ENGINE_TUNE": "off", **os.environ, **(env or {})}  # a measurement would make tests differ
+        self._env = {"FIRSTTOKEN_ENGINE_TUNE": "off", **beside, **os.environ, **(env or {})}  # a measurement would make tests differ
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait: bool = True) -> Served:

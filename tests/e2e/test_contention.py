@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -19,6 +19,17 @@ from tests.e2e.serving import Served, until
 USUAL = usable_cores().count
 SOON_S = 60
 HEARTBEAT_S = 1.0
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A gateway whose engine has the threads that it takes by itself."""
+    served = Served(tmp_path_factory.mktemp("usual"))
+    try:
+        yield served.start()
+        assert served.stop() == 0
+    finally:
+        served.kill()
 
 
 def figure(served: Served, name: str) -> float | None:
@@ -55,10 +66,15 @@ def answering(served: Served) -> Iterator[None]:
         asking.join()
 
 
+def test_a_model_says_what_decided_its_threads(served: Served) -> None:
+    """The number of threads, and the limit that it follows from."""
+    model = httpx.get(f"{served.base_url}/v1/models/{served.model}").json()
+    assert (model["config"]["threads"], model["threads_limit"]) == (USUAL, usable_cores().limit)
+
+
 @pytest.mark.skipif(USUAL < 2, reason="one thread has none to give up")
-def test_a_busy_machine_is_noticed_told_and_over_again(launch: Callable[..., Served]) -> None:
+def test_a_busy_machine_is_noticed_told_and_over_again(served: Served) -> None:
     """Fewer threads while every core is kept busy, all of them afterwards; the request that was slowed says by what."""
-    served = launch().start()
     with answering(served):
         until(lambda: is_calm(served), SOON_S, "all threads to be in use, and a measurement of what they can do")
         with busy_cores(psutil.cpu_count() or 1):
@@ -79,4 +95,3 @@ def test_a_busy_machine_is_noticed_told_and_over_again(launch: Callable[..., Ser
         assert "other programs" in page(served, "requests/slowed")
         until(lambda: is_calm(served), SOON_S, "all threads to be back")
         until(lambda: "The machine is busy" not in page(served, "health"), SOON_S, "Health to be well")
-    assert served.stop() == 0
