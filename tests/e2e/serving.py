@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -26,11 +27,17 @@ beside: dict[str, str] = {}
 """Settings of every gateway that runs beside other tests (`tests.conftest` sets them)."""
 
 
+_ports = itertools.count(10_000 + os.getpid() * 97 % 20_000)
+"""Below those that the system gives to whoever asks for any; another worker's begin elsewhere."""
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on now, never the same twice: between this and its use nobody else is given it."""
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable: the ports have no end")
 
 
 def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
