@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sqlalchemy import Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import Status
-from telemetry.histogram import ZERO_BUCKET
 from telemetry.recorder import Ended
 from telemetry.slo import BURN_MINUTES, Objective
 from telemetry.store import inspection, migrate
@@ -27,7 +23,6 @@ from telemetry.store.batch import SERIES
 from telemetry.store.compaction import compact, marks
 from telemetry.store.engine import create_reader, create_writer
 from telemetry.store.measures import Measure
-from telemetry.store.packed import merged, pack
 from telemetry.store.queries import groups, phases, slo, speed, statistics
 from telemetry.store.queries.ledger import ledger
 from telemetry.store.queries.report import report
@@ -45,15 +40,6 @@ DAYS, REQUESTS = 75, 400
 DAY_NS = 24 * 60 * 60 * 10**9
 WINDOWS = [window_of(text) for text in ("15m", "1h", "17h", "24h", "7d", "40d", "all")]
 OBJECTIVES = (Objective("ttft", 0.95, 150), Objective("inter_token", 0.95, 30), Objective("availability", 0.999))
-HISTOGRAM = st.dictionaries(st.integers(-5, 2000) | st.just(ZERO_BUCKET), st.integers(1, 2**32 - 1))
-
-
-@settings(deadline=None)
-@given(st.lists(st.lists(HISTOGRAM, max_size=4), max_size=600))
-def test_packed_histograms_add_up(groups: list[list[dict[int, int]]]) -> None:
-    """Merging bytes is adding the counts of each bucket, in each group."""
-    expected = [dict(sum((Counter(histogram) for histogram in group), Counter())) for group in groups]
-    assert list(merged([[pack(histogram) for histogram in group] for group in groups])) == expected
 
 
 @pytest.fixture
