@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DECLARED := pyproject.toml constraints.txt
+# workers of the tests: tests/parallel.py says what runs beside what
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve test test-fast check bench docs grafana
@@ -18,10 +20,10 @@ serve: $(VENV)/.installed ## install if needed, then serve the demo model; ARGS=
 
 test: $(VENV)/.installed-dev ## install what the tests need and run them all; ARGS="-k name" selects
 	@tests/install-system-packages.sh
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-fast: $(VENV)/.installed-dev ## the tests that need no model, browser or database server, in less than two minutes
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
 check: $(VENV)/.installed-dev ## format, lint, types and contracts
 	@$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ import itertools
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,8 +18,10 @@ from telemetry.store import migrate
 from tests import watchdog
 from tests.e2e import serving
 from tests.e2e.serving import FakeServed, Served
+from tests.parallel import Scheduler, is_alone
 from tests.selection import mark_slow
 from tests.store.postgres import PostgresServer, postgres, postgres_server
+from tests.store.templates import new_database
 
 settings.register_profile("firsttoken", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("firsttoken")  # how fast the machine is just now is not what these tests assert
@@ -40,6 +43,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mark_slow(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    """How tests are divided among workers."""
+    return Scheduler(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """An engine beside other tests computes with one thread: see `tests.parallel`."""
+    shared = hasattr(item.config, "workerinput") and not is_alone(item.nodeid)
+    serving.beside = {"FIRSTTOKEN_ENGINE_THREADS": "1"} if shared else {}
 
 
 WATCHDOG: pytest.StashKey[subprocess.Popen[bytes]] = pytest.StashKey()
@@ -107,25 +123,33 @@ def own_postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Each database in turn, with our tables."""
-    found = f"sqlite+aiosqlite:///{tmp_path / 'firsttoken.db'}" if request.param == "sqlite" else _database(request)
-    migrate.upgrade(found)
-    return found
+    if request.param == "sqlite":
+        return new_database(tmp_path / "firsttoken.db")
+    return _database(request, request.getfixturevalue("migrated_postgres"))
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_url: str) -> str:
+    """The name of a PostgreSQL database with our tables, which others are copied from."""
+    asyncio.run(_create(postgres_url, "migrated", "template0"))
+    migrate.upgrade(make_url(postgres_url).set(database="migrated").render_as_string(hide_password=False))
+    return "migrated"
 
 
 @pytest.fixture
 def empty_postgres(request: pytest.FixtureRequest) -> str:
     """A new PostgreSQL database without tables."""
-    return _database(request)
+    return _database(request, "template0")
 
 
-def _database(request: pytest.FixtureRequest) -> str:
+def _database(request: pytest.FixtureRequest, template: str) -> str:
     server, name = request.getfixturevalue("postgres_url"), f"test{next(_names)}"
-    asyncio.run(_create(server, name))
+    asyncio.run(_create(server, name, template))
     return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
-async def _create(server: str, name: str) -> None:
+async def _create(server: str, name: str, template: str) -> None:
     engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
-        await connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template0")
+        await connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
     await engine.dispose()

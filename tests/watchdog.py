@@ -1,5 +1,7 @@
 """Ends what a test run started and left behind, however the run ended: `python tests/watchdog.py RUN` waits until its standard
 input closes, which a `kill -9` of the test run does too, and then kills every process with the run's mark.
+
+A worker of a run (pytest-xdist) is a run within it: what a worker that crashed has left ends with the worker, and everything with the run.
 """
 
 from __future__ import annotations
@@ -21,16 +23,17 @@ GRACE_S = 1.0
 
 def guard() -> subprocess.Popen[bytes]:
     """Mark this process, and start a watchdog that outlives it; closing its standard input ends both."""
-    run = os.environ[MARK] = f"{os.getpid()}-{time.time_ns()}"
+    outer = os.environ.get(MARK, "")
+    run = os.environ[MARK] = f"{outer}/{os.getpid()}-{time.time_ns()}"
     return subprocess.Popen([sys.executable, __file__, run], stdin=subprocess.PIPE, start_new_session=True)
 
 
 def left_behind(run: str) -> list[psutil.Process]:
-    """Processes with the mark of a run, but for this one."""
+    """Processes with the mark of a run or of one within it, but for this one."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(MARK) == run:
+            if process.pid != os.getpid() and f"{process.environ().get(MARK)}/".startswith(f"{run}/"):
                 found.append(process)
     return found
 

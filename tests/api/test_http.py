@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.engine.threads.cores import usable_cores
 from tests.e2e.serving import MODEL, Served, frames
 
 CHAT = "/v1/chat/completions"
@@ -196,9 +195,3 @@ def test_a_long_prompt_does_not_stall_a_stream(served: Served) -> None:
     steady, long = served.row("steady"), served.row("intruder")
     assert long["prefill_ms"] > 1000
     assert steady["itl_max_ms"] < 0.4 * long["prefill_ms"]
-
-
-def test_a_model_says_what_decided_its_threads(served: Served) -> None:
-    """The number of threads, and the limit that it follows from."""
-    model = httpx.get(f"{served.base_url}/v1/models/{served.model}").json()
-    assert (model["config"]["threads"], model["threads_limit"]) == (usable_cores().count, usable_cores().limit)

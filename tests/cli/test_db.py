@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from telemetry.store import migrate
+from tests.store.templates import new_database
 from tests.store.test_contents import write
 from tests.store.test_retention import DAY_MS, fill
 from tests.store.test_store import rows, url_of
@@ -30,7 +30,7 @@ def db(home: Path, *args: str) -> subprocess.CompletedProcess[str]:
 def path(home: Path) -> Path:
     """A home whose database has some old requests and more than a page of new ones."""
     file = home / "firsttoken.db"
-    migrate.upgrade(url_of(file))
+    new_database(file)
     fill(url_of(file), OLD, first_days_ago=200, apart_ms=DAY_MS)
     fill(url_of(file), NEW, first_days_ago=1, apart_ms=1000)
     return file
@@ -123,7 +123,7 @@ def test_no_database(home: Path) -> None:
 def test_contents(home: Path, tmp_path: Path) -> None:
     """What was said has its own bytes in `stats`, its own limit in `prune`, and leaves the database only with `export --content`."""
     file = home / "firsttoken.db"
-    migrate.upgrade(url_of(file))
+    new_database(file)
     write(url_of(file), 60, first_days_ago=9.9, apart_ms=DAY_MS / 6)
     told = json.loads(db(home, "stats", "--json").stdout)
     assert (told["rows"]["request_contents"], told["content_bytes"]) == rows(

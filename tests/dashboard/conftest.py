@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
 from litestar import Litestar
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.dashboard.chats import fill_chats
 from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
@@ -21,9 +22,10 @@ T = TypeVar("T")
 class Pages:
     """One event loop and one site; tests stay plain functions."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, database: bytes) -> None:
+        path.write_bytes(database)
         self.loop = asyncio.new_event_loop()
-        self.site = Site(self.run(empty_database(path)))
+        self.site = Site(create_async_engine(f"sqlite+aiosqlite:///{path}"))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for a coroutine."""
@@ -46,21 +48,40 @@ class Pages:
         self.loop.close()
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database file without rows: made once, and copied for each test."""
+    return asyncio.run(_store(tmp_path_factory.mktemp("stores") / "empty.db"))
+
+
+@pytest.fixture(scope="session")
+def filled_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database file with requests and statistics."""
+    return asyncio.run(_store(tmp_path_factory.mktemp("stores") / "filled.db", fill_requests, fill_rollups, fill_chats))
+
+
+async def _store(path: Path, *fill: Callable[[AsyncEngine], Awaitable[None]]) -> bytes:
+    engine = await empty_database(path)
+    for one in fill:
+        await one(engine)
+    await engine.dispose()
+    return path.read_bytes()
+
+
 @pytest.fixture
-def pages(tmp_path: Path) -> Iterator[Pages]:
+def pages(tmp_path: Path, empty_store: bytes) -> Iterator[Pages]:
     """A site without any request, engine or statistic."""
-    made = Pages(tmp_path / "store.db")
+    made = Pages(tmp_path / "store.db", empty_store)
     yield made
     made.close()
 
 
 @pytest.fixture
-def busy(pages: Pages) -> Pages:
+def busy(tmp_path: Path, filled_store: bytes) -> Iterator[Pages]:
     """A site with requests, statistics and a ready engine."""
-    pages.run(fill_requests(pages.site.engine))
-    pages.run(fill_rollups(pages.site.engine))
-    pages.run(fill_chats(pages.site.engine))
+    pages = Pages(tmp_path / "store.db", filled_store)
     ready_engine(pages.site.sink)
     pages.site.objectives = OBJECTIVES
     pages.site.settings = SETTINGS
-    return pages
+    yield pages
+    pages.close()

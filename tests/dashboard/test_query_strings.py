@@ -14,7 +14,6 @@ from litestar import Litestar
 
 from dashboard.router import SECURITY_HEADERS
 from tests.dashboard.conftest import Pages
-from tests.dashboard.samples import fill_requests, fill_rollups
 
 ODD = ["", "9999-01-01T00:00", "0001-01-01T00:00+23:59", "9999-12-31T23:59:59-23:59", "1969-07-20", "-1", "²", "9" * 5000, str(2**63),
        str(2**63 - 1), "1e9", "\0", "a\0b", "%", "../..", "'", "<b>", "ok", "1h", "all", "ttft", "0-512", "2026-11-23T04:46"]  # fmt: skip
@@ -22,11 +21,9 @@ VALUES = st.one_of(st.sampled_from(ODD), st.text(max_size=40), st.datetimes().ma
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+def site(tmp_path_factory: pytest.TempPathFactory, filled_store: bytes) -> Iterator[Pages]:
     """A site with figures, for all examples."""
-    made = Pages(tmp_path_factory.mktemp("site") / "store.db")
-    made.run(fill_requests(made.site.engine))
-    made.run(fill_rollups(made.site.engine))
+    made = Pages(tmp_path_factory.mktemp("site") / "store.db", filled_store)
     yield made
     made.close()
 

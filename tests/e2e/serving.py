@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -22,12 +23,21 @@ import psutil
 MODEL = "smollm2-135m-instruct"
 START_S = 120.0
 
+beside: dict[str, str] = {}
+"""Settings of every gateway that runs beside other tests (`tests.conftest` sets them)."""
+
+
+_ports = itertools.count(10_000 + os.getpid() * 97 % 20_000)
+"""Below those that the system gives to whoever asks for any; another worker's begin elsewhere."""
+
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on now, never the same twice: between this and its use nobody else is given it."""
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable: the ports have no end")
 
 
 def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
@@ -51,7 +61,7 @@ class Served:
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._flags = flags
-        self._env = {"FIRSTTOKEN_ENGINE_TUNE": "off", **os.environ, **(env or {})}  # a measurement would make tests differ
+        self._env = {"FIRSTTOKEN_ENGINE_TUNE": "off", **beside, **os.environ, **(env or {})}  # a measurement would make tests differ
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait: bool = True) -> Served:

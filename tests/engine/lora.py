@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import gguf
@@ -10,9 +11,15 @@ import numpy as np
 RANK = 8
 
 
+@cache
+def read(model: Path) -> gguf.GGUFReader:
+    """A model's file; reading all words of its vocabulary takes seconds."""
+    return gguf.GGUFReader(model)
+
+
 def write_adapter(path: Path, model: Path, *, seed: int = 7, strength: float = 0.02, architecture: str = "") -> Path:
     """Write an adapter of the attention's query projections that changes what the model says; `seed` makes another one."""
-    reader = gguf.GGUFReader(model)
+    reader = read(model)
     rng = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, architecture or str(reader.fields["general.architecture"].contents()))
     writer.add_type("adapter")

@@ -44,7 +44,7 @@ def shallow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def loaded(folder: Path, **more: str) -> Engine:
     options = EngineOptions(
-        model="tiny", path=str(MODEL), digest_cache=str(folder / "digests.json"), slots=SLOTS, n_ctx=480, threads=2, **more
+        model="tiny", path=str(MODEL), digest_cache=str(folder / "digests.json"), slots=SLOTS, n_ctx=480, threads=1, **more
     )
     engine = load_llama(options, lambda _message: None)
     assert not isinstance(engine, EmbeddingEngine)

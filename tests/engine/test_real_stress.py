@@ -38,7 +38,7 @@ class Rig:
     """The engine without its process; a turn is what the decode loop does, and checks everything after it."""
 
     def __init__(self, model: LlamaModel, ram_bytes: int) -> None:
-        self.backend = LlamaBackend(model, ContextOptions(n_ctx=256, slots=SLOTS, n_batch=512, n_ubatch=512, threads=2))
+        self.backend = LlamaBackend(model, ContextOptions(n_ctx=256, slots=SLOTS, n_batch=512, n_ubatch=512, threads=1))
         self.cache = PrefixCache(Budget(ram_bytes))
         pace = Pace(3e6, int(250e6), 512, kernel_min_rows=self.backend.kernel_min_rows)
         placement = Placement(SLOTS, self.backend, self.cache, pace, time.monotonic_ns)

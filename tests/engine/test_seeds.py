@@ -60,7 +60,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
         digest_cache=str(tmp_path_factory.mktemp("seeds") / "digests.json"),
         slots=SLOTS,
         n_ctx=256,
-        threads=2,
+        threads=1,
     )
     loaded = load_llama(options, lambda _message: None)
     assert not isinstance(loaded, EmbeddingEngine)

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.store import migrate
+from tests.store.templates import new_database
 
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> str:
     """A new SQLite file with our tables."""
-    found = f"sqlite+aiosqlite:///{tmp_path / 'firsttoken.db'}"
-    migrate.upgrade(found)
-    return found
+    return new_database(tmp_path / "firsttoken.db")

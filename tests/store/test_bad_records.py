@@ -10,8 +10,8 @@ import pytest
 from telemetry.events import Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended, Recorder
-from telemetry.store import migrate
 from telemetry.store.writer import StoreSink
+from tests.store.templates import new_database
 from tests.store.test_store import rows, url_of, wait_for
 from tests.telemetry.records import CONFIG, ManualClock, answer, open_record, recorder
 
@@ -20,7 +20,7 @@ from tests.telemetry.records import CONFIG, ManualClock, answer, open_record, re
 def path(tmp_path: Path) -> Path:
     """A database at the newest revision."""
     file = tmp_path / "firsttoken.db"
-    migrate.upgrade(url_of(file))
+    new_database(file)
     return file
 
 

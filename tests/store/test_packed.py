@@ -1,10 +1,10 @@
-"""Histograms as bytes."""
+"""Histograms as bytes: merging them is adding them up."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.histogram import ZERO_BUCKET
@@ -13,7 +13,6 @@ from telemetry.store.packed import merged, pack
 HISTOGRAM = st.dictionaries(st.integers(-5, 2000) | st.just(ZERO_BUCKET), st.integers(1, 2**32 - 1))
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(HISTOGRAM, max_size=4), max_size=600))
 def test_packed_histograms_add_up(groups: list[list[dict[int, int]]]) -> None:
     """Merging bytes is adding the counts of each bucket, in each group."""

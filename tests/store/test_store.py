@@ -24,6 +24,7 @@ from telemetry.store.measures import SCALE, Measure
 from telemetry.store.models import Base
 from telemetry.store.phases import decode, encode
 from telemetry.store.writer import StoreSink
+from tests.store.templates import new_database
 from tests.telemetry.records import CONFIG, EPOCH_NS, MODEL, ManualClock, answer, completed, open_record, recorder
 
 
@@ -31,7 +32,7 @@ from tests.telemetry.records import CONFIG, EPOCH_NS, MODEL, ManualClock, answer
 def path(tmp_path: Path) -> Path:
     """A database at the newest revision."""
     file = tmp_path / "firsttoken.db"
-    migrate.upgrade(url_of(file))
+    new_database(file)
     return file
 
 
