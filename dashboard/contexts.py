@@ -66,6 +66,7 @@ class OverviewContext:
     charts: Annotated[tuple[TimeChart, ...], "The window over time."]
     engines: Annotated[tuple[LiveEngine, ...], "Every configured engine, as it is now."]
     objectives: Annotated[tuple[ObjectiveReport, ...], "The service-level objectives, as last looked at; empty before the first look."]
+    now_s: Annotated[float, "This moment in Unix seconds, for the age of what was read before."]
     running: Annotated[tuple[RunningRow, ...], "Requests that run now, oldest first."]
     store: Annotated[StoreState, "How the store's writer does."]
     store_error: Annotated[str, "Why the store could not be read, or ''."]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard import formats
 from telemetry.events import CacheReason, EngineState
-from telemetry.slo import Objective, State
+from telemetry.slo import Objective, ObjectiveReport, State
 
 CACHE_REASONS = {
     CacheReason.FULL_HIT: "The whole prompt was in the prefix cache.",
@@ -49,11 +49,21 @@ ERRORS = {
 }
 
 SLO_STATES = {
-    State.OK: "The budget is spent no faster than six times what it allows over six hours.",
+    State.OK: "Some of the budget is left, and it is not being spent too fast now.",
+    State.USED_UP: "The budget is used up; it is not being spent too fast now.",
     State.SLOW_BURN: "The budget is spent more than six times too fast, over six hours and still over the last 30 minutes.",
     State.FAST_BURN: "The budget is spent more than 14.4 times too fast, over an hour and still over the last five minutes.",
     State.UNKNOWN: "The store could not be read.",
 }
+
+SLO_NAMES = {
+    State.OK: "ok",
+    State.USED_UP: "used up",
+    State.SLOW_BURN: "slow burn",
+    State.FAST_BURN: "fast burn",
+    State.UNKNOWN: "unknown",
+}
+"""The states of an objective in a table."""
 
 ENGINE_STATES = {
     EngineState.STARTING: "The engine process is loading the model.",
@@ -95,6 +105,20 @@ def cache_reason(reason: str | None) -> str:
 def error(error_type: str | None) -> str:
     """What an error type means and what to do about it, or ''."""
     return ERRORS.get(error_type or "", "")
+
+
+def slo_state(found: ObjectiveReport) -> str:
+    """An objective's state, whole: what there is no request for is not ok."""
+    if found.state is State.OK and found.budget_left is None:
+        return "There was no request to measure it by."
+    if found.state is State.OK and found.burns.get(360) is None:
+        return "Some of the budget is left; nothing of the last six hours to measure it by."
+    return SLO_STATES[found.state]
+
+
+def slo_name(found: ObjectiveReport) -> str:
+    """An objective's state in a word or two."""
+    return "no requests" if found.state is State.OK and found.burns.get(360) is None else SLO_NAMES[found.state]
 
 
 def objective(found: Objective) -> str:

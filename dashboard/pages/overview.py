@@ -61,6 +61,7 @@ class OverviewView:
             charts=time_charts(self.points),
             engines=engines,
             objectives=tuple(self.deps.objectives()),
+            now_s=self.deps.wall_s(),
             running=running_rows(self.deps),
             store=self.deps.store_state(),
             store_error=self.error,
