@@ -36,6 +36,9 @@ SPEEDS = {"output_rate": "output rate", "prompt_rate": "prompt rate"}
 
 MEMORY_PARTS = {"weights": "weights", "kv": "KV", "compute": "compute", "cache": "cached prefixes"}
 
+CACHED_SHARE = "of the prompt tokens of requests that got their first token"
+"""What the cached share is of, wherever it is shown (`telemetry.store.queries.cached`)."""
+
 CACHE_SOURCES = {"kv": "KV", "ram": "RAM", "disk": "disk", "none": "none"}
 
 ERRORS = {

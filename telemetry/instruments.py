@@ -50,7 +50,9 @@ TIME_PER_OUTPUT_TOKEN = _histogram(
 )
 INPUT_TOKENS = _counter(names.METRIC_INPUT_TOKENS, "{token}", "Prompt tokens, cached ones included.", REQUEST_LABELS)
 OUTPUT_TOKENS = _counter(names.METRIC_OUTPUT_TOKENS, "{token}", "Tokens sampled.", REQUEST_LABELS)
-CACHE_READ_TOKENS = _counter(names.METRIC_CACHE_READ_TOKENS, "{token}", "Prompt tokens that the prefix cache supplied.", REQUEST_LABELS)
+CACHE_READ_TOKENS = _counter(
+    names.METRIC_CACHE_READ_TOKENS, "{token}", "Prompt tokens that the prefix cache had, of all requests.", REQUEST_LABELS
+)
 OUTPUT_RATE = _histogram(
     names.METRIC_OUTPUT_RATE, "{token}/s", "(output tokens - 1) / (last - first token), per request.", _BY_CONTEXT, OUTPUT_RATE_BUCKETS
 )
@@ -129,11 +131,14 @@ KV_LIMIT = _gauge(names.METRIC_KV_LIMIT, "{token}", "KV cells there are.", _MODE
 CACHE_QUERIES = _counter(
     names.METRIC_CACHE_QUERIES,
     "{token}",
-    "Prompt tokens looked up in the prefix cache; minus the hits of a reason, its misses.",
+    "Prompt tokens looked up in the prefix cache, of requests that got their first token; minus the hits of a reason, its misses.",
     (*_MODEL, names.REASON),
 )
 CACHE_HITS = _counter(
-    names.METRIC_CACHE_HITS, "{token}", "Prompt tokens that the prefix cache supplied.", (*_MODEL, names.SOURCE, names.REASON)
+    names.METRIC_CACHE_HITS,
+    "{token}",
+    "Prompt tokens that the prefix cache supplied, of requests that got their first token; hits / queries is the cached share.",
+    (*_MODEL, names.SOURCE, names.REASON),
 )
 CACHE_EVICTIONS = _counter(
     names.METRIC_CACHE_EVICTIONS, "{token}", "Tokens that a tier of the prefix cache let go.", (*_MODEL, names.SOURCE)

@@ -13,7 +13,7 @@ from typing import Protocol
 from telemetry import ignored_fields
 from telemetry import instruments as metric
 from telemetry.drafts import drafted_by
-from telemetry.events import CacheSample, EngineConfig, EngineSample, EngineState, EngineStatus, Phase
+from telemetry.events import CacheOutcome, CacheSample, EngineConfig, EngineSample, EngineState, EngineStatus, Phase
 from telemetry.instrument import Instrument
 from telemetry.metrics_prometheus import PrometheusBackend
 from telemetry.record import RequestRecord, TraceIds
@@ -155,11 +155,17 @@ class MetricsSink(NullSink):
         if record.completion_tokens:
             self.record(metric.OUTPUT_TOKENS, record.completion_tokens, *labels)
         if record.cache is not None and record.prompt_tokens:
-            matched, reason = record.cache.matched_tokens, record.cache.reason.value
-            self.record(metric.CACHE_QUERIES, record.prompt_tokens, labels[0], reason)
-            self.record(metric.CACHE_HITS, matched, labels[0], record.cache.source.value, reason)
-            self.record(metric.CACHE_READ_TOKENS, matched, *labels)
-            self.record(metric.ENGINE_TOKENS, matched, labels[0], "cached")
+            self.record(metric.CACHE_READ_TOKENS, record.cache.matched_tokens, *labels)
+            self._cached_share(record.cache, record, labels[0])
+
+    def _cached_share(self, cache: CacheOutcome, record: RequestRecord, model: str) -> None:
+        """What hits ÷ queries is of: prompts that were computed to their end, as in the store (`queries.cached`)."""
+        if record.prompt_tokens is None or record.computed_tokens is None:
+            return
+        reason = cache.reason.value
+        self.record(metric.CACHE_QUERIES, record.prompt_tokens, model, reason)
+        self.record(metric.CACHE_HITS, cache.matched_tokens, model, cache.source.value, reason)
+        self.record(metric.ENGINE_TOKENS, cache.matched_tokens, model, "cached")
 
     def _rates(self, record: RequestRecord, labels: tuple[str, ...]) -> None:
         if record.context_bucket is None:
