@@ -97,7 +97,9 @@ class Recorder:
         strict: bool = False,
         keep_content: bool = False,
         allowed_baggage: Collection[str] = (),
+        slow_gap_ms: float | None = None,
     ) -> None:
+        self._slow_gap_ms = slow_gap_ms
         self._wall = wall or WallClock()
         self._last_seq = -1
         self.clock_ns = clock_ns
@@ -136,6 +138,7 @@ class Recorder:
             api=api,
             operation=operation,
             baggage=allowed_members(baggage, self._allowed_baggage),
+            slow_gap_ms=self._slow_gap_ms,
         )
 
     def admit(self, record: RequestRecord) -> None:

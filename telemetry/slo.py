@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+AVAILABILITY, TTFT, INTER_TOKEN = "availability", "ttft", "inter_token"
+"""Names of the objectives: answered requests, times to first token, gaps between tokens."""
+
 BURN_MINUTES = (5, 30, 60, 360)
 """Windows of the burn rates."""
 
