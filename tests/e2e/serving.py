@@ -45,6 +45,7 @@ class Served:
     """One `firsttoken serve`; `home` survives a restart."""
 
     model = MODEL
+    worker = "gateway.engine.worker"
 
     def __init__(self, home: Path, *flags: str, env: dict[str, str] | None = None) -> None:
         self.home = home
@@ -83,7 +84,7 @@ class Served:
 
     def engine_pid(self) -> int:
         """Of its engine process."""
-        children = [child for child in psutil.Process(self.pid).children() if "gateway.engine.worker" in " ".join(child.cmdline())]
+        children = [child for child in psutil.Process(self.pid).children() if self.worker in " ".join(child.cmdline())]
         assert len(children) == 1
         return int(children[0].pid)
 
@@ -135,6 +136,7 @@ class FakeServed(Served):
     """The same with the benchmark's fake engine: for claims about the gateway alone, which a model would only slow down."""
 
     model = "fake"
+    worker = "bench.fake_engine"
 
     def _command(self) -> list[str]:
         return [sys.executable, "-m", "bench.gateway", str(self.home), "--server-port", str(self.port), *self._flags]
