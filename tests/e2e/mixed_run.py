@@ -191,7 +191,7 @@ def mixed_run(home: Any) -> Iterator[Surfaces]:
     """Start a gateway with the fake engine, run, and end it."""
     served = FakeServed(home, *FLAGS, env=SCRIPT)
     try:
-        found = run(served.start())  # type: ignore[arg-type]  # it starts itself
+        found = run(served.start())
         assert served.stop() == 0
         yield found
     finally:

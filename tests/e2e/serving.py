@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import psutil
@@ -55,7 +55,7 @@ class Served:
         self._env = {"FIRSTTOKEN_ENGINE_TUNE": "off", **os.environ, **(env or {})}  # a measurement would make tests differ
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, wait: bool = True) -> Served:
+    def start(self, *, wait: bool = True) -> Self:
         """Start it; with `wait`, until the model answers."""
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "serve.out").open("ab") as out, (self.home / "serve.err").open("ab") as err:
