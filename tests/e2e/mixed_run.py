@@ -8,8 +8,6 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,13 +17,15 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from gateway.cli.main import main
 from tests.e2e import pages
 from tests.e2e.serving import FakeServed, frames, until
 
 SLOTS = 2
+BUCKETS = "64,256"
 SCRIPT = {"FAKE_STEP_MS": "15", "FAKE_PREFILL_MS": "20"}
 FLAGS = (
-    *("--engine-slots", str(SLOTS), "--server-max-queue", "1", "--engine-n-ctx", "512", "--telemetry-context-buckets", "64,256"),
+    *("--engine-slots", str(SLOTS), "--server-max-queue", "1", "--engine-n-ctx", "512", "--telemetry-context-buckets", BUCKETS),
     *("--slo-check-every-s", "0.5", "--slo-ttft-ms", "30", "--slo-ttft-share", "0.9", "--slo-inter-token-ms", "10"),
 )
 """The first token of a waiting request and each gap are later than these objectives."""
@@ -97,9 +97,11 @@ def _conversation(served: FakeServed) -> None:
 def _crowd(served: FakeServed) -> tuple[dict[str, str], list[Sample]]:
     """Two streams hold the slots; one request gives up in the queue, one waits there, one more is refused; a holder is cancelled."""
     with contextlib.ExitStack() as stack:
+        streams = []  # kept: one that nobody has any more is closed
         for number in range(SLOTS):
             response = stack.enter_context(served.stream(f"stream {number}", request_id=f"{HELD}-{number}", max_tokens=300))
-            next(frames(response))
+            streams.append(frames(response))
+            next(streams[-1])
         with contextlib.suppress(httpx.ReadTimeout):
             _post(served, "leaves", timeout=0.3)
         until(lambda: served.rows("SELECT 1 FROM requests WHERE id = 'leaves' AND status = 'cancelled'"), 10, "it to leave")
@@ -128,9 +130,10 @@ def _moment(served: FakeServed) -> tuple[dict[str, str], list[Sample]] | None:
 def _failure(served: FakeServed) -> None:
     """The engine dies in the middle of an answer, and comes back."""
     with served.stream("it ends early", max_tokens=300) as response:
-        next(frames(response))
+        stream = frames(response)
+        next(stream)
         os.kill(served.engine_pid(), signal.SIGKILL)
-        list(frames(response))
+        list(stream)
     until(served.ready, 60, "the engine to come back")
     assert served.chat("Hello again!", max_tokens=8).status_code == 200
 
@@ -180,10 +183,11 @@ def _csv(text: str) -> list[dict[str, str]]:
 
 
 def _firsttoken(served: FakeServed, *words: str) -> str:
-    """Standard output of a verb with the gateway's settings; the exit code is `doctor`'s opinion of the port, which the gateway has."""
-    env = {**os.environ, "FIRSTTOKEN_ENGINE_MODELS": str(served.home / "fake.gguf"), "FIRSTTOKEN_TELEMETRY_CONTEXT_BUCKETS": "64,256"}
-    command = [sys.executable, "-m", "gateway.cli.main", *words, "--home", str(served.home)]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False).stdout
+    """What a verb with the gateway's settings prints; the exit code is `doctor`'s opinion of the port, which the gateway has."""
+    given = ("--home", str(served.home), "--engine-models", str(served.home / "fake.gguf"), "--telemetry-context-buckets", BUCKETS)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        main([*words, *given])
+    return out.getvalue()
 
 
 @contextlib.contextmanager
