@@ -25,12 +25,15 @@ SLOTS = 2
 BUCKETS = "64,256"
 SCRIPT = {"FAKE_STEP_MS": "15", "FAKE_PREFILL_MS": "20"}
 FLAGS = (
-    *("--engine-slots", str(SLOTS), "--server-max-queue", "1", "--engine-n-ctx", "512", "--telemetry-context-buckets", BUCKETS),
+    *("--engine-slots", str(SLOTS), "--server-max-queue", "1", "--engine-n-ctx", "8192", "--telemetry-context-buckets", BUCKETS),
     *("--slo-check-every-s", "0.5", "--slo-ttft-ms", "30", "--slo-ttft-share", "0.9", "--slo-inter-token-ms", "10"),
 )
 """The first token of a waiting request and each gap are later than these objectives."""
 
-INVALID: tuple[dict[str, Any], ...] = ({"model": "nope"}, {"temperature": 9}, {"text": "too long " * 80})
+INVALID: tuple[dict[str, Any], ...] = ({"model": "nope"}, {"temperature": 9}, {"text": "too long " * 1000})
+LONG = 6000
+"""Tokens of an answer that lasts until it is stopped, however slow the machine is."""
+
 HELD, WAITED = "held", "waited"
 
 PAGES = {"overview": "", "latency": "/latency", "cache": "/cache", "models": "/models"}
@@ -99,7 +102,7 @@ def _crowd(served: FakeServed) -> tuple[dict[str, str], list[Sample]]:
     with contextlib.ExitStack() as stack:
         streams = []  # kept: one that nobody has any more is closed
         for number in range(SLOTS):
-            response = stack.enter_context(served.stream(f"stream {number}", request_id=f"{HELD}-{number}", max_tokens=300))
+            response = stack.enter_context(served.stream(f"stream {number}", request_id=f"{HELD}-{number}", max_tokens=LONG))
             streams.append(frames(response))
             next(streams[-1])
         with contextlib.suppress(httpx.ReadTimeout):
@@ -129,7 +132,7 @@ def _moment(served: FakeServed) -> tuple[dict[str, str], list[Sample]] | None:
 
 def _failure(served: FakeServed) -> None:
     """The engine dies in the middle of an answer, and comes back."""
-    with served.stream("it ends early", max_tokens=300) as response:
+    with served.stream("it ends early", max_tokens=LONG) as response:
         stream = frames(response)
         next(stream)
         os.kill(served.engine_pid(), signal.SIGKILL)
