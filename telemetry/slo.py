@@ -97,12 +97,12 @@ class ObjectiveReport:
 
 
 def burn(objective: Objective, counts: Counts) -> float | None:
-    """How many times faster than allowed the budget is spent; None without requests."""
-    return counts.bad / counts.total / (1 - objective.share) if counts.total else None
+    """How many times faster than allowed the budget is spent, exactly as fast where that is so (9 digits); None without requests."""
+    return round(counts.bad / counts.total / (1 - objective.share), 9) if counts.total else None
 
 
 def budget_left(objective: Objective, counts: Counts) -> float | None:
-    """What is left of the budget of a window, exactly 0 where exactly all of it is spent (9 digits); None without requests."""
+    """What is left of the budget of a window, 0 where exactly all of it is spent; None without requests."""
     spent = burn(objective, counts)
     return None if spent is None else round(1 - spent, 9)
 

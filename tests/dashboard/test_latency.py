@@ -48,7 +48,7 @@ def test_the_table_shows_what_the_api_reports(busy: Pages, window: str) -> None:
 
 
 def _sides(spread: Spread, *, rate: bool) -> tuple[float | None, ...]:
-    return (spread.p5, spread.p50, spread.p95) if rate else (spread.p50, spread.p95, spread.p99)
+    return (spread.p50, spread.p5, spread.p95) if rate else (spread.p50, spread.p95, spread.p99)
 
 
 @pytest.mark.parametrize("window", WINDOWS)

@@ -24,6 +24,12 @@ def test_budget_and_burn(objective: Objective, total: int, data: st.DataObject) 
     assert (rate > 1) == (found.budget_left < 0) or rate == pytest.approx(1)
 
 
+def test_exactly_as_fast_as_a_limit_is_not_over_it() -> None:
+    """Six times as fast as allowed reads 6 and is no slow burn, whatever the rounding of 0.6 / 0.1."""
+    found = report(Objective("ttft", 0.9, 30), 30, dict.fromkeys(BURN_MINUTES, Counts(10, 6)), Counts(10, 6))
+    assert (set(found.burns.values()), found.state) == ({6.0}, State.USED_UP)
+
+
 @given(
     st.dictionaries(st.sampled_from(BURN_MINUTES), st.one_of(st.none(), st.floats(0, 100)), max_size=4),
     st.one_of(st.none(), st.floats(-100, 1)),
