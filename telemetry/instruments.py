@@ -126,7 +126,12 @@ ENGINE_CONTENTION = _gauge(
 SLOTS = _gauge(names.METRIC_SLOTS, "{slot}", "Slots by state.", (*_MODEL, names.STATE))
 QUEUE_DEPTH = _gauge(names.METRIC_QUEUE_DEPTH, "{request}", "Requests that wait for a slot.", _MODEL)
 QUEUE_OLDEST_AGE = _gauge(names.METRIC_QUEUE_OLDEST_AGE, "s", "How long the oldest waiting request has waited.", _MODEL)
-KV_USAGE = _gauge(names.METRIC_KV_USAGE, "{token}", "KV cells in use.", _MODEL)
+KV_USAGE = _gauge(
+    names.METRIC_KV_USAGE,
+    "{token}",
+    "KV cells that running requests use; those of idle prefixes are in the prefix cache's tier kv.",
+    _MODEL,
+)
 KV_LIMIT = _gauge(names.METRIC_KV_LIMIT, "{token}", "KV cells there are.", _MODEL)
 CACHE_QUERIES = _counter(
     names.METRIC_CACHE_QUERIES,
