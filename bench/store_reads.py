@@ -18,6 +18,7 @@ from telemetry.context_buckets import ContextBuckets
 from telemetry.slo import BURN_MINUTES, Objective
 from telemetry.store.measures import Measure
 from telemetry.store.queries import conversations, groups, phases, requests, slo, speed, statistics
+from telemetry.store.queries.cached import cache_share
 from telemetry.store.queries.ledger import ledger
 from telemetry.store.queries.report import report
 from telemetry.store.queries.requests import Cursor, RequestFilter
@@ -86,6 +87,7 @@ _OF_WINDOW: Mapping[str, Callable[[AsyncEngine, Window, float], Awaitable[Any]]]
     "spreads": statistics.spreads,
     "points": statistics.points,
     "ledger": ledger,
+    "cached share": cache_share,
     "phases": phases.by_context,
     "phases over time": _over_time,
     "heat map": _heat,
@@ -129,8 +131,7 @@ def _page(wanted: RequestFilter, cursor: Cursor) -> Read:
 def _watches() -> dict[str, Read]:
     found: dict[str, Read] = {}
     for objective in OBJECTIVES:
-        found[f"burn {objective.name}"] = _counts(objective, BURN_MINUTES)
-        found[f"budget {objective.name}"] = _counts(objective, (SLO_MINUTES,))
+        found[f"objective {objective.name}"] = _counts(objective, (*BURN_MINUTES, SLO_MINUTES))
     found["speed changes"] = lambda engine: speed.changes(engine, time.time())
     found["expected speed"] = lambda engine: speed.expected(engine, "qwen3-2", "1k-2k", 80.0, time.time())
     found["speed changes known"] = speed.known

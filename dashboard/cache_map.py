@@ -46,11 +46,11 @@ class CacheMap:
 
 
 def cache_map(attributes: Mapping[str, Scalar]) -> CacheMap | None:
-    """The map from the attributes of a cache lookup; None where they do not tell of messages."""
+    """The map from the attributes of a cache lookup; None where they do not tell of messages, or not what was found."""
     spans = [part.rpartition(":") for part in str(attributes.get("messages", "")).split()]
     ends = [(role, int(end)) for role, _, end in spans if end.isdigit()]
     tokens = ends[-1][1] if ends else 0
-    if tokens <= 0:
+    if tokens <= 0 or "matched" not in attributes:
         return None
     cached = min(tokens, int(attributes.get("matched", 0)))
     bars, start = [], 0

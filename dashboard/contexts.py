@@ -18,6 +18,7 @@ from dashboard.time_charts import TimeChart
 from telemetry.live import LiveEngine
 from telemetry.slo import ObjectiveReport
 from telemetry.store.models import RequestRow, SpeedChangeRow
+from telemetry.store.queries.cached import CacheShare
 from telemetry.store.queries.groups import Group
 from telemetry.store.queries.statistics import Spread, Totals
 from telemetry.store.queries.windows import Window
@@ -59,6 +60,7 @@ class OverviewContext:
     windows: Annotated[tuple[Window, ...], "The windows to choose from."]
     ever: Annotated[bool, "Whether any request was ever recorded."]
     totals: Annotated[Totals, "Requests and tokens in the window."]
+    cache: Annotated[CacheShare, "The cached share, of requests that got their first token."]
     ttft: Annotated[Spread, "Time to first token in ms."]
     output_rate: Annotated[Spread, "Output tokens per second of a request, from its first to its last token."]
     inter_token: Annotated[Spread, "Time between two tokens of a request in ms."]
@@ -66,6 +68,7 @@ class OverviewContext:
     charts: Annotated[tuple[TimeChart, ...], "The window over time."]
     engines: Annotated[tuple[LiveEngine, ...], "Every configured engine, as it is now."]
     objectives: Annotated[tuple[ObjectiveReport, ...], "The service-level objectives, as last looked at; empty before the first look."]
+    now_s: Annotated[float, "This moment in Unix seconds, for the age of what was read before."]
     running: Annotated[tuple[RunningRow, ...], "Requests that run now, oldest first."]
     store: Annotated[StoreState, "How the store's writer does."]
     store_error: Annotated[str, "Why the store could not be read, or ''."]
@@ -236,8 +239,7 @@ class CacheContext:
     window: Annotated[Window, "The window that the ledger covers."]
     windows: Annotated[tuple[Window, ...], "The windows to choose from."]
     lookups: Annotated[int, "Prompts looked up in the window."]
-    cached_tokens: Annotated[int, "Prompt tokens that the cache supplied."]
-    computed_tokens: Annotated[int, "Prompt tokens that prefill computed."]
+    cache: Annotated[CacheShare, "The cached share: prompt tokens that the cache supplied, and those that prefill computed."]
     computed_s: Annotated[float, "Seconds of prefill."]
     by_source: Annotated[dict[str, int], "Cached tokens by tier: kv, ram, disk."]
     saved_s: Annotated[float | None, "Seconds of prefill that the cache saved (estimated), None where nothing was computed."]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from telemetry.events import DelayCause
@@ -29,6 +29,9 @@ HELD_UP = {
 """The same, seen from the request that was waited for."""
 
 
+QUEUED = frozenset({DelayCause.SLOTS, DelayCause.KV})
+"""What is waited for in the queue, for several others at the same time."""
+
 OTHER_PROGRAMS = "other programs"
 
 
@@ -45,19 +48,42 @@ class DelayLine:
     longest_ms: float
     longest_at_ms: float
 
+    @property
+    def who(self) -> str:
+        """Who or what held it up, in words."""
+        return self.request_id or (f"model {self.model}" if self.model else self.other or "a request that is not kept")
+
 
 @dataclass(frozen=True, slots=True)
 class DelaysView:
-    """Both directions; `told` is False before the request has ended."""
+    """Both directions; `told` is False before the request has ended. Of its `wall_ms` it lost `lost_ms` to others."""
 
     by: tuple[DelayLine, ...] = ()
     of: tuple[DelayLine, ...] = ()
     told: bool = False
+    lost_ms: float = 0.0
+    wall_ms: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """The part of the request's time that it lost."""
+        return self.lost_ms / self.wall_ms if self.wall_ms else 0.0
 
 
-def delays_view(delayed_by: Iterable[StoredDelay], delayed: Iterable[StoredDelay]) -> DelaysView:
+def delays_view(
+    delayed_by: Sequence[StoredDelay], delayed: Sequence[StoredDelay], wall_ms: float | None, queue_ms: float | None
+) -> DelaysView:
     """What the store has of a request that has ended."""
-    return DelaysView(tuple(_line(one, WAITED_FOR) for one in delayed_by), tuple(_line(one, HELD_UP) for one in delayed), told=True)
+    by, of = tuple(_line(one, WAITED_FOR) for one in delayed_by), tuple(_line(one, HELD_UP) for one in delayed)
+    return DelaysView(by, of, told=True, lost_ms=_lost_ms(delayed_by, wall_ms or 0.0, queue_ms), wall_ms=wall_ms or 0.0)
+
+
+def _lost_ms(delayed_by: Iterable[StoredDelay], wall_ms: float, queue_ms: float | None) -> float:
+    """What a request lost, counted once: it waits for all who hold the slots at the same time, and for no longer than it was queued."""
+    times = [(DelayCause(delay.row.cause), delay.row.total_us / 1e3) for delay in delayed_by]
+    queued = sum(ms for cause, ms in times if cause in QUEUED)
+    others = sum(ms for cause, ms in times if cause not in QUEUED)
+    return min(wall_ms, others + (queued if queue_ms is None else min(queued, queue_ms)))
 
 
 def _line(delay: StoredDelay, words: dict[DelayCause, str]) -> DelayLine:

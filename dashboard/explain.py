@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dashboard import formats
 from telemetry.events import CacheReason, EngineState
-from telemetry.slo import Objective, State
+from telemetry.slo import Objective, ObjectiveReport, State
 
 CACHE_REASONS = {
-    CacheReason.FULL_HIT: "The whole prompt was in the prefix cache.",
-    CacheReason.NEW_CONVERSATION: "Nothing in the cache begins like this prompt: a new conversation.",
-    CacheReason.APPENDED: "The cache held everything up to the new message; only that was computed.",
-    CacheReason.SYSTEM_CHANGED: "The system message differs from the cached one, so everything after it was computed again.",
-    CacheReason.TOOLS_CHANGED: "The tool definitions differ from the cached ones, so everything after them was computed again.",
-    CacheReason.HISTORY_EDITED: "An earlier message of this conversation was changed; the prompt was computed from there.",
+    CacheReason.FULL_HIT: "The whole prompt was known.",
+    CacheReason.NEW_CONVERSATION: "A new conversation: nothing that is cached goes on like this prompt.",
+    CacheReason.APPENDED: "It goes on from a known prompt: what follows that is new.",
+    CacheReason.SYSTEM_CHANGED: "The system message differs from the known one, and nothing behind the difference can be taken from the cache.",
+    CacheReason.TOOLS_CHANGED: "The tool definitions differ from the known ones, and nothing behind the difference can be taken from the cache.",
+    CacheReason.HISTORY_EDITED: "The messages differ from those that this conversation had, and nothing behind the difference can be taken from the cache.",
     CacheReason.TEMPLATE_CHANGED: "The chat template rendered the same messages to a different prompt.",
-    CacheReason.VOLATILE_PREFIX: "Something small near the start changes with every request (a date, a counter), which makes the rest useless to the cache.",
-    CacheReason.EVICTED: "The prefix was cached, but had been evicted to make room.",
-    CacheReason.ADAPTER_CHANGED: "Another adapter was active when the prefix was cached.",
-    CacheReason.KV_TYPE_CHANGED: "The prefix was cached with another KV type.",
-    CacheReason.DISABLED: "The prefix cache is off: the whole prompt was computed.",
-    CacheReason.UNSUPPORTED: "This model's state cannot be cached: the whole prompt was computed.",
+    CacheReason.VOLATILE_PREFIX: "Something small near the start changes with every request (a date, a counter), which makes what follows it useless to the cache.",
+    CacheReason.EVICTED: "More of this prompt had been cached, and was evicted to make room.",
+    CacheReason.ADAPTER_CHANGED: "More of this prompt was cached, with another adapter.",
+    CacheReason.KV_TYPE_CHANGED: "More of this prompt was cached, with another KV type.",
+    CacheReason.DISABLED: "The prefix cache is off, or was not to be used for this request (cache_prompt).",
+    CacheReason.UNSUPPORTED: "This model's state cannot be cached.",
 }
+"""Why the rest of a prompt was not in the cache, true of any figures; how much was is said beside it (`cached`)."""
 
 CACHE_REMEDIES = {
     CacheReason.SYSTEM_CHANGED: "Keep the system message the same from request to request; put what changes into the last message.",
@@ -36,6 +37,9 @@ SPEEDS = {"output_rate": "output rate", "prompt_rate": "prompt rate"}
 
 MEMORY_PARTS = {"weights": "weights", "kv": "KV", "compute": "compute", "cache": "cached prefixes"}
 
+CACHED_SHARE = "of the prompt tokens of requests that got their first token"
+"""What the cached share is of, wherever it is shown (`telemetry.store.queries.cached`)."""
+
 CACHE_SOURCES = {"kv": "KV", "ram": "RAM", "disk": "disk", "none": "none"}
 
 ERRORS = {
@@ -49,11 +53,21 @@ ERRORS = {
 }
 
 SLO_STATES = {
-    State.OK: "The budget is spent no faster than six times what it allows over six hours.",
+    State.OK: "Some of the budget is left, and it is not being spent too fast now.",
+    State.USED_UP: "The budget is used up; it is not being spent too fast now.",
     State.SLOW_BURN: "The budget is spent more than six times too fast, over six hours and still over the last 30 minutes.",
     State.FAST_BURN: "The budget is spent more than 14.4 times too fast, over an hour and still over the last five minutes.",
     State.UNKNOWN: "The store could not be read.",
 }
+
+SLO_NAMES = {
+    State.OK: "ok",
+    State.USED_UP: "used up",
+    State.SLOW_BURN: "slow burn",
+    State.FAST_BURN: "fast burn",
+    State.UNKNOWN: "unknown",
+}
+"""The states of an objective in a table."""
 
 ENGINE_STATES = {
     EngineState.STARTING: "The engine process is loading the model.",
@@ -87,14 +101,40 @@ NO_CONTENT_OF_IT = (
 def cache_reason(reason: str | None) -> str:
     """A cache reason in words."""
     if reason is None:
-        return "The request did not get as far as the prefix cache."
+        return "The prefix cache had no part in it: the request ended before its turn, or is of a kind that has no use for the cache."
     known = {member.value: text for member, text in CACHE_REASONS.items()}
     return known.get(reason, f"The cache gave the reason {reason}.")
+
+
+def cached(tokens: int | None, prompt_tokens: int | None) -> str:
+    """How much of one prompt the cache supplied, in words that fit any figures; '' where that is not known."""
+    if tokens is None or not prompt_tokens:
+        return ""
+    rest = prompt_tokens - tokens
+    if tokens <= 0:
+        return "None of it came from the cache."
+    if rest <= 1:
+        return "All of it came from the cache but the last token, which is always computed."
+    return f"The cache supplied its first {formats.count(tokens)} tokens of {formats.count(prompt_tokens)}."
 
 
 def error(error_type: str | None) -> str:
     """What an error type means and what to do about it, or ''."""
     return ERRORS.get(error_type or "", "")
+
+
+def slo_state(found: ObjectiveReport) -> str:
+    """An objective's state, whole: what there is no request for is not ok."""
+    if found.state is State.OK and found.budget_left is None:
+        return "There was no request to measure it by."
+    if found.state is State.OK and found.burns.get(360) is None:
+        return "Some of the budget is left; nothing of the last six hours to measure it by."
+    return SLO_STATES[found.state]
+
+
+def slo_name(found: ObjectiveReport) -> str:
+    """An objective's state in a word or two."""
+    return "no requests" if found.state is State.OK and found.burns.get(360) is None else SLO_NAMES[found.state]
 
 
 def objective(found: Objective) -> str:

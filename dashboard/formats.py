@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -101,6 +101,32 @@ def share(value: float | None) -> str:
     return f"{value * 100:.4g}%" if value < 0.995 else f"{math.floor(value * 1e5) / 1e3:g}%"
 
 
+def budget(left: float | None) -> str:
+    """What is left of a budget: 87%, or used up, and by how much too much was spent: used up (12% over), used up (4.9 times over)."""
+    if left is None or left > 0:
+        return share(left)
+    if left == 0:
+        return "used up"
+    return (
+        f"used up ({-left * 100:.2g}% over)"
+        if left > -1
+        else f"used up ({-left:.2g} times over)"
+        if left > -99.5
+        else f"used up ({-left:,.0f} times over)"
+    )
+
+
+def burns(rates: Mapping[int, float | None], long_minutes: int, short_minutes: int) -> str:
+    """The burn rates of a long window and of its end: 19.6, now 0."""
+    return f"{times(rates.get(long_minutes))}, now {times(rates.get(short_minutes))}"
+
+
+def ago(age_s: float) -> str:
+    """An age in steps that a page can follow without being sent anew each second: just now, 10 s ago, 2 min ago."""
+    steps = int(age_s // 5) * 5
+    return "just now" if steps < 5 else f"{steps} s ago" if steps < 120 else f"{steps // 60} min ago"
+
+
 def times(value: float | None) -> str:
     """A ratio: 0, 0.42, 14.4."""
     return NOT_MEASURED if value is None else f"{value:.3g}"
@@ -151,6 +177,9 @@ FILTERS: dict[str, Callable[..., str]] = {
     "short_count": short_count,
     "bytes": size_bytes,
     "share": share,
+    "budget": budget,
+    "burns": burns,
+    "ago": ago,
     "times": times,
     "text": text,
     "coded": coded,

@@ -200,28 +200,32 @@ def disk_part(disk: DiskHealth) -> Part:
     return Part("Disk", condition, f"Only {formats.size_bytes(disk.free_bytes)} are free.", advice, facts)
 
 
-_SLO_CONDITIONS = {State.FAST_BURN: Condition.BAD, State.SLOW_BURN: Condition.LOOK, State.UNKNOWN: Condition.LOOK}
+_SLO_CONDITIONS = {State.OK: Condition.WELL, State.FAST_BURN: Condition.BAD}
+"""Of the states of an objective; each other one is worth a look."""
 
 
-def objective_parts(reports: Iterable[ObjectiveReport]) -> list[Part]:
+def objective_parts(reports: Iterable[ObjectiveReport], now_s: float) -> list[Part]:
     """Each objective, or that none was looked at yet."""
-    parts = [_objective_part(found) for found in reports]
+    parts = [_objective_part(found, now_s) for found in reports]
     return parts or [Part("Objectives", Condition.UNMEASURED, "They are measured for the first time half a minute after the start.")]
 
 
-def _objective_part(found: ObjectiveReport) -> Part:
-    condition, words = _SLO_CONDITIONS.get(found.state, Condition.WELL), explain.SLO_STATES[found.state]
+def _objective_part(found: ObjectiveReport, now_s: float) -> Part:
+    condition = _SLO_CONDITIONS.get(found.state, Condition.LOOK)
     if condition is Condition.WELL and found.burns.get(360) is None:
-        condition, words = Condition.UNMEASURED, "Nothing of the last six hours to measure it by."
+        condition = Condition.UNMEASURED
     facts = (
-        Fact("burn rate, 1 h", formats.times(found.burns.get(60)), "1 spends the budget exactly in its time"),
-        Fact("budget left", formats.share(found.budget_left)),
+        Fact("burn rate, 1 h and its last 5 min", formats.burns(found.burns, 60, 5), "1 spends the budget exactly in its time"),
+        Fact("burn rate, 6 h and their last 30 min", formats.burns(found.burns, 360, 30)),
+        Fact("achieved", formats.share(found.achieved), f"over {found.window_days:g} days"),
+        Fact("budget left", formats.budget(found.budget_left), f"over {found.window_days:g} days"),
+        Fact("read", formats.ago(found.age_s(now_s))),
     )
     burning = "The Latency page says where the time goes, the Requests page which requests failed; slo.* sets what is good enough."
     advice = (
         "" if condition in (Condition.WELL, Condition.UNMEASURED) else explain.STORE_REMEDY if found.state is State.UNKNOWN else burning
     )
-    return Part(f"Objective: {explain.objective(found.objective)}", condition, words, advice, facts)
+    return Part(f"Objective: {explain.objective(found.objective)}", condition, explain.slo_state(found), advice, facts)
 
 
 def energy_part(report: Report, prices: Prices) -> Part:

@@ -54,10 +54,12 @@ def _ttft(points: Sequence[Point]) -> TimeChart:
 
 
 def _output_rate(points: Sequence[Point]) -> TimeChart:
+    """The slow side of a rate is below its median."""
     p50 = [point.spread(Measure.OUTPUT_RATE).p50 for point in points]
+    p5 = [point.spread(Measure.OUTPUT_RATE).p5 for point in points]
     top = scale_top(p50)
-    notes = [f"p50 {formats.rate(value)} tokens/s" for value in p50]
-    series = lines([("rate", "p50", p50)], top)
+    notes = [f"p50 {formats.rate(a)} tokens/s, p5 (slow) {formats.rate(b)}" for a, b in zip(p50, p5, strict=True)]
+    series = lines([("p5", "p5, slow", p5), ("rate", "p50", p50)], top)
     return _chart(
         "rate", "Output rate, tokens/s", points, top, formats.axis_rate, notes, series=series, measured=any(v is not None for v in p50)
     )

@@ -52,7 +52,7 @@ from gateway.settings import Settings
 from gateway.settings_sections import CaptureSettings, CostSettings, ServerSettings, SloSettings, TelemetrySettings
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
-from telemetry.slo import Objective
+from telemetry.slo import AVAILABILITY, INTER_TOKEN, TTFT, Objective
 from telemetry.stack import CaptureOptions, EnergyOptions, SloOptions, TelemetryStack
 
 log = logging.getLogger(__name__)
@@ -223,9 +223,9 @@ def _capture_options(settings: CaptureSettings) -> CaptureOptions:
 
 def _slo_options(settings: SloSettings, gateway: str) -> SloOptions:
     objectives = (
-        Objective("availability", settings.availability),
-        Objective("ttft", settings.ttft_share, settings.ttft_ms),
-        Objective("inter_token", settings.inter_token_share, settings.inter_token_ms),
+        Objective(AVAILABILITY, settings.availability),
+        Objective(TTFT, settings.ttft_share, settings.ttft_ms),
+        Objective(INTER_TOKEN, settings.inter_token_share, settings.inter_token_ms),
     )
     return SloOptions(objectives, settings.window_days, settings.webhook_url, gateway, settings.check_every_s)
 

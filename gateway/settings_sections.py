@@ -117,7 +117,7 @@ class SloSettings(Section, frozen=True):
         float, Meta(gt=0, lt=1, description="Share of gaps between tokens that must be within `inter_token_ms`.")
     ] = 0.99
     window_days: Annotated[float, Meta(gt=0, le=365, description="Days that a budget is for.")] = 30.0
-    check_every_s: Annotated[float, Meta(ge=0.5, description="How often burn rates are computed; budgets every 20th time.")] = 30.0
+    check_every_s: Annotated[float, Meta(ge=0.5, description="How often the objectives' figures are read, all of one moment.")] = 30.0
     webhook_url: Annotated[
         str, Meta(pattern="^(|https?://.+)$", description="Where a change of state is posted as JSON; empty is nowhere.")
     ] = ""

@@ -134,16 +134,24 @@ QUEUE_OLDEST_AGE = gauge(names.METRIC_QUEUE_OLDEST_AGE, "s", "How long the oldes
 PREDICTED_WAIT = gauge(
     names.METRIC_PREDICTED_WAIT, "s", "Until the next first token of those who wait for one, as predicted; 0 while nobody waits.", _MODEL
 )
-KV_USAGE = gauge(names.METRIC_KV_USAGE, "{token}", "KV cells in use.", _MODEL)
+KV_USAGE = gauge(
+    names.METRIC_KV_USAGE,
+    "{token}",
+    "KV cells that running requests use; those of idle prefixes are in the prefix cache's tier kv.",
+    _MODEL,
+)
 KV_LIMIT = gauge(names.METRIC_KV_LIMIT, "{token}", "KV cells there are.", _MODEL)
 CACHE_QUERIES = counter(
     names.METRIC_CACHE_QUERIES,
     "{token}",
-    "Prompt tokens looked up in the prefix cache; minus the hits of a reason, its misses.",
+    "Prompt tokens looked up in the prefix cache, of requests that got their first token; minus the hits of a reason, its misses.",
     (*_MODEL, names.REASON),
 )
 CACHE_HITS = counter(
-    names.METRIC_CACHE_HITS, "{token}", "Prompt tokens that the prefix cache supplied.", (*_MODEL, names.SOURCE, names.REASON)
+    names.METRIC_CACHE_HITS,
+    "{token}",
+    "Prompt tokens that the prefix cache supplied, of requests that got their first token; hits / queries is the cached share.",
+    (*_MODEL, names.SOURCE, names.REASON),
 )
 CACHE_EVICTIONS = counter(
     names.METRIC_CACHE_EVICTIONS, "{token}", "Tokens that a tier of the prefix cache let go.", (*_MODEL, names.SOURCE)

@@ -40,7 +40,7 @@ EMBEDDINGS_DURATION = histogram(
 # Tokens -------------------------------------------------------------------------------------------------------------
 INPUT_TOKENS = counter(names.METRIC_INPUT_TOKENS, "{token}", "Prompt tokens, cached ones included.", _USAGE)
 OUTPUT_TOKENS = counter(names.METRIC_OUTPUT_TOKENS, "{token}", "Tokens sampled.", _USAGE)
-CACHE_READ_TOKENS = counter(names.METRIC_CACHE_READ_TOKENS, "{token}", "Prompt tokens that the prefix cache supplied.", _USAGE)
+CACHE_READ_TOKENS = counter(names.METRIC_CACHE_READ_TOKENS, "{token}", "Prompt tokens that the prefix cache had, of all requests.", _USAGE)
 CACHE_WRITE_TOKENS = counter(
     names.METRIC_CACHE_WRITE_TOKENS, "{token}", "Prompt tokens that were computed and kept in the prefix cache.", _USAGE
 )

@@ -52,14 +52,16 @@ class LoadWatch(NullSink):
             record.delayed_by = [*found, *record.delayed_by]
 
     def _stalled(self, record: RequestRecord) -> list[Delay]:
-        """Stalls that fell into the load of another model, by model; each counts with what it was longer than the median."""
+        """Stalls that fell into the load of another model, by model; each counts with what it was longer than the median, which one that
+        is over the objective need not be.
+        """
         if not self._loads or record.first_token_ns is None:
             return []
         lost: dict[str, list[tuple[int, int]]] = {}
         median_ns = round((record.gap_ms(0.5) or 0.0) * 1e6)
         for start_ns, gap_ns in record.stalled_gaps():
             load = self._during(start_ns, start_ns + gap_ns)
-            if load is not None and load.model != record.model:
+            if load is not None and load.model != record.model and gap_ns > median_ns:
                 lost.setdefault(load.model, []).append((start_ns, gap_ns - median_ns))
         return [_delay(model, times) for model, times in lost.items()]
 

@@ -102,8 +102,9 @@ class RequestMetrics:
             self._out.record(metric.PROMPT_RATE, record.prefill_tps, *labels, trace=record.trace)
 
     def _cache(self, record: RequestRecord, model: str) -> None:
+        """What hits ÷ queries is of: prompts that were computed to their end, as in the store (`queries.cached`)."""
         found = record.cache
-        if found is None or not record.prompt_tokens:
+        if found is None or not record.prompt_tokens or record.computed_tokens is None:
             return
         self._out.record(metric.CACHE_QUERIES, record.prompt_tokens, model, found.reason.value)
         self._out.record(metric.CACHE_HITS, found.matched_tokens, model, found.source.value, found.reason.value)

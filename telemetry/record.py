@@ -7,6 +7,7 @@ written by `telemetry.energy.meter` and by the store's writer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
@@ -17,7 +18,9 @@ from telemetry.content import Content
 from telemetry.events import CacheOutcome, CacheReason, Delay, DelayCause, Phase, PhaseTiming, PrefillChunk, Scalar, Status
 
 STALL_FACTOR = 4
-"""An inter-token gap above this multiple of the median is a stall (SIGNALS: `firsttoken.decode`)."""
+"""An inter-token gap above this multiple of the median is a stall (`firsttoken.decode`), and so is one above the objective for gaps:
+where everything is slow, the median is no measure of it.
+"""
 
 ENGINE_PHASES = frozenset(
     {Phase.MODEL_LOAD, Phase.RENDER, Phase.TOKENIZE, Phase.CACHE_LOOKUP, Phase.QUEUE} | {Phase.CACHE_RESTORE, Phase.PREFILL, Phase.DECODE}
@@ -63,7 +66,8 @@ class RequestRecord:
     `seq` orders all records of a store by time of admission (see `Recorder`). `model` is what the client asked
     for (None when it named none that we could read), `response_model` what answered. `params` holds sampling
     parameters under their `gen_ai.request.*` last names. `client_blocked_ns` is time spent waiting for the client
-    to take bytes, `client_blocked_tail_ns` the part of it after the last token. `content` is what was said, where that is kept. `ignored_fields`
+    to take bytes, `client_blocked_tail_ns` the part of it after the last token. `slow_gap_ms` is the objective for gaps between
+    tokens when the request came. `content` is what was said, where that is kept. `ignored_fields`
     are what the client sent and the API did not obey, by path (see `telemetry.ignored_fields`). `path` is the URL's path as it
     was sent, `server_address` and `server_port` whom the client took us for, `client` its kind (see `telemetry.client_kinds`).
     """
@@ -111,6 +115,7 @@ class RequestRecord:
     first_chunk_ns: int | None = None
     gaps_us: Sequence[int] = ()
     bursts: Sequence[int] = ()
+    slow_gap_ms: float | None = None
     delayed_by: Sequence[Delay] = ()
     delayed: Sequence[Delay] = ()
     client_blocked_ns: int = 0
@@ -210,14 +215,15 @@ class RequestRecord:
 
     @property
     def stalls(self) -> int:
-        """How often the answer stood still for longer than `STALL_FACTOR` times the median gap."""
+        """How often the answer stood still: for longer than `STALL_FACTOR` times the median gap, or than the objective for gaps."""
         return len(self.stalled_gaps())
 
     def stalled_gaps(self) -> list[tuple[int, int]]:
         """When each stall began (monotonic nanoseconds), and how long it was (ns).
 
         Where steps bring several tokens (accepted guesses), a wait is a stall if it was long for a wait, and long for the tokens
-        that it brought: neither a step of many tokens is one, nor one of a single token among them.
+        that it brought: neither a step of many tokens is one, nor one of a single token among them. The objective is about gaps,
+        in which those tokens share the wait.
         """
         if not self.gaps_us:
             return []
@@ -225,7 +231,12 @@ class RequestRecord:
         longest_gap = STALL_FACTOR * _nearest_rank(sorted(self.gaps_us), 0.5)
         longest_wait = STALL_FACTOR * _nearest_rank(sorted(wait for _, wait, _ in waits), 0.5)
         zero_ns = self.first_token_ns or 0
-        stalled = ((begun, wait) for begun, wait, tokens in waits if wait > longest_wait and wait > longest_gap * tokens)
+        slow_gap = math.inf if self.slow_gap_ms is None else self.slow_gap_ms * 1e3
+        stalled = (
+            (begun, wait)
+            for begun, wait, tokens in waits
+            if (wait > longest_wait and wait > longest_gap * tokens) or wait > slow_gap * tokens
+        )
         return [(zero_ns + begun * 1000, wait * 1000) for begun, wait in stalled]
 
     def waits(self) -> Iterator[tuple[int, int, int]]:

@@ -100,7 +100,9 @@ class Recorder:
         strict: bool = False,
         keep_content: bool = False,
         allowed_baggage: Collection[str] = (),
+        slow_gap_ms: float | None = None,
     ) -> None:
+        self._slow_gap_ms = slow_gap_ms
         self._wall = wall or WallClock()
         self._last_seq = -1
         self.clock_ns = clock_ns
@@ -147,6 +149,7 @@ class Recorder:
             server_address=address,
             server_port=port,
             client=kind_of(user_agent),
+            slow_gap_ms=self._slow_gap_ms,
         )
 
     def admit(self, record: RequestRecord) -> None:

@@ -10,14 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+AVAILABILITY, TTFT, INTER_TOKEN = "availability", "ttft", "inter_token"
+"""Names of the objectives: answered requests, times to first token, gaps between tokens."""
+
 BURN_MINUTES = (5, 30, 60, 360)
 """Windows of the burn rates."""
 
 
 class State(StrEnum):
-    """What the burn rates say."""
+    """What the burn rates and the budget say: `used_up` is a budget that is spent and does not burn now."""
 
     OK = "ok"
+    USED_UP = "used_up"
     SLOW_BURN = "slow_burn"
     FAST_BURN = "fast_burn"
     UNKNOWN = "unknown"
@@ -63,7 +67,8 @@ NOTHING = Counts()
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveReport:
-    """One objective now. `counts` are over the objective's own window of `window_days`; None: not measured there.
+    """One objective at one moment, `at_s` (Unix seconds): every figure was read then. `counts` are over the objective's own
+    window of `window_days`; None: not measured there.
 
     `budget_left` is 1 when nothing was spent, 0 when all was, below 0 when more; `burns` are burn rates by minutes (1 is as
     fast as allowed), None where there were no requests.
@@ -74,30 +79,47 @@ class ObjectiveReport:
     counts: Counts | None
     burns: Mapping[int, float | None]
     state: State
+    at_s: float
+
+    @property
+    def achieved(self) -> float | None:
+        """The share that was good, over the objective's window."""
+        return None if self.counts is None else self.counts.good_share
 
     @property
     def budget_left(self) -> float | None:
         """Of the objective's window."""
-        burned = None if self.counts is None else burn(self.objective, self.counts)
-        return None if burned is None else 1 - burned
+        return None if self.counts is None else budget_left(self.objective, self.counts)
+
+    def age_s(self, now_s: float) -> float:
+        """How old the figures are; a clock that was set back makes none of the future."""
+        return max(0.0, now_s - self.at_s)
 
 
 def burn(objective: Objective, counts: Counts) -> float | None:
-    """How many times faster than allowed the budget is spent; None without requests."""
-    share = counts.good_share
-    return None if share is None else (1 - share) / (1 - objective.share)
+    """How many times faster than allowed the budget is spent, exactly as fast where that is so (9 digits); None without requests."""
+    return round(counts.bad / counts.total / (1 - objective.share), 9) if counts.total else None
 
 
-def report(objective: Objective, window_days: float, recent: Mapping[int, Counts], whole: Counts | None) -> ObjectiveReport:
-    """What the counts of the burn windows and of the objective's own window mean."""
+def budget_left(objective: Objective, counts: Counts) -> float | None:
+    """What is left of the budget of a window, 0 where exactly all of it is spent; None without requests."""
+    spent = burn(objective, counts)
+    return None if spent is None else round(1 - spent, 9)
+
+
+def report(
+    objective: Objective, window_days: float, recent: Mapping[int, Counts], whole: Counts | None, at_s: float = 0.0
+) -> ObjectiveReport:
+    """What the counts of the burn windows and of the objective's own window, all read at `at_s`, mean."""
     burns = {minutes: burn(objective, recent.get(minutes, NOTHING)) for minutes in BURN_MINUTES}
-    return ObjectiveReport(objective, window_days, whole, burns, state_of(burns))
+    state = state_of(burns, None if whole is None else budget_left(objective, whole))
+    return ObjectiveReport(objective, window_days, whole, burns, state, at_s)
 
 
-def state_of(burns: Mapping[int, float | None]) -> State:
-    """The gravest state whose pair of windows is over its factor; without requests nothing burns."""
+def state_of(burns: Mapping[int, float | None], left: float | None) -> State:
+    """The gravest state whose pair of windows is over its factor, else whether the budget is used up; without requests nothing burns."""
     for pair in PAIRS:
         rates = burns.get(pair.long_minutes), burns.get(pair.short_minutes)
         if all(rate is not None and rate > pair.factor for rate in rates):
             return pair.state
-    return State.OK
+    return State.USED_UP if left is not None and left <= 0 else State.OK

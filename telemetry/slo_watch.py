@@ -1,9 +1,10 @@
-"""Watches the objectives: burn rates every half minute, budgets every ten minutes, and tells each change of state."""
+"""Watches the objectives: every half minute all their figures, read at one moment, and tells each change of state."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry import instruments as metric
 from telemetry.background import BackgroundTask
+from telemetry.instrument import Instrument
 from telemetry.log_events import event
 from telemetry.metrics import MetricsSink
-from telemetry.slo import BURN_MINUTES, Counts, Objective, ObjectiveReport, State, report
+from telemetry.slo import BURN_MINUTES, Objective, ObjectiveReport, State, report
 from telemetry.store.queries import slo
 from telemetry.store.queries.reading import StoreUnreadable
 
@@ -24,9 +26,6 @@ EVERY_S = 30.0
 UNREADABLE_S = 2.0
 """Until the next look at a store that could not be read: at the start its tables may not be there yet."""
 
-BUDGET_EVERY = 20
-"""Looks per reading of the objective's own window, which is long, once there is something in it."""
-
 DAY_MINUTES = 24 * 60
 
 Tell = Callable[[ObjectiveReport, State], None]
@@ -35,7 +34,9 @@ Tell = Callable[[ObjectiveReport, State], None]
 
 @dataclass(slots=True)
 class SloWatch(BackgroundTask):
-    """A task on the gateway's event loop. `reports` are the newest; a store that cannot be read makes their state `unknown`."""
+    """A task on the gateway's event loop. `reports` are the newest, all of one moment; a store that cannot be read makes their
+    state `unknown`.
+    """
 
     reader: AsyncEngine
     metrics: MetricsSink
@@ -44,24 +45,23 @@ class SloWatch(BackgroundTask):
     tell: Tell
     every_s: float = EVERY_S
     reports: tuple[ObjectiveReport, ...] = ()
+    wall_s: Callable[[], float] = time.time
     error: str = ""
-    _whole: dict[str, Counts | None] = field(default_factory=dict)
     _known: dict[str, State] = field(default_factory=dict)
     """The last state of each objective that was known: what happens while the store cannot be read is told afterwards."""
-    _looks: int = 0
+    _published: set[tuple[Instrument, tuple[str, ...]]] = field(default_factory=set)
+    """Series that have had a value."""
 
     async def check(self) -> None:
         """Look once."""
+        now_s = self.wall_s()
         try:
-            if self._looks % BUDGET_EVERY == 0 or not any(counts and counts.total for counts in self._whole.values()):
-                await self._read_whole()
-            self._looks += 1
-            self.reports = tuple([await self._report(objective) for objective in self.objectives])
+            self.reports = tuple([await self._report(objective, now_s) for objective in self.objectives])
             self.error = ""
         except StoreUnreadable as error:
             self.error = str(error)
             unknown = dict.fromkeys(BURN_MINUTES)
-            self.reports = tuple(ObjectiveReport(o, self.window_days, None, unknown, State.UNKNOWN) for o in self.objectives)
+            self.reports = tuple(ObjectiveReport(o, self.window_days, None, unknown, State.UNKNOWN, now_s) for o in self.objectives)
         self._publish()
         for found in self.reports:
             if found.state is not State.UNKNOWN:
@@ -70,22 +70,24 @@ class SloWatch(BackgroundTask):
                 if found.state is not was:
                     self._changed(found, was)
 
-    async def _report(self, objective: Objective) -> ObjectiveReport:
-        recent = await slo.counts(self.reader, objective, BURN_MINUTES, time.time())
-        return report(objective, self.window_days, recent, self._whole.get(objective.name))
-
-    async def _read_whole(self) -> None:
-        minutes = round(self.window_days * DAY_MINUTES)
-        for objective in self.objectives:
-            self._whole[objective.name] = (await slo.counts(self.reader, objective, [minutes], time.time()))[minutes]
+    async def _report(self, objective: Objective, now_s: float) -> ObjectiveReport:
+        """Every window of an objective in one read: a budget of another moment would contradict the rates beside it."""
+        whole = max(1, round(self.window_days * DAY_MINUTES))
+        counts = await slo.counts(self.reader, objective, (*BURN_MINUTES, whole), now_s)
+        return report(objective, self.window_days, counts, counts[whole], now_s)
 
     def _publish(self) -> None:
         for found in self.reports:
             for minutes, rate in found.burns.items():
-                if rate is not None:
-                    self.metrics.record(metric.SLO_BURN_RATE, rate, found.objective.name, window_name(minutes))
-            if found.budget_left is not None:
-                self.metrics.record(metric.SLO_BUDGET_LEFT, found.budget_left, found.objective.name)
+                self._gauge(metric.SLO_BURN_RATE, rate, found.objective.name, window_name(minutes))
+            self._gauge(metric.SLO_BUDGET_LEFT, found.budget_left, found.objective.name)
+
+    def _gauge(self, instrument: Instrument, value: float | None, *labels: str) -> None:
+        """A series begins with its first value; what is not measured any more is no number, instead of the last one."""
+        if value is not None:
+            self._published.add((instrument, labels))
+        if (instrument, labels) in self._published:
+            self.metrics.record(instrument, math.nan if value is None else value, *labels)
 
     def _changed(self, found: ObjectiveReport, was: State) -> None:
         level = logging.INFO if found.state is State.OK else logging.WARNING

@@ -29,7 +29,7 @@ from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder, Sink
 from telemetry.redact import Redactor, without_passwords
 from telemetry.sampling import Sampled, read_or_none
-from telemetry.slo import Objective
+from telemetry.slo import INTER_TOKEN, Objective
 from telemetry.slo_watch import EVERY_S, SloWatch
 from telemetry.spans import SpanSink
 from telemetry.speed_watch import SpeedWatch
@@ -55,6 +55,11 @@ class SloOptions:
     webhook_url: str = ""
     gateway: str = ""
     every_s: float = EVERY_S
+
+    @property
+    def slow_gap_ms(self) -> float | None:
+        """What is too long between two tokens; None where there is no objective for that."""
+        return next((objective.threshold_ms for objective in self.objectives if objective.name == INTER_TOKEN), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,7 @@ class TelemetryStack:
         more_sinks: Sequence[Sink] = (),
     ) -> None:
         self.live = LiveSink()
+        objectives = slo or SloOptions()
         charged, kept = energy or EnergyOptions(), capture or CaptureOptions()
         self.prices = charged.prices
         self.energy = EnergyMeter(partial(find, charged.sources, charged.rapl_path))
@@ -140,6 +146,7 @@ class TelemetryStack:
             self._wall,
             keep_content=enabled and (kept.content or self._providers.capture_content),
             allowed_baggage=allowed_baggage,
+            slow_gap_ms=objectives.slow_gap_ms,
         )
         self._monitor = SystemMonitor(self.metrics, self.live.running)
         self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)

@@ -79,7 +79,7 @@ class Webhook:
 
 
 def message(found: ObjectiveReport, was: State, gateway: str) -> bytes:
-    """What is posted, as JSON: times UTC, rates 1 is as fast as allowed, null is not measured."""
+    """What is posted, as JSON: times UTC, rates 1 is as fast as allowed, null is not measured. All figures are of `measured_at`."""
     return msgspec.json.encode(
         {
             "event": "slo_state_changed",
@@ -91,7 +91,9 @@ def message(found: ObjectiveReport, was: State, gateway: str) -> bytes:
             "state": found.state,
             "before": was,
             "burn_rates": {f"{minutes}m": rate for minutes, rate in found.burns.items()},
+            "achieved": found.achieved,
             "budget_left": found.budget_left,
+            "measured_at": datetime.fromtimestamp(found.at_s, UTC),
         }
     )
 

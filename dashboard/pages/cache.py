@@ -14,6 +14,7 @@ from dashboard.pages.windows import chosen_window
 from dashboard.render import PageRequest, respond
 from telemetry.events import CacheSource
 from telemetry.live import LiveEngine
+from telemetry.store.queries.cached import CacheShare
 from telemetry.store.queries.ledger import LedgerEntry, ledger
 from telemetry.store.queries.reading import StoreUnreadable
 from telemetry.store.queries.windows import WINDOWS, Window
@@ -44,8 +45,7 @@ class CacheView:
             window=self.window,
             windows=tuple(WINDOWS.values()),
             lookups=sum(entry.lookups for entry in self.entries),
-            cached_tokens=cached,
-            computed_tokens=computed,
+            cache=CacheShare(cached, computed),
             computed_s=sum(entry.computed_s for entry in self.entries),
             by_source=_by_source(self.entries),
             saved_s=_saved_s(self.entries),

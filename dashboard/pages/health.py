@@ -38,7 +38,7 @@ class HealthView:
             store_part(deps.health.store()),
             loop_part(deps.health.loop_lag_s()),
             disk_part(deps.health.disk()),
-            *objective_parts(deps.objectives()),
+            *objective_parts(deps.objectives(), deps.wall_s()),
             *exporter_parts(deps.health.exporters()),
             energy_part(deps.energy(), deps.prices),
         ]

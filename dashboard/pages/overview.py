@@ -16,6 +16,7 @@ from dashboard.running import running_rows
 from dashboard.time_charts import time_charts
 from telemetry.store.measures import Measure
 from telemetry.store.queries import statistics
+from telemetry.store.queries.cached import NO_PROMPTS, CacheShare, cache_share
 from telemetry.store.queries.reading import StoreUnreadable
 from telemetry.store.queries.statistics import NOTHING, Point, Spread, Totals
 from telemetry.store.queries.windows import WINDOWS, Window
@@ -32,6 +33,7 @@ class OverviewView:
     ended: bool = False
     ever: bool = False
     totals: Totals = field(default_factory=Totals)
+    cache: CacheShare = NO_PROMPTS
     spreads: dict[Measure, Spread] = field(default_factory=dict)
     points: list[Point] = field(default_factory=list)
     error: str = ""
@@ -41,6 +43,7 @@ class OverviewView:
         try:
             self.ever = self.ever or await statistics.anything(reader)
             self.totals = await statistics.totals(reader, self.window, now_s)
+            self.cache = await cache_share(reader, self.window, now_s)
             self.spreads = await statistics.spreads(reader, self.window, now_s)
             self.points = await statistics.points(reader, self.window, now_s)
             self.error = ""
@@ -54,6 +57,7 @@ class OverviewView:
             windows=tuple(WINDOWS.values()),
             ever=self.ever,
             totals=self.totals,
+            cache=self.cache,
             ttft=self.spreads.get(Measure.TTFT, NOTHING),
             output_rate=self.spreads.get(Measure.OUTPUT_RATE, NOTHING),
             inter_token=self.spreads.get(Measure.INTER_TOKEN, NOTHING),
@@ -61,6 +65,7 @@ class OverviewView:
             charts=time_charts(self.points),
             engines=engines,
             objectives=tuple(self.deps.objectives()),
+            now_s=self.deps.wall_s(),
             running=running_rows(self.deps),
             store=self.deps.store_state(),
             store_error=self.error,

@@ -75,7 +75,9 @@ def live_context(deps: DashboardDeps, record: RequestRecord, store_error: str) -
             Fact("conversation", record.conversation_id or "not given"),
         ),
         cache=(),
-        cache_words=explain.cache_reason(record.cache.reason.value) if record.cache else "The prefix cache was not asked yet.",
+        cache_words=_cache_words(record.cache.reason.value, record.cached_tokens, record.prompt_tokens)
+        if record.cache
+        else "What the prefix cache has of it is known when it gets its slot.",
         delays=DelaysView(),
         energy=pending_energy(deps.energy()),
         cache_map=_live_map(record),
@@ -122,8 +124,8 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expecte
         parameters=_parameters(row.params, row.ignored_fields or ()),
         identity=_identity(detail),
         cache=_cache(row, lookup),
-        cache_words=explain.cache_reason(row.cache_reason),
-        delays=delays_view(detail.delayed_by, detail.delayed) if timeline is not None else DelaysView(),
+        cache_words=_cache_words(row.cache_reason, row.cached_tokens, row.prompt_tokens),
+        delays=delays_view(detail.delayed_by, detail.delayed, row.total_ms, row.queue_ms) if timeline is not None else DelaysView(),
         energy=request_energy(row, deps.energy(), deps.prices),
         cache_map=parted,
         difference=difference(detail.content, detail.nearest, None if parted is None else parted.divergence_message),
@@ -168,7 +170,7 @@ def _numbers(row: RequestRow, expected: Expected | None, decode: Mapping[str, Sc
         Fact("inter-token p50", ms(row.itl_p50_ms), "tokens of one step share its time"),
         Fact("inter-token p95", ms(row.itl_p95_ms)),
         Fact("inter-token max", ms(row.itl_max_ms)),
-        Fact("stalls", count(row.stalls), "waits longer than four medians"),
+        Fact("stalls", count(row.stalls), "waits longer than four medians, or than the objective for gaps between tokens"),
         Fact("gateway overhead", ms(row.overhead_ms), "wall minus engine, queue and the client"),
         *_drafted(row, decode),
         *_dropped(tokenize),
@@ -214,6 +216,10 @@ def _dropped(tokenize: Mapping[str, Scalar]) -> list[Fact]:
 
 def _with_unit(rate: float | None) -> str:
     return formats.rate(rate) if rate is None else f"{formats.rate(rate)} tokens/s"
+
+
+def _cache_words(reason: str | None, cached: int | None, prompt_tokens: int | None) -> str:
+    return f"{explain.cache_reason(reason)} {explain.cached(cached, prompt_tokens)}".strip()
 
 
 def _cache(row: RequestRow, lookup: Mapping[str, Scalar]) -> tuple[Fact, ...]:

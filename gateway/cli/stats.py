@@ -18,14 +18,13 @@ from telemetry.store.queries.windows import By, Window, window_of
 
 if TYPE_CHECKING:
     from telemetry.store.queries.report import ReportRow
-    from telemetry.store.queries.statistics import Spread
 
 NOT_MEASURED = "-"
 
 ModelOption = Annotated[str | None, typer.Option("--model", help="Only this model.", show_default=False)]
 SinceOption = Annotated[str, typer.Option("--since", help="How far back: 90m, 36h, 7d, 2w or all.")]
 ByOption = Annotated[By, typer.Option("--by", help="What the rows are: context (bucket), config (engine configuration) or day.")]
-CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV, every measure with count, p50, p95 and p99.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV, every measure with count, p50, p95, p99 and p5.")]
 
 
 def stats(
@@ -65,28 +64,33 @@ def _read(effective: Settings, window: Window, by: By, model: str | None) -> lis
 
 
 def _print(rows: Sequence[ReportRow], window: Window, by: By, model: str | None) -> None:
-    """One table per model: medians with p95 beside them."""
+    """One table per model: medians with their slow side, that of a time above them and that of a rate below."""
     if not rows:
         console.print(f"No requests{f' of {escape(model)}' if model else ''} in this window ({window.label}).", highlight=False)
     for name in dict.fromkeys(row.model for row in rows):
-        console.print(f"[bold]{escape(name) or 'no model that is served'}[/bold]  {window.label}, p50 / p95", highlight=False)
+        console.print(
+            f"[bold]{escape(name) or 'no model that is served'}[/bold]  {window.label}, p50 / slow side (p95 of a time, p5 of a rate)",
+            highlight=False,
+        )
         grid = table(by.value, "requests", "errors", "cached", "queue ms", "TTFT ms", "prompt t/s", "output t/s", "inter-token ms")
         for row in rows:
             if row.model == name:
                 grid.add_row(*_cells(row))
         console.print(grid)
+    if rows:
+        console.print("cached: of the prompt tokens of requests that got their first token", highlight=False)
 
 
 def _cells(row: ReportRow) -> list[str]:
     share = NOT_MEASURED if row.cached_share is None else f"{row.cached_share:.0%}"
-    spreads = (row.queue_ms, row.ttft_ms, row.prompt_rate, row.output_rate, row.inter_token_ms)
-    return [escape(row.group) or "not known", f"{row.requests:,}", f"{row.errors:,}", share, *(_pair(spread) for spread in spreads)]
+    times, rates = (row.queue_ms, row.ttft_ms, row.inter_token_ms), (row.prompt_rate, row.output_rate)
+    queue, ttft, inter_token = (_pair(spread.p50, spread.p95) for spread in times)
+    prompt, output = (_pair(spread.p50, spread.p5) for spread in rates)
+    return [escape(row.group) or "not known", f"{row.requests:,}", f"{row.errors:,}", share, queue, ttft, prompt, output, inter_token]
 
 
-def _pair(spread: Spread) -> str:
-    if spread.p50 is None or spread.p95 is None:
-        return NOT_MEASURED
-    return f"{_short(spread.p50)} / {_short(spread.p95)}"
+def _pair(middle: float | None, slow: float | None) -> str:
+    return NOT_MEASURED if middle is None or slow is None else f"{_short(middle)} / {_short(slow)}"
 
 
 def _short(value: float) -> str:

@@ -30,7 +30,7 @@ MAX_CHUNKS = 32
 class Lookup:
     """What the cache did for a sequence. Times are monotonic nanoseconds; `read_ns` is when state was read from disk, before it
     was queued, and `restore_ns` when state was copied into its slot; `expected` are the tokens that were there when the request
-    came.
+    came. What is found is decided with the slot: until then a request that may use the cache has no `reason`.
     """
 
     start_ns: int = 0
@@ -40,7 +40,7 @@ class Lookup:
     expected: int = 0
     matched: int = 0
     source: CacheSource = CacheSource.NONE
-    reason: CacheReason = CacheReason.DISABLED
+    reason: CacheReason | None = CacheReason.DISABLED
     read_ns: tuple[int, int] | None = None
     read_bytes: int = 0
     restore_ns: tuple[int, int] | None = None
@@ -49,7 +49,9 @@ class Lookup:
 
     def timings(self) -> list[Timing]:
         """The phases cache_lookup and, if a tier was read, cache_restore: once for the disk and once for the slot."""
-        attributes: dict[str, Scalar] = {"matched": self.matched, "source": str(self.source), "reason": str(self.reason)}
+        attributes: dict[str, Scalar] = {}
+        if self.reason is not None:
+            attributes |= {"matched": self.matched, "source": str(self.source), "reason": str(self.reason)}
         if self.comparison.divergence_token is not None:
             attributes["divergence_token"] = self.comparison.divergence_token
         if self.comparison.divergence_message is not None:

@@ -194,8 +194,11 @@ class Call:
             self._recorder.phase(self.record, Phase.ADMIT, self.record.started_ns, now_ns)
 
 
-def _cache_outcome(timing: Timing) -> CacheOutcome:
+def _cache_outcome(timing: Timing) -> CacheOutcome | None:
+    """None for a request that ended before it had a slot: what the cache would have given it was never decided."""
     attributes = timing.attributes
+    if "reason" not in attributes:
+        return None
     return CacheOutcome(
         matched_tokens=int(attributes["matched"]),
         source=CacheSource(str(attributes["source"])),

@@ -120,7 +120,7 @@ CACHE = Section(
     [
         graph(
             "Hit share by tier",
-            "Share of the prompt tokens looked up that a tier supplied: kv, ram or disk.",
+            "Share of the prompt tokens that a tier supplied (kv, ram or disk), of requests that got their first token: the cached share.",
             SHARE,
             Query(f"{q.rate(HITS, 'source')} / ignoring (source) group_left () {q.rate(QUERIES)}", "{{source}}"),
             stacked=True,

@@ -26,7 +26,9 @@ COLUMNS = [
     Column("TTFT p50", SECONDS, _over_range(0.5, q.TTFT)),
     Column("TTFT p95", SECONDS, _over_range(0.95, q.TTFT)),
     Column("Output rate p50", TOKENS_PER_S, _over_range(0.5, q.OUTPUT_RATE)),
+    Column("Output rate p5 (slow)", TOKENS_PER_S, _over_range(0.05, q.OUTPUT_RATE)),
     Column("Prefill rate p50", TOKENS_PER_S, _over_range(0.5, q.PROMPT_RATE)),
+    Column("Prefill rate p5 (slow)", TOKENS_PER_S, _over_range(0.05, q.PROMPT_RATE)),
     Column("Time per token p95", SECONDS, _over_range(0.95, "gen_ai_server_time_per_output_token_seconds")),
     Column("Load", SECONDS, f"{q.total(f'{LOAD}_sum', EACH)} / {q.total(f'{LOAD}_count', EACH)}"),
     Column("Memory", BYTES, q.total("firsttoken_model_memory_bytes", EACH)),
@@ -101,10 +103,11 @@ MODELS = Board(
                     Query(q.quantile(0.95, q.TTFT, EACH), LEGEND, exemplars=True),
                 ),
                 graph(
-                    "Output rate, p50",
-                    "Median tokens per second of an answer after its first token, by model and instance.",
+                    "Output rate, p50 and p5",
+                    "Tokens per second of an answer after its first token, by model and instance: the median, and p5, the slow side of a rate.",
                     TOKENS_PER_S,
                     Query(q.quantile(0.5, q.OUTPUT_RATE, EACH), LEGEND),
+                    Query(q.quantile(0.05, q.OUTPUT_RATE, EACH), f"p5 · {LEGEND}"),
                 ),
                 graph(
                     "Inter-token latency, p95",

@@ -35,7 +35,9 @@ _counters = attrgetter(*COUNTERS)
 
 @dataclass(slots=True)
 class CacheTally:
-    """Lookups in the prefix cache with one outcome: what was there, what was computed, and how long that took."""
+    """Lookups in the prefix cache with one outcome, and of those whose request got its first token: what was there, what was computed,
+    and how long that took.
+    """
 
     lookups: int = 0
     cached_tokens: int = 0
@@ -43,10 +45,12 @@ class CacheTally:
     computed_us: int = 0
 
     def add(self, record: RequestRecord) -> None:
-        """Count one request that looked up; one that ended before its first token computed an unknown part, counted as none."""
+        """Count one request that looked up. One that ended before its first token computed an unknown part of its prompt: neither
+        that part nor what the cache had of the prompt counts.
+        """
         self.lookups += 1
-        self.cached_tokens += record.cached_tokens or 0
         if record.computed_tokens is not None:
+            self.cached_tokens += record.cached_tokens or 0
             self.computed_tokens += record.computed_tokens
             self.computed_us += round((record.phase_ms(Phase.PREFILL) or 0) * 1e3)
 

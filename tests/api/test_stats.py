@@ -59,14 +59,16 @@ def test_context_rows_are_those_of_the_requests(asked: Served) -> None:
         stored = asked.rows("SELECT * FROM requests WHERE model = ? AND context_bucket = ? AND status <> 'running'", MODEL, bucket)
         assert row["requests"] == len(stored)
         assert row["cached_tokens"] == sum(one["cached_tokens"] or 0 for one in stored)
-        assert row["cached_share"] == pytest.approx(row["cached_tokens"] / row["prompt_tokens"])
+        served = [one for one in stored if one["ttft_ms"] is not None]
+        assert row["served_prompt_tokens"] == sum(one["prompt_tokens"] for one in served)
+        assert row["cached_share"] == pytest.approx(sum(one["cached_tokens"] for one in served) / row["served_prompt_tokens"])
         for measure, column in (
             ("ttft_ms", "ttft_ms"),
             ("queue_ms", "queue_ms"),
             ("output_rate", "decode_tps"),
             ("prompt_rate", "prefill_tps"),
         ):
-            for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+            for name, q in (("p5", 0.05), ("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
                 expected = exact(asked, column, q, **where)
                 assert row[measure][name] == (expected and pytest.approx(expected, rel=0.01)), (bucket, measure, name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import typing
 
 import pytest
@@ -73,3 +74,24 @@ def test_every_name_has_its_words_and_its_colour() -> None:
     assert {key for key, *_ in _FIELDS} == {field.name for field in dataclasses.fields(EngineConfig)} - {"model"}
     style = assets()["app.css"].content.decode()
     assert all(style.count(f"--phase-{phase.value}:") == 2 for phase in Phase)
+
+
+@pytest.mark.parametrize("reason", CacheReason)
+@pytest.mark.parametrize(
+    ("cached", "said"),
+    [
+        (0, "None of it came from the cache."),
+        (15, "The cache supplied its first 15 tokens of 19."),
+        (18, "All of it came from the cache but the last token, which is always computed."),
+    ],
+)
+def test_the_words_of_a_cache_reason_fit_every_figure(reason: CacheReason, cached: int, said: str) -> None:
+    """The reason says why, and claims nothing of how much; that is said by the figures themselves."""
+    words = explain.CACHE_REASONS[reason]
+    assert not re.search(r"[Nn]othing in the cache|everything|only that|was computed", words), words
+    assert explain.cached(cached, 19) == said
+
+
+def test_what_the_cache_had_is_not_guessed() -> None:
+    """Of a prompt that was not looked up nothing is said."""
+    assert explain.cached(None, 19) == explain.cached(3, None) == ""

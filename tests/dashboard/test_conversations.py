@@ -32,7 +32,7 @@ def test_the_list_sums_up_each_conversation(busy: Pages) -> None:
     assert (first.turns, first.failed, first.prompt_tokens) == (TURNS, 1, sum(prompts))
     assert first.completion_tokens == (TURNS - 1) * ANSWER_TOKENS
     looked_up = [prompt for n, prompt in enumerate(prompts) if n != FAILED_TURN]
-    assert first.looked_up_tokens == sum(looked_up)
+    assert first.served_tokens == sum(looked_up)
     assert first.cached_tokens == sum(prompt - STEP_TOKENS for prompt in looked_up[1:])
     assert first.n_ctx == CONFIG.n_ctx
     assert [one.turns for one in found] == [TURNS, 1, 2, 3]

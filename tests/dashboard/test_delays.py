@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,9 +22,9 @@ async def add(pages: Pages, *rows: RequestRow | DelayRow) -> None:
         await session.commit()
 
 
-def delay(of: RequestRow, rank: int, cause: str, by: int | None, model: str | None = None) -> DelayRow:
+def delay(of: RequestRow, rank: int, cause: str, by: int | None, model: str | None = None, total_us: int = 420_000) -> DelayRow:
     return DelayRow(
-        seq=of.seq, rank=rank, cause=cause, by_seq=by, model=model, total_us=420_000, times=6, longest_us=130_000, longest_at_us=1_240_000
+        seq=of.seq, rank=rank, cause=cause, by_seq=by, model=model, total_us=total_us, times=6, longest_us=130_000, longest_at_us=1_240_000
     )
 
 
@@ -50,3 +51,22 @@ def test_a_request_that_is_not_kept_any_more(pages: Pages) -> None:
     shown = pages.get(f"/requests/{waiting.id}").text
     assert "it held a slot" in shown
     assert "not kept" in shown
+
+
+def test_what_was_lost_to_whom_comes_first(pages: Pages) -> None:
+    """Before the waterfall, as a part of the request's time, the largest first; nothing where nothing was lost."""
+    long, waiting = (row(NOW - timedelta(seconds=90 - number), number, total_ms=50_000.0) for number in (1, 2))
+    pages.run(add(pages, long, waiting, delay(waiting, 0, "prefill", long.seq, total_us=46_600_000), delay(waiting, 1, "contention", None)))
+    shown = " ".join(re.sub(r"<[^>]+>", "", pages.get(f"/requests/{waiting.id}").text).split())
+    assert "Lost to others: 47.0 s of 50.0 s." in shown
+    assert f"46.6 s to {long.id}: its prompt was computed in the same steps (estimated); 420 ms to other programs" in shown
+    assert shown.index("Lost to others") < shown.index("Where the time went")
+    assert "Lost to others" not in pages.get(f"/requests/{long.id}").text
+
+
+def test_a_wait_for_several_is_lost_once(pages: Pages) -> None:
+    """Eight hold the slots at the same time: the request lost what it was queued, not eight times that."""
+    waiting = row(NOW, 1, total_ms=2000.0, queue_ms=500.0)
+    rows = [delay(waiting, rank, "slots", rank, total_us=500_000) for rank in range(8)]
+    pages.run(add(pages, waiting, *rows, delay(waiting, 8, "prefill", 9, total_us=100_000)))
+    assert "Lost to others: 600 ms of 2.00 s." in pages.get(f"/requests/{waiting.id}").text

@@ -38,6 +38,33 @@ def test_none_is_not_measured(form: object) -> None:
     assert form(0) != "not measured"  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(
+    ("left", "shown"),
+    [
+        (None, "not measured"),
+        (1.0, "100%"),
+        (0.4, "40%"),
+        (0.00005, "0.005%"),
+        (0.0, "used up"),
+        (-0.12, "used up (12% over)"),
+        (-4.92, "used up (4.9 times over)"),
+        (-99.99, "used up (100 times over)"),
+        (-1234.5, "used up (1,234 times over)"),
+    ],
+)
+def test_a_budget_is_left_or_used_up(left: float | None, shown: str) -> None:
+    """No share of it is negative."""
+    assert formats.budget(left) == shown
+
+
+@pytest.mark.parametrize(
+    ("age_s", "shown"), [(0, "just now"), (4.9, "just now"), (12.4, "10 s ago"), (119, "115 s ago"), (150, "2 min ago")]
+)
+def test_an_age_moves_in_steps(age_s: float, shown: str) -> None:
+    """A page that shows it is not sent anew every second."""
+    assert formats.ago(age_s) == shown
+
+
 def test_curl_quotes_for_the_shell() -> None:
     """A model's name cannot leave its argument, and API names are used."""
     words = shlex.split(curl("http://h", "it's $(rm)", "chat.completions", {"stop_sequences": ["x"], "top_k": 1}, stream=True))

@@ -15,8 +15,9 @@ from telemetry.energy.sources import Report
 from telemetry.events import EngineSample, EngineState, EngineStatus, ThreadSample
 from telemetry.health import DiskHealth, ExporterHealth, Readiness, StoreHealth, host_of, readiness
 from telemetry.live import LiveEngine, LiveSink
+from telemetry.slo import Counts, Objective, report
 from tests.dashboard.conftest import Pages
-from tests.dashboard.samples import MODEL, MS, OBJECTIVES
+from tests.dashboard.samples import MODEL, MS, NOW, OBJECTIVES
 
 SECOND = 1000 * MS
 READY = EngineStatus(MODEL, EngineState.READY, pid=1)
@@ -24,6 +25,8 @@ IDLE = EngineSample(MODEL, 8, 0, 0, 0, 0.0, 0, 8192, None)
 BUSY = ThreadSample(now=1, usual=2, allowed=2, contention=0.45)
 SHARES = ThreadSample(now=1, usual=2, allowed=1, contention=0.02)
 STORE = StoreHealth("", 0, 1000, 0, 10, 100, 0.1)
+NOW_S = NOW.timestamp()
+SPENT = report(Objective("availability", 0.99), 30, {m: Counts(100, 0) for m in (5, 30, 60, 360)}, Counts(2000, 118), NOW_S - 12)
 SENDS = ExporterHealth("traces", "http://c:4318", 10, 0, 0, failing=False)
 
 CASES: Mapping[str, tuple[Part, Condition]] = {
@@ -61,10 +64,12 @@ CASES: Mapping[str, tuple[Part, Condition]] = {
     "little room": (health_parts.disk_part(DiskHealth("/h", 5 * 10**8, 10**11)), Condition.LOOK),
     "no room": (health_parts.disk_part(DiskHealth("/h", 10**6, 10**11)), Condition.BAD),
     "a disk that cannot be asked": (health_parts.disk_part(DiskHealth("/h", None, None)), Condition.LOOK),
-    "an objective that holds": (health_parts.objective_parts(OBJECTIVES)[0], Condition.WELL),
-    "an objective that burns": (health_parts.objective_parts(OBJECTIVES)[1], Condition.BAD),
-    "an objective without requests": (health_parts.objective_parts(OBJECTIVES)[2], Condition.UNMEASURED),
-    "no objective yet": (health_parts.objective_parts([])[0], Condition.UNMEASURED),
+    "an objective that holds": (health_parts.objective_parts(OBJECTIVES, NOW_S)[0], Condition.WELL),
+    "an objective that burns": (health_parts.objective_parts(OBJECTIVES, NOW_S)[1], Condition.BAD),
+    "an objective without requests": (health_parts.objective_parts(OBJECTIVES, NOW_S)[2], Condition.UNMEASURED),
+    "an objective whose budget is used up": (health_parts.objective_parts([SPENT], NOW_S)[0], Condition.LOOK),
+    "an objective used up long ago": (health_parts.objective_parts([replace(SPENT, burns=dict.fromkeys(SPENT.burns))], NOW_S)[0], Condition.LOOK),
+    "no objective yet": (health_parts.objective_parts([], NOW_S)[0], Condition.UNMEASURED),
     "energy": (health_parts.energy_part(Report(("RAPL package-0",)), Prices()), Condition.WELL),
     "no energy": (health_parts.energy_part(Report(missing=("none",)), Prices()), Condition.UNMEASURED),
     "a price without energy": (health_parts.energy_part(Report(missing=("none",)), Prices(per_kwh=0.3)), Condition.LOOK),
@@ -160,6 +165,15 @@ def test_the_last_failure_stays_known() -> None:
 def test_an_endpoint_is_shown_without_secrets(endpoint: str, shown: str) -> None:
     """Scheme, host and port are enough to know where it goes."""
     assert host_of(endpoint) == shown
+
+
+def test_a_spent_budget_is_told_with_its_figures() -> None:
+    """By how much it is spent, of the same moment as the rest, and how long ago that was."""
+    (part,) = health_parts.objective_parts([SPENT], NOW_S)
+    told = {fact.name: fact.value for fact in part.facts}
+    assert (told["achieved"], told["budget left"], told["read"]) == ("94.1%", "used up (4.9 times over)", "10 s ago")
+    assert told["burn rate, 1 h and its last 5 min"] == "0, now 0"
+    assert "used up" in part.words
 
 
 def test_a_busy_machine_in_words() -> None:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import psutil
@@ -55,6 +55,7 @@ class Served:
     """One `firsttoken serve`; `home` survives a restart."""
 
     model = MODEL
+    worker = "gateway.engine.worker"
 
     def __init__(self, home: Path, *flags: str, env: dict[str, str] | None = None) -> None:
         self.home = home
@@ -64,7 +65,7 @@ class Served:
         self._env = {"FIRSTTOKEN_ENGINE_TUNE": "off", **beside, **os.environ, **(env or {})}  # a measurement would make tests differ
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, wait: bool = True) -> Served:
+    def start(self, *, wait: bool = True) -> Self:
         """Start it; with `wait`, until the model answers."""
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "serve.out").open("ab") as out, (self.home / "serve.err").open("ab") as err:
@@ -93,7 +94,7 @@ class Served:
 
     def engine_pid(self) -> int:
         """Of its engine process."""
-        children = [child for child in psutil.Process(self.pid).children() if "gateway.engine.worker" in " ".join(child.cmdline())]
+        children = [child for child in psutil.Process(self.pid).children() if self.worker in " ".join(child.cmdline())]
         assert len(children) == 1
         return int(children[0].pid)
 
@@ -145,6 +146,7 @@ class FakeServed(Served):
     """The same with the benchmark's fake engine: for claims about the gateway alone, which a model would only slow down."""
 
     model = "fake"
+    worker = "bench.fake_engine"
 
     def _command(self) -> list[str]:
         return [sys.executable, "-m", "bench.gateway", str(self.home), "--server-port", str(self.port), *self._flags]

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import Any
 
 import httpx
@@ -28,6 +27,7 @@ from telemetry.store.queries import groups, statistics
 from telemetry.store.queries.groups import Group
 from telemetry.store.queries.statistics import Spreads, Totals
 from telemetry.store.queries.windows import WINDOWS
+from tests.e2e.pages import cards, page
 from tests.e2e.serving import MODEL, Served, frames, until
 
 SENTENCE = "The fox runs over the hill and the dog sleeps. "
@@ -70,43 +70,9 @@ class Surfaces:
         return sum(sample.value for sample in self.samples if sample.name == name and labels.items() <= sample.labels.items())
 
 
-class Figures(HTMLParser):
-    """The cards of a page: `aria-label` of the section → term (or class) → text, whole numbers from their `title`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cards: dict[str, dict[str, str]] = {}
-        self._card = self._term = self._tag = self._title = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self._tag, self._title = tag, given.get("title", "")
-        if tag == "section":
-            self._card = given.get("aria-label", "")
-        elif tag == "p":
-            self._term = given.get("class", "")
-
-    def handle_data(self, data: str) -> None:
-        if not self._card or not data.strip():
-            return
-        if self._tag == "dt":
-            self._term = data.strip()
-        elif self._tag in ("dd", "p", "span"):
-            card = self.cards.setdefault(self._card, {})
-            card[self._term] = f"{card.get(self._term, '')} {self._title or data.strip()}".strip()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "section":
-            self._card = ""
-
-
 def overview(served: Served) -> dict[str, dict[str, str]]:
     """The figures on the Overview of all time."""
-    page = httpx.get(f"{served.base_url}/dashboard", params={"window": "all"})
-    assert page.status_code == 200
-    figures = Figures()
-    figures.feed(page.text)
-    return figures.cards
+    return cards(page(served, "", window="all"))
 
 
 def load(served: Served) -> None:
@@ -167,10 +133,10 @@ def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surfaces]:
         stored = {row["seq"]: phases.decode(row["phases"]) for row in served.rows("SELECT * FROM request_phases")}
         text = httpx.get(f"{served.base_url}/metrics").text
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-        page = overview(served)
+        shown = overview(served)
         assert served.stop() == 0
         page_after = overview(again.start())
-        yield Surfaces(served.rows(), stored, *asyncio.run(rolled_up(served)), samples, page, page_after)
+        yield Surfaces(served.rows(), stored, *asyncio.run(rolled_up(served)), samples, shown, page_after)
     finally:
         served.kill()
         again.kill()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.engine.protocol import Finished, Refused
+import pytest
+
+from gateway.engine.protocol import Finished, Refused, Timing
 from gateway.errors import ContextLengthError
 from gateway.serving.call import Call
+from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, Scalar
 from telemetry.record import RequestRecord
 from tests.telemetry.records import ManualClock, open_record, recorder
 
@@ -40,3 +43,19 @@ def test_gaps_come_with_the_steps_that_they_are_of() -> None:
     call = Call(open_record(sink, clock), sink, lambda _id: None)
     call.take(Finished(id=call.id, reason="stop", gaps_us=[9, 1, 1, 1], bursts=[1, 3]))
     assert (call.record.gaps_us, call.record.bursts) == ([9, 1, 1, 1], [1, 3])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"divergence_token": 7}, None),
+        ({"matched": 0, "source": "none", "reason": "disabled"}, CacheOutcome(0, CacheSource.NONE, CacheReason.DISABLED)),
+    ],
+)
+def test_the_cache_outcome_is_that_of_the_slot(attributes: dict[str, Scalar], expected: CacheOutcome | None) -> None:
+    """A request that left the queue has none."""
+    clock = ManualClock()
+    sink = recorder(clock)
+    call = Call(open_record(sink, clock), sink, lambda _id: None)
+    call.take(Finished(id=call.id, reason="cancelled", timings=[Timing(Phase.CACHE_LOOKUP, 1, 2, attributes)]))
+    assert call.record.cache == expected

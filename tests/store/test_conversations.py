@@ -49,7 +49,7 @@ def test_conversations_of_the_real_writer(url: str) -> None:
     first, second, back, turns = asyncio.run(read())
     (found,) = first.conversations
     assert (found.last.id, found.turns, found.failed, found.n_ctx) == ("r4", 3, 1, CONFIG.n_ctx)
-    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens, found.looked_up_tokens) == (1200, 8, 200, 1200)
+    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens, found.served_tokens) == (1200, 8, 200, 1200)
     assert [one.last.id for one in second.conversations] == ["r0"]
     assert (second.older, first.newer) == (None, None)
     assert back.conversations[0].last.id == "r4"

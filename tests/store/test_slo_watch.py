@@ -81,7 +81,7 @@ def test_what_counts(url: str) -> None:
 def test_a_change_of_state_is_told_once(url: str) -> None:
     """Everything fails: fast burn, told once, and exported; nothing was told while all was well."""
     write(url, *[GOOD] * 10, minutes_ago=400)
-    assert look(url)[1] == []
+    assert [change for change in look(url)[1] if change[0] == "availability"] == []
     write(url, *[FAILED] * 200)
     strict = Objective("availability", 0.99)
 
@@ -100,6 +100,48 @@ def test_a_change_of_state_is_told_once(url: str) -> None:
     body = metrics.render()[0].decode()
     assert 'firsttoken_slo_burn_rate{objective="availability",window="1h"} 100.' in body.replace("99.99999999999991", "100.")
     assert 'firsttoken_slo_budget_left{objective="availability"}' in body
+
+
+def test_every_figure_is_of_one_moment(url: str) -> None:
+    """However often it was looked at before: what fails now is in the budget and in the burn rates of the same report."""
+    write(url, *[GOOD] * 50, minutes_ago=3)
+
+    async def work() -> tuple[list[ObjectiveReport], list[float]]:
+        reader, moments = create_reader(url), iter(time.time() + look for look in range(9))
+        watch = SloWatch(reader, MetricsSink(list), (AVAILABILITY,), 30, lambda _found, _was: None, wall_s=lambda: next(moments))
+        seen = []
+        for look in range(4):
+            if look == 2:
+                await asyncio.to_thread(write, url, *[FAILED] * 50)
+            await watch.check()
+            seen += watch.reports
+        await reader.dispose()
+        return seen, [one.at_s for one in seen]
+
+    seen, moments = asyncio.run(work())
+    assert [(one.state, one.achieved) for one in seen] == [(State.OK, 1.0)] * 2 + [(State.USED_UP, 0.5)] * 2
+    assert [one.budget_left for one in seen] == pytest.approx([1, 1, -4, -4])
+    assert [one.burns[60] for one in seen] == pytest.approx([0, 0, 5, 5])
+    assert moments == sorted(set(moments))
+
+
+def test_what_is_not_measured_any_more_is_no_number(url: str) -> None:
+    """A burn rate without requests is not the last one for ever, on `/metrics` either."""
+    write(url, *[FAILED] * 5)
+    metrics = MetricsSink(list)
+
+    async def work() -> None:
+        reader, moments = create_reader(url), iter((time.time(), time.time() + 3600))
+        watch = SloWatch(reader, metrics, (AVAILABILITY,), 30, lambda _found, _was: None, wall_s=lambda: next(moments))
+        await watch.check()
+        await watch.check()
+        await reader.dispose()
+        assert (watch.reports[0].burns[5], watch.reports[0].burns[360]) == (None, pytest.approx(10))
+
+    asyncio.run(work())
+    body = metrics.render()[0].decode()
+    assert 'firsttoken_slo_burn_rate{objective="availability",window="5m"} NaN' in body
+    assert 'firsttoken_slo_burn_rate{objective="availability",window="6h"} 1' in body or 'window="6h"} 9.99' in body
 
 
 def test_no_requests(url: str) -> None:
@@ -141,4 +183,4 @@ def test_a_change_behind_a_lost_store_is_told(url: str) -> None:
         await asyncio.sleep(0.2)  # the thread of a connection that failed still speaks to this loop
 
     asyncio.run(work())
-    assert told == [(State.OK, State.FAST_BURN), (State.FAST_BURN, State.OK)]
+    assert told == [(State.OK, State.FAST_BURN), (State.FAST_BURN, State.USED_UP)]

@@ -11,9 +11,12 @@ from tests.telemetry.records import MODEL, ManualClock, answer, open_record, rec
 STEADY = (10.0,) * 10
 
 
-def finished(watch: LoadWatch, clock: ManualClock, gaps_ms: tuple[float, ...], waited_ms: float = 0) -> RequestRecord:
+def finished(
+    watch: LoadWatch, clock: ManualClock, gaps_ms: tuple[float, ...], waited_ms: float = 0, slow_gap_ms: float | None = None
+) -> RequestRecord:
     rec = recorder(clock, watch)
     record = open_record(rec, clock)
+    record.slow_gap_ms = slow_gap_ms
     rec.admit(record)
     if waited_ms:
         rec.phase(record, Phase.MODEL_LOAD, clock(), clock.advance(waited_ms))
@@ -41,6 +44,16 @@ def test_a_stall_while_another_model_is_loaded() -> None:
     ]
     assert record.first_token_ns is not None
     assert record.delayed_by[0].longest_at_ns == record.first_token_ns + 100_000_000
+
+
+def test_what_is_usual_is_not_blamed() -> None:
+    """A gap that is a stall by the objective alone costs what it was longer than the median, and nothing less than nothing."""
+    clock = ManualClock()
+    watch = LoadWatch(clock)
+    watch.engine_status(EngineStatus("other", EngineState.STARTING))
+    record = finished(watch, clock, (300.0, 300.0, 300.0, 310.0, 290.0), slow_gap_ms=250)
+    assert record.stalls == 5
+    assert [(delay.model, delay.total_ns, delay.times) for delay in record.delayed_by] == [("other", 10_000_000, 1)]
 
 
 def test_a_stall_outside_of_loads_is_nobodys() -> None:

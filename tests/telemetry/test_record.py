@@ -139,6 +139,18 @@ def test_a_stall_among_steps_of_many_tokens() -> None:
     assert record.stalls == 2
 
 
+def test_where_everything_is_slow_the_objective_tells_a_stall() -> None:
+    """Gaps that are all alike are no multiple of their median: those above the objective for gaps are stalls."""
+    record = completed()
+    record.gaps_us = [900_000] * 10 + [100_000]
+    assert record.stalls == 0
+    record.slow_gap_ms = 250
+    assert record.stalls == 10
+    assert {wait_ns for _, wait_ns in record.stalled_gaps()} == {900_000_000}
+    record.gaps_us, record.bursts = [100_000] * 40, [10] * 4
+    assert record.stalls == 0, "tokens of one step share its time, as in the objective"
+
+
 def test_stalls_of_single_tokens() -> None:
     """Gaps of more than four medians, as without guesses."""
     record = completed()

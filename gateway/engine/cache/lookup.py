@@ -48,7 +48,7 @@ class CacheLookup:
         if self._unsupported:
             lookup.reason, lookup.more = CacheReason.UNSUPPORTED, {"why": self._unsupported}
         elif self._enabled and request.cache:
-            sequence.cacheable = True
+            sequence.cacheable, lookup.reason = True, None
             prompt = Prompt(sequence.prompt_array(), spans, [str(message.get("content") or "") for message in request.messages])
             lookup.comparison = self._cache.compare(prompt, sequence.namespace, sequence.origin)
             found = self._cache.find(prompt.tokens, sequence.namespace)

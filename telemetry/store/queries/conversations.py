@@ -25,8 +25,8 @@ MAX_TURNS = 200
 class Conversation:
     """One conversation: its last turn, and sums over all of them. Tokens are None where no turn's were counted.
 
-    `cached_tokens` and `looked_up_tokens` are of the turns whose prompt was looked up in the prefix cache; their quotient
-    is the cached share.
+    `cached_tokens` and `served_tokens` are of the turns that got their first token; their quotient is the cached share
+    (`queries.cached`).
     """
 
     last: RequestRow
@@ -36,7 +36,7 @@ class Conversation:
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
-    looked_up_tokens: int | None
+    served_tokens: int | None
     n_ctx: int | None
 
 
@@ -111,12 +111,12 @@ async def _summaries(engine: AsyncEngine, last_seqs: Sequence[int]) -> list[Conv
 
 def _conversation(last: RequestRow, sums: tuple[Any, ...], n_ctx: int | None) -> Conversation:
     """From the columns of `_sums` behind the id."""
-    first_seq, turns, failed, prompt, completion, cached, looked_up = sums
-    return Conversation(last, first_seq, turns, failed, prompt, completion, cached, looked_up, n_ctx)
+    first_seq, turns, failed, prompt, completion, cached, served = sums
+    return Conversation(last, first_seq, turns, failed, prompt, completion, cached, served, n_ctx)
 
 
 def _sums(ids: Sequence[str]) -> Select[*tuple[Any, ...]]:
-    looked_up = RequestRow.cached_tokens.is_not(None)
+    served = RequestRow.cached_tokens.is_not(None) & RequestRow.ttft_ms.is_not(None)
     return (
         select(
             RequestRow.conversation_id,
@@ -125,8 +125,8 @@ def _sums(ids: Sequence[str]) -> Select[*tuple[Any, ...]]:
             func.count().filter(RequestRow.status.in_(["error", "interrupted"])),
             func.sum(RequestRow.prompt_tokens),
             func.sum(RequestRow.completion_tokens),
-            func.sum(RequestRow.cached_tokens),
-            func.sum(RequestRow.prompt_tokens).filter(looked_up),
+            func.sum(RequestRow.cached_tokens).filter(served),
+            func.sum(RequestRow.prompt_tokens).filter(served),
         )
         .where(RequestRow.conversation_id.in_(ids))
         .group_by(RequestRow.conversation_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from telemetry.histogram import Buckets
 from telemetry.store.measures import Measure
 from telemetry.store.models import SeriesRow
 from telemetry.store.packed import together
+from telemetry.store.queries.cached import NO_PROMPTS, CacheShare, shares
 from telemetry.store.queries.covered import Cover, Histograms, Key, counted, cover_from, histograms, window_cover
 from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.queries.statistics import NOTHING, Spread, Spreads, Steps, Totals, by_step, of_model, spreads_of, sums, totals_of
@@ -25,12 +27,13 @@ DAY_S = 24 * 60 * 60
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Counters and distributions of one model and one `part` (context bucket, engine configuration, day)."""
+    """Counters, distributions and cached share of one model and one `part` (context bucket, engine configuration, day)."""
 
     model: str
     part: str
     totals: Totals
     spreads: Spreads
+    cache: CacheShare = NO_PROMPTS
 
     def spread(self, measure: Measure) -> Spread:
         """The distribution of a measure in this group."""
@@ -97,5 +100,10 @@ async def _read(engine: AsyncEngine, covered: Cover, part: Key, model: str | Non
     parts = key(counters.c.minute)
     statement = select(*parts, *sums(counters)).join(SeriesRow, SeriesRow.id == counters.c.series_id)
     rows = await fetch_figures(engine, statement.where(*of_model(model)).group_by(*parts))
-    read = [Group(row[0], row[1], totals_of(row[2:]), spreads_of(found.get((row[0], row[1]), {}))) for row in rows]
+    cached = await shares(engine, covered, key, of_model(model))
+    read = [_group((row[0], row[1]), totals_of(row[2:]), found, cached) for row in rows]
     return sorted(read, key=lambda group: (group.model, group.part)), found
+
+
+def _group(key: tuple[str, str], totals: Totals, found: Histograms, cached: Mapping[tuple[Any, ...], CacheShare]) -> Group:
+    return Group(*key, totals, spreads_of(found.get(key, {})), cached.get(key, NO_PROMPTS))

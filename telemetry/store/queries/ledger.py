@@ -18,8 +18,7 @@ from telemetry.store.rollup_tables import CACHE
 class LedgerEntry:
     """Lookups with one reason whose hit came from one tier (`none`: nothing was there).
 
-    `computed_s` is the prefill time of the tokens that were missed; of requests that ended before their first token
-    neither is known.
+    Tokens are those of requests that got their first token (`queries.cached`), `computed_s` is the prefill time of the missed ones.
     """
 
     model: str

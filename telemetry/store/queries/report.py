@@ -20,9 +20,10 @@ from telemetry.store.queries.windows import By, Window
 class ReportRow:
     """One model and one context bucket, engine configuration or day. Spreads: None where nothing was measured.
 
-    `errors` and `cancelled` are parts of `requests`; `cached_share` is the share of prompt tokens that the prefix cache
-    supplied. Times are milliseconds, rates tokens per second. `energy_j` and `cost` are sums over the requests that have
-    one (None: none has).
+    `errors` and `cancelled` are parts of `requests`, whose tokens are all in `prompt_tokens` and `cached_tokens`. `cached_share`
+    is of the `served_prompt_tokens`, the prompt tokens of the requests that got their first token: what of them the prefix cache
+    supplied. Times are milliseconds, rates tokens per second; of a time p95 and p99 are the slow side, of a rate p5 is.
+    `energy_j` and `cost` are sums over the requests that have one (None: none has).
     """
 
     model: str
@@ -42,6 +43,7 @@ class ReportRow:
     prompt_rate: Spread
     output_rate: Spread
     inter_token_ms: Spread
+    served_prompt_tokens: int
 
 
 _READERS: dict[By, Callable[[AsyncEngine, Window, float, str | None], Awaitable[list[Group]]]] = {
@@ -84,7 +86,7 @@ def _row(group: Group) -> ReportRow:
         prompt_tokens=totals.prompt_tokens,
         cached_tokens=totals.cached_tokens,
         completion_tokens=totals.completion_tokens,
-        cached_share=totals.cached_tokens / totals.prompt_tokens if totals.prompt_tokens else None,
+        cached_share=group.cache.share,
         energy_j=totals.joules,
         joules_per_output_token=totals.joules_per_output_token,
         cost=totals.known_cost,
@@ -93,6 +95,7 @@ def _row(group: Group) -> ReportRow:
         prompt_rate=group.spread(Measure.PROMPT_RATE),
         output_rate=group.spread(Measure.OUTPUT_RATE),
         inter_token_ms=group.spread(Measure.INTER_TOKEN),
+        served_prompt_tokens=group.cache.tokens,
     )
 
 

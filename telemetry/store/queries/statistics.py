@@ -28,7 +28,8 @@ STEPS = (1, 2, 5, 10, 15, 30, 60, 2 * 60, 4 * 60, 6 * 60, 12 * 60)
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counters over a window. `errors` and `cancelled` are parts of `requests`; tokens include failed requests.
+    """Counters over a window. `errors` and `cancelled` are parts of `requests`; tokens include those of refused, failed and
+    cancelled requests, so that no share is had by dividing them (`queries.cached` has that of the cache).
 
     `energy_j` and `cost` are sums over the `energy_requests` and `cost_requests` that have one; `energy_tokens` are the
     output tokens of the former.
@@ -64,12 +65,17 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A measure's distribution in its shown unit (ms or tokens/s); None where nothing was measured."""
+    """A measure's distribution in its shown unit (ms or tokens/s); None where nothing was measured.
+
+    Percentiles are from the lowest value up: of a time p95 and p99 are the slow side, of a rate p5 is, and its p95 and
+    p99 are the fastest.
+    """
 
     count: int = 0
     p50: float | None = None
     p95: float | None = None
     p99: float | None = None
+    p5: float | None = None
 
 
 NOTHING = Spread()
@@ -205,5 +211,5 @@ def spreads_of(found: Mapping[Measure, Buckets]) -> dict[Measure, Spread]:
 
 
 def _spread(buckets: Buckets, scale: float) -> Spread:
-    p50, p95, p99 = (None if value is None else value * scale for value in buckets.percentiles((0.5, 0.95, 0.99)))
-    return Spread(buckets.total, p50, p95, p99)
+    p50, p95, p99, p5 = (None if value is None else value * scale for value in buckets.percentiles((0.5, 0.95, 0.99, 0.05)))
+    return Spread(buckets.total, p50, p95, p99, p5)

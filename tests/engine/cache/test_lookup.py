@@ -160,3 +160,16 @@ def test_a_tier_that_is_off_keeps_nobody_waiting(stored: Disk) -> None:
     one = looked_up(stored, "one", [*PROMPT, 8, 9])
     assert one.lookup.read_ns is None
     assert Phase.CACHE_RESTORE not in served(a_rig_on(stored), one)
+
+
+def test_what_is_found_is_decided_with_the_slot(disks: Disks) -> None:
+    """A request that leaves the queue has no reason, above all not that the cache was off: what it would have got was not decided."""
+    one = disks()
+    waiting = looked_up(one, "waiting", PROMPT)
+    (lookup, *_) = waiting.finished("cancelled", time.monotonic_ns()).timings
+    assert lookup.phase == Phase.CACHE_LOOKUP
+    assert not {"reason", "matched", "source"} & set(lookup.attributes)
+    rig = a_rig_on(one)
+    served(rig, waiting)
+    (lookup, *_) = rig.scheduler.started[0].timings
+    assert (lookup.attributes["reason"], lookup.attributes["matched"]) == (CacheReason.NEW_CONVERSATION, 0)
