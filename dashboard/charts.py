@@ -116,13 +116,17 @@ def _overlaps(timed: TimedPhase, timeline: Timeline) -> str:
     return " and ".join(beside)
 
 
-def strip(timeline: Timeline) -> tuple[Bar, ...]:
-    """A request's phases on one line, for a table row; phases that run beside another are drawn later, on top."""
+def strip(timeline: Timeline, whole_ms: float = 0.0) -> tuple[Bar, ...]:
+    """A request's phases on one line, for a table row; phases that run beside another are drawn later, on top.
+
+    The line is `whole_ms` long (or as long as the request's time), so that those of several rows can be compared.
+    """
+    whole_ms = max(whole_ms, timeline.wall_ms)
     ordered = sorted(timeline.phases, key=lambda timed: timed.start_ms)
     return tuple(
         Bar(bar.x, bar.width, f"{PHASE_LABELS[timed.phase]}: {bar.note}", timed.phase.value)
         for timed in ordered
-        for bar in [_bar(timed.start_ms, timed.end_ms, timeline.wall_ms, _short_ms(timed.end_ms - timed.start_ms))]
+        for bar in [_bar(timed.start_ms, timed.end_ms, whole_ms, _short_ms(timed.end_ms - timed.start_ms))]
     )
 
 

@@ -11,11 +11,8 @@ from telemetry.cost import Prices
 from telemetry.energy.sources import Report
 from telemetry.events import EngineSample, EngineState
 from telemetry.health import DiskHealth, ExporterHealth, StoreHealth
-from telemetry.live import LiveEngine
+from telemetry.live import SILENT_S, LiveEngine
 from telemetry.slo import ObjectiveReport, State
-
-SILENT_S = 5.0
-"""A heartbeat comes every second; `engine.heartbeat_timeout_s` (10 s by default) ends an engine without one."""
 
 BUSY = 0.1
 """Share of its time that an engine may wait for a core before it is worth a look."""

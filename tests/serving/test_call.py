@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.engine.protocol import Finished, Refused
+from gateway.engine.protocol import Admitted, Delta, Finished, Refused, Started, Timing
 from gateway.errors import ContextLengthError
 from gateway.serving.call import Call
+from telemetry.events import Phase
 from telemetry.record import RequestRecord
 from tests.telemetry.records import ManualClock, open_record, recorder
 
@@ -40,3 +41,25 @@ def test_gaps_come_with_the_steps_that_they_are_of() -> None:
     call = Call(open_record(sink, clock), sink, lambda _id: None)
     call.take(Finished(id=call.id, reason="stop", gaps_us=[9, 1, 1, 1], bursts=[1, 3]))
     assert (call.record.gaps_us, call.record.bursts) == ([9, 1, 1, 1], [1, 3])
+
+
+def test_the_present_phase_is_what_the_engine_told_last() -> None:
+    """Queue, prefill with what the cache had, decode, and the way to the client once the engine is done with it."""
+    clock = ManualClock()
+    sink = recorder(clock)
+    call = Call(open_record(sink, clock), sink, lambda _id: None)
+    lookup = Timing(Phase.CACHE_LOOKUP, clock(), clock(), {"matched": 64, "source": "ram", "reason": "appended"})
+    seen = []
+    for message in (
+        Admitted(id=call.id, prompt_tokens=500, timings=[]),
+        Started(call.id, [lookup, Timing(Phase.QUEUE, clock(), clock())]),
+        Delta(call.id, "", 0, 200),
+        Delta(call.id, "a", 1, 500),
+        Finished(id=call.id, reason="stop"),
+    ):
+        if isinstance(message, Delta):
+            call.step(message, clock.advance(1))
+        else:
+            call.take(message)
+        seen.append((call.record.current_phase, call.record.prefilled_tokens))
+    assert seen == [(Phase.QUEUE, None), (Phase.PREFILL, 64), (Phase.PREFILL, 200), (Phase.DECODE, 500), (Phase.STREAM, 500)]
