@@ -87,7 +87,7 @@ def waterfall(timeline: Timeline) -> Waterfall:
         )
     )
     first = timeline.first_token_ms
-    marker = None if first is None else _mark(first, timeline.wall_ms, f"first token {_short_ms(first)}")
+    marker = None if first is None else _mark(first, timeline.wall_ms, f"first token {_short_ms(first)}", room=24)
     sums = (timeline.wall_ms, timeline.covered_ms, timeline.unaccounted_ms)
     return Waterfall(tuple(rows), ticks(timeline.wall_ms), marker, *sums, timeline.chunks_left_out)
 
@@ -137,9 +137,10 @@ def _bar(start: float, end: float, wall: float, note: str) -> Bar:
     return Bar(_percent(left, wall), _percent(right - left, wall), note)
 
 
-def _mark(at: float, wall: float, label: str) -> Mark:
+def _mark(at: float, wall: float, label: str, room: float = 12) -> Mark:
+    """A mark whose label stays within the line: half of it takes at most `room` per cent, as on a phone."""
     x = _percent(min(max(at, 0.0), wall), wall)
-    return Mark(x, label, "start" if x < 12 else "end" if x > 72 else "middle")
+    return Mark(x, label, "start" if x < room else "end" if x > min(72, 100 - room) else "middle")
 
 
 def _percent(part: float, whole: float) -> float:

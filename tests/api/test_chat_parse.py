@@ -96,7 +96,9 @@ def test_a_conversation_keeps_its_whole_name(conversation_id: str | None) -> Non
     assert chat.conversation_id == (conversation_id or None)
 
 
-@pytest.mark.parametrize(("conversation_id", "why"), [("x" * 513, "513 characters"), (7, "no text"), (["c"], "no text"), (False, "no text")])
+@pytest.mark.parametrize(
+    ("conversation_id", "why"), [("x" * 513, "513 characters"), (7, "no text"), (["c"], "no text"), (False, "no text")]
+)
 def test_a_conversation_that_cannot_be_named_is_refused_by_name(conversation_id: Any, why: str) -> None:
     """Never cut, never left out in silence."""
     error = with_metadata({"conversation_id": conversation_id})

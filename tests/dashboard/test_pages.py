@@ -103,7 +103,7 @@ def test_a_dropping_store_is_told(busy: Pages) -> None:
 def test_the_overview_shows_the_roll_ups(busy: Pages) -> None:
     """Counters and percentiles of the window are on the page, and so is the engine's state."""
     page = busy.get("?window=1h").text
-    for expected in ("Time to first token", "Output rate", "p99", "2 decode", "5,210", "842 ms", "412.0 MiB"):
+    for expected in ("Time to first token", "Output rate", "p99", "8 idle", "5,210", "842 ms", "412.0 MiB"):
         assert expected in page
 
 
@@ -193,9 +193,24 @@ def test_a_running_request_is_on_top_and_has_a_page(busy: Pages) -> None:
     page = busy.get("/requests").text
     assert page.index(first.request_id) < page.index(FIRST)
     own = busy.get(f"/requests/{first.request_id}").text
-    assert "decode" in own
+    for lane in ("prefill", "decode", "stream"):
+        assert f'id="lane-{lane}"' in own
+    assert "71 of at most 128 tokens out" in own
     assert f"view=request&amp;request_id={first.request_id}" in own
     assert first.request_id not in busy.get("/requests?status=error").text
+
+
+def test_the_live_page_has_one_account_of_the_present(busy: Pages) -> None:
+    """The engine's slots are the phases of the requests; a bar says how far each is, and how long it has run beside the longest."""
+    first, second = running_records(busy.site.sink, busy.site.now_ns or 0)
+    page = busy.get("/live").text
+    assert 'aria-label="1 slots decode, 1 prefill, 6 idle"' in page
+    rows = {made: re.findall(rf'id="running-{made.seq}".*?</tr>', page, re.DOTALL)[0] for made in (first, second)}
+    assert "512 of 1,204 prompt tokens" in rows[second]
+    widths = {made: [float(width) for width in re.findall(r' width="([\d.]+)%" (?:y|height)', row)] for made, row in rows.items()}
+    assert widths[first][1] == pytest.approx(71 / 128 * 100, abs=0.01)
+    assert widths[second][1] == pytest.approx(512 / 1204 * 100, abs=0.01)
+    assert sum(widths[second][2:]) == pytest.approx(320 / 1400 * 100, abs=0.01)
 
 
 def test_a_recorded_row_of_a_running_request_is_not_shown_twice(busy: Pages) -> None:

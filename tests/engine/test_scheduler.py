@@ -144,9 +144,7 @@ def test_a_prompt_in_a_slot_waits_in_no_queue() -> None:
         (prefill, _), (*_, queue) = rig.finished[name].timings, next(told.timings for told in rig.scheduler.started if told.id == name)
         assert (queue.start_ns, queue.end_ns, prefill.start_ns) == (0, 0, 0)
     late = max(("a", "b", "c"), key=lambda name: rig.finished[name].timings[0].end_ns)
-    lost_ns = sum(delay.total_ns for delay in rig.finished[late].delayed_by)
-    own_ns = rig.finished[late].timings[0].end_ns - lost_ns
-    assert own_ns == 100 * TOKEN_NS
+    assert {delay.other for delay in rig.finished[late].delayed_by} >= {"a", "b", "c"} - {late}
 
 
 def test_timings_follow_each_other() -> None:

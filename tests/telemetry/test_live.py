@@ -44,6 +44,7 @@ def test_slots_and_queue_are_the_phases_of_the_requests() -> None:
     sink.engine_sample(HEARTBEAT)
     assert slots(sink) == (8, 0, 0, 0)
     made = running(sink, clock, Phase.PREFILL, Phase.DECODE, Phase.DECODE, Phase.QUEUE, Phase.STREAM, Phase.ADMIT)
+    clock.advance(1)
     running(sink, clock, Phase.PREFILL, engine="other")
     assert slots(sink) == (5, 1, 2, 1)
     made[3].phases.append(PhaseTiming(Phase.TOKENIZE, clock(), clock.advance(10)))
