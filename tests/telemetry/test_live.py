@@ -10,7 +10,7 @@ from telemetry.events import EngineSample, EngineState, EngineStatus, Phase, Pha
 from telemetry.live import SILENT_S, LiveSink
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended
-from tests.telemetry.records import MODEL, MS, ManualClock, open_record, recorder
+from tests.telemetry.records import EPOCH_NS, MODEL, MS, ManualClock, open_record, recorder
 
 READY = EngineStatus(MODEL, EngineState.READY, pid=7)
 HEARTBEAT = EngineSample(MODEL, 5, 3, 0, 0, 0.0, 900, 8192, 10**9)
@@ -18,7 +18,7 @@ HEARTBEAT = EngineSample(MODEL, 5, 3, 0, 0, 0.0, 900, 8192, 10**9)
 
 def running(sink: LiveSink, clock: ManualClock, *phases: Phase, engine: str = MODEL) -> list[RequestRecord]:
     """Requests that the engine has in these phases."""
-    rec = recorder(clock, sink)
+    rec = recorder(clock, sink, wall_ns=EPOCH_NS + clock())
     made = [open_record(rec, clock) for _ in phases]
     for record, phase in zip(made, phases, strict=True):
         record.engine = engine
@@ -44,7 +44,6 @@ def test_slots_and_queue_are_the_phases_of_the_requests() -> None:
     sink.engine_sample(HEARTBEAT)
     assert slots(sink) == (8, 0, 0, 0)
     made = running(sink, clock, Phase.PREFILL, Phase.DECODE, Phase.DECODE, Phase.QUEUE, Phase.STREAM, Phase.ADMIT)
-    clock.advance(1)
     running(sink, clock, Phase.PREFILL, engine="other")
     assert slots(sink) == (5, 1, 2, 1)
     made[3].phases.append(PhaseTiming(Phase.TOKENIZE, clock(), clock.advance(10)))
