@@ -204,13 +204,15 @@ def test_the_live_page_has_one_account_of_the_present(busy: Pages) -> None:
     """The engine's slots are the phases of the requests; a bar says how far each is, and how long it has run beside the longest."""
     first, second = running_records(busy.site.sink, busy.site.now_ns or 0)
     page = busy.get("/live").text
-    assert 'aria-label="1 slots decode, 1 prefill, 6 idle"' in page
-    rows = {made: re.findall(rf'id="running-{made.seq}".*?</tr>', page, re.DOTALL)[0] for made in (first, second)}
-    assert "512 of 1,204 prompt tokens" in rows[second]
-    widths = {made: [float(width) for width in re.findall(r' width="([\d.]+)%" (?:y|height)', row)] for made, row in rows.items()}
-    assert widths[first][1] == pytest.approx(71 / 128 * 100, abs=0.01)
-    assert widths[second][1] == pytest.approx(512 / 1204 * 100, abs=0.01)
-    assert sum(widths[second][2:]) == pytest.approx(320 / 1400 * 100, abs=0.01)
+    assert 'aria-label="Slots: 1 decode, 1 prefill, 6 idle"' in page
+    decoding, computing = (re.findall(rf'id="running-{made.seq}".*?</tr>', page, re.DOTALL)[0] for made in (first, second))
+    assert "512 of 1,204 prompt tokens" in computing
+    for row, tokens, whole, lasted in ((decoding, 71, 128, 1400), (computing, 512, 1204, 320)):
+        assert [float(width) for width in re.findall(r'class="fill" width="([\d.]+)%', row)] == pytest.approx(
+            [tokens / whole * 100], abs=0.01
+        )
+        line = [float(width) for width in re.findall(r'class="bar phase-(?!stream)\w+" x="[\d.]+%" width="([\d.]+)%', row)]
+        assert sum(line) == pytest.approx(lasted / 1400 * 100, abs=0.01)
 
 
 def test_a_recorded_row_of_a_running_request_is_not_shown_twice(busy: Pages) -> None:

@@ -34,7 +34,7 @@ def live(served: FakeServed, wanted: Callable[[str], bool]) -> str:
 
 def slots(page: str) -> tuple[int, ...]:
     """Decode, prefill and idle slots; () where none are shown."""
-    found = re.search(r'aria-label="(\d+) slots decode, (\d+) prefill, (\d+) idle"', page)
+    found = re.search(r'aria-label="Slots: (\d+) decode, (\d+) prefill, (\d+) idle"', page)
     return tuple(map(int, found.groups())) if found else ()
 
 
