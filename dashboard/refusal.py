@@ -15,6 +15,8 @@ from telemetry.accept import names
 PATHS = ("/", "/dashboard")
 """Addresses that are pages, with what is below the second."""
 
+LOCAL = ("http://127.", "http://localhost", "http://[::1]")
+
 HEADINGS = {"host_not_allowed": "This name is not answered", "origin_not_allowed": "Not from that page"}
 
 
@@ -26,7 +28,9 @@ def refusal_page(path: str, accept: str, code: str, detail: str, address: str) -
     if not (path in PATHS or path.startswith("/dashboard/")) or not names(accept, "text/html"):
         return None
     heading = HEADINGS.get(code, "Refused")
-    html = environment().get_template("refused.html").render(heading=heading, detail=detail, address=address, css=Markup(_css()))  # noqa: S704 - our own file
+    local = address.startswith(LOCAL)
+    css = Markup(_css())  # noqa: S704 - our own file
+    html = environment().get_template("refused.html").render(heading=heading, detail=detail, address=address, local=local, css=css)
     policy = f"default-src 'none'; style-src 'sha256-{_css_digest()}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     headers = {
         "content-security-policy": policy,
