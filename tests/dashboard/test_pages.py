@@ -200,21 +200,6 @@ def test_a_running_request_is_on_top_and_has_a_page(busy: Pages) -> None:
     assert first.request_id not in busy.get("/requests?status=error").text
 
 
-def test_the_live_page_has_one_account_of_the_present(busy: Pages) -> None:
-    """The engine's slots are the phases of the requests; a bar says how far each is, and how long it has run beside the longest."""
-    first, second = running_records(busy.site.sink, busy.site.now_ns or 0)
-    page = busy.get("/live").text
-    assert 'aria-label="Slots: 1 decode, 1 prefill, 6 idle"' in page
-    decoding, computing = (re.findall(rf'id="running-{made.seq}".*?</tr>', page, re.DOTALL)[0] for made in (first, second))
-    assert "512 of 1,204 prompt tokens" in computing
-    for row, tokens, whole, lasted in ((decoding, 71, 128, 1400), (computing, 512, 1204, 320)):
-        assert [float(width) for width in re.findall(r'class="fill" width="([\d.]+)%', row)] == pytest.approx(
-            [tokens / whole * 100], abs=0.01
-        )
-        line = [float(width) for width in re.findall(r'class="bar phase-(?!stream)\w+" x="[\d.]+%" width="([\d.]+)%', row)]
-        assert sum(line) == pytest.approx(lasted / 1400 * 100, abs=0.01)
-
-
 def test_a_recorded_row_of_a_running_request_is_not_shown_twice(busy: Pages) -> None:
     """The store's row of a request that still runs is left to the live one."""
     made = record(9)
