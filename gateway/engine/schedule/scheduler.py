@@ -213,7 +213,8 @@ class Scheduler:
         """
         if sequence.started_ns is None:
             begins_ns, ready_ns = sequence.lookup.restore_ns or (now_ns, now_ns)
-            sequence.started_ns, sequence.prefill_ns = max(sequence.queued_ns, begins_ns), ready_ns
+            sequence.started_ns = max(sequence.queued_ns, begins_ns)
+            sequence.prefill_ns = max(sequence.started_ns, ready_ns)
             self.started.append(Started(sequence.id, [*sequence.lookup.timings(), sequence.queue_timing(sequence.started_ns)]))
 
     def _decode_part(self, sequence: Sequence, decoding: int) -> Part:
