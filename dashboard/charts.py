@@ -87,7 +87,7 @@ def waterfall(timeline: Timeline) -> Waterfall:
         )
     )
     first = timeline.first_token_ms
-    marker = None if first is None else _mark(first, timeline.wall_ms, f"first token {_short_ms(first)}")
+    marker = None if first is None else _mark(first, timeline.wall_ms, f"first token {_short_ms(first)}", room=24)
     sums = (timeline.wall_ms, timeline.covered_ms, timeline.unaccounted_ms)
     return Waterfall(tuple(rows), ticks(timeline.wall_ms), marker, *sums, timeline.chunks_left_out)
 
@@ -116,13 +116,17 @@ def _overlaps(timed: TimedPhase, timeline: Timeline) -> str:
     return " and ".join(beside)
 
 
-def strip(timeline: Timeline) -> tuple[Bar, ...]:
-    """A request's phases on one line, for a table row; phases that run beside another are drawn later, on top."""
+def strip(timeline: Timeline, whole_ms: float = 0.0) -> tuple[Bar, ...]:
+    """A request's phases on one line, for a table row; phases that run beside another are drawn later, on top.
+
+    The line is `whole_ms` long (or as long as the request's time), so that those of several rows can be compared.
+    """
+    whole_ms = max(whole_ms, timeline.wall_ms)
     ordered = sorted(timeline.phases, key=lambda timed: timed.start_ms)
     return tuple(
         Bar(bar.x, bar.width, f"{PHASE_LABELS[timed.phase]}: {bar.note}", timed.phase.value)
         for timed in ordered
-        for bar in [_bar(timed.start_ms, timed.end_ms, timeline.wall_ms, _short_ms(timed.end_ms - timed.start_ms))]
+        for bar in [_bar(timed.start_ms, timed.end_ms, whole_ms, _short_ms(timed.end_ms - timed.start_ms))]
     )
 
 
@@ -133,9 +137,10 @@ def _bar(start: float, end: float, wall: float, note: str) -> Bar:
     return Bar(_percent(left, wall), _percent(right - left, wall), note)
 
 
-def _mark(at: float, wall: float, label: str) -> Mark:
+def _mark(at: float, wall: float, label: str, room: float = 12) -> Mark:
+    """A mark whose label stays within the line: half of it takes at most `room` per cent, as on a phone."""
     x = _percent(min(max(at, 0.0), wall), wall)
-    return Mark(x, label, "start" if x < 12 else "end" if x > 72 else "middle")
+    return Mark(x, label, "start" if x < room else "end" if x > min(72, 100 - room) else "middle")
 
 
 def _percent(part: float, whole: float) -> float:

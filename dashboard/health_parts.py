@@ -11,11 +11,8 @@ from telemetry.cost import Prices
 from telemetry.energy.sources import Report
 from telemetry.events import EngineSample, EngineState
 from telemetry.health import DiskHealth, ExporterHealth, StoreHealth
-from telemetry.live import LiveEngine
+from telemetry.live import SILENT_S, LiveEngine
 from telemetry.slo import ObjectiveReport, State
-
-SILENT_S = 5.0
-"""A heartbeat comes every second; `engine.heartbeat_timeout_s` (10 s by default) ends an engine without one."""
 
 BUSY = 0.1
 """Share of its time that an engine may wait for a core before it is worth a look."""
@@ -89,9 +86,16 @@ def queue_part(engines: Sequence[LiveEngine]) -> Part:
     depth, oldest_s = sum(sample.queue_depth for sample in samples), max(sample.queue_oldest_age_s for sample in samples)
     facts = (Fact("waiting", formats.count(depth)), Fact("oldest", formats.seconds(oldest_s) if depth else "none waits"))
     if depth and oldest_s > LONG_WAIT_S:
-        advice = "All slots are taken. More engine.slots share the same speed; a smaller model or a second machine has more of it."
+        advice = _wait_advice(samples)
         return Part("Queue", Condition.LOOK, f"The oldest request has waited for {formats.seconds(oldest_s)}.", advice, facts)
     return Part("Queue", Condition.WELL, "No request waits." if not depth else "Requests wait, none of them for long.", "", facts)
+
+
+def _wait_advice(samples: Sequence[EngineSample]) -> str:
+    """What a long wait is for: slots, unless an engine with requests that wait has free ones."""
+    if any(sample.queue_depth and not sample.slots_idle for sample in samples):
+        return "All slots are taken. More engine.slots share the same speed; a smaller model or a second machine has more of it."
+    return "Slots are free: it waits for a prefix that another request computes for both, or for a cached one to be read. Its own page says which."
 
 
 def store_part(store: StoreHealth) -> Part:

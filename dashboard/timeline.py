@@ -78,11 +78,11 @@ class Timeline:
 
 
 def of_record(record: RequestRecord, now_ns: int) -> Timeline:
-    """The timeline of a request that runs: finished phases, and the current one open to the present."""
+    """The timeline of a request that runs: finished phases, and those under way open to the present."""
     wall_ns = max(0, (record.ended_ns or now_ns) - record.started_ns)
     done = [_timed(timing.phase, timing.start_ns, timing.end_ns, timing.attributes, record.started_ns) for timing in record.phases]
     if record.ended_ns is None:
-        done += _open(record, wall_ns / 1e6, done)
+        done += _under_way(record, wall_ns / 1e6, done)
     chunks = (
         TimedChunk((c.start_ns - record.started_ns) / 1e6, (c.end_ns - record.started_ns) / 1e6, c.tokens, c.sequences)
         for c in record.chunks
@@ -91,13 +91,22 @@ def of_record(record: RequestRecord, now_ns: int) -> Timeline:
     return Timeline(wall_ns / 1e6, tuple(done), tuple(chunks), first)
 
 
-def _open(record: RequestRecord, wall_ms: float, done: Iterable[TimedPhase]) -> list[TimedPhase]:
-    """The current phase, from the end of what is known to the present; nothing when it is known already."""
-    done = list(done)
-    if any(timed.phase is record.current_phase for timed in done):
-        return []
-    start = max((timed.end_ms for timed in done), default=0.0)
-    return [TimedPhase(record.current_phase, min(start, wall_ms), wall_ms, running=True)]
+def _under_way(record: RequestRecord, wall_ms: float, done: Iterable[TimedPhase]) -> list[TimedPhase]:
+    """What is not recorded yet: an engine tells of prefill and decode at its end, and the stream ends with the request.
+
+    Each begins where the one before it ended: prefill with the last phase that is known, decode and stream with the first token.
+    """
+    known = {timed.phase: timed.end_ms for timed in done}
+    reached = min(max(known.values(), default=0.0), wall_ms)
+    sampled = None if record.first_token_ns is None else min((record.first_token_ns - record.started_ns) / 1e6, wall_ms)
+    found: list[TimedPhase] = []
+    if sampled is not None and Phase.PREFILL not in known:
+        found.append(TimedPhase(Phase.PREFILL, min(reached, sampled), sampled))
+    if record.current_phase not in (Phase.STREAM, *known):
+        found.append(TimedPhase(record.current_phase, reached if sampled is None else sampled, wall_ms, running=True))
+    if Phase.STREAM not in known and (sampled is not None or record.current_phase is Phase.STREAM):
+        found.append(TimedPhase(Phase.STREAM, reached if sampled is None else sampled, wall_ms, running=True))
+    return found
 
 
 def _timed(phase: Phase, start_ns: int, end_ns: int, attributes: Mapping[str, Scalar], zero_ns: int) -> TimedPhase:

@@ -18,6 +18,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.response import Redirect
 
 from dashboard.deps import DashboardDeps, StoreState
+from dashboard.refusal import refusal_page
 from dashboard.router import PATH as DASHBOARD
 from dashboard.router import ErrorPages, dashboard_router
 from gateway.announcement import Announce, Announcer
@@ -173,7 +174,11 @@ class Gateway:
             request_max_body_size=None,
         )
         guarded = GuardMiddleware(
-            self.litestar, own=(self.address.ip, server.host), allowed_hosts=server.allowed_hosts, allowed_origins=server.allowed_origins
+            self.litestar,
+            own=(self.address.ip, server.host),
+            allowed_hosts=server.allowed_hosts,
+            allowed_origins=server.allowed_origins,
+            page=lambda path, accept, error: refusal_page(path, accept, error.code, error.message, self.base_url),
         )
         return ExchangeMiddleware(MethodsMiddleware(guarded), self.telemetry.recorder, self.telemetry.metrics, self.admission.ended)
 

@@ -19,6 +19,7 @@ from telemetry.drafts import DraftSource, drafted_by
 from telemetry.events import Phase, Scalar
 from telemetry.record import RequestRecord
 from telemetry.regression import LEAST_REQUESTS
+from telemetry.shortened import MOST, is_shortened
 from telemetry.store.models import RequestRow
 from telemetry.store.queries.requests import RequestDetail
 from telemetry.store.queries.speed import Expected
@@ -101,7 +102,7 @@ def _live_numbers(record: RequestRecord) -> tuple[Fact, ...]:
         Fact(
             "prefilled",
             formats.count(record.prefilled_tokens) if record.prefilled_tokens is not None else "not yet",
-            "tokens computed so far",
+            "of the prompt so far, cached ones included",
         ),
         Fact("output tokens", formats.count(record.completion_tokens or 0), "so far"),
     )
@@ -252,7 +253,7 @@ def _identity(detail: RequestDetail) -> tuple[Fact, ...]:
         Fact("request id", row.id),
         Fact("trace id", row.trace_id),
         Fact("response id", formats.text(row.response_id)),
-        Fact("conversation", row.conversation_id or "not given"),
+        Fact("conversation", row.conversation_id or "not given", _shortened_words(row.conversation_id)),
         Fact("model", row.model or "not named"),
         Fact("API", row.api),
         Fact("streamed", "yes" if row.stream else "no"),
@@ -260,6 +261,10 @@ def _identity(detail: RequestDetail) -> tuple[Fact, ...]:
         Fact("finish reason", formats.text(row.finish_reason)),
         Fact("engine configuration", row.engine_config_id or "no engine took it"),
     )
+
+
+def _shortened_words(conversation_id: str | None) -> str:
+    return f"beginning and digest of an id of more than {MOST} characters" if is_shortened(conversation_id or "") else ""
 
 
 def _parameters(params: Mapping[str, object], ignored: Sequence[str]) -> tuple[Fact, ...]:

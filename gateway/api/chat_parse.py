@@ -15,6 +15,7 @@ from gateway.engine.protocol import Sampling
 from gateway.errors import InvalidRequestError
 from telemetry.events import Scalar
 from telemetry.ignored_fields import kept
+from telemetry.shortened import shortened
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 """Accepted roles, and what chat templates call them."""
@@ -23,6 +24,9 @@ MAX_STOP_CHARS = 1000
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """Values of `reasoning_effort` that a record keeps: other words of a client are not its business."""
+
+MAX_METADATA_CHARS = 512
+"""Of a value of `metadata`, as OpenAI has it."""
 
 _decoder = msgspec.json.Decoder(RawChatRequest)
 
@@ -82,7 +86,7 @@ def parse_chat(body: bytes) -> Chat:
 
 def caller_of(user: str | None) -> str:
     """Whom a request shares the engine for: OpenAI's `user`."""
-    return (user or "")[:128]
+    return shortened(user or "")
 
 
 def _one_answer(n: int | None) -> None:
@@ -174,5 +178,16 @@ def _choices(raw: RawChatRequest) -> dict[str, Scalar]:
 
 
 def _conversation_id(metadata: dict[str, Any] | None) -> str | None:
+    """As it was sent: the store alone shortens what is too long for it (`telemetry.shortened`).
+
+    Raises:
+        InvalidRequestError: it is no text, or longer than OpenAI allows values of `metadata` to be.
+    """
     given = (metadata or {}).get("conversation_id")
-    return given[:128] if isinstance(given, str) and given else None
+    if given is None or given == "":
+        return None
+    if not isinstance(given, str) or len(given) > MAX_METADATA_CHARS:
+        told = f"it has {len(given):,} characters" if isinstance(given, str) else "it is no text"
+        message = f"`metadata.conversation_id` must be a text of at most {MAX_METADATA_CHARS} characters; {told}."
+        raise InvalidRequestError(message, param="metadata.conversation_id")
+    return given

@@ -102,9 +102,11 @@ class Call:
             self._take_admitted(message)
         elif isinstance(message, Started):
             self._add_timings(message.timings)
+            self.record.prefilled_tokens = self.record.cached_tokens
             self._recorder.enter(self.record, Phase.PREFILL)
         else:
             self._take_end(message)
+            self._recorder.enter(self.record, Phase.STREAM)
             self._end()
 
     def step(self, delta: Delta, end_ns: int) -> None:

@@ -155,6 +155,7 @@ class EngineHandle:
             most = f"{MAX_FRAME_BYTES // 2**20} MiB"
             raise BodyTooLargeError(f"The request is larger than an engine can take at once ({most}). Send less.") from None
         self._calls[call.id] = call
+        record.engine = self.model
         if len(self._calls) == 1:
             self.on_load_changed()
         if isinstance(request, Submit):

@@ -11,6 +11,7 @@ from sqlalchemy import Table
 
 from telemetry.events import EngineConfig, Phase
 from telemetry.record import RequestRecord
+from telemetry.shortened import shortened
 from telemetry.store.models import Base
 
 Row = dict[str, Any]
@@ -57,7 +58,7 @@ def _identity(record: RequestRecord) -> Row:
         "error_message": record.error_message,
         "stream": record.stream,
         "http_status": record.http_status,
-        "conversation_id": record.conversation_id,
+        "conversation_id": None if record.conversation_id is None else shortened(record.conversation_id),
         "engine_config_id": record.engine_config_id,
         "trace_id": record.trace.trace_id,
         "response_id": record.response_id,

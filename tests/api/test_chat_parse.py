@@ -99,3 +99,35 @@ def test_record_gets_words_that_are_one_of_a_few(effort: Any, params: dict[str, 
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi!"}], "response_format": {"type": "text"}, "reasoning_effort": effort}
     chat = parse_chat(json.dumps(body).encode())
     assert (chat.params, chat.ignored) == (params, ignored)
+
+
+def with_metadata(metadata: Any, **more: Any) -> Chat | InvalidRequestError:
+    return parsed(json.dumps({"model": "m", "messages": MESSAGES, "metadata": metadata, **more}).encode())
+
+
+@pytest.mark.parametrize("conversation_id", ["c", "é" * 128, "x" * 512, " a/b ", None, ""])
+def test_a_conversation_keeps_its_whole_name(conversation_id: str | None) -> None:
+    """As long as OpenAI lets a value of `metadata` be; none is none."""
+    chat = with_metadata({"conversation_id": conversation_id})
+    assert isinstance(chat, Chat)
+    assert chat.conversation_id == (conversation_id or None)
+
+
+@pytest.mark.parametrize(
+    ("conversation_id", "why"), [("x" * 513, "513 characters"), (7, "no text"), (["c"], "no text"), (False, "no text")]
+)
+def test_a_conversation_that_cannot_be_named_is_refused_by_name(conversation_id: Any, why: str) -> None:
+    """Never cut, never left out in silence."""
+    error = with_metadata({"conversation_id": conversation_id})
+    assert isinstance(error, InvalidRequestError)
+    assert (error.status, error.param) == (400, "metadata.conversation_id")
+    assert why in error.message
+
+
+def test_callers_that_differ_at_their_end_are_two() -> None:
+    """A share of the engine is nobody else's, however long the name."""
+    first, second = (with_metadata(None, user="u" * 300 + end) for end in "ab")
+    assert isinstance(first, Chat)
+    assert isinstance(second, Chat)
+    assert first.caller != second.caller
+    assert len(first.caller) == 128

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import httpx
 import pytest
 from litestar.types import Receive, Scope, Send
 
+from dashboard.refusal import refusal_page
 from gateway.api.guard import GuardMiddleware
 from tests.e2e.serving import FakeServed
 
@@ -63,3 +67,49 @@ def test_the_image_allows_loopback_names_only(tmp_path: Path) -> None:
         assert "FIRSTTOKEN_SERVER_ALLOWED_HOSTS" in refused.json()["error"]["message"]
     finally:
         assert served.stop() == 0
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "page"),
+    [
+        ("/", BROWSER, True),
+        ("/dashboard", BROWSER, True),
+        ("/dashboard/requests?status=error", BROWSER, True),
+        ("/dashboard/live", "text/event-stream", False),
+        ("/dashboard", "*/*", False),
+        ("/dashboard", "text/html;q=0, */*", False),
+        ("/v1/models", BROWSER, False),
+        ("/dashboards", BROWSER, False),
+    ],
+)
+def test_a_browser_is_refused_with_a_page(path: str, accept: str, page: bool) -> None:
+    """In one piece, since nothing else is answered: what it holds is allowed by digest. The refused name is text, never markup."""
+    guard = GuardMiddleware(
+        _answer,
+        own=(),
+        allowed_hosts=(),
+        allowed_origins=(),
+        page=lambda path, accept, error: refusal_page(path, accept, error.code, error.message, "http://127.0.0.1:8080"),
+    )
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(guard)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get(path, headers={"host": "<b>evil", "accept": accept})
+
+    told = asyncio.run(ask())
+    assert told.status_code == 403
+    if not page:
+        assert told.json()["error"]["code"] == "host_not_allowed"
+        return
+    assert told.headers["content-type"] == "text/html; charset=utf-8"
+    assert "&lt;b&gt;evil" in told.text
+    assert "<b>" not in told.text
+    assert 'href="http://127.0.0.1:8080/dashboard"' in told.text
+    (style,) = re.findall(r"<style>(.*?)</style>", told.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in told.headers["content-security-policy"]
+    assert not re.findall(r"<(?:link|script|img)|url\(", told.text)

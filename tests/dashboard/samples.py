@@ -242,8 +242,7 @@ def running_records(sink: LiveSink, now_ns: int) -> list[RequestRecord]:
     for made in (first, second):
         for phase, a, b in ((Phase.ADMIT, 0, 1), (Phase.RENDER, 1, 3), (Phase.TOKENIZE, 3, 6), (Phase.QUEUE, 6, 90)):
             made.phases.append(PhaseTiming(phase, made.started_ns + a * MS, made.started_ns + b * MS, {}))
-        made.prompt_tokens, made.prefilled_tokens, made.current_phase = 1204, 512, Phase.PREFILL
-    first.phases.append(PhaseTiming(Phase.PREFILL, first.started_ns + 90 * MS, first.started_ns + 700 * MS, {}))
+        made.prompt_tokens, made.prefilled_tokens, made.current_phase, made.engine = 1204, 512, Phase.PREFILL, MODEL
     first.current_phase, first.completion_tokens, first.first_token_ns = Phase.DECODE, 71, first.started_ns + 700 * MS
     sink.admitted(first)
     sink.admitted(second)

@@ -79,6 +79,29 @@ def test_a_running_request_has_its_current_phase_open_to_the_present() -> None:
     assert [bar.kind for bar in strip(timeline)][-1] == "prefill"
 
 
+def test_a_running_request_has_all_its_phases() -> None:
+    """While it decodes: prefill up to the first token, then decode and the way to the client, open; before the first, neither. Once
+    the engine is done, what it told stands, and only the way to the client is open.
+    """
+    made = record()
+    made.phases, made.current_phase = finished_record().phases[:5], Phase.DECODE
+    made.first_token_ns = 40 * MS
+    told = [(timed.phase, timed.start_ms, timed.end_ms, timed.running) for timed in of_record(made, 100 * MS).phases[5:]]
+    queue_end = pytest.approx(18.4)
+    assert told == [(Phase.PREFILL, queue_end, 40.0, False), (Phase.DECODE, 40.0, 100.0, True), (Phase.STREAM, 40.0, 100.0, True)]
+    assert of_record(made, 100 * MS).unaccounted_ms == pytest.approx(0.2), "before the queue, as recorded"
+    made.phases, made.current_phase = finished_record().phases[:7], Phase.STREAM
+    assert [timed.phase for timed in of_record(made, 1070 * MS).phases if timed.running] == [Phase.STREAM]
+
+
+def test_strips_of_several_requests_have_one_scale() -> None:
+    """The one that runs for half as long has half the line; alone, a request has all of it."""
+    made = record()
+    made.current_phase = Phase.QUEUE
+    (alone,), (beside,) = (strip(of_record(made, 100 * MS), whole_ms) for whole_ms in (0.0, 200.0))
+    assert (alone.width, beside.width) == (100.0, 50.0)
+
+
 def test_a_request_without_any_time_is_drawn() -> None:
     """Zero wall time divides nothing."""
     assert waterfall(Timeline(0.0)).unaccounted_ms == 0
@@ -128,3 +151,13 @@ def test_heat_levels_follow_the_values(values: list[float | None]) -> None:
     assert levels[0] == 1
     assert levels[-1] in (1, HEAT_LEVELS)
     assert all((cell.level == 0) == (cell.value is None) for cell in heat_row(values, known[0], known[-1]))
+
+
+@pytest.mark.parametrize("first_ms", [0.0, 12.5, 16.0, 23.9, 24.0, 50.0, 72.0, 72.1, 88.0, 100.0])
+def test_the_first_tokens_label_stays_in_a_narrow_chart(first_ms: float) -> None:
+    """On a phone it takes up to 48 % of the line: it lies to the side on which there is room for it."""
+    mark = waterfall(Timeline(100.0, (), (), first_ms)).first_token
+    assert mark is not None
+    begin = {"start": mark.x, "middle": mark.x - 24, "end": mark.x - 48}[mark.anchor]
+    assert begin >= 0
+    assert begin + 48 <= 100

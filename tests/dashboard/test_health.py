@@ -141,6 +141,14 @@ def test_the_page_needs_no_store(busy: Pages) -> None:
     assert "1,234" in response.text
 
 
+@pytest.mark.parametrize(("idle", "words"), [(0, "All slots are taken"), (3, "Slots are free")])
+def test_a_long_wait_is_for_what_it_is_for(idle: int, words: str) -> None:
+    """Requests that wait although slots are free wait for no slot; what other engines have free helps nobody."""
+    waits = replace(IDLE, slots_idle=idle, queue_depth=1, queue_oldest_age_s=30.0)
+    part = health_parts.queue_part([LiveEngine(READY, waits), LiveEngine(READY, IDLE)])
+    assert part.advice.startswith(words)
+
+
 def test_the_last_failure_stays_known() -> None:
     """After a restart the engine is ready again; why it failed, and when, is still there; heartbeats have their time."""
     now: dict[str, Any] = {"ns": 5}

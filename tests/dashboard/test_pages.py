@@ -103,7 +103,7 @@ def test_a_dropping_store_is_told(busy: Pages) -> None:
 def test_the_overview_shows_the_roll_ups(busy: Pages) -> None:
     """Counters and percentiles of the window are on the page, and so is the engine's state."""
     page = busy.get("?window=1h").text
-    for expected in ("Time to first token", "Output rate", "p99", "2 decode", "5,210", "842 ms", "412.0 MiB"):
+    for expected in ("Time to first token", "Output rate", "p99", "8 idle", "5,210", "842 ms", "412.0 MiB"):
         assert expected in page
 
 
@@ -193,7 +193,9 @@ def test_a_running_request_is_on_top_and_has_a_page(busy: Pages) -> None:
     page = busy.get("/requests").text
     assert page.index(first.request_id) < page.index(FIRST)
     own = busy.get(f"/requests/{first.request_id}").text
-    assert "decode" in own
+    for lane in ("prefill", "decode", "stream"):
+        assert f'id="lane-{lane}"' in own
+    assert "71 of at most 128 tokens out" in own
     assert f"view=request&amp;request_id={first.request_id}" in own
     assert first.request_id not in busy.get("/requests?status=error").text
 

@@ -37,7 +37,7 @@ def test_a_running_request_moves_through_its_phases(served: Served) -> None:
 
         until(gone, 60, "the row to leave")
         assert page.evaluate("window.sameDocument")
-        assert phases[-2:] == ["prefill", "decode"]
+        assert [phase for phase in phases if phase != "stream"][-2:] == ["prefill", "decode"]  # the last bytes may be seen to leave
         request_id = answer.result().headers["x-request-id"]
         row = served.row(request_id)
         page.goto(f"{served.base_url}/dashboard/requests/{request_id}")

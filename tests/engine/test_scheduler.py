@@ -130,6 +130,23 @@ def test_queue_phase_names_position_and_holders() -> None:
     assert queues["c"].end_ns > queues["c"].start_ns
 
 
+def test_a_prompt_in_a_slot_waits_in_no_queue() -> None:
+    """Every request that has a slot is told as started, also those whose prompts get nothing of the first steps: what they wait
+    for then is other prompts, and those are blamed.
+    """
+    rig = Rig(slots=3, max_batch=16)
+    rig.add(sequence("a", [1] * 100, 2), sequence("b", [2] * 100, 2), sequence("c", [3] * 100, 2), sequence("waits", [4] * 100, 2))
+    batch = rig.step()
+    assert len(batch.parts) < 3
+    assert {started.id for started in rig.scheduler.started} == {one.id for one in rig.scheduler.running} == {"a", "b", "c"}
+    rig.run()
+    for name in ("a", "b", "c"):
+        (prefill, _), (*_, queue) = rig.finished[name].timings, next(told.timings for told in rig.scheduler.started if told.id == name)
+        assert (queue.start_ns, queue.end_ns, prefill.start_ns) == (0, 0, 0)
+    late = max(("a", "b", "c"), key=lambda name: rig.finished[name].timings[0].end_ns)
+    assert {delay.other for delay in rig.finished[late].delayed_by} >= {"a", "b", "c"} - {late}
+
+
 def test_timings_follow_each_other() -> None:
     """Prefill ends where decode begins: at the first sampled token; chunks lie within prefill and add up to the prompt."""
     rig = Rig(max_batch=16)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.engine.protocol import Finished, Refused, Timing
+from gateway.engine.protocol import Admitted, Delta, Finished, Refused, Started, Timing
 from gateway.errors import ContextLengthError
 from gateway.serving.call import Call
 from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, Scalar
@@ -59,3 +59,25 @@ def test_the_cache_outcome_is_that_of_the_slot(attributes: dict[str, Scalar], ex
     call = Call(open_record(sink, clock), sink, lambda _id: None)
     call.take(Finished(id=call.id, reason="cancelled", timings=[Timing(Phase.CACHE_LOOKUP, 1, 2, attributes)]))
     assert call.record.cache == expected
+
+
+def test_the_present_phase_is_what_the_engine_told_last() -> None:
+    """Queue, prefill with what the cache had, decode, and the way to the client once the engine is done with it."""
+    clock = ManualClock()
+    sink = recorder(clock)
+    call = Call(open_record(sink, clock), sink, lambda _id: None)
+    lookup = Timing(Phase.CACHE_LOOKUP, clock(), clock(), {"matched": 64, "source": "ram", "reason": "appended"})
+    seen = []
+    for message in (
+        Admitted(id=call.id, prompt_tokens=500, timings=[]),
+        Started(call.id, [lookup, Timing(Phase.QUEUE, clock(), clock())]),
+        Delta(call.id, "", 0, 200),
+        Delta(call.id, "a", 1, 500),
+        Finished(id=call.id, reason="stop"),
+    ):
+        if isinstance(message, Delta):
+            call.step(message, clock.advance(1))
+        else:
+            call.take(message)
+        seen.append((call.record.current_phase, call.record.prefilled_tokens))
+    assert seen == [(Phase.QUEUE, None), (Phase.PREFILL, 64), (Phase.PREFILL, 200), (Phase.DECODE, 500), (Phase.STREAM, 500)]

@@ -55,3 +55,31 @@ def test_conversations_of_the_real_writer(url: str) -> None:
     assert back.conversations[0].last.id == "r4"
     assert [row.id for row in turns.rows] == ["r1", "r2", "r4"]
     assert (turns.total, turns.first_number, turns.n_ctx(turns.rows[0])) == (3, 1, CONFIG.n_ctx)
+
+
+def test_long_ids_stay_apart_and_are_found_whole(url: str) -> None:
+    """Two that differ behind the column's width are two conversations; each is found by what the client sent and by what the list says."""
+    clock = ManualClock()
+    sink = StoreSink(url, 1000, batch_s=0.01)
+    sink.start()
+    rec = recorder(clock, sink, wall_ns=time.time_ns())
+    names = ["chat-" + "é" * 200 + end for end in "ab"]
+    for name in names:
+        record = open_record(rec, clock)
+        record.conversation_id = name
+        rec.close(record, Ended(Status.OK, 200))
+    assert sink.stop(30)
+
+    async def read() -> tuple[ConversationPage, list[Turns]]:
+        reader = create_reader(url)
+        try:
+            listed = await conversations.page(reader, Cursor())
+            kept = [one.last.conversation_id or "" for one in listed.conversations]
+            return listed, [await conversations.turns(reader, name) for name in (*names, *kept, names[0][:128])]
+        finally:
+            await reader.dispose()
+
+    listed, found = asyncio.run(read())
+    assert [one.turns for one in listed.conversations] == [1, 1]
+    assert [turns.total for turns in found] == [1, 1, 1, 1, 0]
+    assert found[0].rows[0].seq != found[1].rows[0].seq

@@ -106,7 +106,6 @@ class Scheduler:
         budget = min(self.pace.budget(delayed), self._max_batch - sum(len(part.tokens) for part in parts))
         prompts = [sequence for sequence in active if sequence.prefilling]
         for sequence, tokens in self._prompt_share.divide(prompts, budget, self.pace.kernel_min_rows):
-            self._start(sequence, now_ns)
             parts.append(self._prefill_part(sequence, sequence.blocks.chunk(sequence.n_computed, tokens)))
         return self.drafting.draft_requests(Batch(tuple(parts), adapter), decoding, self._most, self.pace)
 
@@ -192,6 +191,7 @@ class Scheduler:
             self._settle_blame(sequence, now_ns)
             self.waiting.remove(sequence)
             self.slots[placed] = sequence
+            self._start(sequence, now_ns)
 
     def _await_prefix(self, sequence: Sequence, wait: Wait, now_ns: int) -> None:
         if sequence.prefix_of is None:
@@ -208,11 +208,13 @@ class Scheduler:
         sequence.placed_ns = now_ns
 
     def _start(self, sequence: Sequence, now_ns: int) -> None:
-        """The queue phase ends with the first tokens that are computed, or with the state that is read for it."""
+        """The queue phase ends with the slot, or with the state that is read into it: what a prompt in a slot waits for is other
+        prompts, and they are blamed for it.
+        """
         if sequence.started_ns is None:
-            restored = sequence.lookup.restore_ns
-            sequence.started_ns = now_ns if restored is None else max(sequence.queued_ns, restored[0])
-            sequence.prefill_ns = now_ns if restored is None else restored[1]
+            begins_ns, ready_ns = sequence.lookup.restore_ns or (now_ns, now_ns)
+            sequence.started_ns = max(sequence.queued_ns, begins_ns)
+            sequence.prefill_ns = max(sequence.started_ns, ready_ns)
             self.started.append(Started(sequence.id, [*sequence.lookup.timings(), sequence.queue_timing(sequence.started_ns)]))
 
     def _decode_part(self, sequence: Sequence, decoding: int) -> Part:

@@ -10,6 +10,7 @@ from sqlalchemy import Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import aliased
 
+from telemetry.shortened import shortened
 from telemetry.store.models import EngineConfigRow, RequestRow
 from telemetry.store.queries.reading import fetch
 from telemetry.store.queries.requests import Cursor
@@ -134,12 +135,13 @@ def _sums(ids: Sequence[str]) -> Select[*tuple[Any, ...]]:
 
 
 async def turns(engine: AsyncEngine, conversation_id: str, before: int | None = None, most: int = MAX_TURNS) -> Turns:
-    """The newest turns of a conversation (those before a `seq`), oldest first; no rows where there is no such conversation.
+    """The newest turns of a conversation (those before a `seq`), oldest first; no rows where there is no such conversation. Its id
+    is taken as clients sent it, or as it is stored.
 
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
-    of_it = RequestRow.conversation_id == conversation_id
+    of_it = RequestRow.conversation_id == shortened(conversation_id)
     upto = of_it if before is None else of_it & (RequestRow.seq < before)
     found = [row[0] for row in await fetch(engine, select(RequestRow).where(upto).order_by(RequestRow.seq.desc()).limit(most))]
     found.reverse()
