@@ -14,11 +14,12 @@ from tests.e2e.serving import free_port
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, target: int) -> Iterator[str]:
-    """A Prometheus that scrapes the target every second."""
+def prometheus(folder: Path, target: int, rules: Path | None = None) -> Iterator[str]:
+    """A Prometheus that scrapes the target every second, and evaluates the rules of a file."""
     config = folder / "prometheus.yml"
     config.write_text(
         "global: {scrape_interval: 1s}\n"
+        f"rule_files: [{rules or ''}]\n"
         f"scrape_configs: [{{job_name: firsttoken, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]\n"
     )
     port = free_port()

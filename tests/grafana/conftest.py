@@ -8,14 +8,17 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from bench.prompts import edit
 from tests.e2e.otlp_receiver import OtlpReceiver
 from tests.e2e.prometheus import prometheus, query
 from tests.e2e.serving import MODEL, Served, together, until
+from tests.grafana.bundle import FOLDER, RECORDING
 from tests.telemetry.rapl_tree import RaplTree, burning
 
 SCRAPES_S = 2.5
@@ -45,7 +48,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
         flags = ("--engine-n-ctx", "1024", "--engine-slots", "2", "--server-max-queue", "2", "--slo-check-every-s", "1")
         served = Served(tmp_path_factory.mktemp("observed"), *flags, "--telemetry-rapl-path", str(tree.path), env=env).start()
         try:
-            with burning(tree), prometheus(tmp_path_factory.mktemp("prometheus"), served.port) as url:
+            with burning(tree), prometheus(tmp_path_factory.mktemp("prometheus"), served.port, recording(tmp_path_factory.mktemp("rules"))) as url:
                 until(lambda: [row for row in query(url, "up") if row["value"][1] == "1"], 30, "a scrape")
                 for _ in range(2):
                     traffic(served)
@@ -55,6 +58,16 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
                 yield Observed(url, receiver)
         finally:
             served.stop()
+
+
+def recording(folder: Path) -> Path:
+    """The recording rules, evaluated every second."""
+    content = yaml.safe_load((FOLDER / "alerting" / RECORDING).read_text(encoding="utf-8"))
+    for group in content["groups"]:
+        group["interval"] = "1s"
+    file = folder / "recording.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return file
 
 
 def traffic(served: Served) -> None:

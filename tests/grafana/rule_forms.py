@@ -60,9 +60,15 @@ def promtool(folder: Path, rules: Sequence[dict[str, Any]], tests: Sequence[dict
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+def in_both_forms(alert: str) -> list[dict[str, Any]]:
+    """The alert's rules, told apart by a label."""
+    return [(rule := read(alert)) | {"labels": rule["labels"] | {"form": form}} for form, read in FORMS.items()]
+
+
 def as_test(case: Case) -> dict[str, Any]:
-    """A case in promtool's words; its name is in what fails."""
-    expr = f'count(ALERTS{{alertname="{case.alert}", alertstate="firing"}}) or vector(0)'
-    expected = {"expr": expr, "eval_time": case.at, "exp_samples": [{"labels": "{}", "value": int(case.fires)}]}
+    """A case in promtool's words: which forms of the alert fire. Its name is in what fails."""
+    expr = f'count by (form) (ALERTS{{alertname="{case.alert}", alertstate="firing"}})'
+    samples = [{"labels": f'{{form="{form}"}}', "value": 1} for form in FORMS if case.fires]
     series = [{"series": name, "values": values} for name, values in case.series.items()]
+    expected = {"expr": expr, "eval_time": case.at, "exp_samples": samples}
     return {"name": case.name, "interval": case.step, "input_series": series, "promql_expr_test": [expected]}

@@ -13,18 +13,29 @@ TTFT = "gen_ai_server_time_to_first_token_seconds"
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A tier's name, its limits in thousandths, when its long window is full, and the step that its cases are told in."""
+    """A tier's name, its limits in thousandths, its floor, at which step its long window is full, and the step in minutes."""
 
     name: str
     failed: int
     late: int
     floor: int
-    at: int
-    steps: int
-    step: str
+    full: int
+    minutes: int
+
+    @property
+    def at(self) -> str:
+        """When a case is looked at."""
+        return f"{self.full * self.minutes}m"
+
+    @property
+    def step(self) -> str:
+        """In promtool's words."""
+        return f"{self.minutes}m"
 
 
-TIERS = (Tier("Fast", 144, 720, 20, 65, 80, "1m"), Tier("Slow", 60, 300, 50, 370, 440, "1m"), Tier("Ticket", 10, 50, 200, 4400, 500, "10m"))
+TIERS = (Tier("Fast", 144, 720, 20, 65, 1), Tier("Slow", 60, 300, 50, 75, 5), Tier("Ticket", 10, 50, 200, 75, 60))
+STEPS = 90
+"""Longer than any case."""
 
 
 def _outcomes(**counts: str) -> dict[str, str]:
@@ -37,11 +48,11 @@ def _first_tokens(early: str, every: str) -> dict[str, str]:
 
 
 def _per_step(thousandths: int, tier: Tier) -> str:
-    return f"0+{60 * thousandths}x{tier.steps}"
+    return f"0+{60 * tier.minutes * thousandths}x{STEPS}"
 
 
 def _availability(tier: Tier) -> Iterator[Case]:
-    alert, at, n = f"FirsttokenAvailability{tier.name}Burn", f"{tier.at}m", tier.steps
+    alert, at, n = f"FirsttokenAvailability{tier.name}Burn", tier.at, STEPS
     sides = {"none fails": (0, QUIET), "below the threshold": (tier.failed - 1, QUIET), "at the threshold": (tier.failed, QUIET)}
     for name, (failed, fires) in (sides | {"above the threshold": (tier.failed + 1, FIRES)}).items():
         yield Case(alert, name, fires, at, _outcomes(ok=_per_step(1000 - failed, tier), failed=_per_step(failed, tier)), tier.step)
@@ -49,7 +60,7 @@ def _availability(tier: Tier) -> Iterator[Case]:
     yield Case(alert, "nobody asks", QUIET, at, _outcomes(), tier.step)
     clients = _outcomes(ok=_per_step(500, tier), cancelled=_per_step(500, tier), client_error=_per_step(500, tier))
     yield Case(alert, "clients leave or are wrong", QUIET, at, clients, tier.step)
-    quiet_for = tier.at // (10 if tier.step == "10m" else 1) - 5
+    quiet_for = tier.full - 4
     few = _outcomes(ok=f"0x{quiet_for} {tier.floor // 2 - 1}x{n}", failed=f"0x{quiet_for} {tier.floor // 2}x{n}")
     yield Case(alert, "half fail, of too few", QUIET, at, few, tier.step)
     enough = _outcomes(ok=f"0x{quiet_for} {tier.floor // 2}x{n}", failed=f"0x{quiet_for} {tier.floor // 2}x{n}")
@@ -57,21 +68,21 @@ def _availability(tier: Tier) -> Iterator[Case]:
 
 
 def _ttft(tier: Tier) -> Iterator[Case]:
-    alert, at, n = f"FirsttokenTtft{tier.name}Burn", f"{tier.at}m", tier.steps
+    alert, at, n = f"FirsttokenTtft{tier.name}Burn", tier.at, STEPS
     sides = {"none is late": (0, QUIET), "below the threshold": (tier.late - 1, QUIET), "at the threshold": (tier.late, QUIET)}
     for name, (late, fires) in (sides | {"above the threshold": (tier.late + 1, FIRES)}).items():
         yield Case(alert, name, fires, at, _first_tokens(_per_step(1000 - late, tier), _per_step(1000, tier)), tier.step)
     yield Case(alert, "all are late", FIRES, at, _first_tokens(f"0x{n}", _per_step(1000, tier)), tier.step)
     yield Case(alert, "there is none", QUIET, at, _first_tokens(f"7x{n}", f"9x{n}"), tier.step)
-    quiet_for = tier.at // (10 if tier.step == "10m" else 1) - 5
+    quiet_for = tier.full - 4
     yield Case(alert, "all are late, of too few", QUIET, at, _first_tokens(f"0x{n}", f"0x{quiet_for} {tier.floor - 1}x{n}"), tier.step)
     yield Case(alert, "all are late, of just enough", FIRES, at, _first_tokens(f"0x{n}", f"0x{quiet_for} {tier.floor}x{n}"), tier.step)
 
 
 OVER = (
     Case("FirsttokenAvailabilityFastBurn", "it is over", QUIET, "75m", _outcomes(ok="0+480x80", failed="0+120x62 7440x20")),
-    Case("FirsttokenAvailabilitySlowBurn", "it is over", QUIET, "400m", _outcomes(ok="0+480x400", failed="0+120x360 43200x40")),
-    Case("FirsttokenAvailabilityTicketBurn", "it is over", QUIET, "4400m", _outcomes(ok="0+480x500", failed="0+120x400 48000x99"), "10m"),
+    Case("FirsttokenAvailabilitySlowBurn", "it is over", QUIET, "400m", _outcomes(ok="0+480x90", failed="0+120x70 8400x20"), "5m"),
+    Case("FirsttokenAvailabilityTicketBurn", "it is over", QUIET, "4800m", _outcomes(ok="0+480x90", failed="0+120x72 8640x20"), "60m"),
     Case("FirsttokenAvailabilityFastBurn", "two of ten", QUIET, "65m", _outcomes(ok="0x61 8x20", failed="0x61 2x20")),
     Case("FirsttokenTtftFastBurn", "it is over", QUIET, "75m", _first_tokens("0x62 600+600x20", "0+600x80")),
 )

@@ -65,20 +65,23 @@ NO_EVIDENCE = {
 """What is there where they need not be: no engine is ready, nothing was asked, answers had one token each."""
 
 
+STEP = "5m"
+
+
 def _absent(group: Group) -> Iterator[Case]:
     """One family missing at a time, also where another process has it; all there, in either form; and no reason to expect any."""
     evidence = EVIDENCE[group.alert]
     present = {f"{metric}{{{WHO}}}": "1x30" for metric in group.metrics}
     for metric in group.metrics:
         rest = {series: values for series, values in present.items() if not series.startswith(f"{metric}{{")}
-        yield Case(group.alert, f"{metric} is missing", FIRES, "20m", rest | evidence | {f"{metric}{{{OTHER}}}": "1x30"})
-    yield Case(group.alert, "all are there", QUIET, "20m", present | evidence)
+        yield Case(group.alert, f"{metric} is missing", FIRES, "20m", rest | evidence | {f"{metric}{{{OTHER}}}": "1x30"}, STEP)
+    yield Case(group.alert, "all are there", QUIET, "20m", present | evidence, STEP)
     native = {f"{metric.removesuffix('_count')}{{{WHO}}}": "1x30" for metric in group.metrics}
-    yield Case(group.alert, "all are there, histograms in their native form", QUIET, "20m", native | evidence)
-    yield Case(group.alert, "nothing happened yet", QUIET, "20m", NO_EVIDENCE[group.alert])
+    yield Case(group.alert, "all are there, histograms in their native form", QUIET, "20m", native | evidence, STEP)
+    yield Case(group.alert, "nothing happened yet", QUIET, "20m", NO_EVIDENCE[group.alert], STEP)
     first = group.metrics[0]
     rest = {series: values for series, values in present.items() if not series.startswith(f"{first}{{")}
-    yield Case(group.alert, "missing for a while", QUIET, "9m", rest | evidence)
+    yield Case(group.alert, "missing for a while", QUIET, "5m", rest | evidence, STEP)
 
 
 PRESENCE_CASES = (*INSTANCE_CASES, *(case for group in GROUPS for case in _absent(group)))
