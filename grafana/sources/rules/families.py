@@ -13,7 +13,8 @@ from grafana.sources.queries import ALIVE, REQUESTS
 GATEWAY_RUNS = f"count by (job, instance) ({ALIVE})"
 ENGINE_RUNS = 'sum by (job, instance) (firsttoken_engine_state{state="ready"}) > 0'
 """Now: the gauges of an engine that ended go with it."""
-WAS_ANSWERED = f'sum by (job, instance) ({REQUESTS}{{outcome="ok"}}) > 0'
+WAS_ANSWERED = "sum by (job, instance) (firsttoken_requests_finished_total) > 0"
+"""By a model: embeddings have no reason to finish."""
 LONGER_ANSWERS = f"sum by (job, instance) (gen_ai_client_inference_usage_output_tokens_total) > sum by (job, instance) ({REQUESTS})"
 HISTOGRAM = "_count"
 
@@ -49,6 +50,7 @@ GROUPS = (
             "system_filesystem_usage_bytes",
             "firsttoken_build_info",
             "firsttoken_event_loop_lag_seconds_count",
+            "firsttoken_requests_rejected_total",
             "firsttoken_store_queue_size",
             "firsttoken_store_pruned_total",
             "firsttoken_store_flush_duration_seconds_count",
@@ -60,6 +62,9 @@ GROUPS = (
         ENGINE_RUNS,
         (
             "firsttoken_requests_total",
+            "firsttoken_requests_arrived_total",
+            "firsttoken_requests_finished_total",
+            "firsttoken_requests_good_total",
             "firsttoken_engine_config_info",
             "firsttoken_engine_slots",
             "firsttoken_queue_depth",
@@ -88,6 +93,10 @@ GROUPS = (
             "gen_ai_client_inference_usage_input_tokens_total",
             "gen_ai_client_inference_usage_output_tokens_total",
             "gen_ai_client_inference_usage_cache_read_input_tokens_total",
+            "gen_ai_client_inference_usage_cache_write_input_tokens_total",
+            "gen_ai_client_inference_duration_seconds_count",
+            "gen_ai_client_inference_operation_input_tokens_count",
+            "gen_ai_client_inference_operation_output_tokens_count",
             "firsttoken_ttft_by_context_seconds_count",
             "firsttoken_phase_duration_seconds_count",
             "firsttoken_overhead_duration_seconds_count",
@@ -126,7 +135,13 @@ CONDITIONAL = {
     "firsttoken_engine_contention_ratio": "exists once an engine with several threads has computed for a while",
     "firsttoken_draft_tokens_total": "exists from the first draft on (speculative decoding)",
     "firsttoken_delay_time_seconds_total": "exists from the first request on that waited for another",
-    "firsttoken_requests_rejected_total": "exists from the first refusal on",
+    "firsttoken_queue_predicted_wait_seconds": "exists while somebody's wait can be predicted",
+    "firsttoken_prefix_cache_lost_total": "exists from the first client on that changed what came before",
+    "firsttoken_client_blocked_duration_seconds": "exists from the first streamed answer on",
+    "gen_ai_client_inference_time_to_first_chunk_seconds": "exists from the first streamed answer on",
+    "gen_ai_client_inference_time_per_output_chunk_seconds": "exists from the first streamed answer on",
+    "gen_ai_client_embeddings_duration_seconds": "exists from the first embeddings request on",
+    "gen_ai_client_embeddings_operation_input_tokens": "exists from the first embeddings request on",
     "firsttoken_request_ignored_fields_total": "exists from the first field on that was not obeyed",
     "firsttoken_telemetry_source_failures_total": "exists from the first failure on",
     "firsttoken_slo_burn_rate": "exists from the first request on",

@@ -9,6 +9,7 @@ from tests.grafana.cases.case import FIRES, MODEL, QUIET, WHO, Case
 
 ALIVE = "firsttoken_store_dropped_total"
 REQUESTS = "firsttoken_requests_total"
+FINISHED = "firsttoken_requests_finished_total"
 TOKENS = "gen_ai_client_inference_usage_output_tokens_total"
 OTHER = 'job="firsttoken",instance="b"'
 
@@ -49,7 +50,7 @@ INSTANCE_CASES = (
 EVIDENCE = {
     "FirsttokenGatewayMetricAbsent": {f"{ALIVE}{{{WHO}}}": "0x30"},
     "FirsttokenEngineMetricAbsent": {f'firsttoken_engine_state{{{MODEL},state="ready"}}': "1x30"},
-    "FirsttokenRequestMetricAbsent": {f'{REQUESTS}{{{MODEL},outcome="ok"}}': "5x30"},
+    "FirsttokenRequestMetricAbsent": {f'{FINISHED}{{{MODEL},reason="stop"}}': "5x30"},
     "FirsttokenTokenMetricAbsent": {f"{TOKENS}{{{MODEL}}}": "50x30", f'{REQUESTS}{{{MODEL},outcome="ok"}}': "5x30"},
     "FirsttokenModelLoadsAbsent": {f'firsttoken_engine_slots{{{MODEL},state="idle"}}': "8x30"},
 }
@@ -58,11 +59,11 @@ EVIDENCE = {
 NO_EVIDENCE = {
     "FirsttokenGatewayMetricAbsent": {},
     "FirsttokenEngineMetricAbsent": {f'firsttoken_engine_state{{{MODEL},state="ready"}}': "0x30"},
-    "FirsttokenRequestMetricAbsent": {f'{REQUESTS}{{{MODEL},outcome="ok"}}': "0x30"},
+    "FirsttokenRequestMetricAbsent": {f'{FINISHED}{{{MODEL},reason="stop"}}': "0x30", f'{REQUESTS}{{{MODEL},outcome="ok"}}': "9x30"},
     "FirsttokenTokenMetricAbsent": {f"{TOKENS}{{{MODEL}}}": "5x30", f'{REQUESTS}{{{MODEL},outcome="ok"}}': "5x30"},
     "FirsttokenModelLoadsAbsent": {},
 }
-"""What is there where they need not be: no engine is ready, nothing was asked, answers had one token each."""
+"""What is there where they need not be: no engine is ready, only embeddings were asked for, answers had one token each."""
 
 
 STEP = "5m"
