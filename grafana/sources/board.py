@@ -52,7 +52,13 @@ class Board:
         if self.traces:
             sources += [_source("tempo", "Traces"), _source("loki", "Logs")]
         listed = [
-            _query("job", "Job", f"label_values({ALIVE}, job)", "The scrape job; over OTLP service.name, behind service.namespace and a slash where there is one.", every=".+"),
+            _query(
+                "job",
+                "Job",
+                f"label_values({ALIVE}, job)",
+                "The scrape job; over OTLP service.name, behind service.namespace and a slash where there is one.",
+                every=".+",
+            ),
             _query("instance", "Instance", f'label_values({ALIVE}{{job=~"$job"}}, instance)', "One gateway process.", every=".+"),
             _query("model", "Model", 'label_values(firsttoken_engine_slots{job=~"$job"}, gen_ai_request_model)', "A served model."),
         ]

@@ -47,7 +47,9 @@ HTTP_SECTION = Section(
             "HTTP requests",
             "Requests of any kind per second by route and status, pages and scrapes included.",
             RATE,
-            Query(q.count_rate(HTTP, "http_route, http_response_status_code", scope=q.GATEWAY), "{{http_route}} {{http_response_status_code}}"),
+            Query(
+                q.count_rate(HTTP, "http_route, http_response_status_code", scope=q.GATEWAY), "{{http_route}} {{http_response_status_code}}"
+            ),
             stacked=True,
         ),
         graph(

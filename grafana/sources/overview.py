@@ -5,7 +5,23 @@ from __future__ import annotations
 from grafana.sources import queries as q
 from grafana.sources.board import Board, Section
 from grafana.sources.objectives import AVAILABILITY, BURNS, FAST, SLOW, TICKET, TTFT_S, TTFT_SHARE
-from grafana.sources.panels import BAD, COUNT, GOOD, NOTE, OUTCOME_COLOURS, RATE, SECONDS, SHARE, TOKENS_PER_S, WARN, Panel, Query, figure, graph, heat
+from grafana.sources.panels import (
+    BAD,
+    COUNT,
+    GOOD,
+    NOTE,
+    OUTCOME_COLOURS,
+    RATE,
+    SECONDS,
+    SHARE,
+    TOKENS_PER_S,
+    WARN,
+    Panel,
+    Query,
+    figure,
+    graph,
+    heat,
+)
 
 BURN_LINES = {TICKET.factor: NOTE, SLOW.factor: WARN, FAST.factor: BAD}
 USAGE = "gen_ai_client_inference_usage"

@@ -103,7 +103,11 @@ def heat(
     panel = panel.color(
         heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Turbo").fill("dark-orange").steps(64).exponent(0.5)
     )
-    panel = panel.tooltip(heatmap.HeatmapTooltip().mode(looks.TooltipDisplayMode.SINGLE)).show_legend().filter_values(heatmap.FilterValueRange().le(1e-9))
+    panel = (
+        panel.tooltip(heatmap.HeatmapTooltip().mode(looks.TooltipDisplayMode.SINGLE))
+        .show_legend()
+        .filter_values(heatmap.FilterValueRange().le(1e-9))
+    )
     if exemplars:
         panel = panel.exemplars_color("rgba(255,255,255,0.8)")
     if repeat:

@@ -40,7 +40,9 @@ WAITED = (
     f" | select(span.{names.QUEUE_REASON}, span.{names.QUEUE_POSITION})"
 )
 
-KEPT = "&".join(f"${{{variable}:queryparam}}" for variable in ("prometheus", "tempo", "loki", "job", "instance", "model", "service", "gateway"))
+KEPT = "&".join(
+    f"${{{variable}:queryparam}}" for variable in ("prometheus", "tempo", "loki", "job", "instance", "model", "service", "gateway")
+)
 TRACE_LINK = {
     "title": "Show below",
     "url": f"/d/firsttoken-traces?${{__url_time_range}}&{KEPT}&var-trace_id=${{__data.fields.traceIdHidden}}",

@@ -64,7 +64,13 @@ def panels() -> list[tuple[str, dict[str, Any]]]:
 def panel_expressions() -> list[Expression]:
     """Every PromQL query of every panel."""
     return [
-        Expression(f"{uid}: {panel['title']} {target['refId']}", panel["title"], target["expr"], target.get("exemplar", False), target["legendFormat"] == NATIVE)
+        Expression(
+            f"{uid}: {panel['title']} {target['refId']}",
+            panel["title"],
+            target["expr"],
+            target.get("exemplar", False),
+            target["legendFormat"] == NATIVE,
+        )
         for uid, panel in panels()
         if panel["datasource"]["type"] == "prometheus"
         for target in panel["targets"]

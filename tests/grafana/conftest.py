@@ -48,7 +48,10 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
         flags = ("--engine-n-ctx", "1024", "--engine-slots", "2", "--server-max-queue", "2", "--slo-check-every-s", "1")
         served = Served(tmp_path_factory.mktemp("observed"), *flags, "--telemetry-rapl-path", str(tree.path), env=env).start()
         try:
-            with burning(tree), prometheus(tmp_path_factory.mktemp("prometheus"), served.port, recording(tmp_path_factory.mktemp("rules"))) as url:
+            with (
+                burning(tree),
+                prometheus(tmp_path_factory.mktemp("prometheus"), served.port, recording(tmp_path_factory.mktemp("rules"))) as url,
+            ):
                 until(lambda: [row for row in query(url, "up") if row["value"][1] == "1"], 30, "a scrape")
                 for _ in range(2):
                     traffic(served)

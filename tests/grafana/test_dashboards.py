@@ -135,7 +135,7 @@ def test_traces_and_logs_know_the_service_not_the_job() -> None:
     (service,) = (variable for variable in board["templating"]["list"] if variable["name"] == "service")
     pattern = re.compile(service["regex"].strip("/").replace("(?<", "(?P<"))
     assert [pattern.search(job)["value"] for job in ("firsttoken", "shop/firsttoken")] == ["firsttoken"] * 2  # type: ignore[index]
-    others = [target.get("query", target["expr"] if "expr" in target else "") for p in board["panels"] for target in p.get("targets", ())]
+    others = [target.get("query", target.get("expr", "")) for p in board["panels"] for target in p.get("targets", ())]
     asked = [text for text in others if "service" in text]
     assert asked
     assert all("$service" in text and "$job" not in text for text in asked)

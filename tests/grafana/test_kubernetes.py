@@ -28,7 +28,10 @@ def test_service_monitor() -> None:
 
 def test_pod_monitor() -> None:
     """The same, by pod."""
-    pods, services = msgspec.convert(_object("podmonitor.yaml"), PodMonitor), msgspec.convert(_object("servicemonitor.yaml"), ServiceMonitor)
+    pods, services = (
+        msgspec.convert(_object("podmonitor.yaml"), PodMonitor),
+        msgspec.convert(_object("servicemonitor.yaml"), ServiceMonitor),
+    )
     assert pods.spec.podMetricsEndpoints == services.spec.endpoints
     assert (pods.spec.selector, pods.spec.jobLabel) == (services.spec.selector, services.spec.jobLabel)
 

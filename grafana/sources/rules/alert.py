@@ -23,20 +23,22 @@ NUMBER = f"{{{{ {VALUE} | humanize }}}}"
 BY_MODEL = "job, gen_ai_request_model"
 BY_PROCESS = "job, instance"
 
-SIGNS = {"gt": ">", "lt": "<"}
-"""Grafana's evaluator → PromQL's operator."""
+ABOVE, BELOW = "gt", "lt"
+"""On which side of the limit a rule fires, in Grafana's words."""
+SIGNS = {ABOVE: ">", BELOW: "<"}
+"""The same in PromQL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One rule. It fires where `value` has been on the wrong side of `limit` for `hold`; `board` and `panel` are where to look.
+    """One rule. It fires where `value` has been above or below `limit` for `hold`; `board` and `panel` are where to look.
 
     `delay` says what else passes before it fires, beside one evaluation a minute.
     """
 
     name: str
     value: str
-    above: bool
+    fires: str
     limit: float
     hold: str
     severity: str
@@ -48,11 +50,6 @@ class Alert:
     delay: str = ""
 
     @property
-    def evaluator(self) -> str:
-        """Grafana's name of the comparison."""
-        return "gt" if self.above else "lt"
-
-    @property
     def expr(self) -> str:
         """Value and threshold in PromQL."""
-        return f"({self.value}) {SIGNS[self.evaluator]} {self.limit:.6g}"
+        return f"({self.value}) {SIGNS[self.fires]} {self.limit:.6g}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from grafana.sources import queries as q
 from grafana.sources.objectives import AVAILABILITY, BURNS, TTFT_S, TTFT_SHARE, Burn
-from grafana.sources.rules.alert import BY_MODEL, JOB, MODEL, PERCENT, Alert
+from grafana.sources.rules.alert import ABOVE, BY_MODEL, JOB, MODEL, PERCENT, Alert
 
 Share = Callable[..., str]
 
@@ -30,7 +30,7 @@ def _availability(burn: Burn) -> Alert:
     return Alert(
         f"FirsttokenAvailability{burn.name}Burn",
         _value(q.failed_share, q.counted_requests, burn, limit),
-        True,
+        ABOVE,
         limit,
         "2m",
         burn.severity,
@@ -48,7 +48,7 @@ def _ttft(burn: Burn) -> Alert:
     return Alert(
         f"FirsttokenTtft{burn.name}Burn",
         _value(q.late_share, q.first_tokens, burn, limit),
-        True,
+        ABOVE,
         limit,
         "2m",
         burn.severity,

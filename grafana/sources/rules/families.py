@@ -32,7 +32,9 @@ class Group:
     @property
     def value(self) -> str:
         """One series per process and missing family, with the family's name in the label `family`."""
-        return " or ".join(f'label_replace(({self.evidence}) unless on (job, instance) {_any(m)}, "family", "{m}", "", "")' for m in self.metrics)
+        return " or ".join(
+            f'label_replace(({self.evidence}) unless on (job, instance) {_any(m)}, "family", "{m}", "", "")' for m in self.metrics
+        )
 
 
 def _any(metric: str) -> str:

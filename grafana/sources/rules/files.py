@@ -84,7 +84,7 @@ def grafana_rules(ids: Ids) -> dict[str, Any]:
 def _grafana_rule(alert: Alert, ids: Ids) -> dict[str, Any]:
     """The query A is the value, the condition C the threshold: a value of 0 is a value like any other."""
     query = {"refId": "A", "expr": alert.value, "instant": True, "range": False, "intervalMs": 10_000, "maxDataPoints": 43_200}
-    evaluator = {"type": alert.evaluator, "params": [float(f"{alert.limit:.6g}")]}
+    evaluator = {"type": alert.fires, "params": [float(f"{alert.limit:.6g}")]}
     condition = {"refId": "C", "type": "threshold", "expression": "A", "conditions": [{"evaluator": evaluator}]}
     return {
         "uid": re.sub(r"(?<!^)(?=[A-Z])", "-", alert.name).lower(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana.sources.queries import ALIVE
 from grafana.sources.rules import families
-from grafana.sources.rules.alert import BY_PROCESS, FAMILY, INSTANCE, JOB, Alert
+from grafana.sources.rules.alert import ABOVE, BELOW, BY_PROCESS, FAMILY, INSTANCE, JOB, Alert
 
 NOW = f"count by (job) ({ALIVE})"
 USUAL = f"quantile_over_time(0.5, {NOW}[3h:1m])"
@@ -17,7 +17,7 @@ PRESENCE = (
     Alert(
         "FirsttokenSilent",
         f"absent({ALIVE})",
-        True,
+        ABOVE,
         0,
         "5m",
         "critical",
@@ -30,7 +30,7 @@ PRESENCE = (
     Alert(
         "FirsttokenInstanceSilent",
         f"({SILENT}) unless on (job) ({NOW} >= {USUAL})",
-        True,
+        ABOVE,
         0,
         "3m",
         "warning",
@@ -43,7 +43,7 @@ PRESENCE = (
     Alert(
         "FirsttokenTargetDown",
         f"min by ({BY_PROCESS}) (up and on (job) count by (job) (last_over_time({ALIVE}[1d])))",
-        False,
+        BELOW,
         1,
         "3m",
         "critical",
@@ -59,7 +59,7 @@ ABSENT = tuple(
     Alert(
         group.alert,
         group.value,
-        True,
+        ABOVE,
         0,
         "10m",
         group.severity,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana.sources import queries as q
 from grafana.sources.objectives import FREE_DISK_SHARE, KV_SHARE, LOOP_LAG_S, QUEUE_AGE_S, STORE_SHARE
-from grafana.sources.rules.alert import BY_MODEL, BY_PROCESS, DURATION, INSTANCE, JOB, MODEL, NUMBER, PERCENT, Alert
+from grafana.sources.rules.alert import ABOVE, BELOW, BY_MODEL, BY_PROCESS, DURATION, INSTANCE, JOB, MODEL, NUMBER, PERCENT, Alert
 
 LOADED = 'firsttoken_model_loads_total{state="ready"}'
 DISK = "system_filesystem_usage_bytes"
@@ -13,7 +13,7 @@ STATE = (
     Alert(
         "FirsttokenQueueAge",
         f"max by ({BY_MODEL}) (firsttoken_queue_oldest_age_seconds)",
-        True,
+        ABOVE,
         QUEUE_AGE_S,
         "1m",
         "warning",
@@ -25,7 +25,7 @@ STATE = (
     Alert(
         "FirsttokenKvNearlyFull",
         f"sum by ({BY_MODEL}) (firsttoken_kv_cache_usage) / (sum by ({BY_MODEL}) (firsttoken_kv_cache_limit) > 0)",
-        True,
+        ABOVE,
         KV_SHARE,
         "5m",
         "warning",
@@ -37,7 +37,7 @@ STATE = (
     Alert(
         "FirsttokenEventLoopLag",
         f"{q.quantile(0.99, 'firsttoken_event_loop_lag_seconds', BY_PROCESS, scope='', window='5m')} >= 0",
-        True,
+        ABOVE,
         LOOP_LAG_S,
         "5m",
         "warning",
@@ -50,7 +50,7 @@ STATE = (
     Alert(
         "FirsttokenEngineRestarted",
         f"sum by ({BY_MODEL}) (increase({LOADED}[15m]) and {LOADED} > 1)",
-        True,
+        ABOVE,
         0,
         "0s",
         "warning",
@@ -63,7 +63,7 @@ STATE = (
     Alert(
         "FirsttokenEngineGivenUp",
         f'sum by ({BY_MODEL}) (firsttoken_engine_state{{state="failed"}})',
-        True,
+        ABOVE,
         0,
         "0s",
         "critical",
@@ -75,7 +75,7 @@ STATE = (
     Alert(
         "FirsttokenSlower",
         f'sum by ({BY_MODEL}) (increase(firsttoken_speed_changes_total{{direction="slower"}}[1h]))',
-        True,
+        ABOVE,
         0,
         "0s",
         "warning",
@@ -88,7 +88,7 @@ STATE = (
     Alert(
         "FirsttokenStoreDrops",
         f"sum by ({BY_PROCESS}) (increase(firsttoken_store_dropped_total[10m]))",
-        True,
+        ABOVE,
         0,
         "0s",
         "warning",
@@ -100,7 +100,7 @@ STATE = (
     Alert(
         "FirsttokenStoreNearCap",
         f"sum by ({BY_PROCESS}) (firsttoken_store_file_size_bytes) / (sum by ({BY_PROCESS}) (firsttoken_store_file_limit_bytes) > 0)",
-        True,
+        ABOVE,
         STORE_SHARE,
         "5m",
         "warning",
@@ -112,7 +112,7 @@ STATE = (
     Alert(
         "FirsttokenDiskNearlyFull",
         f'sum by ({BY_PROCESS}) ({DISK}{{system_filesystem_state="free"}}) / (sum by ({BY_PROCESS}) ({DISK}) > 0)',
-        False,
+        BELOW,
         FREE_DISK_SHARE,
         "5m",
         "critical",
