@@ -90,7 +90,7 @@ CAPACITY = Section(
         ),
         graph(
             "Predicted wait",
-            "How long a request that came now would wait for a slot, as the gateway predicts it at admission.",
+            "Until the next first token of those who wait for one, as the gateway predicts it; 0 while nobody waits.",
             SECONDS,
             Query(f"max by ({BY_MODEL}) (firsttoken_queue_predicted_wait_seconds{{{q.MODEL}}})", NAMED),
             width=8,

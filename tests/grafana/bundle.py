@@ -146,7 +146,9 @@ SERIES: dict[str, Instrument] = {name: instrument for instrument in ALL for name
 """Name on `/metrics` → its instrument."""
 RECORDED = {rule["record"]: rule["expr"] for rule in rules(RECORDING)}
 """Recorded series → what they are."""
-MADE_BY_PROMETHEUS = {"up": {"job", "instance"}} | {name: {"job", "instance", "gen_ai_request_model"} for name in RECORDED}
+MADE_BY_PROMETHEUS: dict[str, set[str]] = {"up": {"job", "instance"}} | {
+    name: {"job", "instance", "gen_ai_request_model"} for name in RECORDED
+}
 """Series that no instrument stands for → their labels."""
 
 

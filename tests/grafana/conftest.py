@@ -74,17 +74,25 @@ def recording(folder: Path) -> Path:
 
 
 def traffic(served: Served) -> None:
-    """Answers of two context sizes, one that repeats its prompt (so that drafting pays), a wrong request, one with a field that is not obeyed, one whose client leaves, and more than the queue takes."""
+    """Answers of two context sizes, one that repeats its prompt (so that drafting pays), a wrong request, one with a field that is not obeyed, one whose client leaves, one whose system prompt changed, and more than the queue takes."""
     served.chat(max_tokens=8)
     served.chat("Tell me about the number seven. " * 80, max_tokens=8)
     served.chat(edit("one change"), max_tokens=200)
     served.chat(model="nobody")
+    changed_system(served)
     served.chat(max_tokens=2, keep_alive=1)
     with served.stream(max_tokens=200) as response:
         next(response.iter_lines())
     statuses = [answer.status_code for answer in together(*[lambda: served.chat("Count to ten.", max_tokens=24)] * 8)]
     assert {200, 429} == set(statuses)
     httpx.get(f"{served.base_url}/dashboard")
+
+
+def changed_system(served: Served) -> None:
+    """The same question under two system prompts: the second is computed again, though most of it was there."""
+    for system in ("You are brief. " * 8, "You are kind. " * 8):
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": "Count to three. " * 20}]
+        httpx.post(f"{served.base_url}/v1/chat/completions", json={"model": MODEL, "messages": messages, "max_tokens": 4}, timeout=60)
 
 
 def restart_engine(served: Served) -> None:

@@ -14,7 +14,7 @@ Filled = Annotated[str, msgspec.Meta(min_length=1)]
 Version = Literal["monitoring.coreos.com/v1"]
 
 
-class Exact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Exact(msgspec.Struct, forbid_unknown_fields=True):
     """Like the API server with strict field validation."""
 
 

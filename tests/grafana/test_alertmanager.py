@@ -49,7 +49,8 @@ def silenced(target: dict[str, str], source: dict[str, str]) -> bool:
 def labels_of(alert: str, **more: str) -> dict[str, str]:
     """What a firing alert carries."""
     (rule,) = (rule for rule in rules() if rule["alert"] == alert)
-    return {"alertname": alert, "job": "home", "gen_ai_request_model": "m"} | rule["labels"] | more
+    given: dict[str, str] = rule["labels"]
+    return {"alertname": alert, "job": "home", "gen_ai_request_model": "m"} | given | more
 
 
 @pytest.mark.parametrize("rule", rules(), ids=[rule["alert"] for rule in rules()])

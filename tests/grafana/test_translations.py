@@ -61,7 +61,7 @@ def test_only_what_counts_has_a_rate(expression: Expression) -> None:
 
     def visit(node: Any) -> None:
         if isinstance(node, promql_parser.Call) and node.func.name in {"rate", "increase"}:
-            rated.update(found.vector_selector.name for found in node.args if isinstance(found, promql_parser.MatrixSelector))
+            rated.update(str(found.vector_selector.name) for found in node.args if isinstance(found, promql_parser.MatrixSelector))
 
     promql_parser.walk(promql_parser.parse(expression.filled), visit)
     kinds = {SERIES[name].kind for name in rated if name in SERIES}
