@@ -67,8 +67,27 @@ def in_both_forms(alert: str) -> list[dict[str, Any]]:
 
 def as_test(case: Case) -> dict[str, Any]:
     """A case in promtool's words: which forms of the alert fire. Its name is in what fails."""
-    expr = f'count by (form) (ALERTS{{alertname="{case.alert}", alertstate="firing"}})'
+    return {"name": case.name, "interval": case.step, "input_series": _series(case), "promql_expr_test": [_expected(case)]}
+
+
+def as_tests(cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """A test for each case; those that are told by model are one test, with a model for each: days of samples are loaded once."""
+    if not all(ONE_MODEL in name for case in cases for name in case.series):
+        return [as_test(case) for case in cases]
+    models = {f'gen_ai_request_model="{case.name}"': case for case in cases}
+    series = [s | {"series": s["series"].replace(ONE_MODEL, model)} for model, case in models.items() for s in _series(case)]
+    expected = [_expected(case, model) for model, case in models.items()]
+    return [{"interval": cases[0].step, "input_series": series, "promql_expr_test": expected}]
+
+
+ONE_MODEL = 'gen_ai_request_model="m"'
+
+
+def _series(case: Case) -> list[dict[str, str]]:
+    return [{"series": name, "values": values} for name, values in case.series.items()]
+
+
+def _expected(case: Case, model: str = "") -> dict[str, Any]:
     samples = [{"labels": f'{{form="{form}"}}', "value": 1} for form in FORMS if case.fires]
-    series = [{"series": name, "values": values} for name, values in case.series.items()]
-    expected = {"expr": expr, "eval_time": case.at, "exp_samples": samples}
-    return {"name": case.name, "interval": case.step, "input_series": series, "promql_expr_test": [expected]}
+    firing = ",".join([f'alertname="{case.alert}"', 'alertstate="firing"', *([model] if model else [])])
+    return {"expr": f"count by (form) (ALERTS{{{firing}}})", "eval_time": case.at, "exp_samples": samples}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.grafana.bundle import FOLDER
 from tests.grafana.cases import CASES
-from tests.grafana.rule_forms import as_test, in_both_forms, of_grafana, of_prometheus, promtool
+from tests.grafana.rule_forms import as_tests, in_both_forms, of_grafana, of_prometheus, promtool
 
 ALERTS = sorted({case.alert for case in CASES})
 
@@ -19,7 +19,7 @@ def test_alert(alert: str, tmp_path: Path) -> None:
     """The alert fires, or is quiet, in every case of it: as Prometheus reads it and as Grafana does."""
     cases = [case for case in CASES if case.alert == alert]
     (step,) = {case.step for case in cases}
-    assert promtool(tmp_path, in_both_forms(alert), [as_test(case) for case in cases], step) == ""
+    assert promtool(tmp_path, in_both_forms(alert), as_tests(cases), step) == ""
 
 
 def test_every_alert_has_a_firing_and_a_quiet_case() -> None:
