@@ -178,7 +178,7 @@ OVERVIEW = Board(
                     "Turned away",
                     "Requests refused at the door per second, by reason. queue_full means that capacity, not the client, was the problem.",
                     RATE,
-                    Query(q.rate("firsttoken_requests_rejected_total", "reason", scope=q.GATEWAY), "{{reason}}"),
+                    Query(f"{q.rate('firsttoken_requests_rejected_total', 'reason', scope=q.GATEWAY)} > 0", "{{reason}}"),
                     stacked=True,
                 ),
                 graph(
