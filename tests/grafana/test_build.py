@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from grafana import build
 from grafana.sources.rules.files import ALERTS
+from grafana.sources.rules.recording import RECORDS
+from tests.contracts.sources import ROOT
 from tests.grafana.bundle import FOLDER, panels
 from tests.grafana.rule_forms import load, of_grafana, of_prometheus
 
@@ -58,3 +60,9 @@ def test_rules_can_be_routed() -> None:
 def test_rules_hold_nothing_that_grafana_would_interpolate() -> None:
     """Grafana replaces `$NAME` in provisioned files by variables of its environment."""
     assert "$" not in (FOLDER / "alerting" / "grafana-rules.yaml").read_text(encoding="utf-8")
+
+
+def test_documentation_counts_them() -> None:
+    """docs/grafana.md says how many rules there are."""
+    text = (ROOT / "docs" / "grafana.md").read_text(encoding="utf-8")
+    assert f"Six dashboards, {len(ALERTS)} alert rules and {len(RECORDS)} recording rules" in text
