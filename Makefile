@@ -37,7 +37,7 @@ bench: $(VENV)/.installed-bench ## run the benchmark; ARGS="--help" lists its op
 docs: $(VENV)/.installed ## write docs/settings.md again
 	@$(BIN)/firsttoken settings --markdown > docs/settings.md
 
-grafana: $(VENV)/.installed-dev ## write grafana/dashboards and grafana/alerting again
+grafana: $(VENV)/.installed-dev ## write grafana/dashboards, alerting and kubernetes again
 	@$(BIN)/python -m grafana.build
 
 $(VENV)/.installed: $(DECLARED)

@@ -13,12 +13,12 @@ from typing import Any
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana.sources import alert_files
 from grafana.sources.engine import ENGINE
 from grafana.sources.health import HEALTH
 from grafana.sources.latency import LATENCY
 from grafana.sources.models import MODELS
 from grafana.sources.overview import OVERVIEW
+from grafana.sources.rules import files
 from grafana.sources.traces import TRACES
 
 FOLDER = Path(__file__).resolve().parent
@@ -28,11 +28,16 @@ BUILT = "# Built by `make grafana` from grafana/sources; do not edit.\n"
 
 def built() -> Iterator[tuple[Path, str]]:
     """Every file with its text."""
+    ids: dict[tuple[str, str], int] = {}
     for board in BOARDS:
-        text = json.dumps(board.build(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
+        dashboard = board.build()
+        ids |= {(board.uid, str(panel.title)): int(panel.id_val or 0) for panel in dashboard.panels or []}
+        text = json.dumps(dashboard, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
         yield FOLDER / "dashboards" / f"{board.uid}.json", f"{text}\n"
-    yield FOLDER / "alerting" / "prometheus-rules.yaml", _yaml(alert_files.prometheus_rules())
-    yield FOLDER / "alerting" / "grafana-rules.yaml", _yaml(alert_files.grafana_rules())
+    yield FOLDER / "alerting" / "prometheus-rules.yaml", _yaml(files.prometheus_rules(ids))
+    yield FOLDER / "alerting" / "prometheus-recording.yaml", _yaml(files.recording_rules())
+    yield FOLDER / "alerting" / "grafana-rules.yaml", _yaml(files.grafana_rules(ids))
+    yield FOLDER / "kubernetes" / "prometheusrule.yaml", _yaml(files.kubernetes_rules(ids))
 
 
 def _yaml(content: dict[str, Any]) -> str:

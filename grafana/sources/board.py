@@ -10,12 +10,13 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana.sources.panels import PROMETHEUS, Panel
+from grafana.sources.queries import ALIVE
 
 COLUMNS = 24
 TAG = "firsttoken"
 GATEWAY_URL = "http://127.0.0.1:8080"
-ALIVE = "firsttoken_event_loop_lag_seconds_count"
-"""A series that every running gateway has: jobs and instances are listed from it."""
+SERVICE_OF_JOB = "/^(?:.*\\/)?(?<value>[^\\/]+)$/"
+"""Prometheus' `job` is `service.namespace/service.name`, or the name alone; traces and logs know the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Board:
     def build(self) -> model.Dashboard:
         """The dashboard as Grafana's model."""
         board = dashboard.Dashboard(self.title).uid(self.uid).description(self.description).tags([TAG]).timezone("browser")
-        board = board.time("now-1h", "now").refresh("10s").editable().tooltip(model.DashboardCursorSync.CROSSHAIR)
+        board = board.time("now-1h", "now").refresh("1m").editable().tooltip(model.DashboardCursorSync.CROSSHAIR)
         board = board.variables(self._variables()).links(_links())
         built = board.build()
         built.panels = self._placed()
@@ -51,16 +52,23 @@ class Board:
         if self.traces:
             sources += [_source("tempo", "Traces"), _source("loki", "Logs")]
         listed = [
-            _query("job", "Job", f"label_values({ALIVE}, job)", "OpenTelemetry service.name, or the scrape job.", every=".+"),
+            _query(
+                "job",
+                "Job",
+                f"label_values({ALIVE}, job)",
+                "The scrape job; over OTLP service.name, behind service.namespace and a slash where there is one.",
+                every=".+",
+            ),
             _query("instance", "Instance", f'label_values({ALIVE}{{job=~"$job"}}, instance)', "One gateway process.", every=".+"),
             _query("model", "Model", 'label_values(firsttoken_engine_slots{job=~"$job"}, gen_ai_request_model)', "A served model."),
         ]
         if self.by_context:
-            buckets = 'label_values(firsttoken_ttft_by_context_seconds_count{job=~"$job"}, context_bucket)'
+            buckets = 'label_values({__name__=~"firsttoken_ttft_by_context_seconds(_count)?",job=~"$job"}, context_bucket)'
             listed.append(_query("context_bucket", "Context", buckets, "Prompt tokens, from-to."))
         gateway = dashboard.TextBoxVariable("gateway").label("Gateway").default_value(GATEWAY_URL)
         boxes = [gateway.description("Where the gateway's own pages are; links to them begin with it.")]
         if self.traces:
+            listed.append(_service())
             boxes.append(dashboard.TextBoxVariable("trace_id").label("Trace").default_value("").description("The trace shown below."))
         return [*sources, *listed, *boxes]
 
@@ -97,6 +105,12 @@ def _query(name: str, label: str, query: str, description: str, *, every: str = 
     variable = variable.query({"query": query, "refId": "StandardVariableQuery"}).refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
     variable = variable.sort(model.VariableSort.NUMERICAL_ASC).multi(multi=True).include_all(include_all=True).all_value(every)
     return variable.current(model.VariableOption(selected=True, text="All", value="$__all"))
+
+
+def _service() -> dashboard.QueryVariable:
+    """What traces and logs are filtered by."""
+    variable = _query("service", "Service", f'label_values({ALIVE}{{job=~"$job"}}, job)', "service.name of the jobs above.", every=".+")
+    return variable.regex(SERVICE_OF_JOB)
 
 
 def _links() -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana.sources import queries as q
 from grafana.sources.board import Board, Section
+from grafana.sources.capacity import CAPACITY
 from grafana.sources.objectives import KV_SHARE, QUEUE_AGE_S
 from grafana.sources.panels import BAD, BYTES, COUNT, JOULES, SECONDS, SHARE, STATE_COLOURS, TOKENS_PER_S, WATTS, Query, graph, heat
 
@@ -140,6 +141,13 @@ CACHE = Section(
             Query(q.rate("firsttoken_prefix_cache_evictions_total", "source"), "{{source}}"),
         ),
         graph(
+            "Lost to what clients change",
+            "Prompt tokens per second that were computed again because the client changed what came before them, by kind of client and what it changed.",
+            TOKENS_PER_S,
+            Query(q.rate("firsttoken_prefix_cache_lost_total", "client, reason"), "{{client}}: {{reason}}"),
+            stacked=True,
+        ),
+        graph(
             "Cache size",
             "Bytes held by each tier of the prefix cache.",
             BYTES,
@@ -181,6 +189,14 @@ PROCESSES = Section(
     "Engine processes",
     [
         graph(
+            "Engines by state",
+            "In which state each model's engine is. `failed` is given up: its requests get 503.",
+            COUNT,
+            Query(f"{q.total('firsttoken_engine_state', f'{BY_MODEL}, state')} > 0", f"{NAMED} {{{{state}}}}"),
+            stacked=True,
+            width=24,
+        ),
+        graph(
             "Loads and restarts",
             "How often a model was loaded in the last 15 minutes after its first load (each is a restart), or given up (failed).",
             COUNT,
@@ -192,8 +208,7 @@ PROCESSES = Section(
             "Mean time to load a model since the gateway started.",
             SECONDS,
             Query(
-                f"{q.total('firsttoken_model_load_duration_seconds_sum', BY_MODEL)}"
-                f" / {q.total('firsttoken_model_load_duration_seconds_count', BY_MODEL)}",
+                q.mean_since_start("firsttoken_model_load_duration_seconds", BY_MODEL),
                 NAMED,
             ),
             width=6,
@@ -242,5 +257,5 @@ ENGINE = Board(
     uid="firsttoken-engine",
     title="firsttoken: Engine & cache",
     description="What the engines are busy with, how full they are, and what the prefix cache saves.",
-    sections=[SLOTS, STEPS, CACHE, PROCESSES, ENERGY],
+    sections=[CAPACITY, SLOTS, STEPS, CACHE, PROCESSES, ENERGY],
 )

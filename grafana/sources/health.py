@@ -21,6 +21,25 @@ def _gateway(metric: str, by: str = "") -> str:
     return q.rate(metric, by, scope=q.GATEWAY)
 
 
+PRESENCE = Section(
+    "Gateways",
+    [
+        graph(
+            "Instances",
+            "Gateway processes that send metrics, by job. One that stops is missed here five minutes later at the latest.",
+            COUNT,
+            Query(f"count by (job) ({q.ALIVE}{{{q.GATEWAY}}})", "{{job}}"),
+        ),
+        graph(
+            "Versions",
+            "Gateway processes by the version that they run.",
+            COUNT,
+            Query(f"count by (job, version) (firsttoken_build_info{{{q.GATEWAY}}})", "{{job}} {{version}}"),
+            stacked=True,
+        ),
+    ],
+)
+
 HTTP_SECTION = Section(
     "HTTP",
     [
@@ -28,7 +47,9 @@ HTTP_SECTION = Section(
             "HTTP requests",
             "Requests of any kind per second by route and status, pages and scrapes included.",
             RATE,
-            Query(_gateway(f"{HTTP}_count", "http_route, http_response_status_code"), "{{http_route}} {{http_response_status_code}}"),
+            Query(
+                q.count_rate(HTTP, "http_route, http_response_status_code", scope=q.GATEWAY), "{{http_route}} {{http_response_status_code}}"
+            ),
             stacked=True,
         ),
         graph(
@@ -169,5 +190,5 @@ HEALTH = Board(
     uid="firsttoken-health",
     title="firsttoken: Gateway & telemetry health",
     description="Is the gateway itself well, and can its figures be trusted?",
-    sections=[HTTP_SECTION, PROCESS, STORE, OTLP],
+    sections=[PRESENCE, HTTP_SECTION, PROCESS, STORE, OTLP],
 )

@@ -4,10 +4,41 @@ from __future__ import annotations
 
 from grafana.sources import queries as q
 from grafana.sources.board import Board, Section
+from grafana.sources.capacity import US_OR_THE_MODEL
 from grafana.sources.overview import TRACES
-from grafana.sources.panels import PHASE_COLOURS, RATE, SECONDS, TOKENS_PER_S, Query, bars, graph, heat
+from grafana.sources.panels import COUNT, PHASE_COLOURS, RATE, SECONDS, TOKENS_PER_S, Query, bars, graph, heat
 
-PER_REQUEST = f"{q.rate(f'{q.PHASE}_sum', 'phase')} / ignoring (phase) group_left () {q.rate(f'{q.REQUESTS}_count')}"  # a phase that was not needed took 0
+PER_REQUEST = f"{q.sum_rate(q.PHASE, 'phase')} / ignoring (phase) group_left () {q.count_rate(q.REQUEST_DURATION)}"  # a phase that was not needed took 0
+
+CLIENT = "gen_ai_client"
+CONVENTIONS = Section(
+    "By the names of the GenAI conventions (as other gateways and clients report them)",
+    [
+        graph(
+            "Operation duration, p95",
+            "95th percentile of whole operations: answers and embeddings.",
+            SECONDS,
+            Query(q.quantile(0.95, f"{CLIENT}_inference_duration_seconds"), "inference"),
+            Query(q.quantile(0.95, f"{CLIENT}_embeddings_duration_seconds"), "embeddings"),
+            width=8,
+        ),
+        graph(
+            "Chunks of streamed answers, p95",
+            "95th percentile of the time to the first chunk, and of the time between two.",
+            SECONDS,
+            Query(q.quantile(0.95, f"{CLIENT}_inference_time_to_first_chunk_seconds"), "to the first"),
+            Query(q.quantile(0.95, f"{CLIENT}_inference_time_per_output_chunk_seconds"), "between two"),
+            width=8,
+        ),
+        heat(
+            "Length of embedded inputs",
+            "How many embeddings requests had how many tokens.",
+            COUNT,
+            q.buckets(f"{CLIENT}_embeddings_operation_input_tokens"),
+            width=8,
+        ),
+    ],
+)
 
 LATENCY = Board(
     uid="firsttoken-latency",
@@ -15,6 +46,7 @@ LATENCY = Board(
     description="Where the time of a request goes, and how it grows with the context.",
     by_context=True,
     sections=[
+        US_OR_THE_MODEL,
         Section(
             "Phases",
             [
@@ -109,11 +141,12 @@ LATENCY = Board(
                     "Requests by context",
                     "First tokens per second by prompt tokens: how much traffic stands behind the figures above.",
                     RATE,
-                    Query(q.rate(f"{q.TTFT_BY_CONTEXT}_count", "context_bucket", scope=q.CONTEXT), "{{context_bucket}}"),
+                    Query(q.count_rate(q.TTFT_BY_CONTEXT, "context_bucket", scope=q.CONTEXT), "{{context_bucket}}"),
                     stacked=True,
                     width=24,
                 ),
             ],
         ),
+        CONVENTIONS,
     ],
 )

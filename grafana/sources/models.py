@@ -21,7 +21,7 @@ def _over_range(p: float, metric: str) -> str:
 
 
 COLUMNS = [
-    Column("Requests", COUNT, q.increase(f"{q.REQUESTS}_count", EACH)),
+    Column("Requests", COUNT, q.increase(q.REQUESTS, EACH)),
     Column("Failed", SHARE, q.failed_share(q.RANGE, EACH)),
     Column("TTFT p50", SECONDS, _over_range(0.5, q.TTFT)),
     Column("TTFT p95", SECONDS, _over_range(0.95, q.TTFT)),
@@ -30,11 +30,26 @@ COLUMNS = [
     Column("Prefill rate p50", TOKENS_PER_S, _over_range(0.5, q.PROMPT_RATE)),
     Column("Prefill rate p5 (slow)", TOKENS_PER_S, _over_range(0.05, q.PROMPT_RATE)),
     Column("Time per token p95", SECONDS, _over_range(0.95, "gen_ai_server_time_per_output_token_seconds")),
-    Column("Load", SECONDS, f"{q.total(f'{LOAD}_sum', EACH)} / {q.total(f'{LOAD}_count', EACH)}"),
+    Column("Load", SECONDS, q.mean_since_start(LOAD, EACH)),
     Column("Memory", BYTES, q.total("firsttoken_model_memory_bytes", EACH)),
     Column("KV cells", COUNT, q.total("firsttoken_kv_cache_limit", EACH)),
     Column("Slots", COUNT, q.total("firsttoken_engine_slots", EACH)),
 ]
+
+CONFIGURATION = {
+    "gen_ai_request_model": "Model",
+    "config_id": "Configuration",
+    "model_file": "File",
+    "quantisation": "Quantisation",
+    "kv_type_k": "KV keys",
+    "kv_type_v": "KV values",
+    "threads": "Threads",
+    "n_ctx": "Context",
+    "slots": "Slots",
+    "gpu_layers": "GPU layers",
+    "llama_cpp_build": "llama.cpp",
+}
+"""Label → heading."""
 
 MODELS = Board(
     uid="firsttoken-models",
@@ -51,7 +66,13 @@ MODELS = Board(
                     "one (over OTLP that is a new instance) or run both under their own job names.",
                     {"gen_ai_request_model": "Model", "job": "Job", "instance": "Instance"},
                     COLUMNS,
-                )
+                ),
+                compared(
+                    "Configurations in use",
+                    "What each engine that is ready runs with, and how many engines run with it.",
+                    CONFIGURATION,
+                    [Column("Engines", COUNT, q.total("firsttoken_engine_config_info", ", ".join(CONFIGURATION)))],
+                ),
             ],
         ),
         Section(
@@ -95,7 +116,7 @@ MODELS = Board(
                         "{{gen_ai_request_model}} · {{direction}}",
                     ),
                 ),
-                graph("Requests", "Completed requests per second.", RATE, Query(q.rate(f"{q.REQUESTS}_count", EACH), LEGEND)),
+                graph("Requests", "Completed requests per second.", RATE, Query(q.rate(q.REQUESTS, EACH), LEGEND)),
                 graph(
                     "Time to first token, p95",
                     "95th percentile, by model and instance.",

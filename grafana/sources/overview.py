@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from grafana.sources import queries as q
 from grafana.sources.board import Board, Section
-from grafana.sources.objectives import AVAILABILITY, FAST, SLOW, TTFT_S, TTFT_SHARE
-from grafana.sources.panels import BAD, COUNT, GOOD, OUTCOME_COLOURS, RATE, SECONDS, SHARE, TOKENS_PER_S, WARN, Panel, Query, figure, graph
+from grafana.sources.objectives import AVAILABILITY, BURNS, FAST, SLOW, TICKET, TTFT_S, TTFT_SHARE
+from grafana.sources.panels import (
+    BAD,
+    COUNT,
+    GOOD,
+    NOTE,
+    OUTCOME_COLOURS,
+    RATE,
+    SECONDS,
+    SHARE,
+    TOKENS_PER_S,
+    WARN,
+    Panel,
+    Query,
+    figure,
+    graph,
+    heat,
+)
 
+BURN_LINES = {TICKET.factor: NOTE, SLOW.factor: WARN, FAST.factor: BAD}
 USAGE = "gen_ai_client_inference_usage"
 LATENCY = ("Latency anatomy", "/d/firsttoken-latency?${__url_time_range}&${__all_variables}")
 TRACES = ("Trace explorer", "/d/firsttoken-traces?${__url_time_range}&${__all_variables}")
@@ -27,7 +44,7 @@ def _objectives() -> list[Panel]:
         ),
         figure(
             "Error budget left",
-            f"1 is untouched, 0 is spent: what the chosen time range left of the {1 - AVAILABILITY:.2%} of requests that may fail.",
+            f"1 is untouched, 0 is spent, below it is overspent: what the chosen time range left of the {1 - AVAILABILITY:.2%} of requests that may fail.",
             SHARE,
             left(q.failed_share(q.RANGE), AVAILABILITY),
             steps=budget,
@@ -41,7 +58,7 @@ def _objectives() -> list[Panel]:
         ),
         figure(
             "Latency budget left",
-            f"1 is untouched, 0 is spent: what the chosen time range left of the {1 - TTFT_SHARE:.0%} of first tokens that may be late.",
+            f"1 is untouched, 0 is spent, below it is overspent: what the chosen time range left of the {1 - TTFT_SHARE:.0%} of first tokens that may be late.",
             SHARE,
             left(q.late_share(q.RANGE), TTFT_SHARE),
             steps=budget,
@@ -53,15 +70,35 @@ def _burn(title: str, what: str, share: dict[str, str], objective: float) -> Pan
     return graph(
         title,
         f"How many times faster than allowed {what} spend their budget. The alerts fire where both windows of a pair are over a line: "
-        f"{FAST.factor:g} ({FAST.long_window} and {FAST.short_window}), {SLOW.factor:g} ({SLOW.long_window} and {SLOW.short_window}).",
+        f"{', '.join(f'{b.factor:g} ({b.long_window} and {b.short_window})' for b in BURNS)}. Six hours and three days come from the recording rules.",
         COUNT,
         *(Query(f"({expr}) / {1 - objective:.4g}", f"over {window}") for window, expr in share.items()),
-        limits={SLOW.factor: WARN, FAST.factor: BAD},
+        limits=BURN_LINES,
         links=[TRACES],
     )
 
 
-WINDOWS = (FAST.short_window, FAST.long_window, SLOW.long_window)
+LIVE, RECORDED = (FAST.short_window, FAST.long_window), (SLOW.long_window, TICKET.long_window)
+"""Windows that a panel can read at every step, and those that are read from the recording rules."""
+FAILED = {w: q.failed_share(w) for w in LIVE} | {w: q.recorded_failed_share(w) for w in RECORDED}
+LATE = {w: q.late_share(w) for w in LIVE} | {w: q.recorded_late_share(w) for w in RECORDED}
+
+LENGTH = "gen_ai_client_inference_operation"
+ASKED = Section(
+    "What is asked and answered",
+    [
+        graph(
+            "Finish reasons",
+            "Answers per second by why they ended. More `length` than usual: answers are cut off, by max_tokens or by the context.",
+            RATE,
+            Query(q.rate("firsttoken_requests_finished_total", "reason"), "{{reason}}"),
+            stacked=True,
+            width=8,
+        ),
+        heat("Prompt length", "How many requests had how many prompt tokens.", COUNT, q.buckets(f"{LENGTH}_input_tokens"), width=8),
+        heat("Answer length", "How many answers had how many tokens.", COUNT, q.buckets(f"{LENGTH}_output_tokens"), width=8),
+    ],
+)
 
 OVERVIEW = Board(
     uid="firsttoken-overview",
@@ -72,8 +109,8 @@ OVERVIEW = Board(
         Section(
             "How fast the budgets are spent",
             [
-                _burn("Burn rate: availability", "failed requests", {w: q.failed_share(w) for w in WINDOWS}, AVAILABILITY),
-                _burn("Burn rate: time to first token", "late first tokens", {w: q.late_share(w) for w in WINDOWS}, TTFT_SHARE),
+                _burn("Burn rate: availability", "failed requests", FAILED, AVAILABILITY),
+                _burn("Burn rate: time to first token", "late first tokens", LATE, TTFT_SHARE),
             ],
         ),
         Section(
@@ -91,13 +128,14 @@ OVERVIEW = Board(
                         )
                         for window in ("1h", "6h")
                     ),
-                    limits={SLOW.factor: WARN, FAST.factor: BAD},
+                    limits=BURN_LINES,
                 ),
                 graph(
                     "Budget left by objective",
-                    "1 is untouched, 0 is spent: what is left of each objective's budget over `slo.window_days`.",
+                    "1 is untouched, 0 is spent, below it (red) is overspent: what is left of each objective's budget over `slo.window_days`.",
                     SHARE,
                     Query(q.total("firsttoken_slo_budget_left", "instance, objective", scope=q.GATEWAY), "{{objective}} · {{instance}}"),
+                    budget=True,
                 ),
             ],
         ),
@@ -106,21 +144,21 @@ OVERVIEW = Board(
             [
                 graph(
                     "Requests",
-                    "Completed requests per second: answered ones, and the others by error.type. client_disconnect is the client's choice.",
+                    "Requests that ended per second: answered, failed by us, wrong by the client's doing, left by the client.",
                     RATE,
-                    Query(q.rate(f"{q.REQUESTS}_count", scope=f'{q.MODEL},error_type=""'), "ok"),
-                    Query(q.rate(f"{q.REQUESTS}_count", "error_type", scope=f'{q.MODEL},error_type!=""'), "{{error_type}}"),
+                    Query(q.rate(q.REQUESTS, "outcome"), "{{outcome}}"),
                     stacked=True,
                     colours=OUTCOME_COLOURS,
                     links=[TRACES],
                 ),
                 graph(
                     "Tokens",
-                    "Tokens per second through the API: prompts (cached ones included), answers, and what of the prompts the cache supplied.",
+                    "Tokens per second through the API: prompts (cached ones included), answers, and what of the prompts the cache supplied and what it kept.",
                     TOKENS_PER_S,
                     Query(q.rate(f"{USAGE}_input_tokens_total"), "prompt"),
                     Query(q.rate(f"{USAGE}_output_tokens_total"), "answer"),
                     Query(q.rate(f"{USAGE}_cache_read_input_tokens_total"), "prompt, from the cache"),
+                    Query(q.rate(f"{USAGE}_cache_write_input_tokens_total"), "prompt, kept in the cache"),
                 ),
                 graph(
                     "Time to first token",
@@ -133,14 +171,14 @@ OVERVIEW = Board(
                     "Request duration",
                     "From the first byte read to the last byte written, whole answer included. The dots are requests: click one for its trace.",
                     SECONDS,
-                    *(Query(q.quantile(p, q.REQUESTS), f"p{p * 100:g}", exemplars=p == 0.95) for p in (0.5, 0.95, 0.99)),
+                    *(Query(q.quantile(p, q.REQUEST_DURATION), f"p{p * 100:g}", exemplars=p == 0.95) for p in (0.5, 0.95, 0.99)),
                     links=[LATENCY],
                 ),
                 graph(
                     "Turned away",
                     "Requests refused at the door per second, by reason. queue_full means that capacity, not the client, was the problem.",
                     RATE,
-                    Query(q.rate("firsttoken_requests_rejected_total", "reason", scope=q.GATEWAY), "{{reason}}"),
+                    Query(f"{q.rate('firsttoken_requests_rejected_total', 'reason', scope=q.GATEWAY)} > 0", "{{reason}}"),
                     stacked=True,
                 ),
                 graph(
@@ -162,5 +200,6 @@ OVERVIEW = Board(
                 ),
             ],
         ),
+        ASKED,
     ],
 )

@@ -15,13 +15,13 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 Panel = Builder[model.Panel]
 
-PROMETHEUS = model.DataSourceRef("prometheus", "${prometheus}")
+PROMETHEUS = looks.DataSourceRef("prometheus", "${prometheus}")
 
 RATE, TOKENS_PER_S, SHARE, SECONDS, BYTES, COUNT = "reqps", "suffix: tok/s", "percentunit", "s", "bytes", "short"
 WATTS, JOULES = "watt", "joule"
 """Units: requests per second, tokens per second, a share of 1, seconds, bytes, a plain number; power and energy."""
 
-GOOD, WARN, BAD = "green", "orange", "red"
+GOOD, NOTE, WARN, BAD = "green", "yellow", "orange", "red"
 
 PHASE_COLOURS = {
     "admit": "#8AB8FF",
@@ -36,7 +36,10 @@ PHASE_COLOURS = {
     "stream": "#96D98D",
 }
 STATE_COLOURS = {"idle": "#6E6E6E", "prefill": PHASE_COLOURS["prefill"], "decode": PHASE_COLOURS["decode"]}
-OUTCOME_COLOURS = {"ok": "#56A64B"}
+NATIVE = "native histogram"
+"""Legend of a heat map's second query, which has data where histograms are exponential."""
+
+OUTCOME_COLOURS = {"ok": "#56A64B", "failed": "#E02F44", "client_error": "#FF9830", "cancelled": "#6E6E6E"}
 """Series that keep their colour on every dashboard."""
 
 
@@ -60,9 +63,11 @@ def graph(
     limits: Mapping[float, str] | None = None,
     links: Sequence[tuple[str, str]] = (),
     colours: Mapping[str, str] | None = None,
+    budget: bool = False,
 ) -> Panel:
-    """Lines over time; `limits` draws thresholds, `links` are (title, URL), `colours` are by legend."""
-    panel = timeseries.Panel().title(title).description(description).datasource(PROMETHEUS).unit(unit).min(0).span(width).height(8)
+    """Lines over time; `limits` draws thresholds, `links` are (title, URL), `colours` are by legend. A budget may be below 0: red there."""
+    panel = timeseries.Panel().title(title).description(description).datasource(PROMETHEUS).unit(unit).span(width).height(8)
+    panel = _below_zero_is_red(panel) if budget else panel.min(0)
     panel = panel.line_width(1).fill_opacity(60 if stacked else 8).show_points(looks.VisibilityMode.NEVER).span_nulls(60_000)
     panel = panel.legend(_legend()).tooltip(
         common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI).sort(looks.SortOrder.DESCENDING)
@@ -73,26 +78,43 @@ def graph(
         panel = panel.max(maximum)
     if limits:
         panel = panel.thresholds(_steps(GOOD, limits)).thresholds_style(
-            common.GraphThresholdsStyleConfig().mode(looks.GraphTresholdsStyleMode.DASHED)
+            common.GraphThresholdsStyleConfig().mode(looks.GraphThresholdsStyleMode.DASHED)
         )
     for name, colour in (colours or {}).items():
         panel = panel.override_by_name(name, [model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})])
     return panel.links([_link(name, url) for name, url in links]).targets(_targets(queries))
 
 
-def heat(title: str, description: str, unit: str, expr: str, *, width: int = 12, repeat: str = "", exemplars: bool = False) -> Panel:
-    """A histogram over time: colour is how many values fell into a bucket; `repeat` makes one per value of a variable."""
+def _below_zero_is_red(panel: timeseries.Panel) -> timeseries.Panel:
+    area = common.GraphThresholdsStyleConfig().mode(looks.GraphThresholdsStyleMode.AREA)
+    return panel.axis_soft_min(0).thresholds(_steps(BAD, {0.0: "transparent"})).thresholds_style(area)
+
+
+def heat(
+    title: str, description: str, unit: str, forms: tuple[str, str], *, width: int = 12, repeat: str = "", exemplars: bool = False
+) -> Panel:
+    """A histogram over time: colour is how many values fell into a bucket; `repeat` makes one per value of a variable.
+
+    `forms` are the classic query and the native one: Grafana reads buckets as rows, and native histograms as they are.
+    """
+    classic, native = forms
     panel = heatmap.Panel().title(title).description(description).datasource(PROMETHEUS).span(width).height(8)
     panel = panel.calculate(calculate=False).y_axis(heatmap.YAxisConfig().unit(unit)).unit(unit).cell_gap(1)
     panel = panel.color(
         heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Turbo").fill("dark-orange").steps(64).exponent(0.5)
     )
-    panel = panel.show_tooltip().show_legend().filter_values(heatmap.FilterValueRange().le(1e-9))
+    panel = (
+        panel.tooltip(heatmap.HeatmapTooltip().mode(looks.TooltipDisplayMode.SINGLE))
+        .show_legend()
+        .filter_values(heatmap.FilterValueRange().le(1e-9))
+    )
     if exemplars:
         panel = panel.exemplars_color("rgba(255,255,255,0.8)")
     if repeat:
         panel = panel.repeat(repeat).repeat_direction("h")
-    return panel.targets([_prometheus("A", Query(expr, "{{le}}", exemplars)).format(PromQueryFormat.HEATMAP)])
+    rows = _prometheus("A", Query(classic, "{{le}}", exemplars)).range().format(PromQueryFormat.HEATMAP)
+    cells = _prometheus("B", Query(native, NATIVE, exemplars)).range().format(PromQueryFormat.TIME_SERIES)
+    return panel.targets([rows, cells])
 
 
 def figure(

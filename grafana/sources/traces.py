@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from grafana_foundation_sdk.builders import dashboard, logs, loki, table, tempo
 from grafana_foundation_sdk.models import dashboard as model
-from grafana_foundation_sdk.models.common import LogsSortOrder
+from grafana_foundation_sdk.models.common import DataSourceRef, LogsSortOrder
+from grafana_foundation_sdk.models.tempo import SearchTableType
 
 import telemetry.semconv as names
 from grafana.sources import queries as q
@@ -14,11 +13,13 @@ from grafana.sources.board import Board, Section
 from grafana.sources.overview import LATENCY
 from grafana.sources.panels import SECONDS, Panel, Query, graph, heat
 
-TEMPO = model.DataSourceRef("tempo", "${tempo}")
-LOKI = model.DataSourceRef("loki", "${loki}")
+TEMPO = DataSourceRef("tempo", "${tempo}")
+LOKI = DataSourceRef("loki", "${loki}")
 
-SERVICE = 'resource.service.name=~"$job"'
-CHAT = f'{SERVICE} && span.{names.GEN_AI_REQUEST_MODEL}=~"$model"'
+SERVICE = 'resource.service.name=~"$service"'
+OPERATIONS = "chat|text_completion|embeddings"
+CHAT = f'{SERVICE} && span.{names.GEN_AI_OPERATION_NAME}=~"{OPERATIONS}" && span.{names.GEN_AI_REQUEST_MODEL}=~"$model"'
+"""Operations of the GenAI conventions: steps and loads of engines are none, also where they name a model."""
 SHOWN = ", ".join(
     f"span.{name}"
     for name in (
@@ -39,7 +40,9 @@ WAITED = (
     f" | select(span.{names.QUEUE_REASON}, span.{names.QUEUE_POSITION})"
 )
 
-KEPT = "&".join(f"${{{variable}:queryparam}}" for variable in ("prometheus", "tempo", "loki", "job", "instance", "model", "gateway"))
+KEPT = "&".join(
+    f"${{{variable}:queryparam}}" for variable in ("prometheus", "tempo", "loki", "job", "instance", "model", "service", "gateway")
+)
 TRACE_LINK = {
     "title": "Show below",
     "url": f"/d/firsttoken-traces?${{__url_time_range}}&{KEPT}&var-trace_id=${{__data.fields.traceIdHidden}}",
@@ -54,26 +57,13 @@ def spans(title: str, description: str, traceql: str, *, width: int = 24) -> Pan
     panel = panel.override_by_name("spanID", [model.DynamicConfigValue("links", [TRACE_LINK])])
     panel = panel.override_by_name(names.REQUEST_ID, [model.DynamicConfigValue("links", [PAGE_LINK])])
     panel = panel.override_by_name(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, [model.DynamicConfigValue("unit", SECONDS)])
-    return panel.targets([_Spans(traceql)])
+    return panel.targets([_search(traceql)])
 
 
-class _Spans(tempo.TempoQuery):
-    """A TraceQL search whose rows are spans; the SDK's model has no field for that."""
-
-    def __init__(self, traceql: str) -> None:
-        super().__init__()
-        self.ref_id("A").query_type("traceql").query(traceql).limit(50).datasource(TEMPO)
-
-    def build(self) -> Any:
-        """The query with `tableType`."""
-        return _with(super().build(), tableType="spans")
-
-
-def _with(query: Any, **fields: object) -> Any:
-    """A query that also writes these fields."""
-    plain = query.to_json
-    query.to_json = lambda: {**plain(), **fields}
-    return query
+def _search(traceql: str) -> tempo.Dataquery:
+    """A TraceQL search whose rows are spans."""
+    query = tempo.Dataquery().ref_id("A").query_type("traceql").query(traceql).limit(50).datasource(TEMPO)
+    return query.table_type(SearchTableType.SPANS)
 
 
 def _waterfall() -> Panel:
@@ -81,14 +71,14 @@ def _waterfall() -> Panel:
     panel = panel.description(
         "The spans of the trace chosen above: a span per phase, as on the request's own page. Paste an id into Trace to see it."
     )
-    return panel.targets([tempo.TempoQuery().ref_id("A").query_type("traceql").query("$trace_id").datasource(TEMPO)])
+    return panel.targets([tempo.Dataquery().ref_id("A").query_type("traceql").query("$trace_id").datasource(TEMPO)])
 
 
 def _lines() -> Panel:
     panel = logs.Panel().title("Log lines of requests").datasource(LOKI).unit("none").span(24).height(8).show_time(show_time=True)
     panel = panel.description("One wide line per completed request, with its figures; open one for its request_id and its trace.")
     panel = panel.sort_order(LogsSortOrder.DESCENDING).enable_log_details(enable_log_details=True).wrap_log_message(wrap_log_message=False)
-    line = loki.Dataquery().ref_id("A").expr('{service_name=~"$job"} | trace_id=~".+"').datasource(LOKI).query_type("range")
+    line = loki.Dataquery().ref_id("A").expr('{service_name=~"$service"} | trace_id=~".+"').datasource(LOKI).query_type("range")
     return panel.targets([line])
 
 
@@ -105,7 +95,7 @@ TRACES = Board(
                     "Request duration",
                     "How many requests took how long. The dots are requests: click one for its trace.",
                     SECONDS,
-                    q.buckets(q.REQUESTS),
+                    q.buckets(q.REQUEST_DURATION),
                     exemplars=True,
                 ),
                 graph(

@@ -10,6 +10,7 @@ from typing import Any
 import promql_parser
 import yaml
 
+from grafana.sources.panels import NATIVE
 from telemetry.instrument import Instrument, Kind, label_name
 from telemetry.instruments import ALL
 from tests.contracts.sources import ROOT
@@ -38,6 +39,8 @@ class Expression:
     panel: str
     text: str
     exemplars: bool = False
+    native: bool = False
+    """Of the second query of a heat map, which has data where histograms are native."""
 
     @property
     def filled(self) -> str:
@@ -61,22 +64,32 @@ def panels() -> list[tuple[str, dict[str, Any]]]:
 def panel_expressions() -> list[Expression]:
     """Every PromQL query of every panel."""
     return [
-        Expression(f"{uid}: {panel['title']} {target['refId']}", panel["title"], target["expr"], target.get("exemplar", False))
+        Expression(
+            f"{uid}: {panel['title']} {target['refId']}",
+            panel["title"],
+            target["expr"],
+            target.get("exemplar", False),
+            target["legendFormat"] == NATIVE,
+        )
         for uid, panel in panels()
         if panel["datasource"]["type"] == "prometheus"
         for target in panel["targets"]
     ]
 
 
-def rules() -> list[dict[str, Any]]:
-    """Every rule of the Prometheus rule file."""
-    content = yaml.safe_load((FOLDER / "alerting" / "prometheus-rules.yaml").read_text(encoding="utf-8"))
+def rules(name: str = "prometheus-rules.yaml") -> list[dict[str, Any]]:
+    """Every rule of a Prometheus rule file."""
+    content = yaml.safe_load((FOLDER / "alerting" / name).read_text(encoding="utf-8"))
     return [rule for group in content["groups"] for rule in group["rules"]]
 
 
+RECORDING = "prometheus-recording.yaml"
+
+
 def rule_expressions() -> list[Expression]:
-    """The expression of every alert rule."""
-    return [Expression(rule["alert"], rule["alert"], rule["expr"]) for rule in rules()]
+    """The expression of every alert rule and of every recording rule."""
+    alerts = [Expression(rule["alert"], rule["alert"], rule["expr"]) for rule in rules()]
+    return alerts + [Expression(rule["record"], rule["record"], rule["expr"]) for rule in rules(RECORDING)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +135,30 @@ def groupings(text: str) -> set[str]:
 def _series(instrument: Instrument) -> Iterator[str]:
     """Names that an instrument has on `/metrics`."""
     name = instrument.prometheus_name
-    yield from (f"{name}_{part}" for part in ("bucket", "sum", "count")) if instrument.kind is Kind.HISTOGRAM else (name,)
+    yield name
+    if instrument.kind is Kind.HISTOGRAM:
+        yield from (f"{name}{part}" for part in PARTS)
 
 
+PARTS = ("_bucket", "_sum", "_count")
+"""Of a classic histogram; a native one has the name alone."""
 SERIES: dict[str, Instrument] = {name: instrument for instrument in ALL for name in _series(instrument)}
 """Name on `/metrics` → its instrument."""
+RECORDED = {rule["record"]: rule["expr"] for rule in rules(RECORDING)}
+"""Recorded series → what they are."""
+MADE_BY_PROMETHEUS: dict[str, set[str]] = {"up": {"job", "instance"}} | {
+    name: {"job", "instance", "gen_ai_request_model"} for name in RECORDED
+}
+"""Series that no instrument stands for → their labels."""
+
+
+def family_of(metric: str) -> str:
+    """The name without a histogram's suffix."""
+    return next((metric.removesuffix(part) for part in PARTS if metric.endswith(part)), metric)
 
 
 def labels_of(metric: str) -> set[str]:
     """Labels that a series of this name may have."""
+    if metric in MADE_BY_PROMETHEUS:
+        return MADE_BY_PROMETHEUS[metric]
     return {label_name(label) for label in SERIES[metric].labels} | OF_ANY_SERIES

@@ -16,6 +16,7 @@ import yaml
 from gateway.settings import describe, load
 from tests.contracts.sources import ROOT
 from tests.grafana.bundle import FOLDER
+from tests.grafana.rule_forms import of_grafana
 
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", TEXT))
@@ -33,26 +34,36 @@ each = pytest.mark.parametrize("name", SERVICES)
 
 
 def test_services_and_profiles() -> None:
-    """Gateway and Grafana always; PostgreSQL and the scraping Prometheus on demand."""
+    """Gateway and Grafana always; PostgreSQL, and the scraping Prometheus with its Alertmanager, on demand."""
     assert {name: service.get("profiles", []) for name, service in SERVICES.items()} == {
         "gateway": [],
         "grafana": [],
         "postgres": ["postgres"],
         "prometheus": ["prometheus"],
+        "alertmanager": ["prometheus"],
     }
     assert set(COMPOSE) == {"name", "services", "volumes"}
 
 
 @each
 def test_service_is_pinned_limited_and_checked(name: str) -> None:
-    """An exact version, limits of CPU, memory and processes, a health check with times, a restart policy."""
+    """An exact version, limits of memory and processes, a health check with times, a restart policy; no share of CPU that a host may lack."""
     service = SERVICES[name]
     assert set(service) <= SERVICE_KEYS
     assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+[\w.-]*", service["image"])
-    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    limits = service["deploy"]["resources"]["limits"]
+    assert set(limits) - {"cpus"} == {"memory", "pids"}
+    assert float(limits.get("cpus", 0)) == 0
     assert set(service["healthcheck"]) == {"test", "interval", "timeout", "start_period", "retries"}
-    assert service["healthcheck"]["test"][0] == "CMD"
+    assert service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
     assert service["restart"] == "unless-stopped"
+
+
+@each
+def test_health_is_of_now(name: str) -> None:
+    """A health check asks the running program: a file that was written once outlives a restart."""
+    asked = " ".join(SERVICES[name]["healthcheck"]["test"][1:])
+    assert "http://127.0.0.1:" in asked or asked.startswith("pg_isready")
 
 
 @each
@@ -120,15 +131,19 @@ def test_builder_is_sent_what_is_copied() -> None:
     assert {f"!{name}" for name in copied} == {line for line in BUILDER_IGNORES if line.startswith("!")}
 
 
+def _provisioned(name: str) -> list[dict[str, Any]]:
+    sources: list[dict[str, Any]] = yaml.safe_load((FOLDER / "provisioning" / name).read_text(encoding="utf-8")).get("datasources", [])
+    return sources
+
+
 def test_grafana_finds_what_is_mounted() -> None:
     """The dashboards' folder is the provider's; the alert rules' data source is one of those provisioned, at 10 s."""
     mounts = dict(volume.split(":")[:2] for volume in SERVICES["grafana"]["volumes"])
     (provider,) = yaml.safe_load((FOLDER / "provisioning" / "dashboards.yaml").read_text(encoding="utf-8"))["providers"]
     assert provider["options"]["path"] == mounts["./grafana/dashboards"]
-    sources = yaml.safe_load((FOLDER / "provisioning" / "datasources.yaml").read_text(encoding="utf-8"))["datasources"]
+    sources = _provisioned("datasources.yaml") + _provisioned("datasources-scrape.yaml")
     by_uid = {source["uid"]: source for source in sources}
-    rules = yaml.safe_load((FOLDER / "alerting" / "grafana-rules.yaml").read_text(encoding="utf-8"))
-    assert {rule["data"][0]["datasourceUid"] for group in rules["groups"] for rule in group["rules"]} <= set(by_uid)
+    assert {rule["data"][0]["datasourceUid"] for rule in of_grafana().values()} <= {s["uid"] for s in _provisioned("datasources.yaml")}
     metrics = [source for source in sources if source["type"] == "prometheus"]
     assert len(metrics) == 2
     assert all(source["jsonData"]["timeInterval"] == "10s" for source in metrics)
@@ -136,14 +151,37 @@ def test_grafana_finds_what_is_mounted() -> None:
     assert {by_uid[uid]["type"] for uid in linked} == {"tempo"}
 
 
+def test_scrape_source_comes_with_its_profile_only() -> None:
+    """Nothing that Grafana reads by itself names the Prometheus of a profile that may be off; the setting adds it, and its lack removes it."""
+    assert all("prometheus:9090" not in source["url"] for source in _provisioned("datasources.yaml"))
+    (scrape,) = _provisioned("datasources-scrape.yaml")
+    assert scrape["url"] == "http://prometheus:9090"
+    assert _provisioned("datasources-none.yaml") == []
+    removed = yaml.safe_load((FOLDER / "provisioning" / "datasources-none.yaml").read_text(encoding="utf-8"))["deleteDatasources"]
+    assert [source["name"] for source in removed] == [scrape["name"]]
+    assert "./grafana/provisioning/datasources-${SCRAPE_DATASOURCE:-none}.yaml:" in TEXT
+
+
+def test_both_prometheuses_record() -> None:
+    """The one that scrapes and the one that takes OTLP evaluate the recording rules; only the first evaluates the alerts, which are
+    Grafana's otherwise, and it hands them to the Alertmanager.
+    """
+    scraping = yaml.safe_load((FOLDER / "provisioning" / "prometheus.yaml").read_text(encoding="utf-8"))
+    taking = yaml.safe_load((FOLDER / "provisioning" / "otlp-prometheus.yaml").read_text(encoding="utf-8"))
+    mounts = {name: dict(volume.split(":")[:2] for volume in SERVICES[name]["volumes"]) for name in ("prometheus", "grafana")}
+    rules, recording = (f"./grafana/alerting/prometheus-{name}.yaml" for name in ("rules", "recording"))
+    assert scraping["rule_files"] == [mounts["prometheus"][rules], mounts["prometheus"][recording]]
+    assert taking["rule_files"] == [mounts["grafana"][recording]]
+    assert mounts["grafana"]["./grafana/provisioning/otlp-prometheus.yaml"] == "/otel-lgtm/prometheus.yaml"
+    assert scraping["alerting"]["alertmanagers"] == [{"static_configs": [{"targets": ["alertmanager:9093"]}]}]
+    assert scraping["global"]["scrape_interval"] == "10s"
+
+
 def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
-    """`promtool check config` accepts it with the rules beside it, and it scrapes the gateway every 10 s."""
+    """`promtool check config` accepts it with the rules beside it."""
     text = (FOLDER / "provisioning" / "prometheus.yaml").read_text(encoding="utf-8")
-    mounts = dict(volume.split(":")[:2] for volume in SERVICES["prometheus"]["volumes"])
-    (rule_file,) = yaml.safe_load(text)["rule_files"]
-    assert rule_file == mounts["./grafana/alerting/prometheus-rules.yaml"]
     config = tmp_path / "prometheus.yml"
-    config.write_text(text.replace(rule_file, str(FOLDER / "alerting" / "prometheus-rules.yaml")))
+    config.write_text(re.sub(r"/etc/prometheus/firsttoken-", f"{FOLDER}/alerting/prometheus-", text))
     done = subprocess.run(["promtool", "check", "config", str(config)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert yaml.safe_load(text)["global"]["scrape_interval"] == "10s"
+    assert "2 rule files found" in done.stdout

@@ -111,3 +111,47 @@ def test_histograms_lead_to_traces() -> None:
     """Latency panels ask for exemplars."""
     boards = {e.where.split(":")[0] for e in panel_expressions() if e.exemplars}
     assert boards >= {"firsttoken-overview", "firsttoken-latency", "firsttoken-traces"}
+
+
+def test_a_real_server_can_bear_them() -> None:
+    """Dashboards open with an hour and ask again once a minute; nobody reads days of samples at each step of a graph."""
+    for board in dashboards():
+        assert (board["time"]["from"], board["refresh"]) == ("now-1h", "1m")
+        assert board["schemaVersion"] >= 42
+    graphs = [target["expr"] for _, panel in panels() if panel["type"] == "timeseries" for target in panel["targets"]]
+    assert not [expr for expr in graphs if re.search(r"\[(6h|\d+d)\]", expr)]
+
+
+def test_answers_are_operations_of_models() -> None:
+    """The explorer's tables of inference spans leave out what only names a model: steps and loads of engines."""
+    queries = {panel["title"]: panel["targets"][0]["query"] for _, panel in panels() if panel["datasource"]["type"] == "tempo"}
+    for title in ("Answers", "Failed"):
+        assert f'span.{semconv.GEN_AI_OPERATION_NAME}=~"chat|' in queries[title]
+
+
+def test_traces_and_logs_know_the_service_not_the_job() -> None:
+    """Prometheus' job is `namespace/name` where there is a namespace; traces and logs are filtered by the name, from a variable of its own."""
+    (board,) = (board for board in dashboards() if board["uid"] == "firsttoken-traces")
+    (service,) = (variable for variable in board["templating"]["list"] if variable["name"] == "service")
+    pattern = re.compile(service["regex"].strip("/").replace("(?<", "(?P<"))
+    assert [pattern.search(job)["value"] for job in ("firsttoken", "shop/firsttoken")] == ["firsttoken"] * 2  # type: ignore[index]
+    others = [target.get("query", target.get("expr", "")) for p in board["panels"] for target in p.get("targets", ())]
+    asked = [text for text in others if "service" in text]
+    assert asked
+    assert all("$service" in text and "$job" not in text for text in asked)
+
+
+def test_a_spent_budget_is_drawn_below_zero() -> None:
+    """Budgets have no floor at 0, and what is below it is red."""
+    by_title = {panel["title"]: panel["fieldConfig"]["defaults"] for _, panel in panels()}
+    for title in ("Error budget left", "Latency budget left", "Budget left by objective"):
+        assert "min" not in by_title[title]
+        assert by_title[title]["thresholds"]["steps"][0] == {"color": "red", "value": None}
+        assert by_title[title]["thresholds"]["steps"][1]["value"] == 0
+
+
+def test_rows_for_whoever_is_on_call() -> None:
+    """The first row of the latency dashboard says whose fault it is, that of the engine dashboard whether there is room."""
+    first = {board["uid"]: board["panels"][0]["title"] for board in dashboards()}
+    assert first["firsttoken-latency"].startswith("Us or the model?")
+    assert first["firsttoken-engine"] == "Capacity"

@@ -1,22 +1,27 @@
-"""Which metric families must be there, and what proves that they must: the `absent()` rules.
+"""Which metric families must be there, and what proves that they must, process by process.
 
-A family without series is normal before its first event, so each group names evidence. `absent()` sees the whole
-Prometheus: with several gateways it speaks when the last one has gone silent.
+A family without series is normal before its first event, so each group names evidence: an expression by job and instance.
+A family is missing where a process has the evidence and not the family, whatever other processes have.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-GATEWAY_RUNS = "count(firsttoken_event_loop_lag_seconds_count) > 0"
-ENGINE_RUNS = 'sum(firsttoken_model_loads_total{state="ready"}) > 0'
-WAS_ANSWERED = 'sum(http_server_request_duration_seconds_count{http_route=~"/v1/.*completions",http_response_status_code="200"}) > 0'
-LONGER_ANSWERS = "sum(gen_ai_client_inference_usage_output_tokens_total) > sum(gen_ai_server_request_duration_seconds_count)"
+from grafana.sources.queries import ALIVE, REQUESTS
+
+GATEWAY_RUNS = f"count by (job, instance) ({ALIVE})"
+ENGINE_RUNS = 'sum by (job, instance) (firsttoken_engine_state{state="ready"}) > 0'
+"""Now: the gauges of an engine that ended go with it."""
+WAS_ANSWERED = "sum by (job, instance) (firsttoken_requests_finished_total) > 0"
+"""By a model: embeddings have no reason to finish."""
+LONGER_ANSWERS = f"sum by (job, instance) (gen_ai_client_inference_usage_output_tokens_total) > sum by (job, instance) ({REQUESTS})"
+HISTOGRAM = "_count"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Families that must be there whenever the evidence holds."""
+    """Families that must be there whenever the evidence holds. A histogram is named by its `_count`; its native form counts as well."""
 
     alert: str
     summary: str
@@ -25,41 +30,43 @@ class Group:
     severity: str = "warning"
 
     @property
-    def expr(self) -> str:
-        """One series per missing family, with its name in the label `family`."""
-        missing = " or ".join(f'label_replace(absent({metric}), "family", "{metric}", "", "")' for metric in self.metrics)
-        return f"({missing}) and on () ({self.evidence})" if self.evidence else missing
+    def value(self) -> str:
+        """One series per process and missing family, with the family's name in the label `family`."""
+        return " or ".join(
+            f'label_replace(({self.evidence}) unless on (job, instance) {_any(m)}, "family", "{m}", "", "")' for m in self.metrics
+        )
 
 
-FAMILY = "{{ .Labels.family }}"
+def _any(metric: str) -> str:
+    return f"({metric} or {metric.removesuffix(HISTOGRAM)})" if metric.endswith(HISTOGRAM) else metric
+
 
 GROUPS = (
     Group(
-        "FirsttokenSilent",
-        "No gateway sends metrics",
-        "",
-        ("firsttoken_event_loop_lag_seconds_count",),
-        "critical",
-    ),
-    Group(
         "FirsttokenGatewayMetricAbsent",
-        f"A gateway runs, but there is no {FAMILY}",
+        "A gateway runs, but there is no",
         GATEWAY_RUNS,
         (
             "process_cpu_time_seconds_total",
             "process_memory_usage_bytes",
             "system_filesystem_usage_bytes",
+            "firsttoken_build_info",
+            "firsttoken_event_loop_lag_seconds_count",
+            "firsttoken_requests_rejected_total",
             "firsttoken_store_queue_size",
-            "firsttoken_store_dropped_total",
             "firsttoken_store_pruned_total",
             "firsttoken_store_flush_duration_seconds_count",
         ),
     ),
     Group(
         "FirsttokenEngineMetricAbsent",
-        f"An engine was loaded, but there is no {FAMILY}",
+        "An engine is ready, but there is no",
         ENGINE_RUNS,
         (
+            "firsttoken_requests_total",
+            "firsttoken_requests_arrived_total",
+            "firsttoken_requests_finished_total",
+            "firsttoken_engine_config_info",
             "firsttoken_engine_slots",
             "firsttoken_queue_depth",
             "firsttoken_queue_oldest_age_seconds",
@@ -79,7 +86,7 @@ GROUPS = (
     ),
     Group(
         "FirsttokenRequestMetricAbsent",
-        f"Requests were answered, but there is no {FAMILY}",
+        "Requests were answered, but there is no",
         WAS_ANSWERED,
         (
             "gen_ai_server_request_duration_seconds_count",
@@ -87,6 +94,10 @@ GROUPS = (
             "gen_ai_client_inference_usage_input_tokens_total",
             "gen_ai_client_inference_usage_output_tokens_total",
             "gen_ai_client_inference_usage_cache_read_input_tokens_total",
+            "gen_ai_client_inference_usage_cache_write_input_tokens_total",
+            "gen_ai_client_inference_duration_seconds_count",
+            "gen_ai_client_inference_operation_input_tokens_count",
+            "gen_ai_client_inference_operation_output_tokens_count",
             "firsttoken_ttft_by_context_seconds_count",
             "firsttoken_phase_duration_seconds_count",
             "firsttoken_overhead_duration_seconds_count",
@@ -98,12 +109,13 @@ GROUPS = (
             "firsttoken_prefix_cache_queries_total",
             "firsttoken_prefix_cache_hits_total",
             "firsttoken_ttft_prediction_error_seconds_count",
+            "http_server_request_duration_seconds_count",
             "http_server_active_requests",
         ),
     ),
     Group(
         "FirsttokenTokenMetricAbsent",
-        f"Answers had more than one token, but there is no {FAMILY}",
+        "Answers had more than one token, but there is no",
         LONGER_ANSWERS,
         (
             "gen_ai_server_time_per_output_token_seconds_count",
@@ -114,15 +126,9 @@ GROUPS = (
     ),
     Group(
         "FirsttokenModelLoadsAbsent",
-        f"Engines report, but there is no {FAMILY}",
-        "count(firsttoken_engine_slots) > 0",
-        ("firsttoken_model_loads_total",),
-    ),
-    Group(
-        "FirsttokenHttpMetricAbsent",
-        f"Requests are counted, but there is no {FAMILY}",
-        "sum(gen_ai_server_request_duration_seconds_count) > 0",
-        ("http_server_request_duration_seconds_count",),
+        "Engines report, but there is no",
+        "count by (job, instance) (firsttoken_engine_slots)",
+        ("firsttoken_model_loads_total", "firsttoken_engine_state"),
     ),
 )
 
@@ -130,7 +136,14 @@ CONDITIONAL = {
     "firsttoken_engine_contention_ratio": "exists once an engine with several threads has computed for a while",
     "firsttoken_draft_tokens_total": "exists from the first draft on (speculative decoding)",
     "firsttoken_delay_time_seconds_total": "exists from the first request on that waited for another",
-    "firsttoken_requests_rejected_total": "exists from the first refusal on",
+    "firsttoken_requests_good_total": "only where both objectives are set (slo.*)",
+    "firsttoken_queue_predicted_wait_seconds": "exists while somebody's wait can be predicted",
+    "firsttoken_prefix_cache_lost_total": "exists from the first client on that changed what came before",
+    "firsttoken_client_blocked_duration_seconds": "exists from the first streamed answer on",
+    "gen_ai_client_inference_time_to_first_chunk_seconds": "exists from the first streamed answer on",
+    "gen_ai_client_inference_time_per_output_chunk_seconds": "exists from the first streamed answer on",
+    "gen_ai_client_embeddings_duration_seconds": "exists from the first embeddings request on",
+    "gen_ai_client_embeddings_operation_input_tokens": "exists from the first embeddings request on",
     "firsttoken_request_ignored_fields_total": "exists from the first field on that was not obeyed",
     "firsttoken_telemetry_source_failures_total": "exists from the first failure on",
     "firsttoken_slo_burn_rate": "exists from the first request on",
