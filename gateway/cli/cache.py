@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import CommandError, console, print_json, size, table
+from gateway.cli.output import CommandError, console, print_json, show, size, table
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
 from gateway.settings import Settings
 
@@ -29,7 +29,7 @@ WhichArgument = Annotated[
     str,
     typer.Argument(help="A key as `cache list` names it, `foreign` (what no configured model used last), or `all`.", metavar="KEY"),
 ]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
 
 
 @app.command("list", context_settings=PASS_SETTINGS)
@@ -168,7 +168,7 @@ def _print(folders: list[KeyFolder], own: list[KeyFolder]) -> None:
         )
         mark = "" if folder in own else " (foreign)"
         grid.add_row(folder.name, escape(model) + mark, f"{folder.files:,}", size(folder.size_bytes), state, escape(made))
-    console.print(grid)
+    show(grid)
 
 
 def _used_at(folder: KeyFolder) -> datetime:

@@ -52,6 +52,9 @@ def bring_up_to_date(effective: Settings) -> None:
     """
     from telemetry.store import migrate
 
+    path = sqlite_path(effective.store_url)
+    if path is not None and not path.absolute().parent.exists():
+        raise CommandError(f"the database {redact(effective.store_url)} cannot be created: there is no folder {path.absolute().parent}")
     with _failures_told(effective):
         migrate.upgrade(effective.store_url)
 

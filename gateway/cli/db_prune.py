@@ -11,7 +11,7 @@ import typer
 from gateway.cli.database import work_with
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import console, print_json
-from telemetry.store.queries.windows import window_of
+from telemetry.store.queries.windows import minutes_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,15 +22,15 @@ DAY_MINUTES = 24 * 60
 
 OlderOption = Annotated[
     str | None,
-    typer.Option("--older-than", help="Forget requests older than this: 12h, 30d, 8w; default store.retention_days.", show_default=False),
+    typer.Option("--older-than", metavar="AGE", help="Forget requests older than this: 12h, 30d, 8w; default store.retention_days.", show_default=False),
 ]
 BytesOption = Annotated[
     int | None,
     typer.Option(
-        "--max-bytes", min=1, help="Forget the oldest requests until so much is used; default store.max_bytes.", show_default=False
+        "--max-bytes", metavar="BYTES", min=1, help="Forget the oldest requests until so much is used; default store.max_bytes.", show_default=False
     ),
 ]
-DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say how many requests are too old.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say how many requests are too old.")]
 
 
 def prune(
@@ -65,12 +65,9 @@ def prune(
 
 def _days(text: str) -> float:
     try:
-        minutes = window_of(text).minutes
+        return minutes_of(text) / DAY_MINUTES
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--older-than") from None
-    if minutes is None:
-        raise typer.BadParameter("`all` is no age; write e.g. 30d", param_hint="--older-than")
-    return minutes / DAY_MINUTES
 
 
 async def _too_old(reader: AsyncEngine, days: float) -> int:

@@ -16,8 +16,8 @@ from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_
 from gateway.cli.output import console, fail, print_json
 from gateway.cli.private import make_home
 
-HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on (server.host).", show_default=False)]
-PortOption = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on (server.port).", show_default=False)]
+HostOption = Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="Address to listen on (server.host).", show_default=False)]
+PortOption = Annotated[int | None, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to listen on (server.port).", show_default=False)]
 ModelOption = Annotated[
     list[str] | None,
     typer.Option(

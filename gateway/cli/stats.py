@@ -4,28 +4,60 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from gateway.cli.database import work_with
+from gateway.cli.known_models import check_known
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import console, print_json, table
+from gateway.cli.output import console, print_json, show, table
 from gateway.settings import Settings
 from telemetry.context_buckets import ContextBuckets
 from telemetry.store.queries.windows import By, Window, window_of
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from telemetry.store.queries.report import ReportRow
-    from telemetry.store.queries.statistics import Spread
 
 NOT_MEASURED = "-"
+COUNTERS = ("requests", "errors", "cached")
+PERCENTILES = ("p50", "p95")
+"""All that some measure shows, in the order of their lines."""
 
-ModelOption = Annotated[str | None, typer.Option("--model", help="Only this model.", show_default=False)]
-SinceOption = Annotated[str, typer.Option("--since", help="How far back: 90m, 36h, 7d, 2w or all.")]
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A column of figures: which field of a row, and which of its percentiles are shown."""
+
+    name: str
+    unit: str
+    field: str
+    percentiles: tuple[str, ...] = ("p50", "p95")
+
+    def figures(self, row: ReportRow) -> dict[str, str]:
+        """Percentile → figure; nothing where it was not measured."""
+        spread = getattr(row, self.field)
+        found = {name: getattr(spread, name) for name in self.percentiles}
+        return {name: _short(value) for name, value in found.items()} if None not in found.values() else {}
+
+
+MEASURES = (
+    _Measure("queue", "ms", "queue_ms"),
+    _Measure("TTFT", "ms", "ttft_ms"),
+    _Measure("prompt", "t/s", "prompt_rate"),
+    _Measure("output", "t/s", "output_rate"),
+    _Measure("inter-token", "ms", "inter_token_ms"),
+)
+
+ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Only this model.", show_default=False)]
+SinceOption = Annotated[str, typer.Option("--since", metavar="AGE", help="How far back: 90m, 36h, 7d, 2w or all.")]
 ByOption = Annotated[By, typer.Option("--by", help="What the rows are: context (bucket), config (engine configuration) or day.")]
-CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV, every measure with count, p50, p95 and p99.")]
+CsvOption = Annotated[bool, typer.Option("--csv", metavar="", help="Print CSV, every measure with count, p50, p95 and p99.")]
 
 
 def stats(
@@ -61,32 +93,54 @@ def _read(effective: Settings, window: Window, by: By, model: str | None) -> lis
     from telemetry.store.queries.report import report
 
     buckets = ContextBuckets(effective.telemetry.context_buckets).labels
-    return work_with(effective, lambda reader: report(reader, window, by, time.time(), model=model, buckets=buckets))
+    async def read(reader: AsyncEngine) -> list[ReportRow]:
+        await check_known(reader, effective, model)
+        return await report(reader, window, by, time.time(), model=model, buckets=buckets)
+
+    return work_with(effective, read)
 
 
 def _print(rows: Sequence[ReportRow], window: Window, by: By, model: str | None) -> None:
-    """One table per model: medians with p95 beside them."""
+    """One table per model, in the widest layout that is whole at the terminal's width."""
     if not rows:
         console.print(f"No requests{f' of {escape(model)}' if model else ''} in this window ({window.label}).", highlight=False)
     for name in dict.fromkeys(row.model for row in rows):
-        console.print(f"[bold]{escape(name) or 'no model that is served'}[/bold]  {window.label}, p50 / p95", highlight=False)
-        grid = table(by.value, "requests", "errors", "cached", "queue ms", "TTFT ms", "prompt t/s", "output t/s", "inter-token ms")
-        for row in rows:
-            if row.model == name:
-                grid.add_row(*_cells(row))
-        console.print(grid)
+        own = [row for row in rows if row.model == name]
+        console.print(f"[bold]{escape(name) or 'no model that is served'}[/bold]  {window.label}", highlight=False, soft_wrap=True)
+        counted, measured = _table(own, by.value, COUNTERS, ()), _table(own, by.value, (), MEASURES)
+        show(_wide(own, by.value), _table(own, by.value, COUNTERS, MEASURES), (counted, measured))
 
 
-def _cells(row: ReportRow) -> list[str]:
+def _wide(rows: Sequence[ReportRow], group: str) -> Table:
+    """A line per row: the percentiles of a measure stand beside each other."""
+    columns = [*COUNTERS, *(f"{measure.name} {measure.unit}\n{' / '.join(measure.percentiles)}" for measure in MEASURES)]
+    grid = table(group, *columns, figures=columns)
+    for row in rows:
+        figures = [" / ".join(measure.figures(row).values()) or NOT_MEASURED for measure in MEASURES]
+        grid.add_row(_group(row), *_counts(row), *figures)
+    return grid
+
+
+def _table(rows: Sequence[ReportRow], group: str, counters: Sequence[str], measures: Sequence[_Measure]) -> Table:
+    """The percentiles of a measure stand below each other, a line for each."""
+    labels = [label for label in PERCENTILES if any(label in measure.percentiles for measure in measures)]
+    figures = [f"{measure.name}\n{measure.unit}" for measure in measures]
+    grid = table(group, *counters, *([""] if labels else []), *figures, figures=[*counters, *figures])
+    for row in rows:
+        columns = [measure.figures(row) for measure in measures]
+        below = ["\n".join(column.get(label, "") for label in labels) if column else NOT_MEASURED for column in columns]
+        grid.add_row(_group(row), *(_counts(row) if counters else []), *(["\n".join(labels)] if labels else []), *below)
+    return grid
+
+
+def _group(row: ReportRow) -> str:
+    return escape(row.group) or "not known"
+
+
+def _counts(row: ReportRow) -> list[str]:
+    """The cells of `COUNTERS`."""
     share = NOT_MEASURED if row.cached_share is None else f"{row.cached_share:.0%}"
-    spreads = (row.queue_ms, row.ttft_ms, row.prompt_rate, row.output_rate, row.inter_token_ms)
-    return [escape(row.group) or "not known", f"{row.requests:,}", f"{row.errors:,}", share, *(_pair(spread) for spread in spreads)]
-
-
-def _pair(spread: Spread) -> str:
-    if spread.p50 is None or spread.p95 is None:
-        return NOT_MEASURED
-    return f"{_short(spread.p50)} / {_short(spread.p95)}"
+    return [f"{row.requests:,}", f"{row.errors:,}", share]
 
 
 def _short(value: float) -> str:

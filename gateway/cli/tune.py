@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import CommandError, console, print_json, table
+from gateway.cli.output import CommandError, console, print_json, show, table
 from gateway.cli.private import make_home
 from gateway.settings import Settings
 
@@ -41,7 +41,7 @@ def tune(
         figures = (f"{trial['prompt_token_us'] / 1e3:.3f}", f"{trial['answer_token_us'] / 1e3:.2f}")
         style = "bold" if tuning["chosen"].items() <= trial["values"].items() else ""
         grid.add_row(*(str(trial["values"][name]).lower() for name in columns), *figures, style=style)
-    console.print(grid)
+    show(grid)
     chosen = ", ".join(f"{name} = {str(value).lower()}" for name, value in tuning["chosen"].items())
     console.print(f"chosen: {escape(chosen)}" if chosen else "nothing to choose: every setting is set", highlight=False)
 
