@@ -71,7 +71,7 @@ class LogOutput:
     def __init__(self, level: str, stream: TextIO) -> None:
         self._lines: queue.SimpleQueue[logging.LogRecord | None] = queue.SimpleQueue()
         self._stream = stream
-        self._formatter = _Formatter()
+        self._formatter = JsonFormatter()
         self._stopping = threading.Event()
         self._handler = _BoundedHandler(self._lines)
         self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
@@ -148,7 +148,7 @@ class WideLine:
         return json.dumps(self.fields())
 
 
-class _Formatter(structlog.stdlib.ProcessorFormatter):
+class JsonFormatter(structlog.stdlib.ProcessorFormatter):
     """JSON of every line."""
 
     def __init__(self) -> None:

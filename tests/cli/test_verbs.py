@@ -34,7 +34,7 @@ def test_wrong_setting_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["settings", "--engine-slots", "0"]) == 2
     stderr = capsys.readouterr().err
     assert "engine.slots" in stderr
-    assert "flag" in stderr
+    assert "from --engine-slots" in stderr
     assert "Traceback" not in stderr
 
 

@@ -55,7 +55,7 @@ def window_of(text: str) -> Window:
         minutes = minutes_of(text)
     except ValueError as error:
         raise ValueError(f"{error} or all") from None
-    return Window(text, f"{text[:-1]} {_WORDS[text[-1]]}", minutes)
+    return Window(text, f"{text[:-1]} {_WORDS[text[-1]]}" if text[:-1] != "1" else _WORDS[text[-1]].removesuffix("s"), minutes)
 
 
 def minutes_of(text: str) -> int:

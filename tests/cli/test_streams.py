@@ -1,0 +1,121 @@
+"""Verbs as programs among others: a reader that leaves, a full disk, a closed stream; Ctrl-C; no colours and no bars in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from telemetry.store import migrate
+from tests.store.test_retention import fill
+from tests.store.test_store import url_of
+
+PROGRAM = [sys.executable, "-m", "gateway.cli.main"]
+FULL = Path("/dev/full")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose database has more than a pipe holds."""
+    home = tmp_path_factory.mktemp("filled")
+    migrate.upgrade(url_of(home / "firsttoken.db"))
+    fill(url_of(home / "firsttoken.db"), 1500, first_days_ago=0.5, apart_ms=10)
+    return home
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("db", "export"),
+        ("db", "export", "--format", "csv"),
+        ("db", "export", "--format", "parquet"),
+        ("settings",),
+        ("settings", "--json"),
+        ("stats", "--csv"),
+        ("db", "stats"),
+        ("--help",),
+    ],
+    ids=" ".join,
+)
+def test_a_reader_that_leaves(filled: Path, verb: tuple[str, ...]) -> None:
+    """`| head` ends a verb with the exit code of a broken pipe, and nothing is said about it."""
+    reader, writer = os.pipe()
+    process = subprocess.Popen([*PROGRAM, *verb], stdout=writer, stderr=subprocess.PIPE, env={**os.environ, "FIRSTTOKEN_HOME": str(filled)})
+    os.close(writer)
+    os.close(reader)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (128 + signal.SIGPIPE, b"")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="Linux has a device that is always full")
+@pytest.mark.parametrize("verb", [("db", "export"), ("settings",), ("db", "stats", "--json")], ids=" ".join)
+def test_a_full_disk(filled: Path, verb: tuple[str, ...]) -> None:
+    """It is told as what it is, once, and not as a failure of the database."""
+    with FULL.open("wb") as full:
+        done = subprocess.run([*PROGRAM, *verb, "--home", str(filled)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write standard output: No space left on device\n"
+
+
+def test_a_full_disk_under_a_file(filled: Path) -> None:
+    """The same for `--output`: here a device, which is written as it is."""
+    done = subprocess.run(
+        [*PROGRAM, "db", "export", "-o", "/dev/full", "--home", str(filled)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "error: cannot write /dev/full: No space left on device\n")
+
+
+def test_a_closed_stream(filled: Path) -> None:
+    """A verb whose output nobody wants (`>&-`) does its work."""
+    command = " ".join([*PROGRAM, "settings", "--json", "--home", str(filled), ">&-"])
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_file_has_no_colours_and_no_bars(filled: Path, tmp_path: Path) -> None:
+    """What is not a terminal gets plain text: no escape codes on either stream, and no progress."""
+    env = {**os.environ, "FIRSTTOKEN_HOME": str(filled), "TERM": "xterm-256color"}
+    for verb in (["stats"], ["db", "stats"], ["db", "verify"], ["db", "prune"], ["db", "export", "-o", str(tmp_path / "x")], ["doctor"]):
+        done = subprocess.run([*PROGRAM, *verb, "--server-port", "0"], capture_output=True, timeout=60, check=False, env=env)
+        assert b"\x1b" not in done.stdout + done.stderr
+        assert b"\r" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_characters(filled: Path, encoding: str) -> None:
+    """A verb says what can be said there, instead of failing."""
+    env = {**os.environ, "FIRSTTOKEN_HOME": str(filled), "PYTHONIOENCODING": encoding, "FIRSTTOKEN_COST_CURRENCY": "€"}
+    for verb in (["settings"], ["--help"]):
+        done = subprocess.run([*PROGRAM, *verb], capture_output=True, timeout=60, check=False, env=env)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout
+
+
+def test_interrupted(filled: Path, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of an export: exit code 130, nothing said, and nothing left of the file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = [*PROGRAM, "db", "export", "--home", str(filled), "-o", str(pipe)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    with pipe.open("rb") as reader:
+        assert reader.read(1)  # it writes, and has to wait for a reader that does not read on
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + 30
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, b"Traceback" in said) == (130, False)
+
+
+def test_json_whatever_goes_wrong(filled: Path) -> None:
+    """An unknown flag before any verb is JSON too."""
+    done = subprocess.run([*PROGRAM, "--json", "--slots", "4", "serve"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "--slots" in json.loads(done.stdout)["error"]["message"]
