@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gateway.cli.output import CommandError, redact
+from gateway.cli.output import CommandError, redact, spinner
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,12 +55,15 @@ def bring_up_to_date(effective: Settings) -> None:
     path = sqlite_path(effective.store_url)
     if path is not None and not path.absolute().parent.exists():
         raise CommandError(f"the database {redact(effective.store_url)} cannot be created: there is no folder {path.absolute().parent}")
-    with _failures_told(effective):
+    with _failures_told(effective), spinner("bringing the database up to date …"):
         migrate.upgrade(effective.store_url)
 
 
-def work_with(effective: Settings, work: Callable[[AsyncEngine], Awaitable[Found]], *, write: bool = False) -> Found:
-    """Do something with a database of this version; readers have no time limit here.
+def work_with(
+    effective: Settings, work: Callable[[AsyncEngine], Awaitable[Found]], *, write: bool = False, told: str = "reading the database …"
+) -> Found:
+    """Do something with a database of this version; readers have no time limit here. A person at a terminal is `told` that it
+    goes on ('': the work does so itself).
 
     Raises:
         CommandError: there is no such database, or it failed; the message says what to do.
@@ -72,7 +75,7 @@ def work_with(effective: Settings, work: Callable[[AsyncEngine], Awaitable[Found
         raise CommandError(f"there is no database {shown} yet: serve some requests first")
     if found != migrate.head():
         raise CommandError(f"the database {shown} is of another version: run `firsttoken db upgrade`")
-    with _failures_told(effective):
+    with _failures_told(effective), spinner(told, quiet=not told):
         return asyncio.run(_with_engine(effective.store_url, work, write=write))
 
 

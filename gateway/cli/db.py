@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import asdict
 
 import typer
@@ -82,8 +81,7 @@ def verify(context: typer.Context, home: HomeOption = None, config: ConfigOption
     from telemetry.store.inspection import verify as check
 
     effective = effective_settings(context, home, config)
-    with console.status("reading the whole database …") if not as_json else nullcontext():
-        problems = work_with(effective, check)
+    problems = work_with(effective, check, told="reading the whole database …")
     if as_json:
         print_json({"url": redact(effective.store_url), "ok": not problems, "problems": problems})
     else:

@@ -7,12 +7,12 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from gateway.cli.database import work_with
 from gateway.cli.known_models import check_known
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import CommandError, errors, print_json
+from gateway.cli.output import CommandError, bar, errors, print_json
 from gateway.cli.output_file import STDOUT, ForceOption, OutputOption, opened
 from telemetry.store.formats import Format
 from telemetry.store.queries.windows import window_of
@@ -51,7 +51,7 @@ def export(
     work_with(effective, lambda reader: check_known(reader, effective, model))  # before a file is begun
     with opened(output, force=force) as file:
         pages = _writer(form, file, content=content)
-        exported = work_with(effective, lambda reader: _export(reader, wanted, pages, content=content, quiet=quiet))
+        exported = work_with(effective, lambda reader: _export(reader, wanted, pages, content=content, quiet=quiet), told="")
     if as_json:
         print_json({"exported": exported, "output": output, "format": form})
     elif output != STDOUT:
@@ -102,7 +102,7 @@ async def _export(reader: AsyncEngine, wanted: Range, writer: Writer, *, content
 
     columns = (TextColumn("exporting requests"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     exported = 0
-    with Progress(*columns, console=errors, disable=quiet, transient=True) as progress:
+    with bar(*columns, quiet=quiet) as progress:
         task = progress.add_task("", total=await count(reader, wanted))
         async for records in pages(reader, wanted, content=content):
             writer.page(records)

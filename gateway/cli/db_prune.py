@@ -10,7 +10,7 @@ import typer
 
 from gateway.cli.database import work_with
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import console, print_json
+from gateway.cli.output import console, print_json, spinner
 from telemetry.store.queries.windows import minutes_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def prune(
             as_json=as_json,
         )
         return
-    pruned, contents = work_with(effective, lambda writer: _prune(writer, retention, quiet=as_json), write=True)
+    pruned, contents = work_with(effective, lambda writer: _prune(writer, retention, quiet=as_json), write=True, told="")
     words = f"{pruned:,} requests forgotten" + (f", and what was said in {contents:,} others" if contents else "")
     _tell({"pruned": pruned, "pruned_contents": contents}, words, as_json=as_json)
 
@@ -78,15 +78,13 @@ async def _too_old(reader: AsyncEngine, days: float) -> int:
 
 async def _prune(writer: AsyncEngine, retention: Retention, *, quiet: bool) -> tuple[int, int]:
     """Requests forgotten, and contents of those that stay."""
-    from rich.console import Console
-
     from telemetry.store.retention import Keeper
 
     keeper = Keeper(retention)
-    with Console(stderr=True, quiet=quiet).status("") as status:
+    with spinner("forgetting requests …", quiet=quiet) as tell:
         while keeper.wait_s() == 0:
             await keeper.turn(writer)
-            status.update(f"{keeper.pruned:,} requests forgotten …")
+            tell(f"{keeper.pruned:,} requests forgotten …")
     return keeper.pruned, keeper.contents_pruned
 
 

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import console, print_json, show, size, table
+from gateway.cli.output import console, print_json, show, size, spinner, table
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
 
 app = typer.Typer(no_args_is_help=True, help="Models: what is configured and what is there.")
@@ -38,7 +38,8 @@ def describe_model(reference: str, *, with_digest: bool = False) -> dict[str, ob
         file = resolve(reference)
     except ModelFileError as error:
         return {**row, "digest": None, "problem": str(error)}
-    digest = file.digest() if with_digest else None
+    with spinner(f"reading {escape(file.name)} …", quiet=not with_digest):
+        digest = file.digest() if with_digest else None
     return {
         **row,
         "name": file.name,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 from rich.console import Console
 from rich.measure import Measurement
+from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +22,20 @@ UNBOUNDED = 1_000_000
 console = Console()
 errors = Console(stderr=True)
 
-__all__ = ["CommandError", "console", "errors", "fail", "fail_json", "print_json", "redact", "show", "size", "table"]
+__all__ = [
+    "CommandError",
+    "bar",
+    "console",
+    "errors",
+    "fail",
+    "fail_json",
+    "print_json",
+    "redact",
+    "show",
+    "size",
+    "spinner",
+    "table",
+]
 
 
 def print_json(value: object) -> None:
@@ -36,6 +51,21 @@ def fail(message: str) -> None:
 
 class CommandError(RuntimeError):
     """A verb cannot do what it was asked to; the text says why and what to do."""
+
+
+def bar(*columns: ProgressColumn, quiet: bool = False) -> Progress:
+    """How far something is, on standard error, for a person at a terminal only; it is gone when it has ended."""
+    return Progress(*columns, console=errors, disable=quiet or not errors.is_terminal, transient=True)
+
+
+@contextmanager
+def spinner(text: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """The same where nobody knows how far it is; gives what changes the text."""
+    if quiet or not errors.is_terminal:
+        yield lambda _text: None
+        return
+    with errors.status(text) as status:
+        yield status.update
 
 
 def fail_json(message: str, kind: str) -> None:

@@ -8,12 +8,11 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import CommandError, console, print_json, show, table
+from gateway.cli.output import CommandError, bar, console, print_json, show, table
 from gateway.cli.private import make_home
 from gateway.settings import Settings
 
@@ -66,7 +65,7 @@ def _measure(effective: Settings, argument: str, *, quiet: bool) -> dict[str, An
     told: dict[str, Any] = {}
     with (
         subprocess.Popen([sys.executable, "-m", MODULE, argument], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process,
-        Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress,
+        bar(*columns, quiet=quiet) as progress,
     ):
         task = progress.add_task("", total=1.0)
         assert process.stdout is not None

