@@ -22,7 +22,6 @@ from gateway.settings_engine import EngineSettings, Section
 from gateway.settings_sections import CaptureSettings, CostSettings, ServerSettings, SloSettings, StoreSettings, TelemetrySettings
 from telemetry.context_buckets import ContextBuckets
 
-
 PREFIX = "FIRSTTOKEN_"
 """Of environment variables."""
 
@@ -148,7 +147,9 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
         raise SettingsError(f"telemetry.context_buckets: {error}") from None
     if settings.store.url and not _DATABASE.fullmatch(settings.store.url):
         remedy = "write sqlite+aiosqlite:///PATH (an absolute path has four slashes), or postgresql+asyncpg://USER:PASSWORD@HOST/NAME"
-        raise SettingsError(f"store.url = {settings.store.url!r} (from {_told('store.url', sources)}) is no database of a known kind; {remedy}")
+        raise SettingsError(
+            f"store.url = {settings.store.url!r} (from {_told('store.url', sources)}) is no database of a known kind; {remedy}"
+        )
     for key, value in msgspec.structs.asdict(settings.cost).items():
         if isinstance(value, float) and not math.isfinite(value):
             raise SettingsError(f"cost.{key} = {value} (from {_told(f'cost.{key}', sources)}): it is no price")

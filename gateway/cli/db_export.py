@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from telemetry.store.export import Range, Writer
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Of the rows; parquet needs pip install 'firsttoken\\[parquet]'.")]
-SinceOption = Annotated[str, typer.Option("--since", metavar="TIME", help="From when: 36h, 7d (before now), or a time (UTC) like 2026-11-23T14:00.")]
-UntilOption = Annotated[str, typer.Option("--until", metavar="TIME", help="Until when, likewise; the requests of that moment are left out.")]
+SinceOption = Annotated[
+    str, typer.Option("--since", metavar="TIME", help="From when: 36h, 7d (before now), or a time (UTC) like 2026-11-23T14:00.")
+]
+UntilOption = Annotated[
+    str, typer.Option("--until", metavar="TIME", help="Until when, likewise; the requests of that moment are left out.")
+]
 ContentOption = Annotated[bool, typer.Option("--content", metavar="", help="Also what was said in each request, where that is kept.")]
 ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Only this model.", show_default=False)]
 

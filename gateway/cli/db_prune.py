@@ -22,12 +22,21 @@ DAY_MINUTES = 24 * 60
 
 OlderOption = Annotated[
     str | None,
-    typer.Option("--older-than", metavar="AGE", help="Forget requests older than this: 12h, 30d, 8w; default store.retention_days.", show_default=False),
+    typer.Option(
+        "--older-than",
+        metavar="AGE",
+        help="Forget requests older than this: 12h, 30d, 8w; default store.retention_days.",
+        show_default=False,
+    ),
 ]
 BytesOption = Annotated[
     int | None,
     typer.Option(
-        "--max-bytes", metavar="BYTES", min=1, help="Forget the oldest requests until so much is used; default store.max_bytes.", show_default=False
+        "--max-bytes",
+        metavar="BYTES",
+        min=1,
+        help="Forget the oldest requests until so much is used; default store.max_bytes.",
+        show_default=False,
     ),
 ]
 DryOption = Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say how many requests are too old.")]

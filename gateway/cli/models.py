@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import console, print_json, show, size, spinner, table
+from gateway.cli.output import print_json, show, size, spinner, table
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
 
 app = typer.Typer(no_args_is_help=True, help="Models: what is configured and what is there.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Self
 
 import typer
@@ -14,14 +16,19 @@ from rich.status import Status
 
 from gateway.announcement import Announce, Announcement
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import console, errors, fail, print_json, redact
+from gateway.cli.output import CommandError, console, errors, fail, print_json, redact
 from gateway.cli.private import make_home
 from gateway.cli.streams import STDOUT, ReaderGoneError, give_up
+from gateway.settings import SettingsError
 
 log = logging.getLogger("firsttoken.serve")
 
-HostOption = Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="Address to listen on (server.host).", show_default=False)]
-PortOption = Annotated[int | None, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to listen on (server.port).", show_default=False)]
+HostOption = Annotated[
+    str | None, typer.Option("--host", metavar="ADDRESS", help="Address to listen on (server.host).", show_default=False)
+]
+PortOption = Annotated[
+    int | None, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to listen on (server.port).", show_default=False)
+]
 ModelOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -49,8 +56,19 @@ def serve(
 
     with stray_lines.in_json(), _Display(console) as display:
         announce = print_json if as_json else display.announce if console.is_terminal else _tell_a_log
-        code = serve_app(effective, os.environ, announce=_while_read(announce))
+        code = _served(partial(serve_app, effective, os.environ, announce=_while_read(announce)))
     raise typer.Exit(code)
+
+
+def _served(serving: Callable[[], int]) -> int:
+    """The exit code; a defect of ours is a line of the log, as everything is."""
+    try:
+        return serving()
+    except (SettingsError, CommandError):  # told as by every verb
+        raise
+    except Exception:
+        log.critical("the gateway failed", exc_info=True)
+        return 1
 
 
 def _while_read(announce: Announce) -> Announce:

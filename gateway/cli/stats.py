@@ -93,6 +93,7 @@ def _read(effective: Settings, window: Window, by: By, model: str | None) -> lis
     from telemetry.store.queries.report import report
 
     buckets = ContextBuckets(effective.telemetry.context_buckets).labels
+
     async def read(reader: AsyncEngine) -> list[ReportRow]:
         await check_known(reader, effective, model)
         return await report(reader, window, by, time.time(), model=model, buckets=buckets)

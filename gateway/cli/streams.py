@@ -68,7 +68,9 @@ def give_up(*streams: int) -> None:
 
 def _stream(fd: int, former: TextIO | None) -> TextIO:
     if former is None:
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - it lives as long as the program
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - it lives as long as the program
     buffered = io.BufferedWriter(Raw(fd, NAMES[fd]))
     at_once = fd != STDOUT or former.isatty()
-    return io.TextIOWrapper(buffered, encoding=former.encoding, errors=UNWRITABLE.get(former.encoding.lower(), "replace"), line_buffering=at_once)
+    return io.TextIOWrapper(
+        buffered, encoding=former.encoding, errors=UNWRITABLE.get(former.encoding.lower(), "replace"), line_buffering=at_once
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 import typer
 
 from gateway.cli.arguments import UnknownFlagError, arranged
@@ -43,7 +42,9 @@ def line(*args: str) -> list[str]:
     return arranged(args, typer.main.get_command(app))
 
 
-@pytest.mark.parametrize("shared", [["--home", "h"], ["--home=h"], ["--config", "c"], ["--json"], ["--engine-slots", "4"], ["--capture-content"]])
+@pytest.mark.parametrize(
+    "shared", [["--home", "h"], ["--home=h"], ["--config", "c"], ["--json"], ["--engine-slots", "4"], ["--capture-content"]]
+)
 @pytest.mark.parametrize("verb", [["stats"], ["db", "export"], ["cache", "list"], ["serve"]])
 def test_shared_options_stand_anywhere(verb: list[str], shared: list[str]) -> None:
     """Before the verb, in a group, behind it: what typer gets is the same."""
@@ -122,7 +123,9 @@ def test_an_unknown_key_of_the_file_is_told(tmp_path: Path, text: str, says: str
         load({}, home=tmp_path)
 
 
-@pytest.mark.parametrize("url", ["nope://", "postgres://ada:pw@db/x", "firsttoken.db", "sqlite+aiosqlite://", "sqlite:///:memory:", "postgresql://"])
+@pytest.mark.parametrize(
+    "url", ["nope://", "postgres://ada:pw@db/x", "firsttoken.db", "sqlite+aiosqlite://", "sqlite:///:memory:", "postgresql://"]
+)
 def test_an_address_of_no_database(url: str) -> None:
     """It is told before anything is opened, with the two forms that there are."""
     with pytest.raises(SettingsError, match=r"store.url = .* \(from --store-url\).*sqlite\+aiosqlite:///PATH.*postgresql\+asyncpg://"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from gateway.cli.output import CommandError
 from gateway.cli.output_file import opened
 
 
-def write(output: Path, *, force: bool = False, data: bytes = b"new") -> None:
+def write(output: Path, *, force: bool = False, data: bytes = b"new", meanwhile: Callable[[], object] = lambda: None) -> None:
     with opened(output, force=force) as file:
         file.write(data)
+        meanwhile()
 
 
 def test_what_is_there_stays(tmp_path: Path) -> None:
@@ -32,9 +34,8 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
 def test_what_is_made_meanwhile_stays(tmp_path: Path) -> None:
     """Somebody else's file that appeared while ours was written."""
     output = tmp_path / "all.csv"
-    with pytest.raises(CommandError, match="exists"), opened(output, force=False) as file:
-        file.write(b"new")
-        output.write_bytes(b"theirs")
+    with pytest.raises(CommandError, match="exists"):
+        write(output, meanwhile=lambda: output.write_bytes(b"theirs"))
     assert output.read_bytes() == b"theirs"
     assert [path.name for path in tmp_path.iterdir()] == ["all.csv"]
 
@@ -43,9 +44,8 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     """Neither a part, nor anything of a file that was to be replaced."""
     output = tmp_path / "all.csv"
     write(output, data=b"old")
-    with pytest.raises(ZeroDivisionError), opened(output, force=True) as file:
-        file.write(b"half")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        write(output, force=True, meanwhile=lambda: 1 // 0)
     assert output.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["all.csv"]
 
@@ -78,7 +78,9 @@ def test_a_file_that_looks_like_a_part_is_nobody_elses(tmp_path: Path) -> None:
     assert (tmp_path / "all.csv.partial").read_bytes() == b"mine"
 
 
-@pytest.mark.parametrize(("place", "says"), [("", "is a folder"), ("no/such/folder.csv", "No such file"), ("file/below.csv", "cannot write")])
+@pytest.mark.parametrize(
+    ("place", "says"), [("", "is a folder"), ("no/such/folder.csv", "No such file"), ("file/below.csv", "cannot write")]
+)
 def test_a_place_that_cannot_be(tmp_path: Path, place: str, says: str) -> None:
     """Told with the path as it was given."""
     (tmp_path / "file").touch()

@@ -55,7 +55,9 @@ def test_a_reader_that_leaves(filled: Path, verb: tuple[str, ...]) -> None:
 def test_a_full_disk(filled: Path, verb: tuple[str, ...]) -> None:
     """It is told as what it is, once, and not as a failure of the database."""
     with FULL.open("wb") as full:
-        done = subprocess.run([*PROGRAM, *verb, "--home", str(filled)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [*PROGRAM, *verb, "--home", str(filled)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
     assert done.returncode == 1
     assert done.stderr == "error: cannot write standard output: No space left on device\n"
 

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from gateway.cli import cache, models, output, stats
 from gateway.cli.output import console, show, table
-
 from gateway.engine.cache.folders import About, KeyFolder
 from telemetry.store.queries.report import ReportRow
 from telemetry.store.queries.statistics import Spread
