@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +94,9 @@ def try_writing(effective: Settings, found: str | None) -> None:
 
 async def _with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[Found]], *, write: bool) -> Found:
     from telemetry.store.engine import create_reader, create_writer
+    from telemetry.store.queries.reading import patience_s
 
+    patience_s.set(None)
     engine = create_writer(url) if write else create_reader(url, limit_s=NO_LIMIT)
     try:
         return await work(engine)
@@ -110,12 +113,17 @@ def _failures_told(effective: Settings) -> Iterator[None]:
     from telemetry.store.migrate import StoreVersionError
     from telemetry.store.queries.reading import StoreUnreadable, first_line
 
-    shown = redact(effective.store_url)
+    shown, logged = redact(effective.store_url), logging.NullHandler()
+    logging.getLogger().addHandler(logged)  # what goes wrong is told below; a pool would write a traceback of its own
     try:
         yield
     except (SQLAlchemyError, OSError, StoreUnreadable, StoreVersionError, ModuleNotFoundError) as error:
-        raise CommandError(f"the database {shown} failed: {redact(first_line(error))}") from error
+        said = redact(first_line(error))
+        remedy = ": another program writes to it; try again" if "locked" in said else ""
+        raise CommandError(f"the database {shown} failed: {said}{remedy}") from error
     except Exception as error:
         if not is_of_a_driver(error):
             raise
         raise CommandError(f"the database {shown} failed: {redact(first_line(error))}") from error
+    finally:
+        logging.getLogger().removeHandler(logged)

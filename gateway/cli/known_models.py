@@ -20,7 +20,7 @@ MOST_NAMED = 20
 
 def configured(effective: Settings) -> list[str]:
     """What clients may ask for by the settings, adapters included; a model whose file is missing has its name all the same."""
-    names = [_name(reference) for reference in effective.engine.models or (DEMO_MODEL,)]
+    names = [configured_name(reference) for reference in effective.engine.models or (DEMO_MODEL,)]
     with suppress(ModelFileError):
         return [name for model, own in adapters_by_model(effective.engine.adapters, names).items() for name in names_of(model, own)]
     return names
@@ -47,7 +47,8 @@ def _named(model: str, known: list[str]) -> str:
     return f"{suggested} Known are {listed}" if suggested else f"known are {listed}"
 
 
-def _name(reference: str) -> str:
+def configured_name(reference: str) -> str:
+    """What clients call the model of a reference, be its file there or not."""
     try:
         return resolve(reference).name
     except ModelFileError:

@@ -20,6 +20,8 @@ from gateway.settings import SettingsError
 
 FAILED = 1
 USED_WRONGLY = 2
+INTERRUPTED = 130
+"""What typer makes of Ctrl-C."""
 
 app = typer.Typer(
     name="firsttoken",
@@ -69,7 +71,12 @@ def main(args: Sequence[str] | None = None) -> int:
     code = 0
     try:
         code = _run(sys.argv[1:] if args is None else list(args))
+        if code == INTERRUPTED and args is None:
+            give_up(STDOUT)  # whoever presses Ctrl-C does not want the rest
         sys.stdout.flush()
+    except KeyboardInterrupt:  # before typer takes care of it, or after
+        give_up(*(() if args is not None else (STDOUT,)))
+        return INTERRUPTED
     except ReaderGoneError:
         give_up(*NAMES)
         return READER_GONE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from typing import IO, Annotated
 import typer
 
 from gateway.cli.output import CommandError
-from gateway.cli.streams import Raw
+from gateway.cli.streams import Raw, buffered
 
 STDOUT = Path("-")
 
@@ -37,7 +36,7 @@ def opened(output: Path, *, force: bool) -> Iterator[IO[bytes]]:
     target = output.expanduser().resolve()  # through a link: what it points to is written, the link stays
     try:
         if target.exists() and not target.is_file() and not target.is_dir():
-            with io.BufferedWriter(Raw(str(target), str(output))) as file:
+            with buffered(Raw(str(target), str(output))) as file:
                 yield file
             return
         check_free(output, force=force)
@@ -65,7 +64,7 @@ def _complete_only(output: Path, target: Path, *, force: bool) -> Iterator[IO[by
     descriptor, partial = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
     os.close(descriptor)
     try:
-        with io.BufferedWriter(Raw(partial, str(output))) as file:
+        with buffered(Raw(partial, str(output))) as file:
             yield file
         check_free(output, force=force)  # it may have been made meanwhile
         Path(partial).replace(target)

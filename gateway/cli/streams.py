@@ -10,7 +10,10 @@ import io
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, TextIO
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, TextIO
 
 from gateway.cli.output import CommandError
 
@@ -37,6 +40,8 @@ class Raw(io.FileIO):
     def __init__(self, target: int | str, name: str, mode: str = "wb") -> None:
         super().__init__(target, mode, closefd=not isinstance(target, int))
         self.told = name
+        self.discarding = False
+        """Whether what is written goes nowhere from now on: what is not whole is worth nothing, and nobody should wait for it."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Write some.
@@ -45,17 +50,47 @@ class Raw(io.FileIO):
             ReaderGoneError: nobody reads it.
             CommandError: it cannot be written.
         """
+        if self.discarding:
+            return memoryview(data).nbytes
         try:
-            return super().write(data)
+            with _interruptible():
+                return super().write(data)
         except BrokenPipeError:
             raise ReaderGoneError from None
         except OSError as error:
             raise CommandError(f"cannot write {self.told}: {error.strerror or error}") from error
 
 
+@contextmanager
+def buffered(raw: Raw) -> Iterator[IO[bytes]]:
+    """A file that is closed at the end; after a failure (Ctrl-C) without what is still to be written."""
+    file = io.BufferedWriter(raw)
+    try:
+        yield file
+    except BaseException:
+        raw.discarding = True
+        raise
+    finally:
+        file.close()
+
+
 def take_standard_streams() -> None:
     """From now on writes to standard output and error raise the exceptions of `Raw`; a stream that is closed takes everything."""
     sys.stdout, sys.stderr = _stream(STDOUT, sys.stdout), _stream(STDERR, sys.stderr)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends a write that waits for its reader; asyncio would only ask its task to end, which this keeps from running."""
+    former = signal.getsignal(signal.SIGINT)
+    if former in (signal.SIG_IGN, None) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def give_up(*streams: int) -> None:

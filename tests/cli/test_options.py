@@ -93,6 +93,15 @@ def test_a_key_without_its_section_finds_the_setting(info: object) -> None:
     assert all(name.endswith(key) for name in found)
 
 
+@pytest.mark.parametrize("name", [info.name for info in describe() if info.key.endswith("retention_days")])
+@pytest.mark.parametrize("days", ["1e12", "inf", "36501", "nan", "-1"])
+def test_a_time_that_no_calendar_has(name: str, days: str) -> None:
+    """Nothing is kept for so long: for ever is 0, and a number that breaks retention later is refused now."""
+    with pytest.raises(SettingsError, match=name):
+        load({}, flags={name: days})
+    assert load({}, flags={name: "36500"})
+
+
 @pytest.mark.parametrize(
     ("variable", "says"),
     [

@@ -10,9 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from telemetry.store import migrate
+from tests.e2e.serving import until
 from tests.store.test_retention import fill
 from tests.store.test_store import url_of
 
@@ -110,6 +112,54 @@ def test_interrupted(filled: Path, tmp_path: Path) -> None:
             time.sleep(0.05)
     _, said = process.communicate(timeout=30)
     assert (process.returncode, b"Traceback" in said) == (130, False)
+
+
+SLOW = """
+import sys
+from sqlalchemy import text
+from gateway.cli.main import main
+from telemetry.store import inspection
+
+async def slow(engine):
+    async with engine.connect() as connection:
+        print("begun", file=sys.stderr, flush=True)
+        forever = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+        return (await connection.execute(text(forever))).all()
+
+inspection.verify = slow
+sys.exit(main())
+"""
+
+
+def test_interrupted_while_the_database_works(filled: Path) -> None:
+    """Ctrl-C does not wait for a statement that takes long."""
+    command = [sys.executable, "-c", SLOW, "db", "verify", "--home", str(filled)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    assert process.stderr.readline() == b"begun\n"
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    try:
+        assert (process.wait(60), process.stderr.read()) == (130, b"")
+    finally:
+        process.kill()
+
+
+def test_a_measurement_that_is_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C ends the process that measures, too."""
+    told = tmp_path / "pid"
+    module = f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    program = (
+        "import subprocess, sys; from gateway.cli import tune; from gateway.cli.main import main; "
+        f"start = subprocess.Popen; tune.subprocess.Popen = lambda _command, **how: start([sys.executable, '-c', {module!r}], "
+        "start_new_session=True, **how); sys.exit(main())"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, "tune", "--home", str(tmp_path)], stderr=subprocess.PIPE)
+    until(lambda: told.exists() and told.read_text(), 60, "the measurement to begin")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, b"")
+    assert not psutil.pid_exists(int(told.read_text())) or psutil.Process(int(told.read_text())).status() == psutil.STATUS_ZOMBIE
 
 
 def test_json_whatever_goes_wrong(filled: Path) -> None:
