@@ -116,7 +116,7 @@ class LogOutput:
             return json.dumps({"event": "a log line could not be written", "logger": record.name, "error": repr(error)}) + "\n"
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # nobody reads standard error any more: there is nowhere to say so
+        with contextlib.suppress(Exception):  # nobody reads standard error any more, or its disk is full: there is nowhere to say so
             self._stream.write(text)
             self._stream.flush()
 

@@ -104,8 +104,8 @@ def give_up(*streams: int) -> None:
 def _stream(fd: int, former: TextIO | None) -> TextIO:
     if former is None:
         return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - it lives as long as the program
-    buffered = io.BufferedWriter(Raw(fd, NAMES[fd]))
+    lasting = io.BufferedWriter(Raw(fd, NAMES[fd]))
     at_once = fd != STDOUT or former.isatty()
     return io.TextIOWrapper(
-        buffered, encoding=former.encoding, errors=UNWRITABLE.get(former.encoding.lower(), "replace"), line_buffering=at_once
+        lasting, encoding=former.encoding, errors=UNWRITABLE.get(former.encoding.lower(), "replace"), line_buffering=at_once
     )
