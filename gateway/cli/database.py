@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,9 +98,17 @@ async def _with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[Found]]
     from telemetry.store.queries.reading import patience_s
 
     patience_s.set(None)
-    engine = create_writer(url) if write else create_reader(url, limit_s=NO_LIMIT)
+    over = threading.Event()
+    engine = create_writer(url) if write else create_reader(url, limit_s=NO_LIMIT, over=over.is_set)
+    working = asyncio.ensure_future(work(engine))
     try:
-        return await work(engine)
+        await asyncio.wait({working})
+        return working.result()
+    except asyncio.CancelledError:  # Ctrl-C: a statement that goes on would keep its thread, and the thread the program
+        over.set()
+        working.cancel()
+        await asyncio.wait({working})
+        raise
     finally:
         await engine.dispose()
 

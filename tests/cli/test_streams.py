@@ -140,9 +140,10 @@ def test_interrupted_while_the_database_works(filled: Path) -> None:
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     try:
-        assert (process.wait(60), process.stderr.read()) == (130, b"")
+        _, said = process.communicate(timeout=60)
     finally:
         process.kill()
+    assert (process.returncode, said) == (130, b"")
 
 
 def test_a_measurement_that_is_interrupted(tmp_path: Path) -> None:
