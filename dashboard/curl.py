@@ -17,6 +17,9 @@ CONTENT: dict[str, dict[str, object]] = {
 }
 """What stands for the content in a request to each API, by the record's name of it; `/v1/` and that name is its address."""
 
+EXAMPLE: dict[str, dict[str, object]] = {CHAT: {"temperature": 0}}
+"""Parameters of a request that nobody sent yet: a small model's likeliest words are its best ones."""
+
 OUR_NAMES = {"stop_sequences": "stop"}
 """Parameters that the API calls differently than the record does."""
 
@@ -29,10 +32,13 @@ def curl(
     stream: bool = False,
     extra: Mapping[str, object] | None = None,
 ) -> str:
-    """A `curl` command for a POSIX shell; `api` is the record's, `extra` are further fields. '' for an API that is not known."""
+    """A `curl` command for a POSIX shell; `api` and `params` are the record's (None: an example), `extra` are further fields. '' for an API that
+    is not known.
+    """
     if api not in CONTENT:
         return ""
-    body = {"model": model or "MODEL", **CONTENT[api], **{OUR_NAMES.get(k, k): v for k, v in (params or {}).items()}, **(extra or {})}
+    params = EXAMPLE.get(api, {}) if params is None else params
+    body = {"model": model or "MODEL", **CONTENT[api], **{OUR_NAMES.get(k, k): v for k, v in params.items()}, **(extra or {})}
     if stream:
         body["stream"] = True
     command = ["curl", *(["-N"] if stream else []), f"{base_url}/v1/{api.replace('.', '/')}"]

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
+from telemetry.byte_sizes import byte_size
+
 NOT_MEASURED = "not measured"
 
 
@@ -62,12 +64,7 @@ def short_count(value: float | None) -> str:
 
 def size_bytes(value: float | None) -> str:
     """98.4 MiB."""
-    if value is None:
-        return NOT_MEASURED
-    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if value >= size:
-            return f"{value / size:.1f} {unit}"
-    return f"{value:.0f} B"
+    return NOT_MEASURED if value is None else byte_size(value)
 
 
 def joules(value: float | None) -> str:

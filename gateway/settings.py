@@ -17,9 +17,17 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
+from gateway.nearest import did_you_mean, nearest
 from gateway.settings_engine import EngineSettings, Section
 from gateway.settings_sections import CaptureSettings, CostSettings, ServerSettings, SloSettings, StoreSettings, TelemetrySettings
 from telemetry.context_buckets import ContextBuckets
+
+PREFIX = "FIRSTTOKEN_"
+"""Of environment variables."""
+
+_DATABASE = re.compile(r"sqlite(\+\w+)?:///(?!:memory:).+|postgresql(\+\w+)?://.+", re.DOTALL)
+
+LISTED = "`firsttoken settings` lists all settings"
 
 
 class SettingsError(ValueError):
@@ -113,7 +121,7 @@ def load(
     for name, value, source in layers:
         section, _, key = name.partition(".")
         if section not in SECTIONS or key not in SECTIONS[section].__struct_fields__:
-            raise SettingsError(f"unknown setting {name!r} (from {source}); `firsttoken settings` lists all")
+            raise SettingsError(_unknown(name, source))
         merged[section][key] = value
         sources[name] = source
     if from_home:
@@ -123,17 +131,36 @@ def load(
     return settings
 
 
+def _unknown(name: str, source: str) -> str:
+    """Say that a setting is unknown, and which one may have been meant, as it is written where it came from."""
+    if source.startswith(PREFIX):
+        found = nearest(source.removeprefix(PREFIX), [info.variable for info in describe()])
+        return f"unknown variable {source}; {did_you_mean(found, LISTED)}"
+    return f"unknown setting {name!r} (from {source}); {did_you_mean(nearest(name, [info.name for info in describe()]), LISTED)}"
+
+
 def _check(settings: Settings, sources: Mapping[str, str]) -> None:
     """What types cannot say."""
     try:
         ContextBuckets(settings.telemetry.context_buckets)
     except ValueError as error:
         raise SettingsError(f"telemetry.context_buckets: {error}") from None
+    if settings.store.url and not _DATABASE.fullmatch(settings.store.url):
+        remedy = "write sqlite+aiosqlite:///PATH (an absolute path has four slashes), or postgresql+asyncpg://USER:PASSWORD@HOST/NAME"
+        raise SettingsError(
+            f"store.url = {settings.store.url!r} (from {_told('store.url', sources)}) is no database of a known kind; {remedy}"
+        )
     for key, value in msgspec.structs.asdict(settings.cost).items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise SettingsError(f"cost.{key} = {value} (from {sources[f'cost.{key}']}): it is no price")
+            raise SettingsError(f"cost.{key} = {value} (from {_told(f'cost.{key}', sources)}): it is no price")
     for pattern in settings.capture.redact_patterns:
         _check_pattern(pattern)
+
+
+def _told(name: str, sources: Mapping[str, str]) -> str:
+    """Where a setting came from, for people: the file, the variable, or the flag as it is written."""
+    section, _, key = name.partition(".")
+    return SettingInfo(section, key, None, "").flag if sources[name] == "flag" else sources[name]
 
 
 def _check_pattern(pattern: str) -> None:
@@ -152,7 +179,7 @@ def _section(name: str, values: dict[str, Any], sources: Mapping[str, str]) -> A
             msgspec.convert({key: _split(SECTIONS[name], key, value)}, SECTIONS[name], strict=False)
         except msgspec.ValidationError as error:
             what = str(error).split(" - at")[0]
-            raise SettingsError(f"{name}.{key} = {value!r} (from {sources[f'{name}.{key}']}): {what}") from None
+            raise SettingsError(f"{name}.{key} = {value!r} (from {_told(f'{name}.{key}', sources)}): {what}") from None
     prepared = {key: _split(SECTIONS[name], key, value) for key, value in values.items()}
     return msgspec.convert(prepared, SECTIONS[name], strict=False)
 
@@ -176,14 +203,22 @@ def _from_file(config: Path | None, home: Path) -> Iterator[tuple[str, Any, str]
         raise SettingsError(f"cannot read the settings file {path}: {error}") from None
     for section, values in data.items():
         if not isinstance(values, dict):
-            raise SettingsError(f"unknown setting {section!r} (from {path}): settings stand in sections, e.g. [server]")
+            found = nearest(section, [info.name for info in describe()])
+            raise SettingsError(
+                f"{section!r} (from {path}) is in no section, e.g. [server]; {did_you_mean([_in_section(name) for name in found], LISTED)}"
+            )
         for key, value in values.items():
             yield f"{section}.{key}", value, str(path)
+
+
+def _in_section(name: str) -> str:
+    section, _, key = name.partition(".")
+    return f"{key} under [{section}]"
 
 
 def _from_env(env: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
     """`FIRSTTOKEN_SECTION_KEY` variables; `FIRSTTOKEN_HOME` and `FIRSTTOKEN_CONFIG` are not settings."""
     for variable, value in env.items():
-        if variable.startswith("FIRSTTOKEN_") and variable not in ("FIRSTTOKEN_HOME", "FIRSTTOKEN_CONFIG"):
-            section, _, key = variable.removeprefix("FIRSTTOKEN_").lower().partition("_")
+        if variable.startswith(PREFIX) and variable not in ("FIRSTTOKEN_HOME", "FIRSTTOKEN_CONFIG"):
+            section, _, key = variable.removeprefix(PREFIX).lower().partition("_")
             yield f"{section}.{key}", value, variable

@@ -68,7 +68,7 @@ class LogOutput:
     def __init__(self, level: str, stream: TextIO) -> None:
         self._lines: queue.SimpleQueue[logging.LogRecord | None] = queue.SimpleQueue()
         self._stream = stream
-        self._formatter = _Formatter()
+        self._formatter = JsonFormatter()
         self._stopping = threading.Event()
         self._handler = _BoundedHandler(self._lines)
         self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
@@ -121,7 +121,7 @@ class LogOutput:
             return json.dumps({"event": "a log line could not be written", "logger": record.name, "error": repr(error)}) + "\n"
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # nobody reads standard error any more: there is nowhere to say so
+        with contextlib.suppress(Exception):  # nobody reads standard error any more, or its disk is full: there is nowhere to say so
             self._stream.write(text)
             self._stream.flush()
 
@@ -153,7 +153,7 @@ class WideLine:
         return json.dumps(self.fields())
 
 
-class _Formatter(structlog.stdlib.ProcessorFormatter):
+class JsonFormatter(structlog.stdlib.ProcessorFormatter):
     """JSON of every line."""
 
     def __init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import CommandError, console, print_json, size, table
+from gateway.cli.output import CommandError, console, print_json, show, size, table
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
 from gateway.settings import Settings
 
@@ -29,7 +30,7 @@ WhichArgument = Annotated[
     str,
     typer.Argument(help="A key as `cache list` names it, `foreign` (what no configured model used last), or `all`.", metavar="KEY"),
 ]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
 
 
 @app.command("list", context_settings=PASS_SETTINGS)
@@ -42,7 +43,8 @@ def list_keys(context: typer.Context, home: HomeOption = None, config: ConfigOpt
         keys = [_row(folder, foreign=folder not in own) for folder in found]
         print_json({"folder": str(_root(effective)), "budget_bytes": effective.engine.cache_disk_bytes, "keys": keys})
         return
-    _print(found, own)
+    if found:
+        _print(found, own)
     total = sum(folder.size_bytes for folder in found)
     console.print(f"{size(total)} of {size(effective.engine.cache_disk_bytes)} in {_root(effective)}", highlight=False, soft_wrap=True)
 
@@ -113,14 +115,15 @@ def _chosen(which: str, effective: Settings) -> list[KeyFolder]:
         return [folder for folder in found if folder not in own]
     chosen = [folder for folder in found if folder.name == which]
     if not chosen:
-        raise CommandError(f"there is no key {which!r} in {_root(effective)}: `firsttoken cache list` names them")
+        names = ", ".join(folder.name for folder in found)
+        raise CommandError(f"there is no key {which!r} in {_root(effective)}: {f'there are {names}' if names else 'nothing is cached'}")
     return chosen
 
 
 def _ask(wanted: list[KeyFolder], *, as_json: bool) -> None:
     """Let a person think again; a program must say `--yes`."""
-    if as_json:
-        raise typer.BadParameter("with --json nobody is asked: add --yes to delete them", param_hint="--yes")
+    if as_json or not sys.stdin.isatty():
+        raise typer.BadParameter("nobody can be asked here: add --yes to delete them", param_hint="--yes")
     _print(wanted, wanted)
     typer.confirm(f"Delete {_keys(wanted)}, {size(_bytes(wanted))}? Prompts that begin as these did are computed again", abort=True)
 
@@ -168,7 +171,7 @@ def _print(folders: list[KeyFolder], own: list[KeyFolder]) -> None:
         )
         mark = "" if folder in own else " (foreign)"
         grid.add_row(folder.name, escape(model) + mark, f"{folder.files:,}", size(folder.size_bytes), state, escape(made))
-    console.print(grid)
+    show(grid)
 
 
 def _used_at(folder: KeyFolder) -> datetime:

@@ -209,7 +209,7 @@ def check_database(settings: Settings) -> Check:
 
 
 def _try_database(settings: Settings, found: str | None) -> None:
-    """Write to it; of a SQLite file that is not there, to its folder.
+    """Write to it; of a SQLite file that is not there, to its folder (the home folder is created at the first start, no other is).
 
     Raises:
         Exception: it cannot be written.
@@ -217,8 +217,13 @@ def _try_database(settings: Settings, found: str | None) -> None:
     path = sqlite_path(settings.store_url)
     if path is None or path.exists():
         try_writing(settings, found)
-    else:
-        tempfile.TemporaryFile(dir=next(folder for folder in path.absolute().parents if folder.exists())).close()
+        return
+    folder = path.absolute().parent
+    if folder == settings.home:
+        folder = next(above for above in (folder, *folder.parents) if above.exists())
+    if not folder.exists():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    tempfile.TemporaryFile(dir=folder).close()
 
 
 def check_energy(settings: Settings) -> Check:

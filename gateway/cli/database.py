@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gateway.cli.output import CommandError, redact
+from gateway.cli.output import CommandError, redact, spinner
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,12 +54,18 @@ def bring_up_to_date(effective: Settings) -> None:
     """
     from telemetry.store import migrate
 
-    with _failures_told(effective):
+    path = sqlite_path(effective.store_url)
+    if path is not None and not path.absolute().parent.exists():
+        raise CommandError(f"the database {redact(effective.store_url)} cannot be created: there is no folder {path.absolute().parent}")
+    with _failures_told(effective), spinner("bringing the database up to date …"):
         migrate.upgrade(effective.store_url)
 
 
-def work_with(effective: Settings, work: Callable[[AsyncEngine], Awaitable[Found]], *, write: bool = False) -> Found:
-    """Do something with a database of this version; readers have no time limit here.
+def work_with(
+    effective: Settings, work: Callable[[AsyncEngine], Awaitable[Found]], *, write: bool = False, told: str = "reading the database …"
+) -> Found:
+    """Do something with a database of this version; readers have no time limit here. A person at a terminal is `told` that it
+    goes on ('': the work does so itself).
 
     Raises:
         CommandError: there is no such database, or it failed; the message says what to do.
@@ -69,7 +77,7 @@ def work_with(effective: Settings, work: Callable[[AsyncEngine], Awaitable[Found
         raise CommandError(f"there is no database {shown} yet: serve some requests first")
     if found != migrate.head():
         raise CommandError(f"the database {shown} is of another version: run `firsttoken db upgrade`")
-    with _failures_told(effective):
+    with _failures_told(effective), spinner(told, quiet=not told):
         return asyncio.run(_with_engine(effective.store_url, work, write=write))
 
 
@@ -87,10 +95,20 @@ def try_writing(effective: Settings, found: str | None) -> None:
 
 async def _with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[Found]], *, write: bool) -> Found:
     from telemetry.store.engine import create_reader, create_writer
+    from telemetry.store.queries.reading import patience_s
 
-    engine = create_writer(url) if write else create_reader(url, limit_s=NO_LIMIT)
+    patience_s.set(None)
+    over = threading.Event()
+    engine = create_writer(url) if write else create_reader(url, limit_s=NO_LIMIT, over=over.is_set)
+    working = asyncio.ensure_future(work(engine))
     try:
-        return await work(engine)
+        await asyncio.wait({working})
+        return working.result()
+    except asyncio.CancelledError:  # Ctrl-C: a statement that goes on would keep its thread, and the thread the program
+        over.set()
+        working.cancel()
+        await asyncio.wait({working})
+        raise
     finally:
         await engine.dispose()
 
@@ -104,12 +122,17 @@ def _failures_told(effective: Settings) -> Iterator[None]:
     from telemetry.store.migrate import StoreVersionError
     from telemetry.store.queries.reading import StoreUnreadable, first_line
 
-    shown = redact(effective.store_url)
+    shown, logged = redact(effective.store_url), logging.NullHandler()
+    logging.getLogger().addHandler(logged)  # what goes wrong is told below; a pool would write a traceback of its own
     try:
         yield
     except (SQLAlchemyError, OSError, StoreUnreadable, StoreVersionError, ModuleNotFoundError) as error:
-        raise CommandError(f"the database {shown} failed: {redact(first_line(error))}") from error
+        said = redact(first_line(error))
+        remedy = ": another program writes to it; try again" if "locked" in said else ""
+        raise CommandError(f"the database {shown} failed: {said}{remedy}") from error
     except Exception as error:
         if not is_of_a_driver(error):
             raise
         raise CommandError(f"the database {shown} failed: {redact(first_line(error))}") from error
+    finally:
+        logging.getLogger().removeHandler(logged)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import asdict
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from gateway.cli import db_export, db_prune
 from gateway.cli.database import bring_up_to_date, revision, work_with
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import console, print_json, redact, size, table
+from gateway.cli.output import console, print_json, redact, show, size, table
 from gateway.cli.private import make_home
 from gateway.settings import Settings
 from gateway.settings_sections import CaptureSettings, StoreSettings
@@ -55,10 +54,10 @@ def stats(context: typer.Context, home: HomeOption = None, config: ConfigOption 
         print_json({"url": redact(effective.store_url), **asdict(found), "retention": limits})
         return
     console.print(redact(effective.store_url), soft_wrap=True, highlight=False)
-    grid = table("table", "rows")
+    grid = table("table", "rows", figures=["rows"])
     for name, rows in found.rows.items():
         grid.add_row(name, f"{rows:,}")
-    console.print(grid)
+    show(grid)
     if found.oldest and found.newest:
         console.print(f"requests from {found.oldest:%Y-%m-%d %H:%M} to {found.newest:%Y-%m-%d %H:%M} UTC", highlight=False)
     if found.used_bytes is not None:
@@ -82,8 +81,7 @@ def verify(context: typer.Context, home: HomeOption = None, config: ConfigOption
     from telemetry.store.inspection import verify as check
 
     effective = effective_settings(context, home, config)
-    with console.status("reading the whole database …") if not as_json else nullcontext():
-        problems = work_with(effective, check)
+    problems = work_with(effective, check, told="reading the whole database …")
     if as_json:
         print_json({"url": redact(effective.store_url), "ok": not problems, "problems": problems})
     else:

@@ -10,8 +10,8 @@ import typer
 
 from gateway.cli.database import work_with
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import console, print_json
-from telemetry.store.queries.windows import window_of
+from gateway.cli.output import console, print_json, spinner
+from telemetry.store.queries.windows import minutes_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,15 +22,24 @@ DAY_MINUTES = 24 * 60
 
 OlderOption = Annotated[
     str | None,
-    typer.Option("--older-than", help="Forget requests older than this: 12h, 30d, 8w; default store.retention_days.", show_default=False),
+    typer.Option(
+        "--older-than",
+        metavar="AGE",
+        help="Forget requests older than this: 12h, 30d, 8w; default store.retention_days.",
+        show_default=False,
+    ),
 ]
 BytesOption = Annotated[
     int | None,
     typer.Option(
-        "--max-bytes", min=1, help="Forget the oldest requests until so much is used; default store.max_bytes.", show_default=False
+        "--max-bytes",
+        metavar="BYTES",
+        min=1,
+        help="Forget the oldest requests until so much is used; default store.max_bytes.",
+        show_default=False,
     ),
 ]
-DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say how many requests are too old.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say how many requests are too old.")]
 
 
 def prune(
@@ -58,19 +67,16 @@ def prune(
             as_json=as_json,
         )
         return
-    pruned, contents = work_with(effective, lambda writer: _prune(writer, retention, quiet=as_json), write=True)
+    pruned, contents = work_with(effective, lambda writer: _prune(writer, retention, quiet=as_json), write=True, told="")
     words = f"{pruned:,} requests forgotten" + (f", and what was said in {contents:,} others" if contents else "")
     _tell({"pruned": pruned, "pruned_contents": contents}, words, as_json=as_json)
 
 
 def _days(text: str) -> float:
     try:
-        minutes = window_of(text).minutes
+        return minutes_of(text) / DAY_MINUTES
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--older-than") from None
-    if minutes is None:
-        raise typer.BadParameter("`all` is no age; write e.g. 30d", param_hint="--older-than")
-    return minutes / DAY_MINUTES
 
 
 async def _too_old(reader: AsyncEngine, days: float) -> int:
@@ -81,15 +87,13 @@ async def _too_old(reader: AsyncEngine, days: float) -> int:
 
 async def _prune(writer: AsyncEngine, retention: Retention, *, quiet: bool) -> tuple[int, int]:
     """Requests forgotten, and contents of those that stay."""
-    from rich.console import Console
-
     from telemetry.store.retention import Keeper
 
     keeper = Keeper(retention)
-    with Console(stderr=True, quiet=quiet).status("") as status:
+    with spinner("forgetting requests …", quiet=quiet) as tell:
         while keeper.wait_s() == 0:
             await keeper.turn(writer)
-            status.update(f"{keeper.pruned:,} requests forgotten …")
+            tell(f"{keeper.pruned:,} requests forgotten …")
     return keeper.pruned, keeper.contents_pruned
 
 

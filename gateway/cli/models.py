@@ -8,12 +8,12 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import console, print_json, size, table
+from gateway.cli.output import print_json, show, size, spinner, table
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
 
 app = typer.Typer(no_args_is_help=True, help="Models: what is configured and what is there.")
 
-DigestOption = Annotated[bool, typer.Option("--digest", help="Also read each file and print its SHA-256.")]
+DigestOption = Annotated[bool, typer.Option("--digest", metavar="", help="Also read each file and print its SHA-256.")]
 
 
 @app.command("list", context_settings=PASS_SETTINGS)
@@ -38,7 +38,8 @@ def describe_model(reference: str, *, with_digest: bool = False) -> dict[str, ob
         file = resolve(reference)
     except ModelFileError as error:
         return {**row, "digest": None, "problem": str(error)}
-    digest = file.digest() if with_digest else None
+    with spinner(f"reading {escape(file.name)} …", quiet=not with_digest):
+        digest = file.digest() if with_digest else None
     return {
         **row,
         "name": file.name,
@@ -57,4 +58,4 @@ def _print(entries: list[dict[str, object]], *, with_digest: bool) -> None:
         shown = size(size_bytes) if isinstance(size_bytes, int) else "missing"
         where = escape(str(entry["path"] or entry["problem"]))
         grid.add_row(escape(str(entry["reference"])), shown, f"{where}\n{entry['digest']}" if with_digest and entry["digest"] else where)
-    console.print(grid)
+    show(grid)

@@ -1,12 +1,12 @@
 """Options that every verb shares: `--home`, `--config`, `--json`, and one flag per setting.
 
-Setting flags are not declared one by one: each verb lets unknown options through, and `parse_flags` checks them
-against `gateway.settings.describe()`, so that a new setting has its flag at once.
+Setting flags are not declared one by one: each verb lets unknown options through (`gateway.cli.arguments` has seen to
+it that there are none but settings'), and `parse_flags` reads them by `gateway.settings.describe()`, so that a new setting
+has its flag at once.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,23 +15,28 @@ from typing import Annotated, Any
 import typer
 
 from gateway import settings
+from gateway.cli.arguments import UnknownFlagError, setting_value
 from gateway.settings import SettingInfo, Settings
 
 PASS_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Typer context settings of a verb that accepts setting flags."""
 
 HomeOption = Annotated[
-    Path | None, typer.Option("--home", help="Folder for models, database and logs. [env FIRSTTOKEN_HOME]", show_default=False)
+    Path | None,
+    typer.Option(
+        "--home", metavar="DIR", help="Folder for database, cache, logs and settings (variable FIRSTTOKEN_HOME).", show_default=False
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="Settings file; default firsttoken.toml in the home folder. [env FIRSTTOKEN_CONFIG]", show_default=False),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Settings file; default firsttoken.toml in the home folder (variable FIRSTTOKEN_CONFIG).",
+        show_default=False,
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
-
-
-class UnknownFlagError(typer.BadParameter):
-    """A flag that is no option of the verb and no setting."""
+JsonOption = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON for programs instead of text for people.")]
 
 
 def effective_settings(
@@ -65,22 +70,15 @@ def parse_flags(args: Sequence[str]) -> dict[str, str]:
         flag, has_value, value = rest.pop(0).partition("=")
         info = known.get(flag)
         if info is None:
-            raise UnknownFlagError(_unknown(flag, known))
-        values[info.name] = value if has_value else _take_value(info, rest)
+            raise UnknownFlagError(f"unexpected argument {flag!r}: options and settings begin with --, and `--help` lists what is taken")
+        values[info.name] = value if has_value else _value(info, rest)
     return values
 
 
-def _take_value(info: SettingInfo, rest: list[str]) -> str:
+def _value(info: SettingInfo, rest: list[str]) -> str:
     """The argument after a flag; a switch without one is on."""
-    if rest and not rest[0].startswith("--"):
-        return rest.pop(0)
+    if found := setting_value(info, rest):
+        return found[0]
     if isinstance(info.default, bool):
         return "true"
     raise UnknownFlagError(f"{info.flag} needs a value")
-
-
-def _unknown(flag: str, known: Mapping[str, SettingInfo]) -> str:
-    """Say that a flag is unknown, and which one may have been meant."""
-    near = difflib.get_close_matches(flag, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else "`firsttoken settings` lists all settings"
-    return f"unknown option {flag!r}; {hint}"

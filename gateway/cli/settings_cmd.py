@@ -14,7 +14,7 @@ from gateway.cli.output import console, print_json, table
 from gateway.setting_values import shown, value_of
 from gateway.settings import SettingInfo, Settings, describe
 
-MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Print the reference page (docs/settings.md) instead.")]
+MarkdownOption = Annotated[bool, typer.Option("--markdown", metavar="", help="Print the reference page (docs/settings.md) instead.")]
 
 LEAST_DESCRIPTION_COLUMNS = 50
 
@@ -43,6 +43,7 @@ def _print(rows: Sequence[tuple[str, str, str]]) -> None:
     beside = max(len(name) for name, _, _ in rows) + max(len(value) for _, value, _ in rows) + 4
     if console.width - beside >= LEAST_DESCRIPTION_COLUMNS:
         grid = table("setting", "value", "description")
+        grid.columns[-1].no_wrap = False  # prose
         for row in rows:
             grid.add_row(*map(escape, row))
         console.print(grid)

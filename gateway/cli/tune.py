@@ -8,18 +8,20 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
+from gateway.cli.known_models import configured_name
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
-from gateway.cli.output import CommandError, console, print_json, table
+from gateway.cli.output import CommandError, bar, console, print_json, show, table
 from gateway.cli.private import make_home
 from gateway.settings import Settings
 
 MODULE = "gateway.engine.llama.tune"
 
-ModelArgument = Annotated[str, typer.Argument(help="A model reference; default the first configured model.", show_default=False)]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A configured model's name, or any model reference; default the first configured model.", show_default=False)
+]
 
 
 def tune(
@@ -41,7 +43,7 @@ def tune(
         figures = (f"{trial['prompt_token_us'] / 1e3:.3f}", f"{trial['answer_token_us'] / 1e3:.2f}")
         style = "bold" if tuning["chosen"].items() <= trial["values"].items() else ""
         grid.add_row(*(str(trial["values"][name]).lower() for name in columns), *figures, style=style)
-    console.print(grid)
+    show(grid)
     chosen = ", ".join(f"{name} = {str(value).lower()}" for name, value in tuning["chosen"].items())
     console.print(f"chosen: {escape(chosen)}" if chosen else "nothing to choose: every setting is set", highlight=False)
 
@@ -51,7 +53,9 @@ def _argument(effective: Settings, reference: str) -> str:
     from gateway.engine_options import engine_options
     from gateway.models.storage import DEMO_MODEL, resolve
 
-    file = resolve(reference or next(iter(effective.engine.models), DEMO_MODEL))
+    models = effective.engine.models or (DEMO_MODEL,)
+    named = {configured_name(known): known for known in models}  # as clients call them
+    file = resolve(named.get(reference, reference) or models[0])
     return engine_options(effective, file, {}).to_argument()
 
 
@@ -66,13 +70,17 @@ def _measure(effective: Settings, argument: str, *, quiet: bool) -> dict[str, An
     told: dict[str, Any] = {}
     with (
         subprocess.Popen([sys.executable, "-m", MODULE, argument], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process,
-        Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress,
+        bar(*columns, quiet=quiet) as progress,
     ):
         task = progress.add_task("", total=1.0)
         assert process.stdout is not None
-        for line in process.stdout:
-            told = json.loads(line)
-            progress.update(task, completed=told.get("progress", 0.0))
+        try:
+            for line in process.stdout:
+                told = json.loads(line)
+                progress.update(task, completed=told.get("progress", 0.0))
+        except BaseException:  # Ctrl-C above all: it must not go on measuring by itself
+            process.kill()
+            raise
     if "tuning" not in told:
         raise CommandError(str(told.get("error") or f"the measurement ended with code {process.returncode}"))
     return told

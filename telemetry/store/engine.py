@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import event
@@ -64,15 +65,17 @@ def create_migrator(url: str) -> AsyncEngine:
     return _server_writer(parsed, MIGRATION_LIMIT_S)
 
 
-def create_reader(url: str, limit_s: float = READ_LIMIT_S) -> AsyncEngine:
-    """The readers' engine: read-only, each statement ended after `limit_s` (`inf`: never)."""
+def create_reader(url: str, limit_s: float = READ_LIMIT_S, over: Callable[[], bool] = lambda: False) -> AsyncEngine:
+    """The readers' engine: read-only, each statement ended after `limit_s` (`inf`: never); SQLite's, too, as soon as it is `over`
+    (a server's end with their task).
+    """
     parsed = _async_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = create_async_engine(
             parsed, pool_size=READ_POOL, max_overflow=0, connect_args={"async_creator_fn": reader_connection.connect}
         )
         _pragmas(engine, f"busy_timeout={BUSY_TIMEOUT_MS}", "query_only=ON")
-        _limit_statements(engine, limit_s)
+        _limit_statements(engine, limit_s, over)
         return engine
     limited = _server_arguments(limit_s, default_transaction_read_only="on")
     return create_async_engine(parsed, pool_size=READ_POOL, max_overflow=0, pool_pre_ping=True, connect_args=limited)
@@ -160,13 +163,13 @@ def _make_shrinkable(engine: AsyncEngine) -> None:
         cursor.close()
 
 
-def _limit_statements(engine: AsyncEngine, limit_s: float) -> None:
+def _limit_statements(engine: AsyncEngine, limit_s: float, over: Callable[[], bool]) -> None:
     """SQLite has no statement timeout: its progress handler looks at the clock and interrupts."""
 
     @event.listens_for(engine.sync_engine, "connect")
     def watch(connection: Any, record: Any) -> None:
         deadline = record.info["deadline"] = [float("inf")]
-        connection.run_async(lambda driver: driver.set_progress_handler(lambda: time.monotonic() > deadline[0], _PROGRESS_STEPS))
+        connection.run_async(lambda driver: driver.set_progress_handler(lambda: time.monotonic() > deadline[0] or over(), _PROGRESS_STEPS))
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
     def begin(connection: Connection, *_: Any) -> None:

@@ -22,6 +22,8 @@ from telemetry.store.engine import create_migrator, create_reader
 MIGRATING = 0x66747365
 """Key of the advisory lock of whoever migrates a server's database ("ftse")."""
 
+logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells every look and every step at INFO
+
 
 class StoreVersionError(RuntimeError):
     """The database is of a version that this program does not know: nothing is written to it."""
@@ -66,7 +68,6 @@ async def revision_of(connection: AsyncConnection) -> str | None:
 
 async def bring_up_to_date(url: str) -> None:
     """`upgrade`, for whoever has an event loop that may wait."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells every step at INFO
     engine = create_migrator(url)
     try:
         async with engine.begin() as connection:

@@ -121,14 +121,19 @@ def test_a_person_is_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         raise typer.Abort
 
     monkeypatch.setattr(typer, "confirm", no)
+    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda _: True})())
     assert main(["cache", "clear", "all"]) == 1
     assert main(["cache", "clear", "all", "--json"]) == 2
     assert "--yes" in json.loads(capsys.readouterr().out.splitlines()[-1])["error"]["message"]
+    monkeypatch.setattr("sys.stdin", type("Pipe", (), {"isatty": lambda _: False})())
+    assert main(["cache", "clear", "all"]) == 2
+    assert "--yes" in capsys.readouterr().err
     assert all(folder.exists() for folder in three.values())
 
 
 def test_an_unknown_key_is_refused(capsys: pytest.CaptureFixture[str], three: dict[str, Path]) -> None:
-    """With where to find the known ones."""
+    """With those that are known."""
     assert main(["cache", "clear", "../..", "--yes"]) == 1
-    assert "cache list" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert all(folder.name in said for folder in three.values())
     assert all(folder.exists() for folder in three.values())

@@ -12,16 +12,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.cli import checks
-from gateway.cli.main import main
+from gateway.cli.main import app, main
+from gateway.models.storage import DEMO_MODEL
 from gateway.settings import load
 from telemetry.store import migrate
 from tests.store.postgres import PostgresServer
 from tests.store.test_retention import DAY_MS, fill
 from tests.store.test_store import url_of
+from tests.telemetry.records import MODEL
 
 OLD, NEW = 3, 7
 
@@ -70,19 +73,60 @@ def test_reading(told: Verb) -> None:
     assert told.json("db", "verify") == {"url": told.url, "ok": True, "problems": []}
     assert told.json("db", "current")["up_to_date"] is True
     assert told.json("db", "prune", "--dry-run") == {"would_prune": OLD}
-    assert told.run("db", "stats")[0] == told.run("db", "verify")[0] == 0
+    assert told.run("db", "stats")[0] == told.run("db", "verify")[0] == told.run("db", "current")[0] == 0
+
+
+def test_every_verb_is_tried() -> None:
+    """A verb that uses the database runs in this file, which runs on both; the others are named here."""
+    without = {"serve", "tune", "settings", "models list", "cache list", "cache clear"}
+    source = Path(__file__).read_text(encoding="utf-8")
+    verbs = {verb for verb in all_verbs() if f"({', '.join(f'{word!r}' for word in verb.split())}".replace("'", '"') in source}
+    assert set(all_verbs()) - without == verbs | {"doctor"}, "doctor is tried by its checks"
+
+
+def all_verbs() -> list[str]:
+    """Every verb of the command line, sub-verbs as `db stats`."""
+    group = typer.main.get_command(app)
+    children = {name: getattr(command, "commands", {}) for name, command in getattr(group, "commands", {}).items()}
+    return [f"{name} {child}".strip() for name, below in children.items() for child in below or [""]]
 
 
 def test_export(told: Verb, tmp_path: Path) -> None:
-    """Every format has every request."""
+    """Every format has every request; a range and a model have theirs, with what was said where it is asked for."""
     for form in ("jsonl", "csv", "parquet"):
         assert told.json("db", "export", "--format", form, "--output", str(tmp_path / f"all.{form}"))["exported"] == OLD + NEW
+    out, force = ("--output", str(tmp_path / "some.jsonl")), "--force"
+    assert told.json("db", "export", *out, "--since", "36h", "--content")["exported"] == NEW
+    assert told.json("db", "export", *out, "--until", "36h", "--model", MODEL, force)["exported"] == OLD
+    assert told.json("db", "export", *out, "--model", DEMO_MODEL, force)["exported"] == 0
+    assert told.run("db", "export", *out)[0] == 1
+
+
+def test_a_model_that_nobody_knows(told: Verb, tmp_path: Path) -> None:
+    """It is told, with those that are known; one that is configured or was served has no rows, and that is no error."""
+    for verb in (("stats",), ("stats", "--csv"), ("db", "export", "--output", str(tmp_path / "x"))):
+        code, said = told.run(*verb, "--model", "tinny")
+        assert (code, f"did you mean {MODEL}?" in said, DEMO_MODEL in said) == (1, True, True), said
+        assert not (tmp_path / "x").exists()
+    assert told.run("stats", "--model", DEMO_MODEL)[0] == 0
+    assert told.run("stats", "--model", MODEL, "--since", "all")[0] == 0
+    told.run("db", "prune", "--older-than", "1h")
+    assert told.json("stats", "--model", MODEL, "--since", "15m")["rows"] == []
+
+
+def test_long_ago(told: Verb, tmp_path: Path) -> None:
+    """Whatever is a stretch of time can be asked for."""
+    for age in ("5000w", "1m", "all"):
+        assert told.run("stats", "--since", age)[0] == 0
+        assert told.run("db", "export", "--since", age, "--output", str(tmp_path / age))[0] == 0
 
 
 def test_writing(told: Verb) -> None:
     """Pruning and upgrading."""
     assert told.json("db", "prune", "--older-than", "30d")["pruned"] == OLD
     assert told.json("db", "upgrade")["up_to_date"] is True
+    assert told.json("db", "prune")["pruned"] == 0
+    assert told.run("db", "prune", "--max-bytes", "1000000000")[0] == (0 if told.url.startswith("sqlite") else 2)
 
 
 def test_a_newer_database(told: Verb) -> None:

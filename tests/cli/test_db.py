@@ -79,6 +79,7 @@ def test_export(path: Path, tmp_path: Path) -> None:
         (("export", "--since", "someday"), 2, "2026-11-23"),
         (("export", "--output", "/nowhere/x.jsonl"), 1, "cannot write /nowhere/x.jsonl"),
         (("export", "--json"), 2, "--output"),
+        (("export", "--since", "1d", "--until", "7d"), 2, "'7d' is not after --since '1d'"),
     ],
 )
 def test_export_says_what_is_wrong(path: Path, args: tuple[str, ...], code: int, words: str) -> None:

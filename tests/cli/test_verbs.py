@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
-from gateway.cli.main import main
+from gateway.cli.main import app, main
+from tests.cli.test_databases import all_verbs
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +37,7 @@ def test_wrong_setting_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["settings", "--engine-slots", "0"]) == 2
     stderr = capsys.readouterr().err
     assert "engine.slots" in stderr
-    assert "flag" in stderr
+    assert "from --engine-slots" in stderr
     assert "Traceback" not in stderr
 
 
@@ -71,3 +74,38 @@ def test_serve_program_reports_usage() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "--port" in done.stderr
+
+
+@pytest.mark.parametrize("age", ["all", "0d", "old", "999999w", "-1d"])
+def test_no_age(capsys: pytest.CaptureFixture[str], age: str) -> None:
+    """What `prune` refuses is not what it suggests."""
+    assert main(["db", "prune", f"--older-than={age}"]) == 2
+    said = capsys.readouterr().err
+    assert ("--older-than" in said, "7d" in said, "or all" in said) == (True, True, False), said
+
+
+def test_stats_suggest_all(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it is taken it is suggested."""
+    assert main(["stats", "--since", "old"]) == 2
+    assert "7d, 2w or all" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [(), *(tuple(verb.split()) for verb in all_verbs())], ids=" ".join)
+def test_help_is_whole(capsys: pytest.CaptureFixture[str], verb: tuple[str, ...]) -> None:
+    """Every word of every option's help is shown, what stands in square brackets too, and `--home`, `--config` and `--json` everywhere."""
+    command = typer.main.get_command(app)
+    for name in verb:
+        command = getattr(command, "commands", {})[name]
+    assert main([*verb, "--help"]) == 0
+    shown = capsys.readouterr().out
+    helps = [(getattr(param, "help", "") or "").replace("\\[", "[") for param in command.params]
+    assert [word for text in helps for word in re.findall(r"[\w\[\]-]+", text) if word not in shown] == []
+    assert all(flag in shown for flag in ("--home", "--config", "--json"))
+
+
+@pytest.mark.parametrize("verb", [verb.split() for verb in all_verbs()], ids=" ".join)
+def test_a_stray_word_is_refused(capsys: pytest.CaptureFixture[str], verb: list[str]) -> None:
+    """No verb overlooks an argument that it does not take."""
+    arguments = {"tune": ["x.gguf"], "cache clear": ["all"]}.get(" ".join(verb), [])
+    assert main([*verb, *arguments, "stray", "--server-port", "0"]) == 2
+    assert "unexpected argument 'stray'" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import json
 import logging
 
 from telemetry import logging as lines
+from tests.e2e.serving import until
 from tests.telemetry.records import MODEL, completed
 
 
@@ -78,3 +79,27 @@ def test_former_handlers_come_back() -> None:
     before = logging.getLogger().handlers[:]
     written()
     assert logging.getLogger().handlers == before
+
+
+def test_a_stream_that_fails_costs_its_lines_alone() -> None:
+    """Whatever it raises (its reader is gone, its disk is full): the lines after that are written."""
+
+    class Odd(Exception):  # noqa: N818
+        pass
+
+    class Fails(io.StringIO):
+        failures = 1
+
+        def write(self, text: str) -> int:
+            if self.failures:
+                self.failures -= 1
+                raise Odd
+            return super().write(text)
+
+    stream = Fails()
+    output = lines.configure("info", stream)
+    logging.getLogger("first").info("lost")
+    until(lambda: not stream.failures, 30, "the first line")
+    logging.getLogger("second").info("written")
+    output.stop()
+    assert json.loads(stream.getvalue())["event"] == "written"

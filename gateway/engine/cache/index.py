@@ -15,7 +15,7 @@ MAX_MEMORIES = 1024
 """Prompts remembered without their state, to tell why they are missing; the oldest are forgotten."""
 
 MAX_MEMORY_TOKENS = 1_000_000
-"""Tokens of all of those: 9 MB, since the tree has them once more, and kernels take a byte each."""
+"""Tokens of all of those: 9 MiB, since the tree has them once more, and kernels take a byte each."""
 
 
 class PromptIndex:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import Row, Select
@@ -15,6 +16,9 @@ from telemetry.store.failures import is_of_a_driver
 
 PATIENCE_S = READ_LIMIT_S + 1
 """Longest wait for one query: a connection from the pool, and the statement, which the engine itself ends at `READ_LIMIT_S`."""
+
+patience_s: ContextVar[float | None] = ContextVar("patience_s", default=PATIENCE_S)
+"""Of whoever reads; None waits as long as it takes (a verb of the command line, which a person can end)."""
 
 
 class StoreUnreadable(Exception):  # noqa: N818 - a state of the store, named as pages tell it
@@ -51,11 +55,12 @@ async def _in_time(reading: Coroutine[Any, Any, Sequence[Row[*tuple[Any, ...]]]]
     _reading.add(task)
     task.add_done_callback(_ended)
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(patience_s.get()):
             return await asyncio.shield(task)
     except TimeoutError:
         task.cancel()
-        raise StoreUnreadable(f"no answer within {PATIENCE_S:g} s") from None
+        limit = patience_s.get()
+        raise StoreUnreadable("the database did not answer in time" if limit is None else f"no answer within {limit:g} s") from None
     except Exception as error:
         if isinstance(error, SQLAlchemyError | OSError) or is_of_a_driver(error):
             raise StoreUnreadable(first_line(error)) from error

@@ -8,6 +8,9 @@ from enum import StrEnum
 
 _SPAN = re.compile(r"(?P<number>[1-9]\d{0,5})(?P<unit>[mhdw])")
 _MINUTES = {"m": 1, "h": 60, "d": 24 * 60, "w": 7 * 24 * 60}
+MOST_MINUTES = 100 * 366 * 24 * 60
+"""A hundred years: as good as all time, and no time before it is out of the calendar."""
+
 _WORDS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -48,8 +51,21 @@ def window_of(text: str) -> Window:
     """
     if text in WINDOWS:
         return WINDOWS[text]
+    try:
+        minutes = minutes_of(text)
+    except ValueError as error:
+        raise ValueError(f"{error} or all") from None
+    return Window(text, f"{text[:-1]} {_WORDS[text[-1]]}" if text[:-1] != "1" else _WORDS[text[-1]].removesuffix("s"), minutes)
+
+
+def minutes_of(text: str) -> int:
+    """The minutes of `90m`, `36h`, `7d` or `2w`.
+
+    Raises:
+        ValueError: the text is none of these, or longer than a hundred years; the message says what would do.
+    """
     found = _SPAN.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is no stretch of time: write e.g. 90m, 36h, 7d, 2w or all")
-    number, unit = int(found["number"]), found["unit"]
-    return Window(text, f"{number} {_WORDS[unit]}", number * _MINUTES[unit])
+    minutes = int(found["number"]) * _MINUTES[found["unit"]] if found else 0
+    if not 0 < minutes <= MOST_MINUTES:
+        raise ValueError(f"{text!r} is no stretch of time: write e.g. 90m, 36h, 7d, 2w")
+    return minutes
