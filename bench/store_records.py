@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from telemetry.clock import ClockAnchor
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import CacheOutcome, CacheReason, CacheSource, EngineConfig, Phase, PhaseTiming, PrefillChunk, Status
-from telemetry.record import RequestRecord, TraceIds
+from telemetry.record import RequestRecord
+from telemetry.trace_ids import TraceIds
 
 DAYS = 60
 DAY_NS = 24 * 60 * 60 * 10**9

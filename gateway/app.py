@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, Request, Response, get
@@ -50,11 +49,10 @@ from gateway.serving.router import Router
 from gateway.serving.supervisor import Supervisor
 from gateway.setting_values import shown_settings
 from gateway.settings import Settings
-from gateway.settings_sections import CaptureSettings, CostSettings, ServerSettings, SloSettings, TelemetrySettings
+from gateway.settings_sections import ServerSettings
+from gateway.telemetry_options import capture_options, energy_options, slo_options
 from telemetry.context_buckets import ContextBuckets
-from telemetry.cost import Prices
-from telemetry.slo import AVAILABILITY, INTER_TOKEN, TTFT, Objective
-from telemetry.stack import CaptureOptions, EnergyOptions, SloOptions, TelemetryStack
+from telemetry.stack import TelemetryStack
 
 log = logging.getLogger(__name__)
 
@@ -91,10 +89,10 @@ class Gateway:
             enabled=settings.telemetry.enabled,
             home=settings.home,
             allowed_baggage=settings.telemetry.baggage,
-            slo=_slo_options(settings.slo, self.base_url),
-            energy=_energy_options(settings.telemetry, settings.cost),
+            slo=slo_options(settings.slo, self.base_url),
+            energy=energy_options(settings.telemetry, settings.cost),
             retention=retention_of(settings),
-            capture=_capture_options(settings.capture),
+            capture=capture_options(settings.capture),
             more_sinks=[self.announcer],
         )
         handles = [_handle(settings, file, adapters[file.name], self.telemetry, engine_command) for file in files]
@@ -220,26 +218,6 @@ class Gateway:
 
 def _body_limits(server: ServerSettings) -> BodyLimits:
     return BodyLimits(server.max_body_bytes, server.body_timeout_s, server.max_bodies, server.max_bodies_bytes)
-
-
-def _capture_options(settings: CaptureSettings) -> CaptureOptions:
-    return CaptureOptions(settings.content, settings.max_text_chars, settings.redact_patterns)
-
-
-def _slo_options(settings: SloSettings, gateway: str) -> SloOptions:
-    objectives = (
-        Objective(AVAILABILITY, settings.availability),
-        Objective(TTFT, settings.ttft_share, settings.ttft_ms),
-        Objective(INTER_TOKEN, settings.inter_token_share, settings.inter_token_ms),
-    )
-    return SloOptions(objectives, settings.window_days, settings.webhook_url, gateway, settings.check_every_s)
-
-
-def _energy_options(settings: TelemetrySettings, cost: CostSettings) -> EnergyOptions:
-    prices = Prices(
-        cost.price_per_kwh, cost.price_per_input_token, cost.price_per_output_token, cost.price_per_cached_input_token, cost.currency
-    )
-    return EnergyOptions(settings.energy_sources, Path(settings.rapl_path), prices)
 
 
 @get("/", include_in_schema=False)

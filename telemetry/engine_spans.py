@@ -16,7 +16,7 @@ from telemetry import semconv as names
 from telemetry import trace_context as contexts
 from telemetry.clock import WallClock
 from telemetry.events import EngineSample, EngineState, EngineStatus, StepSample
-from telemetry.record import TraceIds
+from telemetry.trace_ids import TraceIds
 
 ENDED = (EngineState.READY, EngineState.RESTARTING, EngineState.FAILED, EngineState.STOPPED)
 

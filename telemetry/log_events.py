@@ -6,13 +6,11 @@ It travels in the line's record (`extra=event(…)`); the JSON lines on stderr s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from telemetry.events import Scalar
 from telemetry.semconv import REQUEST_ID
-
-if TYPE_CHECKING:  # records are made of clocks, which write lines
-    from telemetry.events import Scalar
-    from telemetry.record import RequestRecord, TraceIds
+from telemetry.trace_ids import TraceIds
 
 KEY = "firsttoken_event"
 """Under which a `logging.LogRecord` has it."""
@@ -29,13 +27,9 @@ class LogEvent:
     attributes: dict[str, Scalar] = field(default_factory=dict)
 
 
-def event(
-    name: str, *, trace: TraceIds | None = None, record: RequestRecord | None = None, request_id: str = "", **attributes: Scalar
-) -> dict[str, Any]:
+def event(name: str, *, trace: TraceIds | None = None, request_id: str = "", **attributes: Scalar) -> dict[str, Any]:
     """The `extra` of a line about `firsttoken.{name}`, of a request where there is one; names of attributes get the prefix too."""
     named = {f"{PREFIX}{key}": value for key, value in attributes.items()}
-    if record is not None:
-        trace, request_id = record.trace, record.request_id
     if request_id:
         named[REQUEST_ID] = request_id
     return {KEY: LogEvent(f"{PREFIX}{name}", trace, named)}

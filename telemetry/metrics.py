@@ -17,10 +17,11 @@ from telemetry.metrics_engines import EngineMetrics
 from telemetry.metrics_prometheus import PrometheusBackend
 from telemetry.metrics_requests import RequestMetrics
 from telemetry.outlets import Backend, Outlets
-from telemetry.record import RequestRecord, TraceIds
+from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 from telemetry.slo import Objective
 from telemetry.speed_change import SpeedChange
+from telemetry.trace_ids import TraceIds
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from telemetry import instruments as metric
 from telemetry.events import CacheSample, CacheSource, EngineConfig, EngineSample, EngineState, EngineStatus
 from telemetry.instrument import Instrument
 from telemetry.outlets import Outlets
-from telemetry.record import TraceIds
 from telemetry.speed_change import SpeedChange
+from telemetry.trace_ids import TraceIds
 
 DISCARD_REASONS = ("corrupt", "foreign", "unreadable", "disk_off")
 """Why a file of the prefix cache is of no use; `disk_off` counts how often the whole disk tier was turned off."""

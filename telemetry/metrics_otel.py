@@ -22,8 +22,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from telemetry import semconv
 from telemetry.instrument import Instrument, Kind
 from telemetry.instruments import ALL
-from telemetry.record import TraceIds
 from telemetry.trace_context import span_context
+from telemetry.trace_ids import TraceIds
 
 MAX_WAITING_LISTS = 1000
 """Lists of values that wait for the thread; more are dropped and counted."""

@@ -22,7 +22,7 @@ from prometheus_client.utils import floatToGoString
 from telemetry.accept import media_ranges, names, quality
 from telemetry.instrument import Instrument, Kind, label_name
 from telemetry.instruments import ALL
-from telemetry.record import TraceIds
+from telemetry.trace_ids import TraceIds
 
 MAX_CHILDREN = 2000
 """Series per metric; more would be a bug of a caller, and are left out and counted."""

@@ -19,9 +19,9 @@ from opentelemetry.sdk._logs import LoggerProvider
 from telemetry import semconv
 from telemetry.events import Scalar
 from telemetry.log_events import KEY, PREFIX, LogEvent
-from telemetry.record import TraceIds
 from telemetry.redact import Redactor, without_passwords
 from telemetry.trace_context import span_context
+from telemetry.trace_ids import TraceIds
 
 REQUESTS_LOGGER = "firsttoken.requests"
 """Its lines are made of records, and handed over as such."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from telemetry.instrument import Instrument
-from telemetry.record import TraceIds
+from telemetry.trace_ids import TraceIds
 
 
 class Backend(Protocol):

@@ -16,6 +16,7 @@ from telemetry.client_kinds import OTHER
 from telemetry.clock import ClockAnchor
 from telemetry.content import Content
 from telemetry.events import CacheOutcome, CacheReason, Delay, DelayCause, Phase, PhaseTiming, PrefillChunk, Scalar, Status
+from telemetry.trace_ids import TraceIds
 
 STALL_FACTOR = 4
 """An inter-token gap above this multiple of the median is a stall (`firsttoken.decode`), and so is one above the objective for gaps:
@@ -33,30 +34,6 @@ NOT_KEPT = frozenset({CacheReason.DISABLED, CacheReason.UNSUPPORTED})
 
 COMPUTING = frozenset({Phase.PREFILL, Phase.DECODE})
 """Phases in which a request's own tokens are computed."""
-
-
-@dataclass(frozen=True, slots=True)
-class TraceIds:
-    """W3C trace context of a request's server span; ids are lower-case hex, `parent_span_id` None at a root."""
-
-    trace_id: str
-    span_id: str
-    parent_span_id: str | None = None
-    flags: int = 1
-    tracestate: str = ""
-
-    @property
-    def traceparent(self) -> str:
-        """As W3C writes it: a child of this span would be sent it."""
-        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
-
-    @classmethod
-    def of(cls, traceparent: str) -> TraceIds | None:
-        """The span that a `traceparent` of ours names; None for an empty one."""
-        if not traceparent:
-            return None
-        _, trace_id, span_id, flags = traceparent.split("-")
-        return cls(trace_id, span_id, flags=int(flags, 16))
 
 
 @dataclass(slots=True)

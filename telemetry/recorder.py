@@ -23,8 +23,9 @@ from telemetry.content import Content, Messages
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import EngineConfig, EngineSample, EngineStatus, Phase, PhaseTiming, Scalar, Status
 from telemetry.log_events import event as log_event
-from telemetry.record import RequestRecord, TraceIds
+from telemetry.record import RequestRecord
 from telemetry.speed_change import SpeedChange
+from telemetry.trace_ids import TraceIds
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +235,9 @@ class Recorder:
         key = f"{type(sink).__name__}.{method}.{type(error).__name__}"
         self.sink_errors[key] += 1
         if self.sink_errors[key] == 1:
-            told = log_event("telemetry.sink_failed", record=about if isinstance(about, RequestRecord) else None)
+            record = about if isinstance(about, RequestRecord) else None
+            trace, request_id = (record.trace, record.request_id) if record is not None else (None, "")
+            told = log_event("telemetry.sink_failed", trace=trace, request_id=request_id)
             log.error("telemetry sink failed; further failures of this kind are only counted: %s", key, exc_info=error, extra=told)
 
 

@@ -19,10 +19,11 @@ from telemetry.clock import WallClock
 from telemetry.engine_spans import EngineSpans
 from telemetry.events import EngineSample, EngineStatus, Phase, PhaseTiming, PrefillChunk
 from telemetry.events import Status as RequestStatus
-from telemetry.record import RequestRecord, TraceIds
+from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 from telemetry.redact import Redactor
 from telemetry.span_links import SpanLinks
+from telemetry.trace_ids import TraceIds
 
 MAX_CHUNK_SPANS = 32
 """Prefill chunks per trace; later ones are merged into the last."""

@@ -16,9 +16,10 @@ from telemetry import instruments as metric
 from telemetry.background import BackgroundTask
 from telemetry.instrument import Instrument
 from telemetry.metrics import MetricsSink
-from telemetry.record import RequestRecord, TraceIds
+from telemetry.record import RequestRecord
 from telemetry.sampling import Sampled
 from telemetry.semconv import installed
+from telemetry.trace_ids import TraceIds
 
 LAG_INTERVAL_S = 0.5
 """How often the event loop's lag is measured."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opentelemetry.trace import SpanContext, TraceFlags, TraceState
 
-from telemetry.record import TraceIds
+from telemetry.trace_ids import TraceIds
 
 
 def span_context(trace: TraceIds) -> SpanContext:

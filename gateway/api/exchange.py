@@ -19,8 +19,9 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.incoming import IncomingBody
 from telemetry.events import Phase, Status
-from telemetry.record import ENGINE_PHASES, RequestRecord, TraceIds
+from telemetry.record import ENGINE_PHASES, RequestRecord
 from telemetry.recorder import Ended, Recorder
+from telemetry.trace_ids import TraceIds
 
 LAST_SENDS = 64
 """Remembered of an exchange: more are never sent after the last token."""

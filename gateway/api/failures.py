@@ -36,7 +36,7 @@ def _about(exchange: Exchange | None) -> dict[str, Any]:
     """Of a log line: the request that it happened in."""
     name = "gateway.unexpected_error"
     if exchange is not None and exchange.record is not None:
-        return event(name, record=exchange.record)
+        return event(name, trace=exchange.record.trace, request_id=exchange.record.request_id)
     return event(name) if exchange is None else event(name, request_id=exchange.request_id)
 
 

@@ -11,7 +11,7 @@ from gateway.serving.engine_handle import EngineHandle
 from gateway.serving.engine_process import EngineProcess
 from telemetry.events import EngineState
 from telemetry.log_events import event
-from telemetry.record import TraceIds
+from telemetry.trace_ids import TraceIds
 
 log = logging.getLogger(__name__)
 

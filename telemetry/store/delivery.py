@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.events import EngineConfig
-from telemetry.record import RequestRecord, TraceIds
+from telemetry.record import RequestRecord
 from telemetry.store.batch import Batch, Known, write
 from telemetry.store.failures import is_of_a_value
 from telemetry.store.instances import Instance, mark_lost, renew
 from telemetry.store.opening import open_store
+from telemetry.trace_ids import TraceIds
 
 TRANSACTION_LIMIT_S = 60.0
 """Longest time of one transaction on a server; then the connection is given up."""

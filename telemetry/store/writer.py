@@ -16,7 +16,7 @@ from telemetry.clock import WallClock
 from telemetry.content import Content
 from telemetry.events import EngineConfig
 from telemetry.log_events import event
-from telemetry.record import RequestRecord, TraceIds
+from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 from telemetry.speed_change import SpeedChange
 from telemetry.store.batch import Batch
@@ -29,6 +29,7 @@ from telemetry.store.instances import Lease
 from telemetry.store.retention import Keeper, Retention
 from telemetry.store.rows import Row, request_row
 from telemetry.store.write_state import OK, Losses, WriteState
+from telemetry.trace_ids import TraceIds
 
 __all__ = ["OK", "StoreSink"]
 

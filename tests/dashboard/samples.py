@@ -24,7 +24,7 @@ from telemetry.events import (
 )
 from telemetry.histogram import bucket_of
 from telemetry.live import LiveSink
-from telemetry.record import RequestRecord, TraceIds
+from telemetry.record import RequestRecord
 from telemetry.slo import Counts, Objective, report
 from telemetry.store import phases
 from telemetry.store.measures import Measure
@@ -39,6 +39,7 @@ from telemetry.store.models import (
     SeriesRow,
     SpeedChangeRow,
 )
+from telemetry.trace_ids import TraceIds
 
 MODEL = "smollm2-135m-instruct"
 NOW = datetime(2026, 11, 23, 4, 46, 30, tzinfo=UTC)

@@ -9,8 +9,8 @@ from opentelemetry.trace import StatusCode
 
 from telemetry.engine_spans import EngineSpans
 from telemetry.events import EngineSample, EngineState, EngineStatus, StepSample
-from telemetry.record import TraceIds
 from telemetry.spans import RecordIds
+from telemetry.trace_ids import TraceIds
 from tests.telemetry.records import EPOCH_NS, MODEL
 
 LOAD = TraceIds("1" * 32, "2" * 16)

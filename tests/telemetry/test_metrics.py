@@ -22,10 +22,10 @@ from telemetry.metrics import MetricsSink
 from telemetry.metrics_otel import OtelBackend
 from telemetry.metrics_prometheus import MAX_CHILDREN
 from telemetry.outcomes import REJECTIONS
-from telemetry.record import TraceIds
 from telemetry.recorder import Ended
 from telemetry.sampling import Sampled
 from telemetry.system import DiskRoom, DiskSource, ExportSource, ProcessSource, StoreSource, SystemMonitor
+from telemetry.trace_ids import TraceIds
 from tests.telemetry.records import MODEL, ManualClock, completed, open_record, recorder
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"

@@ -17,11 +17,11 @@ from telemetry.context_buckets import ContextBuckets
 from telemetry.exporters import CountingLogExporter, CountingLogProcessor, Counts, RateLimitedRelay
 from telemetry.log_events import event
 from telemetry.otlp_logs import MAX_CHARS, OtlpHandler
-from telemetry.record import TraceIds
 from telemetry.recorder import Ended, NullSink, Recorder, Status
 from telemetry.semconv import SCHEMA_URL, installed
 from telemetry.speed_change import SpeedChange
 from telemetry.store.write_state import WriteState
+from telemetry.trace_ids import TraceIds
 from tests.telemetry.records import ManualClock, completed, open_record, recorder
 
 LOAD = TraceIds("1" * 32, "2" * 16)

@@ -52,11 +52,11 @@ class Placement:
         if wait is not None:
             return wait
         best = found.kv[0] if found.kv[1] >= found.ram[1] else found.ram[0]
-        batched_kernel_mask = NO_KERNEL_MASK if best is None else best.batched_kernel_mask
+        mask = NO_KERNEL_MASK if best is None else best.batched_kernel_mask
         request.copied_ns = None
         slot, matched, source = self._fill(request, found, free)
         self._note(request, found, matched, source)
-        self._settle_in(request, slot, matched, batched_kernel_mask)
+        self._settle_in(request, slot, matched, mask)
         return slot
 
     def awaited(self, request: Request) -> Wait | None:
@@ -78,12 +78,8 @@ class Placement:
             self._clear(slot)
             self.cache.forget(entry)
             return
-        entry.tokens, entry.batched_kernel_mask, entry.n_computed = (
-            request.prompt_array()[: request.n_computed],
-            request.kernels(),
-            request.n_computed,
-        )
-        entry.reply = "".join(request.answer)
+        entry.n_computed, entry.batched_kernel_mask = request.n_computed, request.kernels()
+        entry.tokens, entry.reply = request.prompt_array()[: request.n_computed], "".join(request.answer)
         self.cache.add(entry, self._clock_ns())
         if not self.backend.keeps_idle or request.pinned:
             self._save(slot)
@@ -247,13 +243,13 @@ class Placement:
             self.cache.release(entry, self._clock_ns())
         self.backend.trim(slot, 0)
 
-    def _settle_in(self, request: Request, slot: int, matched: int, batched_kernel_mask: KernelMask) -> None:
+    def _settle_in(self, request: Request, slot: int, matched: int, mask: KernelMask) -> None:
         """The slot is the request's now."""
         entry = Entry(
             tokens=request.prompt_array(),
             namespace=request.namespace,
             origin=request.origin,
-            batched_kernel_mask=batched_kernel_mask[:matched],
+            batched_kernel_mask=mask[:matched],
             n_computed=matched,
             slot=slot,
             running=True,
@@ -265,7 +261,7 @@ class Placement:
         if request.cacheable:
             self.cache.add(entry, self._clock_ns())
         request.slot, request.n_computed = slot, matched
-        request.batched_kernel_mask[:] = bytes(batched_kernel_mask[:matched])
+        request.batched_kernel_mask[:] = bytes(mask[:matched])
         self.backend.open(slot, request.sampling, request.sampler)
 
     def _note(self, request: Request, found: Found, matched: int, source: CacheSource) -> None:
@@ -291,14 +287,10 @@ class Placement:
 
 def _wait(request: Request, found: Found) -> Wait | None:
     """A running request's prefix is waited for where it is much longer than what is at hand; a background one's only by others."""
-    in_progress, shared = found.in_progress
-    if (
-        in_progress is None
-        or shared < found.available_tokens + MIN_SHARED_TOKENS
-        or (in_progress.origin.background and not request.background)
-    ):
+    running, shared = found.in_progress
+    if running is None or shared < found.available_tokens + MIN_SHARED_TOKENS or (running.origin.background and not request.background):
         return None
-    return Wait(in_progress, shared)
+    return Wait(running, shared)
 
 
 def _is_saved(entry: Entry) -> bool:
