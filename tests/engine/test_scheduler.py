@@ -141,7 +141,8 @@ def test_a_prompt_in_a_slot_waits_in_no_queue() -> None:
     assert {started.id for started in rig.scheduler.started} == {one.id for one in rig.scheduler.running} == {"a", "b", "c"}
     rig.run()
     for name in ("a", "b", "c"):
-        (prefill, _), (*_, queue) = rig.finished[name].timings, next(told.timings for told in rig.scheduler.started if told.id == name)
+        queue = next(told.timings[-1] for told in rig.scheduler.started if told.id == name)
+        prefill = rig.finished[name].timings[0]
         assert (queue.start_ns, queue.end_ns, prefill.start_ns) == (0, 0, 0)
     late = max(("a", "b", "c"), key=lambda name: rig.finished[name].timings[0].end_ns)
     assert {delay.other for delay in rig.finished[late].delayed_by} >= {"a", "b", "c"} - {late}

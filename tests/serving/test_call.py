@@ -67,14 +67,15 @@ def test_the_present_phase_is_what_the_engine_told_last() -> None:
     sink = recorder(clock)
     call = Call(open_record(sink, clock), sink, lambda _id: None)
     lookup = Timing(Phase.CACHE_LOOKUP, clock(), clock(), {"matched": 64, "source": "ram", "reason": "appended"})
-    seen = []
-    for message in (
+    messages: list[Admitted | Started | Delta | Finished] = [
         Admitted(id=call.id, prompt_tokens=500, timings=[]),
         Started(call.id, [lookup, Timing(Phase.QUEUE, clock(), clock())]),
         Delta(call.id, "", 0, 200),
         Delta(call.id, "a", 1, 500),
         Finished(id=call.id, reason="stop"),
-    ):
+    ]
+    seen = []
+    for message in messages:
         if isinstance(message, Delta):
             call.step(message, clock.advance(1))
         else:
