@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from grafana.sources import queries as q
 from grafana.sources.objectives import BURNS, WINDOWS
+from telemetry.events import EngineState
+from telemetry.outcomes import Outcome
 from tests.grafana.bundle import RECORDING, VARIABLES, rules
 from tests.grafana.rule_forms import promtool
 
@@ -59,3 +62,11 @@ def test_the_first_failure_after_quiet_hours_counts(tmp_path: Path) -> None:
 def test_every_window_of_a_burn_rate_is_recorded() -> None:
     """The recording rules have what panels of any tier need."""
     assert {window for burn in BURNS for window in (burn.long_window, burn.short_window)} <= set(WINDOWS)
+
+
+def test_values_that_rules_filter_by_exist() -> None:
+    """Outcomes of requests and states of engines, as the product names them: a filter by another word finds nothing, and says nothing."""
+    exprs = " ".join(rule["expr"] for rule in (*rules(), *rules(RECORDING)))
+    outcomes = {word for found in re.findall(r'outcome=~?"([^"]+)"', exprs) for word in found.split("|")}
+    assert outcomes == {Outcome.OK, Outcome.FAILED}
+    assert set(re.findall(r'firsttoken_engine_state\{state="(\w+)"', exprs)) == {EngineState.READY, EngineState.FAILED}
