@@ -102,11 +102,8 @@ class Gateway:
         self.router = Router(handles)
         self.telemetry.metrics.add_source(PredictedWait(handles))
         self.supervisors = [Supervisor(handle) for handle in handles]
-        self.admission = Admission(
-            self.telemetry.recorder,
-            max_queue=settings.server.max_queue,
-            load_wait_s=settings.server.load_wait_s,
-        )
+        server = settings.server
+        self.admission = Admission(self.telemetry.recorder, max_queue=server.max_queue, load_wait_s=server.load_wait_s)
         self.asgi = self._application()
 
     @property
