@@ -6,12 +6,15 @@ import json
 import shlex
 from collections.abc import Mapping
 
+QUESTION = "What is the capital of France?"
+"""Of a chat: even the smallest model knows the answer."""
+
 PLACEHOLDER = "Say hello in five words."
 
 CHAT = "chat.completions"
 
 CONTENT: dict[str, dict[str, object]] = {
-    CHAT: {"messages": [{"role": "user", "content": PLACEHOLDER}]},
+    CHAT: {"messages": [{"role": "user", "content": QUESTION}]},
     "embeddings": {"input": PLACEHOLDER},
     "rerank": {"query": PLACEHOLDER, "documents": ["Hello, dear friend, how are you?", "Bread is baked in an oven."]},
 }
