@@ -11,7 +11,7 @@ from pathlib import Path
 from gateway.app import Gateway, run
 from gateway.cli.options import parse_flags
 from gateway.models.storage import GGUF_MAGIC
-from gateway.settings import load
+from gateway.settings.load import load
 
 MODEL = "fake"
 ENGINE_COMMAND = (sys.executable, "-m", "bench.fake_engine")

@@ -26,9 +26,9 @@ from bench.store_reads import Timed
 from bench.store_records import BURST_RATE, Requests, configs, pieces
 from telemetry.record import RequestRecord
 from telemetry.store import migrate
-from telemetry.store.compaction import compact
 from telemetry.store.engine import create_reader, create_writer
 from telemetry.store.retention import Retention
+from telemetry.store.rollups.compaction import compact
 from telemetry.store.writer import StoreSink
 
 NAME = "store-at-scale"

@@ -16,13 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bench.figures import percentile
 from telemetry.context_buckets import ContextBuckets
 from telemetry.slo import BURN_MINUTES, Objective
-from telemetry.store.measures import Measure
 from telemetry.store.queries import conversations, groups, phases, requests, slo, speed, statistics
 from telemetry.store.queries.cached import cache_share
 from telemetry.store.queries.ledger import ledger
 from telemetry.store.queries.report import report
 from telemetry.store.queries.requests import Cursor, RequestFilter
 from telemetry.store.queries.windows import WINDOWS, By, Window
+from telemetry.store.rollups.measures import Measure
 
 Read = Callable[[AsyncEngine], Awaitable[Any]]
 

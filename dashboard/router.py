@@ -28,7 +28,7 @@ from dashboard.pages.request import request_page
 from dashboard.pages.requests import requests
 from dashboard.pages.settings import settings
 from dashboard.render import PageRequest, respond
-from telemetry.log_events import event
+from telemetry.logs.events import event
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from dashboard import formats
 from dashboard.charts import Bar, scale_top
 from dashboard.timeline import PHASE_LABELS
 from telemetry.store.queries.phases import PhaseMeans
-from telemetry.store.rollup import UNACCOUNTED
+from telemetry.store.rollups.rollup import UNACCOUNTED
 
 STACK_LABELS = {**{phase.value: label for phase, label in PHASE_LABELS.items()}, UNACCOUNTED: UNACCOUNTED}
 """What a stack is made of, from the bottom up or from left to right: a request's life, and what no phase covers."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from dashboard import formats
 from dashboard.charts import Bar, Columns, Line, columns, lines, scale_top
-from telemetry.store.measures import Measure
 from telemetry.store.queries.statistics import Point
+from telemetry.store.rollups.measures import Measure
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,25 +21,23 @@ from dashboard.refusal import refusal_page
 from dashboard.router import PATH as DASHBOARD
 from dashboard.router import ErrorPages, dashboard_router
 from gateway.announcement import Announce, Announcer
-from gateway.api.answer import Serving
-from gateway.api.body import BodyLimits, BodyReader
-from gateway.api.chat_completions import chat_completions
-from gateway.api.embeddings import embeddings, rerank
-from gateway.api.exchange import ExchangeMiddleware
-from gateway.api.failures import api_error, http_error, unexpected_error
-from gateway.api.guard import GuardMiddleware
-from gateway.api.health import healthz, metrics, readyz
-from gateway.api.methods import MethodsMiddleware, allowing_head
-from gateway.api.models import get_model, list_models
-from gateway.api.slo import slo
-from gateway.api.stats import StatsSource, stats
-from gateway.engine_options import check_overrides, engine_options, engine_settings
+from gateway.api.admin.health import healthz, metrics, readyz
+from gateway.api.admin.slo import slo
+from gateway.api.admin.stats import StatsSource, stats
+from gateway.api.http.body import BodyLimits, BodyReader
+from gateway.api.http.exchange import ExchangeMiddleware
+from gateway.api.http.failures import api_error, http_error, unexpected_error
+from gateway.api.http.guard import GuardMiddleware
+from gateway.api.http.methods import MethodsMiddleware, allowing_head
+from gateway.api.openai.answer import Serving
+from gateway.api.openai.chat_completions import chat_completions
+from gateway.api.openai.embeddings import embeddings, rerank
+from gateway.api.openai.models import get_model, list_models
 from gateway.errors import ApiError
 from gateway.health import GatewayHealth
 from gateway.listen import AddressError, claim, ending, listening, on_stop_signal
 from gateway.models.adapters import adapters_by_model, names_of
 from gateway.models.storage import DEMO_MODEL, ModelFile, ModelFileError, resolve
-from gateway.retention import retention_of
 from gateway.serving.admission import Admission
 from gateway.serving.core_shares import CoreShares
 from gateway.serving.engine_handle import EngineHandle, Limits
@@ -47,9 +45,11 @@ from gateway.serving.engine_process import WORKER_COMMAND
 from gateway.serving.predicted_wait import PredictedWait
 from gateway.serving.router import Router
 from gateway.serving.supervisor import Supervisor
-from gateway.setting_values import shown_settings
-from gateway.settings import Settings
-from gateway.settings_sections import ServerSettings
+from gateway.settings.engine_options import check_overrides, engine_options, engine_settings
+from gateway.settings.load import Settings
+from gateway.settings.retention import retention_of
+from gateway.settings.sections import ServerSettings
+from gateway.settings.values import shown_settings
 from gateway.telemetry_options import capture_options, energy_options, slo_options
 from telemetry.context_buckets import ContextBuckets
 from telemetry.stack import TelemetryStack

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.settings_sections import CaptureSettings, CostSettings, SloSettings, TelemetrySettings
+from gateway.settings.sections import CaptureSettings, CostSettings, SloSettings, TelemetrySettings
 from telemetry.cost import Prices
 from telemetry.slo import AVAILABILITY, INTER_TOKEN, TTFT, Objective
 from telemetry.stack import CaptureOptions, EnergyOptions, SloOptions

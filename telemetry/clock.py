@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from telemetry.log_events import event
+from telemetry.logs.events import event
 
 log = logging.getLogger(__name__)
 

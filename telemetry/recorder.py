@@ -16,16 +16,16 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from telemetry.baggage import allowed_members
 from telemetry.client_kinds import kind_of
 from telemetry.clock import WallClock
 from telemetry.content import Content, Messages
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import EngineConfig, EngineSample, EngineStatus, Phase, PhaseTiming, Scalar, Status
-from telemetry.log_events import event as log_event
+from telemetry.logs.events import event as log_event
 from telemetry.record import RequestRecord
 from telemetry.speed_change import SpeedChange
 from telemetry.trace_ids import TraceIds
+from telemetry.tracing.baggage import allowed_members
 
 log = logging.getLogger(__name__)
 

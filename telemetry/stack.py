@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from telemetry import logging as log_lines
-from telemetry import providers
 from telemetry.clock import WallClock
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
@@ -20,25 +18,36 @@ from telemetry.energy.rapl import DEFAULT_PATH
 from telemetry.energy.sources import NO_TELEMETRY, NVML, RAPL, find
 from telemetry.health import ExporterHealth, StoreHealth
 from telemetry.live import LiveSink
-from telemetry.load_watch import LoadWatch
-from telemetry.metrics import MetricsSink, Source
-from telemetry.metrics_otel import OtelBackend
-from telemetry.otlp_logs import OtlpHandler
-from telemetry.outlets import Backend
+from telemetry.logs import output as log_lines
+from telemetry.metrics.otel import OtelBackend
+from telemetry.metrics.outlets import Backend
+from telemetry.metrics.sink import MetricsSink, Source
+from telemetry.metrics.sources import (
+    BuildSource,
+    DiskRoom,
+    DiskSource,
+    EnergySource,
+    ExportSource,
+    ProcessSource,
+    StoreSource,
+    SystemMonitor,
+)
+from telemetry.otlp import providers
+from telemetry.otlp.logs import OtlpHandler
+from telemetry.otlp.sampling import Sampled, read_or_none
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder, Sink
 from telemetry.redact import Redactor, without_passwords
-from telemetry.sampling import Sampled, read_or_none
 from telemetry.slo import INTER_TOKEN, Objective
-from telemetry.slo_watch import EVERY_S, SloWatch
-from telemetry.spans import SpanSink
-from telemetry.speed_watch import SpeedWatch
 from telemetry.store.contents import Capture
 from telemetry.store.engine import create_reader
 from telemetry.store.retention import Retention
 from telemetry.store.writer import OK, StoreSink
-from telemetry.system import BuildSource, DiskRoom, DiskSource, EnergySource, ExportSource, ProcessSource, StoreSource, SystemMonitor
-from telemetry.webhook import Webhook
+from telemetry.tracing.sink import SpanSink
+from telemetry.watches.loads import LoadWatch
+from telemetry.watches.slo import EVERY_S, SloWatch
+from telemetry.watches.speed import SpeedWatch
+from telemetry.watches.webhook import Webhook
 
 DISPOSE_S = 2.0
 """Longest time of closing the readers' connections."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import SettingsError, describe, load
+from gateway.settings.load import SettingsError, describe, load
 
 
 def test_precedence(home: Path) -> None:

@@ -18,13 +18,13 @@ from dashboard.latency_context import HeatGrid, HeatLine, HeatLink, LatencyConte
 from dashboard.pages.windows import chosen_window
 from dashboard.render import PageRequest, respond
 from dashboard.stacks import STACK_LABELS, StackChart, share_bars, stack_chart
-from telemetry.store.measures import Measure
 from telemetry.store.queries import groups, phases, requests, statistics
 from telemetry.store.queries.phases import PhaseMeans
 from telemetry.store.queries.reading import StoreUnreadable
 from telemetry.store.queries.report import ReportRow, context_rows
 from telemetry.store.queries.statistics import NOTHING, Spread, Spreads, Steps
 from telemetry.store.queries.windows import WINDOWS, Window
+from telemetry.store.rollups.measures import Measure
 
 URL = "/dashboard/latency"
 

@@ -17,12 +17,12 @@ from dashboard.pages.speed_changes import speed_changes
 from dashboard.pages.windows import chosen_window
 from dashboard.render import PageRequest, respond
 from telemetry.live import LiveEngine
-from telemetry.store.measures import Measure
 from telemetry.store.models import EngineConfigRow, SpeedChangeRow
 from telemetry.store.queries import groups, requests, speed
 from telemetry.store.queries.groups import Group
 from telemetry.store.queries.reading import StoreUnreadable
 from telemetry.store.queries.windows import WINDOWS, Window
+from telemetry.store.rollups.measures import Measure
 
 
 @dataclass(slots=True)

@@ -14,12 +14,12 @@ from dashboard.pages.windows import chosen_window
 from dashboard.render import PageRequest, respond
 from dashboard.running import running_rows
 from dashboard.time_charts import time_charts
-from telemetry.store.measures import Measure
 from telemetry.store.queries import statistics
 from telemetry.store.queries.cached import NO_PROMPTS, CacheShare, cache_share
 from telemetry.store.queries.reading import StoreUnreadable
 from telemetry.store.queries.statistics import NOTHING, Point, Spread, Totals
 from telemetry.store.queries.windows import WINDOWS, Window
+from telemetry.store.rollups.measures import Measure
 
 
 @dataclass(slots=True)

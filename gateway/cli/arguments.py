@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from gateway.nearest import did_you_mean, nearest
-from gateway.settings import SettingInfo, describe
+from gateway.settings.load import SettingInfo, describe
 
 HELP = "--help"
 SHARED = {"--home": True, "--config": True, "--json": False}

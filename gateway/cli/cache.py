@@ -15,7 +15,7 @@ from rich.markup import escape
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import CommandError, console, print_json, show, size, table
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
-from gateway.settings import Settings
+from gateway.settings.load import Settings
 
 if TYPE_CHECKING:
     from gateway.engine.cache.folders import KeyFolder
@@ -77,7 +77,7 @@ def clear(
 
 
 def _root(effective: Settings) -> Path:
-    from gateway.engine_options import prefix_folder
+    from gateway.settings.engine_options import prefix_folder
 
     return prefix_folder(effective)
 

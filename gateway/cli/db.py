@@ -11,8 +11,8 @@ from gateway.cli.database import bring_up_to_date, revision, work_with
 from gateway.cli.options import PASS_SETTINGS, ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import console, print_json, redact, show, size, table
 from gateway.cli.private import make_home
-from gateway.settings import Settings
-from gateway.settings_sections import CaptureSettings, StoreSettings
+from gateway.settings.load import Settings
+from gateway.settings.sections import CaptureSettings, StoreSettings
 
 app = typer.Typer(no_args_is_help=True, help="Database: its schema, what is in it, what to keep, and a way out of it.")
 app.command(context_settings=PASS_SETTINGS)(db_prune.prune)

@@ -52,7 +52,7 @@ def prune(
     as_json: JsonOption = False,
 ) -> None:
     """Forget requests that are too old or too many, with their phases, and old contents and statistics; safe beside a running server."""
-    from gateway.retention import retention_of
+    from gateway.settings.retention import retention_of
 
     if max_bytes is not None and not effective_settings(context, home, config).store_url.startswith("sqlite"):
         raise typer.BadParameter("only SQLite has a size that falls when rows go; use --older-than", param_hint="--max-bytes")

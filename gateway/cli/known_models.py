@@ -10,7 +10,7 @@ from gateway.cli.output import CommandError
 from gateway.models.adapters import adapters_by_model, names_of
 from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
 from gateway.nearest import did_you_mean, nearest
-from gateway.settings import Settings
+from gateway.settings.load import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine

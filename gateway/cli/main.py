@@ -16,7 +16,7 @@ from gateway.cli.output import CommandError, errors, fail, fail_json
 from gateway.cli.private import keep_private
 from gateway.cli.streams import NAMES, READER_GONE, STDOUT, ReaderGoneError, give_up, take_standard_streams
 from gateway.models.storage import ModelFileError
-from gateway.settings import SettingsError
+from gateway.settings.load import SettingsError
 
 FAILED = 1
 USED_WRONGLY = 2

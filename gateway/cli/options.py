@@ -1,7 +1,7 @@
 """Options that every verb shares: `--home`, `--config`, `--json`, and one flag per setting.
 
 Setting flags are not declared one by one: each verb lets unknown options through (`gateway.cli.arguments` has seen to
-it that there are none but settings'), and `parse_flags` reads them by `gateway.settings.describe()`, so that a new setting
+it that there are none but settings'), and `parse_flags` reads them by `gateway.settings.load.describe()`, so that a new setting
 has its flag at once.
 """
 
@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway import settings
 from gateway.cli.arguments import UnknownFlagError, setting_value
-from gateway.settings import SettingInfo, Settings
+from gateway.settings import load as settings
+from gateway.settings.load import SettingInfo, Settings
 
 PASS_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Typer context settings of a verb that accepts setting flags."""

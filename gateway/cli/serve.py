@@ -19,7 +19,7 @@ from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_
 from gateway.cli.output import CommandError, console, errors, fail, print_json, redact
 from gateway.cli.private import make_home
 from gateway.cli.streams import STDOUT, ReaderGoneError, give_up
-from gateway.settings import SettingsError
+from gateway.settings.load import SettingsError
 
 log = logging.getLogger("firsttoken.serve")
 
@@ -52,7 +52,7 @@ def serve(
     effective = effective_settings(context, home, config, given)
     make_home(effective.home)
     from gateway.app import serve as serve_app
-    from telemetry import stray_lines
+    from telemetry.logs import stray_lines
 
     with stray_lines.in_json(), _Display(console) as display:
         announce = print_json if as_json else display.announce if console.is_terminal else _tell_a_log

@@ -11,8 +11,8 @@ from rich.padding import Padding
 
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import console, print_json, table
-from gateway.setting_values import shown, value_of
-from gateway.settings import SettingInfo, Settings, describe
+from gateway.settings.load import SettingInfo, Settings, describe
+from gateway.settings.values import shown, value_of
 
 MarkdownOption = Annotated[bool, typer.Option("--markdown", metavar="", help="Print the reference page (docs/settings.md) instead.")]
 
@@ -80,7 +80,7 @@ def reference() -> str:
 _PREAMBLE = (
     "# Settings",
     "",
-    "Written by `firsttoken settings --markdown` from `gateway/settings.py`; `make docs` writes it again.",
+    "Written by `firsttoken settings --markdown` from `gateway/settings/load.py`; `make docs` writes it again.",
     "",
     "Sources, later ones win: built-in value, `firsttoken.toml`, environment, command-line flag. A setting `section.key` is",
     "`key` under `[section]` in the file, the variable `FIRSTTOKEN_SECTION_KEY`, and the flag `--section-key` (with `-` for `_`).",

@@ -15,7 +15,7 @@ from gateway.cli.database import work_with
 from gateway.cli.known_models import check_known
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import console, print_json, show, table
-from gateway.settings import Settings
+from gateway.settings.load import Settings
 from telemetry.context_buckets import ContextBuckets
 from telemetry.store.queries.windows import By, Window, window_of
 

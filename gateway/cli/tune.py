@@ -15,7 +15,7 @@ from gateway.cli.known_models import configured_name
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import CommandError, bar, console, print_json, show, table
 from gateway.cli.private import make_home
-from gateway.settings import Settings
+from gateway.settings.load import Settings
 
 MODULE = "gateway.engine.llama.tune"
 
@@ -50,8 +50,8 @@ def tune(
 
 def _argument(effective: Settings, reference: str) -> str:
     """What the measuring process is started with."""
-    from gateway.engine_options import engine_options
     from gateway.models.storage import DEMO_MODEL, resolve
+    from gateway.settings.engine_options import engine_options
 
     models = effective.engine.models or (DEMO_MODEL,)
     named = {configured_name(known): known for known in models}  # as clients call them

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from telemetry import instruments as metric
 from telemetry.events import EngineState, EngineStatus
-from telemetry.metrics import MetricsSink
+from telemetry.metrics import instruments as metric
+from telemetry.metrics.sink import MetricsSink
 
 
 class Engine(Protocol):

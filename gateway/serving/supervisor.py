@@ -10,7 +10,7 @@ from typing import Any
 from gateway.serving.engine_handle import EngineHandle
 from gateway.serving.engine_process import EngineProcess
 from telemetry.events import EngineState
-from telemetry.log_events import event
+from telemetry.logs.events import event
 from telemetry.trace_ids import TraceIds
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """PromQL in pieces: the filters of the dashboards' variables, rates, quantiles, and the ratios of the objectives.
 
-Names and labels are those of `telemetry/instruments.py` as the OTLP → Prometheus translation writes them; a test
+Names and labels are those of `telemetry/metrics/instruments.py` as the OTLP → Prometheus translation writes them; a test
 checks every one. An empty label value and a missing label are the same to PromQL, which is why both paths fit.
 
 A histogram has two forms: classic (`_bucket`, `_sum`, `_count`), and native, one series without a suffix, which is what

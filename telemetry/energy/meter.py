@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from telemetry.energy.attribution import Activity, activity, split
 from telemetry.energy.sources import LOOKING, Counter, Report
-from telemetry.log_events import event
+from telemetry.logs.events import event
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 

@@ -14,13 +14,13 @@ from telemetry.events import EngineConfig
 from telemetry.record import RequestRecord
 from telemetry.speed_change import SpeedChange
 from telemetry.store import phases
-from telemetry.store.compaction import take_back
 from telemetry.store.inserts import Insert, Values
 from telemetry.store.models import Base, ContentRow, DelayRow, EngineConfigRow, PhasesRow, RequestRow, SeriesRow, SpeedChangeRow
-from telemetry.store.rollup import COUNTERS as COUNTED
-from telemetry.store.rollup import CacheTally, PhaseTally, Rollup, Series, roll_up
-from telemetry.store.rollup_tables import CACHE, COUNTERS, HISTOGRAMS
-from telemetry.store.rollup_tables import PHASES as PHASE_TIMES
+from telemetry.store.rollups.compaction import take_back
+from telemetry.store.rollups.rollup import COUNTERS as COUNTED
+from telemetry.store.rollups.rollup import CacheTally, PhaseTally, Rollup, Series, roll_up
+from telemetry.store.rollups.tables import CACHE, COUNTERS, HISTOGRAMS
+from telemetry.store.rollups.tables import PHASES as PHASE_TIMES
 from telemetry.store.rows import Row, config_row, delay_rows, request_row
 
 _TABLES = Base.metadata.tables

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.events import Status
 from telemetry.store.batch import CONFIGS, CONTENTS, PHASES, REQUESTS, SERIES
-from telemetry.store.compaction import marks
 from telemetry.store.content_retention import content_bytes
 from telemetry.store.retention import used_bytes
-from telemetry.store.rollup_tables import COUNTERS, LONG_TABLES, MINUTE_TABLES
+from telemetry.store.rollups.compaction import marks
+from telemetry.store.rollups.tables import COUNTERS, LONG_TABLES, MINUTE_TABLES
 from telemetry.store.seq import moment_of
 
 TABLES = (REQUESTS, PHASES, CONTENTS, *MINUTE_TABLES, *LONG_TABLES, SERIES, CONFIGS)

@@ -208,7 +208,7 @@ class RollupRow(Base):
 
 
 class HistogramRow(Base):
-    """One bucket of one minute's histogram of one measure (`telemetry.histogram`; measures in `telemetry.store.measures`)."""
+    """One bucket of one minute's histogram of one measure (`telemetry.histogram`; measures in `telemetry.store.rollups.measures`)."""
 
     __tablename__ = "rollup_histograms"
     __table_args__ = NO_ROWID

@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.clock import WallClock
 from telemetry.events import Status
-from telemetry.log_events import event
+from telemetry.logs.events import event
 from telemetry.store.batch import REQUESTS
 from telemetry.store.content_retention import prune_contents
-from telemetry.store.rollup_tables import COUNTERS, LONG_TABLES, MINUTE_TABLES
+from telemetry.store.rollups.stretches import LONG
+from telemetry.store.rollups.tables import COUNTERS, LONG_TABLES, MINUTE_TABLES
 from telemetry.store.seq import seq_at
-from telemetry.store.stretches import LONG
 
 log = logging.getLogger(__name__)
 

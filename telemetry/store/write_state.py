@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from telemetry.log_events import event
+from telemetry.logs.events import event
 from telemetry.record import RequestRecord
 from telemetry.store.failures import first_line
 

@@ -15,18 +15,18 @@ from collections.abc import Callable, Sequence
 from telemetry.clock import WallClock
 from telemetry.content import Content
 from telemetry.events import EngineConfig
-from telemetry.log_events import event
+from telemetry.logs.events import event
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 from telemetry.speed_change import SpeedChange
 from telemetry.store.batch import Batch
-from telemetry.store.compaction import Compactor
 from telemetry.store.contents import Capture
 from telemetry.store.delivery import Delivery
 from telemetry.store.engine import create_writer, file_size_bytes
 from telemetry.store.failures import is_of_a_value
 from telemetry.store.instances import Lease
 from telemetry.store.retention import Keeper, Retention
+from telemetry.store.rollups.compaction import Compactor
 from telemetry.store.rows import Row, request_row
 from telemetry.store.write_state import OK, Losses, WriteState
 from telemetry.trace_ids import TraceIds

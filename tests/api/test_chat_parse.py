@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.chat_parse import Chat, parse_chat
+from gateway.api.openai.chat_parse import Chat, parse_chat
 from gateway.errors import InvalidRequestError
 
 MESSAGES = [{"role": "user", "content": "x"}]

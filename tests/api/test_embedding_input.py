@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.embedding_input import MAX_INPUTS, MAX_TOKENS, inputs_of
+from gateway.api.openai.embedding_input import MAX_INPUTS, MAX_TOKENS, inputs_of
 from gateway.errors import InvalidRequestError
 
 TEXTS = st.text(min_size=1, max_size=20)

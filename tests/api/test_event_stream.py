@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.event_stream import EventStream
+from gateway.api.http.event_stream import EventStream
 
 
 class Client:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.chat_fields import NEUTRAL, REFUSED
-from gateway.api.chat_parse import Chat, parse_chat
-from gateway.api.decoding import MAX_VALUES
-from gateway.api.embeddings import parse_embeddings, parse_rerank
+from gateway.api.http.decoding import MAX_VALUES
+from gateway.api.openai.chat_fields import NEUTRAL, REFUSED
+from gateway.api.openai.chat_parse import Chat, parse_chat
+from gateway.api.openai.embeddings import parse_embeddings, parse_rerank
 from gateway.errors import InvalidRequestError
 from telemetry.ignored_fields import MAX_FIELDS, label
 from tests.e2e.serving import FakeServed

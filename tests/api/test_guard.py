@@ -15,7 +15,7 @@ import pytest
 from litestar.types import Receive, Scope, Send
 
 from dashboard.refusal import refusal_page
-from gateway.api.guard import GuardMiddleware
+from gateway.api.http.guard import GuardMiddleware
 from tests.e2e.serving import FakeServed
 
 

@@ -10,7 +10,7 @@ from litestar.exceptions import LitestarDeprecationWarning
 
 from gateway.app import Gateway
 from gateway.models.storage import GGUF_MAGIC
-from gateway.settings import load
+from gateway.settings.load import load
 from tests.api.raw_http import connection, head
 from tests.e2e.serving import FakeServed
 

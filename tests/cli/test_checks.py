@@ -11,7 +11,7 @@ import pytest
 from gateway.cli import checks
 from gateway.engine.threads.cores import Cores
 from gateway.models.storage import DEMO_MODEL
-from gateway.settings import Settings, load
+from gateway.settings.load import Settings, load
 from tests.telemetry.rapl_tree import RaplTree
 
 

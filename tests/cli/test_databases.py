@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from gateway.cli import checks
 from gateway.cli.main import app, main
 from gateway.models.storage import DEMO_MODEL
-from gateway.settings import load
+from gateway.settings.load import load
 from telemetry.store import migrate
 from tests.store.postgres import PostgresServer
 from tests.store.test_retention import DAY_MS, fill

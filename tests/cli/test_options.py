@@ -11,7 +11,7 @@ from gateway.cli.arguments import UnknownFlagError, arranged
 from gateway.cli.main import app
 from gateway.cli.options import parse_flags
 from gateway.nearest import nearest
-from gateway.settings import SettingsError, describe, load
+from gateway.settings.load import SettingsError, describe, load
 
 
 def test_both_spellings() -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from telemetry import instruments, semconv
+from telemetry import semconv
+from telemetry.metrics import instruments
 
 LIST = Path(__file__).with_suffix(".json")
 OURS = "firsttoken."
@@ -74,7 +75,7 @@ def used_attributes() -> set[str]:
 
 
 RESOURCE = {"service.name", "service.version", "service.instance.id", "service.namespace", "host.name", "process.pid", "os.type"}
-"""Attributes of the resource; they are set in `telemetry.providers`, or by the standard variables."""
+"""Attributes of the resource; they are set in `telemetry.otlp.providers`, or by the standard variables."""
 
 
 def used_metrics() -> set[str]:

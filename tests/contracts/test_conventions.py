@@ -10,12 +10,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from telemetry import instruments, providers
 from telemetry.content import Content
-from telemetry.instrument import Instrument, Kind
+from telemetry.metrics import instruments
+from telemetry.metrics.instrument import Instrument, Kind
+from telemetry.otlp import providers
 from telemetry.outcomes import REJECTIONS
 from telemetry.recorder import Ended, Status
-from telemetry.spans import RecordIds, SpanSink
+from telemetry.tracing.sink import RecordIds, SpanSink
 from tests.contracts.conventions import OURS, Conventions, used_attributes, used_metrics
 from tests.contracts.sources import ROOT
 from tests.telemetry.records import ManualClock, answer, open_record, recorder

@@ -10,7 +10,7 @@ import typer
 from dashboard.navigation import NAVIGATION, Entry
 from gateway.cli.main import app
 from gateway.cli.settings_cmd import reference
-from gateway.settings import SettingInfo, describe
+from gateway.settings.load import SettingInfo, describe
 from tests.contracts.sources import ROOT
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.settings_sections import SloSettings
+from gateway.settings.sections import SloSettings
 from grafana.sources.objectives import AVAILABILITY, FAST, SLOW, TTFT_S, TTFT_SHARE, Burn
 from telemetry.slo import PAIRS, State
 

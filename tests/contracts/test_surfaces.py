@@ -10,7 +10,7 @@ import pytest
 from gateway.cli import cache, db, models
 from gateway.cli.checks import check_home, check_models
 from gateway.cli.main import main
-from gateway.settings import load
+from gateway.settings.load import load
 from telemetry.byte_sizes import byte_size
 from telemetry.store import migrate
 from tests.contracts.sources import ROOT

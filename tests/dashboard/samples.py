@@ -27,7 +27,6 @@ from telemetry.live import LiveSink
 from telemetry.record import RequestRecord
 from telemetry.slo import Counts, Objective, report
 from telemetry.store import phases
-from telemetry.store.measures import Measure
 from telemetry.store.models import (
     CacheRollupRow,
     EngineConfigRow,
@@ -39,6 +38,7 @@ from telemetry.store.models import (
     SeriesRow,
     SpeedChangeRow,
 )
+from telemetry.store.rollups.measures import Measure
 from telemetry.trace_ids import TraceIds
 
 MODEL = "smollm2-135m-instruct"

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from dashboard.deps import DashboardDeps, StoreState
 from dashboard.router import ErrorPages, dashboard_router
 from dashboard.settings_context import Setting
-from gateway.setting_values import shown_settings
-from gateway.settings import load
+from gateway.settings.load import load
+from gateway.settings.values import shown_settings
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.setting_values import MASKS, PUBLIC, SOUNDS_SECRET, host_only, shown_settings, value_of, without_credentials
-from gateway.settings import describe, load
+from gateway.settings.load import describe, load
+from gateway.settings.values import MASKS, PUBLIC, SOUNDS_SECRET, host_only, shown_settings, value_of, without_credentials
 from tests.dashboard.conftest import Pages
 from tests.dashboard.site import SECRET_ENV, SECRETS, SETTINGS
 

@@ -22,11 +22,11 @@ from telemetry.events import Phase
 from telemetry.histogram import bucket_of
 from telemetry.store import phases
 from telemetry.store.engine import create_reader
-from telemetry.store.measures import Measure
 from telemetry.store.queries import groups, statistics
 from telemetry.store.queries.groups import Group
 from telemetry.store.queries.statistics import Spreads, Totals
 from telemetry.store.queries.windows import WINDOWS
+from telemetry.store.rollups.measures import Measure
 from tests.e2e.pages import cards, page
 from tests.e2e.serving import MODEL, Served, frames, until
 

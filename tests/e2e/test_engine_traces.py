@@ -10,9 +10,9 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from telemetry.instrument import Instrument, Kind
-from telemetry.instruments import ALL
-from telemetry.instruments_genai import EMBEDDINGS_DURATION
+from telemetry.metrics.instrument import Instrument, Kind
+from telemetry.metrics.instruments import ALL
+from telemetry.metrics.instruments_genai import EMBEDDINGS_DURATION
 from tests.e2e.otlp_receiver import OtlpReceiver, attributes, exemplars
 from tests.e2e.serving import MODEL, Served, frames, together, until
 

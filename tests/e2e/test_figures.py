@@ -12,7 +12,7 @@ import pytest
 
 from dashboard import explain, formats
 from telemetry.semconv import SERVER_FAILURES
-from telemetry.store.measures import Measure
+from telemetry.store.rollups.measures import Measure
 from tests.e2e import pages
 from tests.e2e.mixed_run import HELD, SLOTS, WAITED, Surfaces, mixed_run, total
 

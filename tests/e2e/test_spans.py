@@ -10,8 +10,8 @@ import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from telemetry import instruments, instruments_genai
-from telemetry.instrument import Kind
+from telemetry.metrics import instruments, instruments_genai
+from telemetry.metrics.instrument import Kind
 from telemetry.semconv import SPAN_NAMES
 from telemetry.store import phases
 from tests.e2e.otlp_receiver import OtlpReceiver, attributes

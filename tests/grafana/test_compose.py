@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.settings import describe, load
+from gateway.settings.load import describe, load
 from tests.contracts.sources import ROOT
 from tests.grafana.bundle import FOLDER
 from tests.grafana.rule_forms import of_grafana

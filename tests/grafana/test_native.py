@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from grafana.sources import queries as q
-from telemetry.instrument import Kind
+from telemetry.metrics.instrument import Kind
 from tests.e2e.prometheus import prometheus, query
 from tests.e2e.serving import until
 from tests.grafana.awaiting import AWAITED

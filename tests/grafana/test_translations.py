@@ -9,7 +9,7 @@ import promql_parser
 import pytest
 
 from grafana.sources.queries import ALIVE
-from telemetry.instrument import Kind
+from telemetry.metrics.instrument import Kind
 from tests.grafana.awaiting import AWAITED
 from tests.grafana.bundle import (
     MADE_BY_PROMETHEUS,

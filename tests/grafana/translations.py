@@ -15,9 +15,9 @@ from opentelemetry.sdk.metrics.export import ExponentialHistogram, InMemoryMetri
 from opentelemetry.sdk.metrics.export import Histogram as Buckets
 from opentelemetry.sdk.metrics.view import Aggregation, ExplicitBucketHistogramAggregation, ExponentialBucketHistogramAggregation
 
-from telemetry.instruments import ALL
-from telemetry.metrics_otel import OtelBackend
-from telemetry.metrics_prometheus import PrometheusBackend
+from telemetry.metrics.instruments import ALL
+from telemetry.metrics.otel import OtelBackend
+from telemetry.metrics.prometheus import PrometheusBackend
 
 UNITS = {"s": "seconds", "By": "bytes", "J": "joules", "1": ""}
 PER = {"s": "second"}

@@ -15,8 +15,8 @@ from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import Embed, Message, Sampling, Submit
 from gateway.errors import BodyTooLargeError
 from gateway.serving.engine_handle import EngineHandle
-from gateway.settings import SettingsError, load
-from gateway.settings_sections import MOST_BODY_BYTES
+from gateway.settings.load import SettingsError, load
+from gateway.settings.sections import MOST_BODY_BYTES
 from telemetry.events import EngineState
 from tests.telemetry.records import ManualClock, open_record, recorder
 

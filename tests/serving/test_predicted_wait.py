@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.serving.predicted_wait import PredictedWait
-from telemetry import instruments as metric
 from telemetry.events import EngineState, EngineStatus
+from telemetry.metrics import instruments as metric
 from tests.telemetry.backends import both
 from tests.telemetry.records import MODEL
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from telemetry.events import CacheOutcome, CacheReason, CacheSource, Status
-from telemetry.metrics import MetricsSink
+from telemetry.metrics.sink import MetricsSink
 from telemetry.recorder import Ended, Recorder
 from telemetry.store.engine import create_reader
 from telemetry.store.queries import conversations

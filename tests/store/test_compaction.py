@@ -20,16 +20,16 @@ from telemetry.recorder import Ended
 from telemetry.slo import BURN_MINUTES, Objective
 from telemetry.store import inspection, migrate
 from telemetry.store.batch import SERIES
-from telemetry.store.compaction import compact, marks
 from telemetry.store.engine import create_reader, create_writer
-from telemetry.store.measures import Measure
 from telemetry.store.queries import groups, phases, slo, speed, statistics
 from telemetry.store.queries.ledger import ledger
 from telemetry.store.queries.report import report
 from telemetry.store.queries.windows import By, Window, window_of
 from telemetry.store.retention import prune_rollups
-from telemetry.store.rollup_tables import COUNTERS, LONG_TABLES, MARKS, MINUTE_TABLES
-from telemetry.store.stretches import DAY, HOUR, LONG
+from telemetry.store.rollups.compaction import compact, marks
+from telemetry.store.rollups.measures import Measure
+from telemetry.store.rollups.stretches import DAY, HOUR, LONG
+from telemetry.store.rollups.tables import COUNTERS, LONG_TABLES, MARKS, MINUTE_TABLES
 from telemetry.store.writer import StoreSink
 from tests.store.test_charges import take_schema_back
 from tests.telemetry.records import CONFIG, MS, ManualClock, answer, open_record, recorder

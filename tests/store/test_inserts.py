@@ -16,9 +16,9 @@ from telemetry import histogram
 from telemetry.store.batch import REQUESTS
 from telemetry.store.engine import create_writer
 from telemetry.store.inserts import MAX_ROWS, Insert
-from telemetry.store.measures import Measure
-from telemetry.store.rollup import roll_up
-from telemetry.store.rollup_tables import HISTOGRAMS
+from telemetry.store.rollups.measures import Measure
+from telemetry.store.rollups.rollup import roll_up
+from telemetry.store.rollups.tables import HISTOGRAMS
 from telemetry.store.rows import Row, request_row
 from tests.telemetry.records import CONFIG, completed
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.histogram import ZERO_BUCKET
-from telemetry.store.packed import merged, pack
+from telemetry.store.rollups.packed import merged, pack
 
 HISTOGRAM = st.dictionaries(st.integers(-5, 2000) | st.just(ZERO_BUCKET), st.integers(1, 2**32 - 1))
 

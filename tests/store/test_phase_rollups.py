@@ -15,7 +15,7 @@ from telemetry.store.engine import create_reader
 from telemetry.store.queries import phases
 from telemetry.store.queries.phases import PhaseMeans
 from telemetry.store.queries.windows import WINDOWS
-from telemetry.store.rollup import UNACCOUNTED, phase_times_us
+from telemetry.store.rollups.rollup import UNACCOUNTED, phase_times_us
 from telemetry.store.writer import StoreSink
 from tests.telemetry.records import CONFIG, MS, ManualClock, answer, completed, open_record, recorder
 

@@ -17,12 +17,12 @@ from telemetry.context_buckets import ContextBuckets
 from telemetry.store import export, inspection
 from telemetry.store.engine import create_reader
 from telemetry.store.formats import Format
-from telemetry.store.measures import Measure
 from telemetry.store.queries import requests, statistics
 from telemetry.store.queries.ledger import ledger
 from telemetry.store.queries.report import report
 from telemetry.store.queries.requests import Cursor, RequestFilter
 from telemetry.store.queries.windows import WINDOWS, By, window_of
+from telemetry.store.rollups.measures import Measure
 from tests.store.test_retention import DAY_MS, fill
 from tests.telemetry.records import MODEL
 

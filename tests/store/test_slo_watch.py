@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from telemetry.events import Status
-from telemetry.metrics import MetricsSink
+from telemetry.metrics.sink import MetricsSink
 from telemetry.recorder import Ended
 from telemetry.slo import Objective, ObjectiveReport, State
-from telemetry.slo_watch import SloWatch
 from telemetry.store.engine import create_reader
 from telemetry.store.writer import StoreSink
+from telemetry.watches.slo import SloWatch
 from tests.telemetry.records import ManualClock, answer, open_record, recorder
 
 AVAILABILITY = Objective("availability", 0.9)

@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from telemetry.events import Status
-from telemetry.metrics import MetricsSink
+from telemetry.metrics.sink import MetricsSink
 from telemetry.recorder import Ended
 from telemetry.speed_change import SpeedChange
-from telemetry.speed_watch import SpeedWatch
 from telemetry.store.engine import create_reader
 from telemetry.store.queries import speed
 from telemetry.store.writer import StoreSink
+from telemetry.watches.speed import SpeedWatch
 from tests.store.test_retention import query
 from tests.telemetry.records import CONFIG, MODEL, ManualClock, answer, open_record, recorder
 

@@ -20,9 +20,9 @@ from telemetry.events import Status
 from telemetry.recorder import Ended
 from telemetry.store import migrate
 from telemetry.store.engine import create_reader, create_writer
-from telemetry.store.measures import SCALE, Measure
 from telemetry.store.models import Base
 from telemetry.store.phases import decode, encode
+from telemetry.store.rollups.measures import SCALE, Measure
 from telemetry.store.writer import StoreSink
 from tests.store.templates import new_database
 from tests.telemetry.records import CONFIG, EPOCH_NS, MODEL, ManualClock, answer, completed, open_record, recorder

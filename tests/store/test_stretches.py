@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.store.stretches import DAY, HOUR, LONG, MINUTE, MONTH, cover
+from telemetry.store.rollups.stretches import DAY, HOUR, LONG, MINUTE, MONTH, cover
 
 MINUTES = st.integers(0, 5 * MONTH)
 MARKS = st.fixed_dictionaries({length: MINUTES.map(lambda minute, length=length: minute // length * length) for length in LONG})

@@ -14,9 +14,9 @@ from sqlalchemy import make_url, select
 from sqlalchemy.exc import OperationalError
 
 from telemetry.store import direct_sqlite
-from telemetry.store.compaction import take_back
 from telemetry.store.engine import create_writer
-from telemetry.store.rollup_tables import MARKS
+from telemetry.store.rollups.compaction import take_back
+from telemetry.store.rollups.tables import MARKS
 
 HELD_S, FREE_S = 0.06, 0.003
 TRANSACTIONS = 8

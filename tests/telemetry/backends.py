@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from telemetry.instrument import Instrument, label_name
-from telemetry.metrics import MetricsSink
-from telemetry.metrics_otel import OtelBackend
+from telemetry.metrics.instrument import Instrument, label_name
+from telemetry.metrics.otel import OtelBackend
+from telemetry.metrics.sink import MetricsSink
 from telemetry.slo import Objective
 from tests.telemetry.records import MODEL
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from telemetry.accept import names, quality
-from telemetry.metrics_prometheus import PrometheusBackend, UnacceptableError
+from telemetry.metrics.prometheus import PrometheusBackend, UnacceptableError
 
 PROMETHEUS_2 = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 PROMETHEUS_3 = (

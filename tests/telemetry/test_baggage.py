@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from telemetry.baggage import MAX_HEADER_CHARS, MAX_VALUE_CHARS, allowed_members
+from telemetry.tracing.baggage import MAX_HEADER_CHARS, MAX_VALUE_CHARS, allowed_members
 
 
 @pytest.mark.parametrize(

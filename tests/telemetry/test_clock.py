@@ -11,7 +11,7 @@ from telemetry.clock import JUMP_NS, ClockAnchor, WallClock, asleep_ns
 from telemetry.context_buckets import ContextBuckets
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended, Recorder
-from telemetry.store.rollup import roll_up
+from telemetry.store.rollups.rollup import roll_up
 from telemetry.store.rows import request_row
 from telemetry.store.seq import moment_of
 from tests.telemetry.records import EPOCH_NS, MODEL, ManualClock, Status, open_record

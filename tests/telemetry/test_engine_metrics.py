@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from telemetry import instruments as metric
 from telemetry.events import CacheSample, CacheSource, EngineSample, EngineState, EngineStatus, StepSample, ThreadSample, TierSample
-from telemetry.instrument import Kind
+from telemetry.metrics import instruments as metric
+from telemetry.metrics.instrument import Kind
 from tests.telemetry.backends import Both, both
 from tests.telemetry.records import CONFIG, MODEL
 from tests.telemetry.test_metrics import sink, value

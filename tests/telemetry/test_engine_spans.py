@@ -7,10 +7,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from telemetry.engine_spans import EngineSpans
 from telemetry.events import EngineSample, EngineState, EngineStatus, StepSample
-from telemetry.spans import RecordIds
 from telemetry.trace_ids import TraceIds
+from telemetry.tracing.engine_spans import EngineSpans
+from telemetry.tracing.sink import RecordIds
 from tests.telemetry.records import EPOCH_NS, MODEL
 
 LOAD = TraceIds("1" * 32, "2" * 16)

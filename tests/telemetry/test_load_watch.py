@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from telemetry.events import DelayCause, EngineState, EngineStatus, Phase, Status
-from telemetry.load_watch import LoadWatch
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended
+from telemetry.watches.loads import LoadWatch
 from tests.telemetry.records import MODEL, ManualClock, answer, open_record, recorder
 
 STEADY = (10.0,) * 10

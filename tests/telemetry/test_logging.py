@@ -6,7 +6,7 @@ import io
 import json
 import logging
 
-from telemetry import logging as lines
+from telemetry.logs import output as lines
 from tests.e2e.serving import until
 from tests.telemetry.records import MODEL, completed
 

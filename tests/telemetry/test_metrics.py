@@ -14,17 +14,17 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from telemetry import instruments
-from telemetry.buckets import DURATION_BUCKETS
 from telemetry.events import Phase, Status
-from telemetry.instrument import Kind, prometheus_name
-from telemetry.metrics import MetricsSink
-from telemetry.metrics_otel import OtelBackend
-from telemetry.metrics_prometheus import MAX_CHILDREN
+from telemetry.metrics import instruments
+from telemetry.metrics.buckets import DURATION_BUCKETS
+from telemetry.metrics.instrument import Kind, prometheus_name
+from telemetry.metrics.otel import OtelBackend
+from telemetry.metrics.prometheus import MAX_CHILDREN
+from telemetry.metrics.sink import MetricsSink
+from telemetry.metrics.sources import DiskRoom, DiskSource, ExportSource, ProcessSource, StoreSource, SystemMonitor
+from telemetry.otlp.sampling import Sampled
 from telemetry.outcomes import REJECTIONS
 from telemetry.recorder import Ended
-from telemetry.sampling import Sampled
-from telemetry.system import DiskRoom, DiskSource, ExportSource, ProcessSource, StoreSource, SystemMonitor
 from telemetry.trace_ids import TraceIds
 from tests.telemetry.records import MODEL, ManualClock, completed, open_record, recorder
 

@@ -12,11 +12,11 @@ import pytest
 from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, LogRecordExporter, LogRecordExportResult, SimpleLogRecordProcessor
 
-from telemetry import logging as lines
 from telemetry.context_buckets import ContextBuckets
-from telemetry.exporters import CountingLogExporter, CountingLogProcessor, Counts, RateLimitedRelay
-from telemetry.log_events import event
-from telemetry.otlp_logs import MAX_CHARS, OtlpHandler
+from telemetry.logs import output as lines
+from telemetry.logs.events import event
+from telemetry.otlp.exporters import CountingLogExporter, CountingLogProcessor, Counts, RateLimitedRelay
+from telemetry.otlp.logs import MAX_CHARS, OtlpHandler
 from telemetry.recorder import Ended, NullSink, Recorder, Status
 from telemetry.semconv import SCHEMA_URL, installed
 from telemetry.speed_change import SpeedChange

@@ -12,15 +12,17 @@ import time
 import pytest
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
-from telemetry import buckets, instruments, otlp_settings, providers
-from telemetry.exporters import Counts, RateLimitedRelay
-from telemetry.logging import LogSink
-from telemetry.metrics import MetricsSink
-from telemetry.metrics_otel import OtelBackend
-from telemetry.otlp_settings import Signal
-from telemetry.providers import Providers
+from telemetry.logs.output import LogSink
+from telemetry.metrics import buckets, instruments
+from telemetry.metrics.otel import OtelBackend
+from telemetry.metrics.sink import MetricsSink
+from telemetry.otlp import providers
+from telemetry.otlp import settings as otlp_settings
+from telemetry.otlp.exporters import Counts, RateLimitedRelay
+from telemetry.otlp.providers import Providers
+from telemetry.otlp.settings import Signal
 from telemetry.semconv import installed
-from telemetry.spans import SpanSink
+from telemetry.tracing.sink import SpanSink
 from tests.telemetry.records import MODEL, ManualClock, completed
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from telemetry import instruments as metric
-from telemetry import instruments_genai as genai
 from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, Status
+from telemetry.metrics import instruments as metric
+from telemetry.metrics import instruments_genai as genai
 from telemetry.outcomes import REJECTIONS, Outcome
 from telemetry.recorder import Ended
 from telemetry.semconv import UNKNOWN_MODEL

@@ -16,12 +16,12 @@ from telemetry.content import Content
 from telemetry.events import Delay, DelayCause, Phase, Status
 from telemetry.recorder import Ended, host_and_port
 from telemetry.semconv import SCHEMA_URL, installed
-from telemetry.spans import SpanSink
+from telemetry.tracing.sink import SpanSink
 from tests.telemetry.records import EPOCH_NS, MODEL, TRACEPARENT, ManualClock, answer, completed, open_record, recorder
 
 
 def traced(sampler: Sampler = ALWAYS_ON, *, capture: bool = False) -> tuple[SpanSink, InMemorySpanExporter]:
-    from telemetry.spans import RecordIds
+    from telemetry.tracing.sink import RecordIds
 
     exporter = InMemorySpanExporter()
     provider = TracerProvider(sampler, shutdown_on_exit=False, id_generator=RecordIds())

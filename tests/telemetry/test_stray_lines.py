@@ -9,12 +9,13 @@ import sys
 import threading
 import warnings
 
-from telemetry import logging as lines
-from telemetry import stray_lines
+from telemetry.logs import output as lines
+from telemetry.logs import stray_lines
 
 PROGRAM = """
 import asyncio, gc, logging, threading, warnings
-from telemetry import logging as lines, stray_lines
+from telemetry.logs import output as lines
+from telemetry.logs import stray_lines
 
 class Odd:
     def __del__(self):

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from telemetry.metrics import MetricsSink
-from telemetry.sampling import EVERY_S, PATIENCE_S, Sampled, SampleError, read_or_none
-from telemetry.system import DiskRoom, DiskSource, StoreSource
+from telemetry.metrics.sink import MetricsSink
+from telemetry.metrics.sources import DiskRoom, DiskSource, StoreSource
+from telemetry.otlp.sampling import EVERY_S, PATIENCE_S, Sampled, SampleError, read_or_none
 from tests.telemetry.records import MODEL
 from tests.telemetry.test_metrics import FakeStore, value
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from telemetry.slo import NOTHING, Objective, ObjectiveReport, State, report
-from telemetry.webhook import Webhook
+from telemetry.watches.webhook import Webhook
 
 SECRETS = ("s3cret", "hunter2", "ada")
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"

@@ -10,13 +10,13 @@ from sqlalchemy import ColumnElement, Select, Subquery, func, literal, select, u
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import NO_BUCKETS, Buckets
-from telemetry.store.measures import Measure
 from telemetry.store.models import SeriesRow
-from telemetry.store.packed import merged, pack
 from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.queries.windows import Window
-from telemetry.store.rollup_tables import COUNTERS, HISTOGRAMS, LONG_HISTOGRAMS, MARKS, Kind
-from telemetry.store.stretches import MINUTE, Stretches, cover
+from telemetry.store.rollups.measures import Measure
+from telemetry.store.rollups.packed import merged, pack
+from telemetry.store.rollups.stretches import MINUTE, Stretches, cover
+from telemetry.store.rollups.tables import COUNTERS, HISTOGRAMS, LONG_HISTOGRAMS, MARKS, Kind
 
 Cover = Sequence[Stretches]
 

@@ -12,15 +12,15 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import Buckets
-from telemetry.store.measures import Measure
 from telemetry.store.models import SeriesRow
-from telemetry.store.packed import together
 from telemetry.store.queries.cached import NO_PROMPTS, CacheShare, shares
 from telemetry.store.queries.covered import Cover, Histograms, Key, counted, cover_from, histograms, window_cover
 from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.queries.statistics import NOTHING, Spread, Spreads, Steps, Totals, by_step, of_model, spreads_of, sums, totals_of
 from telemetry.store.queries.windows import Window
-from telemetry.store.rollup_tables import COUNTERS
+from telemetry.store.rollups.measures import Measure
+from telemetry.store.rollups.packed import together
+from telemetry.store.rollups.tables import COUNTERS
 
 DAY_S = 24 * 60 * 60
 

@@ -11,7 +11,7 @@ from telemetry.store.models import SeriesRow
 from telemetry.store.queries.covered import counted, window_cover
 from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.queries.windows import Window
-from telemetry.store.rollup_tables import CACHE
+from telemetry.store.rollups.tables import CACHE
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from telemetry.store.queries.covered import Cover, Key, counted, cover_from, win
 from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.queries.statistics import by_step, of_model
 from telemetry.store.queries.windows import Window
-from telemetry.store.rollup import UNACCOUNTED
-from telemetry.store.rollup_tables import PHASES
+from telemetry.store.rollups.rollup import UNACCOUNTED
+from telemetry.store.rollups.tables import PHASES
 
 
 @dataclass(frozen=True, slots=True)

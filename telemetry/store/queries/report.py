@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.store.measures import Measure
 from telemetry.store.queries import groups
 from telemetry.store.queries.groups import Group
 from telemetry.store.queries.statistics import Spread, Totals
 from telemetry.store.queries.windows import By, Window
+from telemetry.store.rollups.measures import Measure
 
 
 @dataclass(frozen=True, slots=True)

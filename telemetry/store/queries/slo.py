@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import bucket_of
 from telemetry.slo import INTER_TOKEN, TTFT, Counts, Objective
-from telemetry.store.measures import SCALE, Measure
 from telemetry.store.queries.covered import Cover, Key, counted, cover_parts, histograms
 from telemetry.store.queries.reading import fetch_figures
-from telemetry.store.rollup_tables import COUNTERS
+from telemetry.store.rollups.measures import SCALE, Measure
+from telemetry.store.rollups.tables import COUNTERS
 from telemetry.store.sql import constant
 
 MEASURES = {TTFT: Measure.TTFT, INTER_TOKEN: Measure.INTER_TOKEN}

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from telemetry.histogram import bucket_of
 from telemetry.regression import LEAST_REQUESTS, compare
 from telemetry.speed_change import SpeedChange
-from telemetry.store.measures import SCALE, Measure
 from telemetry.store.models import EngineConfigRow, RollupRow, SeriesRow, SpeedChangeRow
 from telemetry.store.queries.covered import cover_from, histograms
 from telemetry.store.queries.reading import fetch
+from telemetry.store.rollups.measures import SCALE, Measure
 
 MEASURES = (Measure.OUTPUT_RATE, Measure.PROMPT_RATE)
 """One value per request each. TTFT is not among them: it depends on what the cache had more than on the engine."""

@@ -11,12 +11,12 @@ from sqlalchemy import ColumnElement, Subquery, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import Buckets
-from telemetry.store.measures import SCALE, Measure
 from telemetry.store.models import RollupRow, SeriesRow
 from telemetry.store.queries.covered import Cover, Key, counted, cover_from, histograms, window_cover
 from telemetry.store.queries.reading import fetch_figures
 from telemetry.store.queries.windows import Window
-from telemetry.store.rollup_tables import COUNTERS
+from telemetry.store.rollups.measures import SCALE, Measure
+from telemetry.store.rollups.tables import COUNTERS
 from telemetry.store.sql import constant
 
 MAX_POINTS = 120

@@ -1,0 +1,1 @@
+"""What every route shares: the exchange, guards, bodies, responses, streams and errors."""

@@ -1,0 +1,193 @@
+"""Body bytes → a checked chat request. Every error names the field (`param`) and says what is accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.api.http.decoding import decode_body
+from gateway.api.openai.chat_fields import check_fields
+from gateway.api.openai.chat_schema import RawChatRequest, RawMessage
+from gateway.chat.ending import Ending
+from gateway.engine.protocol import Sampling
+from gateway.errors import InvalidRequestError
+from telemetry.events import Scalar
+from telemetry.ignored_fields import kept
+from telemetry.shortened import shortened
+
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+"""Accepted roles, and what chat templates call them."""
+
+MAX_STOP_CHARS = 1000
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Values of `reasoning_effort` that a record keeps: other words of a client are not its business."""
+
+MAX_METADATA_CHARS = 512
+"""Of a value of `metadata`, as OpenAI has it."""
+
+_decoder = msgspec.json.Decoder(RawChatRequest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """A request that can be served."""
+
+    model: str
+    messages: list[dict[str, Any]]
+    sampling: Sampling
+    max_tokens: int | None
+    stop: tuple[str, ...]
+    stop_tokens: tuple[int, ...]
+    stream: bool
+    include_usage: bool
+    conversation_id: str | None
+    caller: str
+    background: bool
+    cache: bool
+    pin: bool
+    truncate: bool
+    ending: Ending
+    params: dict[str, Scalar]
+    ignored: tuple[str, ...]
+
+
+def parse_chat(body: bytes) -> Chat:
+    """Decode and check.
+
+    Raises:
+        InvalidRequestError: with `param` set wherever one field is to blame.
+    """
+    raw = decode_body(_decoder, body)
+    ignored = check_fields(body, raw)
+    _one_answer(raw.n)
+    return Chat(
+        model=raw.model,
+        messages=_messages(raw.messages),
+        sampling=_sampling(raw),
+        max_tokens=raw.max_completion_tokens or raw.max_tokens,
+        stop=_stop(raw.stop),
+        stop_tokens=tuple(raw.stop_token_ids or ()),
+        stream=bool(raw.stream),
+        include_usage=raw.stream_options is not None and raw.stream_options.include_usage,
+        conversation_id=_conversation_id(raw.metadata),
+        caller=caller_of(raw.user),
+        background=raw.priority == "background",
+        cache=raw.cache_prompt is not False,
+        pin=bool(raw.pin),
+        truncate=raw.truncate == "auto",
+        ending=_ending(raw),
+        params=_params(raw) | _choices(raw),
+        ignored=kept(ignored),
+    )
+
+
+def caller_of(user: str | None) -> str:
+    """Whom a request shares the engine for: OpenAI's `user`."""
+    return shortened(user or "")
+
+
+def _one_answer(n: int | None) -> None:
+    if n not in (None, 1):
+        message = "Only one answer per request is supported: leave `n` out or send 1."
+        raise InvalidRequestError(message, code="unsupported_value", param="n")
+
+
+def _ending(raw: RawChatRequest) -> Ending:
+    """How the prompt ends, by the two fields that vLLM and Hugging Face's `apply_chat_template` have for it."""
+    if not raw.continue_final_message:
+        return "turn" if raw.add_generation_prompt is False else "generation_prompt"
+    if raw.add_generation_prompt:
+        message = "`continue_final_message` and `add_generation_prompt` exclude each other; send one of them."
+        raise InvalidRequestError(message, param="continue_final_message")
+    return "open_message"
+
+
+def _messages(messages: list[RawMessage]) -> list[dict[str, Any]]:
+    if not messages:
+        raise InvalidRequestError("`messages` is empty; send at least one message.", code="empty_messages", param="messages")
+    return [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
+
+
+def _message(message: RawMessage, path: str) -> dict[str, Any]:
+    if message.role is msgspec.UNSET:
+        raise InvalidRequestError(f"`{path}` has no role.", code="missing_required_parameter", param=f"{path}.role")
+    role = ROLES.get(str(message.role))
+    if role is None:
+        accepted = ", ".join(ROLES)
+        text = f"The role {str(message.role)[:50]!r} is not supported; use one of {accepted}."
+        raise InvalidRequestError(text, code="invalid_role", param=f"{path}.role")
+    if message.tool_calls:
+        raise InvalidRequestError("Tool calls are not supported yet.", code="unsupported_parameter", param=f"{path}.tool_calls")
+    return {"role": role, "content": _content(message.content, f"{path}.content")}
+
+
+def _content(content: Any, path: str) -> str:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise InvalidRequestError("`content` must be a text or a list of text parts.", code="invalid_content", param=path)
+    if not content:
+        raise InvalidRequestError("`content` has no parts.", code="invalid_content", param=path)
+    return "\n".join(_part(part, f"{path}[{index}]") for index, part in enumerate(content))
+
+
+def _part(part: Any, path: str) -> str:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind != "text":
+        text = f"Content parts of type {str(kind)[:50]!r} are not supported; only `text` is."
+        raise InvalidRequestError(text, code="unsupported_content", param=f"{path}.type")
+    if not isinstance(part.get("text"), str):
+        raise InvalidRequestError("A text part needs a `text`.", code="invalid_content", param=f"{path}.text")
+    return str(part["text"])
+
+
+def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
+    strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
+    for index, text in enumerate(strings):
+        if not 0 < len(text) <= MAX_STOP_CHARS:
+            path = "stop" if isinstance(stop, str) else f"stop[{index}]"
+            message = f"A stop string has 1 to {MAX_STOP_CHARS} characters."
+            raise InvalidRequestError(message, code="invalid_value", param=path)
+    return strings
+
+
+def _sampling(raw: RawChatRequest) -> Sampling:
+    """What is not given keeps the default of `Sampling`."""
+    given = {name: getattr(raw, name) for name in Sampling.__struct_fields__ if getattr(raw, name, None) is not None}
+    if raw.repetition_penalty is not None:
+        given.setdefault("repeat_penalty", raw.repetition_penalty)
+    return Sampling(**given)
+
+
+def _params(raw: RawChatRequest) -> dict[str, Scalar]:
+    """Numbers for the record; never texts of the caller."""
+    names = ("temperature", "top_p", "top_k", "min_p", "seed", "frequency_penalty", "presence_penalty", "repeat_penalty")
+    params: dict[str, Scalar] = {name: getattr(raw, name) for name in names if getattr(raw, name) is not None}
+    limit = raw.max_completion_tokens or raw.max_tokens
+    return params if limit is None else {**params, "max_tokens": limit}
+
+
+def _choices(raw: RawChatRequest) -> dict[str, Scalar]:
+    """What was asked for by one of a few words: the kind of output, and the effort of reasoning, which is not obeyed."""
+    effort = raw.reasoning_effort
+    asked = {"output_type": "text" if raw.response_format else None, "reasoning_level": effort if effort in EFFORTS else None}
+    return {name: word for name, word in asked.items() if word is not None}
+
+
+def _conversation_id(metadata: dict[str, Any] | None) -> str | None:
+    """As it was sent: the store alone shortens what is too long for it (`telemetry.shortened`).
+
+    Raises:
+        InvalidRequestError: it is no text, or longer than OpenAI allows values of `metadata` to be.
+    """
+    given = (metadata or {}).get("conversation_id")
+    if given is None or given == "":
+        return None
+    if not isinstance(given, str) or len(given) > MAX_METADATA_CHARS:
+        told = f"it has {len(given):,} characters" if isinstance(given, str) else "it is no text"
+        message = f"`metadata.conversation_id` must be a text of at most {MAX_METADATA_CHARS} characters; {told}."
+        raise InvalidRequestError(message, param="metadata.conversation_id")
+    return given

@@ -1,0 +1,1 @@
+"""Settings: sections, where values come from, and what they mean for engines, store and pages."""

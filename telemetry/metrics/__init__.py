@@ -1,0 +1,1 @@
+"""Metrics: every instrument declared once, what is recorded of requests and engines, and the two backends."""

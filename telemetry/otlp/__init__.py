@@ -1,0 +1,1 @@
+"""OpenTelemetry over OTLP: settings, providers, exporters, logs."""

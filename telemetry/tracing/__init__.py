@@ -1,0 +1,1 @@
+"""Spans, built after the fact from the stamps of a record."""
