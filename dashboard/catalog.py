@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dashboard.contexts import CacheContext, ErrorContext, LiveContext, ModelsContext, OverviewContext, RequestContext, RequestsContext
-from dashboard.conversation_context import ConversationContext, ConversationsContext
-from dashboard.health_context import HealthContext
-from dashboard.latency_context import LatencyContext
-from dashboard.playground_context import PlaygroundContext
-from dashboard.settings_context import SettingsContext
+from dashboard.layout import ErrorContext
+from dashboard.pages.cache.context import CacheContext
+from dashboard.pages.conversations.context import ConversationContext, ConversationsContext
+from dashboard.pages.health.context import HealthContext
+from dashboard.pages.latency.context import LatencyContext
+from dashboard.pages.live.context import LiveContext
+from dashboard.pages.models.context import ModelsContext
+from dashboard.pages.overview.context import OverviewContext
+from dashboard.pages.playground.context import PlaygroundContext
+from dashboard.pages.request.context import RequestContext
+from dashboard.pages.requests.context import RequestsContext
+from dashboard.pages.settings.context import SettingsContext
 
 PAGES = {
     "overview.html": OverviewContext,

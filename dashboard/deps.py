@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dashboard.settings_context import Setting
+from dashboard.pages.settings.context import Setting
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report as EnergyReport

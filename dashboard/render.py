@@ -10,14 +10,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from litestar import Request, Response
 from litestar.enums import MediaType
 
-from dashboard import explain, formats
 from dashboard.assets import asset_url
-from dashboard.contexts import Layout
-from dashboard.kv_quality import KV_QUALITY
+from dashboard.charts.timeline import PHASE_LABELS
+from dashboard.layout import Layout
 from dashboard.navigation import NAVIGATION
-from dashboard.timeline import PHASE_LABELS
+from dashboard.pages.models.kv_quality import KV_QUALITY
+from dashboard.words import explain, formats
 
-TEMPLATES = Path(__file__).parent / "templates"
+HERE = Path(__file__).parent
+
+TEMPLATES = (HERE / "templates", *sorted(path for path in (HERE / "pages").iterdir() if path.is_dir()))
+"""Where templates are: those of all pages, and each page's own beside it. A name is there once."""
 
 PageRequest = Request[Any, Any, Any]
 

@@ -14,19 +14,19 @@ from litestar.exceptions import ClientException, HTTPException, NotFoundExceptio
 from litestar.params import FromPath
 
 from dashboard.assets import static_file
-from dashboard.contexts import ErrorContext, Layout
 from dashboard.deps import DashboardDeps
-from dashboard.pages.cache import cache
-from dashboard.pages.conversations import conversation, conversations
-from dashboard.pages.health import health
-from dashboard.pages.latency import latency
-from dashboard.pages.live import live
-from dashboard.pages.models import models
-from dashboard.pages.overview import overview
-from dashboard.pages.playground import playground
-from dashboard.pages.request import request_page
-from dashboard.pages.requests import requests
-from dashboard.pages.settings import settings
+from dashboard.layout import ErrorContext, Layout
+from dashboard.pages.cache.view import cache
+from dashboard.pages.conversations.view import conversation, conversations
+from dashboard.pages.health.view import health
+from dashboard.pages.latency.view import latency
+from dashboard.pages.live.view import live
+from dashboard.pages.models.view import models
+from dashboard.pages.overview.view import overview
+from dashboard.pages.playground.view import playground
+from dashboard.pages.request.view import request_page
+from dashboard.pages.requests.view import requests
+from dashboard.pages.settings.view import settings
 from dashboard.render import PageRequest, respond
 from telemetry.logs.events import event
 

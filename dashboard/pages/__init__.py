@@ -1,1 +1,1 @@
-"""One module per page: what it reads, what it shows, and which of its blocks follow along live."""
+"""One folder per page: what it reads and shows (`view`), what its template gets (`context`), and its templates."""

@@ -150,7 +150,7 @@ def test_a_rule_about_nothing_is_found(rule: Rule, missing: str) -> None:
     [
         ("telemetry/record.py", "from gateway import settings"),
         ("telemetry/recorder.py", "def f():\n    import sqlalchemy.orm"),
-        ("dashboard/pages/overview.py", "from gateway.settings.load import Settings"),
+        ("dashboard/pages/overview/view.py", "from gateway.settings.load import Settings"),
         ("gateway/engine/schedule/scheduler.py", "import llama_cpp.llama_cpp as native"),
         ("gateway/engine/schedule/loop.py", "from ...serving import router"),
         ("gateway/serving/router.py", "from gateway.api.http.guard import guard"),

@@ -12,8 +12,8 @@ from litestar.exceptions import HTTPException
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from dashboard.deps import DashboardDeps, StoreState
+from dashboard.pages.settings.context import Setting
 from dashboard.router import ErrorPages, dashboard_router
-from dashboard.settings_context import Setting
 from gateway.settings.load import load
 from gateway.settings.values import shown_settings
 from telemetry.context_buckets import ContextBuckets

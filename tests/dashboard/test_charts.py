@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.charts import (
+from dashboard.charts.geometry import (
     BOX_HEIGHT,
     BOX_WIDTH,
     HEAT_LEVELS,
@@ -20,7 +20,7 @@ from dashboard.charts import (
     ticks,
     waterfall,
 )
-from dashboard.timeline import TimedChunk, TimedPhase, Timeline, of_record
+from dashboard.charts.timeline import TimedChunk, TimedPhase, Timeline, of_record
 from telemetry.events import Phase
 from tests.dashboard.samples import MS, finished_record, record
 

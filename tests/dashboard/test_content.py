@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dashboard.content import DIFFERENT_CHARS, MAX_SHOWN_CHARS, MAX_SHOWN_MESSAGES, Difference, content_view, difference
+from dashboard.words.content import DIFFERENT_CHARS, MAX_SHOWN_CHARS, MAX_SHOWN_MESSAGES, Difference, content_view, difference
 from telemetry.events import Phase, PhaseTiming, Scalar
 from telemetry.store import phases
 from telemetry.store.contents import StoredContent, StoredText

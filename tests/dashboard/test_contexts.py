@@ -7,24 +7,30 @@ import hashlib
 import json
 import re
 import typing
+from pathlib import Path
 
 import pytest
 from jinja2 import meta, nodes
 
 from dashboard.assets import FOLDER, assets
 from dashboard.catalog import PAGES
-from dashboard.configuration import _FIELDS
-from dashboard.contexts import Layout
+from dashboard.charts.timeline import PHASE_LABELS
+from dashboard.layout import Layout
 from dashboard.render import TEMPLATES, environment
-from dashboard.timeline import PHASE_LABELS
+from dashboard.words.configuration import _FIELDS
 from telemetry.events import CacheReason, EngineConfig, EngineState, Phase
 
-from dashboard import explain  # isort: skip
+from dashboard.words import explain  # isort: skip
+
+
+def templates() -> list[Path]:
+    """Every template of ours."""
+    return [path for folder in TEMPLATES for path in folder.glob("*.html")]
 
 
 def used_fields(template: str, name: str) -> set[str]:
     """Attributes of a variable in a template and in what it includes or extends."""
-    tree = environment().parse((TEMPLATES / template).read_text(encoding="utf-8"))
+    tree = environment().parse(next(path for path in templates() if path.name == template).read_text(encoding="utf-8"))
     used = {node.attr for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name) and node.node.name == name}
     for other in meta.find_referenced_templates(tree):
         used |= used_fields(str(other), name)
@@ -52,9 +58,15 @@ def test_every_field_has_help(context: type) -> None:
         assert hint.__metadata__[0].endswith("."), name
 
 
+def test_a_name_is_there_once() -> None:
+    """Two folders with a template of one name would hide one of them."""
+    names = [path.name for path in templates()]
+    assert len(names) == len(set(names)) > 20
+
+
 def test_templates_are_short() -> None:
     """A template has fewer than 80 lines."""
-    assert all(len(path.read_text(encoding="utf-8").splitlines()) < 80 for path in TEMPLATES.glob("*.html"))
+    assert all(len(path.read_text(encoding="utf-8").splitlines()) < 80 for path in templates())
 
 
 def test_vendored_files_are_those_of_the_manifest() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dashboard.forecast import LEAST_STEPS, forecast
+from dashboard.words.forecast import LEAST_STEPS, forecast
 from telemetry.store.queries import conversations
 from telemetry.store.queries.requests import Cursor
 from tests.dashboard.chats import ANSWER_TOKENS, FAILED_TURN, FIRST_TOKENS, LONG, STEP_TOKENS, TURNS

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dashboard import formats
-from dashboard.contexts import Fact
-from dashboard.energy import energy_facts, pending_energy, request_energy
+from dashboard.words import formats
+from dashboard.words.energy import energy_facts, pending_energy, request_energy
+from dashboard.words.facts import Fact
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report
 from telemetry.store.models import RollupRow, SeriesRow

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dashboard import following as following_module
 from dashboard.following import event, follow, pulses
-from dashboard.pages.live import VIEWS, FollowQuery, LiveNowView, followed_view
-from dashboard.pages.request import RequestView
-from dashboard.pages.requests import RequestsQuery
+from dashboard.pages.live.view import VIEWS, FollowQuery, LiveNowView, followed_view
+from dashboard.pages.request.view import RequestView
+from dashboard.pages.requests.view import RequestsQuery
 from telemetry.events import Phase, Status
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MS, NOW, finished_record, record, row

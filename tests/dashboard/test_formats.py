@@ -7,8 +7,8 @@ import shlex
 
 import pytest
 
-from dashboard import formats
-from dashboard.curl import curl
+from dashboard.words import formats
+from dashboard.words.curl import curl
 
 
 @pytest.mark.parametrize(

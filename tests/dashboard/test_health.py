@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dashboard import health_parts
-from dashboard.health_context import Condition, Part
+from dashboard.pages.health import parts as health_parts
+from dashboard.pages.health.context import Condition, Part
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report
 from telemetry.events import EngineSample, EngineState, EngineStatus, ThreadSample

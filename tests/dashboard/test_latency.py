@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dashboard import formats
-from dashboard.stacks import share_bars, stack_chart
+from dashboard.charts.stacks import share_bars, stack_chart
+from dashboard.words import formats
 from telemetry.context_buckets import ContextBuckets
 from telemetry.store.models import RollupRow, SeriesRow
 from telemetry.store.queries import groups, statistics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.pages.request_facts import KERNELS, _drafted, _dropped
+from dashboard.pages.request.facts import KERNELS, _drafted, _dropped
 from tests.dashboard.samples import NOW, row
 
 

@@ -17,7 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from dashboard import formats
+from dashboard.words import formats
 from telemetry.events import Phase
 from telemetry.histogram import bucket_of
 from telemetry.store import phases

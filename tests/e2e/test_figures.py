@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dashboard import explain, formats
+from dashboard.words import explain, formats
 from telemetry.semconv import SERVER_FAILURES
 from telemetry.store.rollups.measures import Measure
 from tests.e2e import pages

@@ -1,0 +1,25 @@
+"""What the frame around every page gets, and the page of an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the frame around every page gets, as `layout`."""
+
+    title: Annotated[str, "The page's name, in the title and in its heading."]
+    active: Annotated[str, "The navigation entry that is this page's: a key of `dashboard.navigation`, or ''."]
+    follow_url: Annotated[str, "The stream that keeps this page up to date, or '' for a page that does not change."]
+    version: Annotated[str, "firsttoken's version."]
+    status: Annotated[int, "The HTTP status that the page is sent with."]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorContext:
+    """A page that could not be shown."""
+
+    heading: Annotated[str, "What happened, in a few words."]
+    detail: Annotated[str, "What it means and what to do."]

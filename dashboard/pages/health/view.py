@@ -1,0 +1,61 @@
+"""`/dashboard/health`: whether every part is well, now, and what to do where one is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from litestar import Response, get
+
+from dashboard.deps import DashboardDeps, Deps
+from dashboard.layout import Layout
+from dashboard.pages.health.context import GRAVITY, Condition, HealthContext, Part
+from dashboard.pages.health.parts import (
+    disk_part,
+    energy_part,
+    engine_part,
+    exporter_parts,
+    loop_part,
+    objective_parts,
+    queue_part,
+    store_part,
+)
+from dashboard.render import PageRequest, respond
+
+
+@dataclass(slots=True)
+class HealthView:
+    """Every part; nothing is read from the store, so the page shows when that is what ails."""
+
+    deps: DashboardDeps
+    template: str = "health.html"
+    blocks: tuple[str, ...] = ("verdict", "parts")
+    ended: bool = False
+
+    async def refresh(self) -> None:
+        """Nothing to read."""
+
+    def page(self) -> HealthContext:
+        parts = sorted(self._parts(), key=lambda part: GRAVITY.index(part.condition))
+        ailing = sum(part.condition in (Condition.BAD, Condition.LOOK) for part in parts)
+        return HealthContext(self.deps.health.readiness(), tuple(parts), ailing)
+
+    def _parts(self) -> list[Part]:
+        deps, now_ns, engines = self.deps, self.deps.clock_ns(), self.deps.live.engines()
+        return [
+            *(engine_part(engine, now_ns) for engine in engines),
+            queue_part(engines),
+            store_part(deps.health.store()),
+            loop_part(deps.health.loop_lag_s()),
+            disk_part(deps.health.disk()),
+            *objective_parts(deps.objectives(), deps.wall_s()),
+            *exporter_parts(deps.health.exporters()),
+            energy_part(deps.energy(), deps.prices),
+        ]
+
+
+@get("/health", include_in_schema=False)
+async def health(request: PageRequest, deps: Deps) -> Response[str]:
+    """The page is 200 also while the gateway is not ready: it is for the person who looks why."""
+    view = HealthView(deps)
+    layout = Layout("Health", "health", "/dashboard/live?view=health", deps.version, 200)
+    return respond(request, view.template, layout, view.page())
