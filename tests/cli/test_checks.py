@@ -82,7 +82,7 @@ def test_home_not_writable(tmp_path: Path) -> None:
 
 def test_database_that_does_not_answer(home: Path) -> None:
     """A database that cannot be reached fails without showing its password."""
-    found = checks.check_database(_settings(home, store__url="nosuch://me:secret@db/x"))
+    found = checks.check_database(_settings(home, store__url="postgresql+asyncpg://me:secret@127.0.0.1:1/x"))
     assert found.outcome == "fail"
     assert "secret" not in found.detail
 

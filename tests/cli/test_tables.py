@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,22 @@ from rich.table import Table
 from gateway.cli import cache, models, output, stats
 from gateway.cli.output import console, show, table
 from gateway.engine.cache.folders import About, KeyFolder
+from telemetry.store.queries import report
 from telemetry.store.queries.report import ReportRow
 from telemetry.store.queries.statistics import Spread
 from telemetry.store.queries.windows import By, window_of
 from tests.engine.cache.tiers import KEY
 
 LONG = "a-model-with-a-very-long-name-indeed-70b-instruct-q4_k_m-和漢字の名前"
-WIDE = Spread(count=10**9, p50=75_107.4, p95=119_999.9, p99=1_234_567.8)
+WIDE = Spread(count=10**9, p50=75_107.4, p95=119_999.9, p99=1_234_567.8, p5=12_345.6)
 WIDTHS = [40, 60, 80, 120, 200]
 
 
 def row(model: str = LONG, group: str = "64k-128k") -> ReportRow:
-    return ReportRow(model, group, 1_234_567_890, 12_345_678, 1, 1, 1, 1, 0.99, None, None, None, WIDE, WIDE, WIDE, WIDE, WIDE)
+    figures = dict.fromkeys(("queue_ms", "ttft_ms", "prompt_rate", "output_rate", "inter_token_ms"), WIDE)
+    return replace(
+        report._row(report.EMPTY), model=model, group=group, requests=1_234_567_890, errors=12_345_678, cached_share=0.99, **figures
+    )
 
 
 def show_stats() -> list[str]:
