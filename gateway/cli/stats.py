@@ -61,7 +61,7 @@ MEASURES = (
 ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Only this model.", show_default=False)]
 SinceOption = Annotated[str, typer.Option("--since", metavar="AGE", help="How far back: 90m, 36h, 7d, 2w or all.")]
 ByOption = Annotated[By, typer.Option("--by", help="What the rows are: context (bucket), config (engine configuration) or day.")]
-CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV, every measure with count, p50, p95, p99 and p5.")]
+CsvOption = Annotated[bool, typer.Option("--csv", metavar="", help="Print CSV, every measure with count, p50, p95, p99 and p5.")]
 
 
 def stats(
