@@ -57,7 +57,7 @@ def rank(name: str) -> int:
     return next((place for place, start in enumerate(LONGEST) if name.startswith(start)), len(LONGEST))
 
 
-class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Gives pieces of work to workers: in order, and the last one to the last worker."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -120,6 +120,12 @@ def test_a_stalled_body_is_given_up(door: FakeServed) -> None:
     assert (row["status"], row["error_type"], row["http_status"]) == ("error", "body_timeout", 408)
 
 
+def refused(door: FakeServed) -> httpx.Response | None:
+    """The answer to one more request if it is 429, else None."""
+    found = httpx.post(f"{door.base_url}{CHAT}", content=chat_body())
+    return found if found.status_code == 429 else None
+
+
 def test_stalled_bodies_are_bounded(door: FakeServed) -> None:
     """With as many bodies arriving as may, the next is 429 with when to come back; when they are given up, all is as before."""
     before = rejected(door, "too_many_bodies")
@@ -127,7 +133,7 @@ def test_stalled_bodies_are_bounded(door: FakeServed) -> None:
     try:
         for made in stalled:
             made.send(head("POST", CHAT, content_length="5000") + b"{")
-        reply = until(lambda: (found := httpx.post(f"{door.base_url}{CHAT}", content=chat_body())).status_code == 429 and found)
+        reply = until(lambda: refused(door))
         assert (reply.json()["error"]["code"], reply.headers["retry-after"]) == ("too_many_bodies", "5")
         assert "server.max_bodies" in reply.json()["error"]["message"]
         assert {made.read().status for made in stalled} == {408}

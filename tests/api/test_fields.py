@@ -145,7 +145,7 @@ def test_an_open_message_reaches_the_engine(door: FakeServed) -> None:
     """The prompt ends in the message: shorter by the end of its turn and the beginning of the next (the fake counts bytes)."""
     said = [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one,"}]
     sizes = {
-        name: door.chat(messages=said, max_tokens=1, **fields).json()["usage"]["prompt_tokens"]
+        name: door.chat("", messages=said, max_tokens=1, **fields).json()["usage"]["prompt_tokens"]
         for name, fields in {
             "usual": {},
             "open": {"continue_final_message": True},

@@ -9,10 +9,11 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionSystemMessageParam, ChatCompletionUserMessageParam
 
 from tests.e2e.serving import MODEL, Served, together
 
-CHAT = [
+CHAT: list[ChatCompletionSystemMessageParam | ChatCompletionUserMessageParam] = [
     {"role": "system", "content": "You are a helpful AI assistant named SmolLM, trained by Hugging Face"},
     {"role": "user", "content": "What is gravity? Answer in one sentence."},
 ]
@@ -41,6 +42,12 @@ def tokenizer() -> Any:
 def counts(usage: Any) -> tuple[int, int]:
     """Prompt and completion tokens of an answer; what came from the cache depends on what was asked before."""
     return usage.prompt_tokens, usage.completion_tokens
+
+
+def refusal(error: openai.APIStatusError) -> dict[str, Any]:
+    """The error object of an answer."""
+    assert isinstance(error.body, dict)
+    return error.body
 
 
 def test_stream_and_whole_give_the_same_text(client: openai.OpenAI) -> None:
@@ -73,6 +80,7 @@ def test_usage_is_exact(client: openai.OpenAI, tokenizer: Any) -> None:
 def test_timings_extend_the_answer(client: openai.OpenAI) -> None:
     """The answer carries timings that agree with its usage and with each other."""
     answer = client.chat.completions.create(model=MODEL, messages=CHAT, temperature=0, max_tokens=20, extra_body={"cache_prompt": False})
+    assert answer.model_extra is not None
     timings = answer.model_extra["timings"]
     assert answer.usage is not None
     assert timings["cache_n"] + timings["prompt_n"] == answer.usage.prompt_tokens
@@ -160,8 +168,8 @@ def test_errors_raise_the_clients_own_classes(
     """Each kind of bad input raises the class that the client has for it, and names the field."""
     with pytest.raises(expected) as caught:
         client.chat.completions.create(**{"model": MODEL, "messages": CHAT, "max_tokens": 5, **controls})
-    assert caught.value.body["param"] == param
-    assert caught.value.body["message"]
+    assert refusal(caught.value)["param"] == param
+    assert refusal(caught.value)["message"]
     assert client.chat.completions.create(model=MODEL, messages=CHAT, max_tokens=2).choices
 
 
@@ -170,8 +178,8 @@ def test_overflow_says_how_much(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "word " * 4000}])
     assert caught.value.code == "context_length_exceeded"
-    assert caught.value.body["n_ctx"] == 2048
-    assert caught.value.body["n_prompt_tokens"] > 4000
+    assert refusal(caught.value)["n_ctx"] == 2048
+    assert refusal(caught.value)["n_prompt_tokens"] > 4000
 
 
 def test_a_control_token_in_a_message_is_text(client: openai.OpenAI) -> None:
@@ -190,8 +198,8 @@ def test_a_prompt_that_is_far_too_long_is_refused_with_what_was_counted(client: 
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "word " * 200_000}])
     assert caught.value.code == "context_length_exceeded"
-    assert 2048 < caught.value.body["n_prompt_tokens"] <= 200_100
-    assert f"at least {caught.value.body['n_prompt_tokens']} tokens" in caught.value.body["message"]
+    assert 2048 < refusal(caught.value)["n_prompt_tokens"] <= 200_100
+    assert f"at least {refusal(caught.value)['n_prompt_tokens']} tokens" in refusal(caught.value)["message"]
 
 
 def test_models_are_listed_with_what_they_run_with(client: openai.OpenAI) -> None:
@@ -200,6 +208,7 @@ def test_models_are_listed_with_what_they_run_with(client: openai.OpenAI) -> Non
     assert model.id == MODEL
     single = client.models.retrieve(MODEL)
     assert single.model_extra == model.model_extra
+    assert single.model_extra is not None
     assert single.model_extra["config"]["quantisation"] == "Q4_1"
     assert single.model_extra["config"]["n_ctx"] == 2048
     with pytest.raises(openai.NotFoundError):

@@ -11,11 +11,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from telemetry.content import Content
+from telemetry.events import Status
 from telemetry.metrics import instruments
 from telemetry.metrics.instrument import Instrument, Kind
 from telemetry.otlp import providers
 from telemetry.outcomes import REJECTIONS
-from telemetry.recorder import Ended, Status
+from telemetry.recorder import Ended
 from telemetry.tracing.sink import RecordIds, SpanSink
 from tests.contracts.conventions import OURS, Conventions, used_attributes, used_metrics
 from tests.contracts.sources import ROOT

@@ -15,13 +15,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 import psutil
 
 MODEL = "smollm2-135m-instruct"
 START_S = 120.0
+Found = TypeVar("Found")
 
 beside: dict[str, str] = {}
 """Settings of every gateway that runs beside other tests (`tests.conftest` sets them)."""
@@ -40,7 +41,7 @@ def free_port() -> int:
     raise AssertionError("unreachable: the ports have no end")
 
 
-def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
+def until(condition: Callable[[], Found | None], seconds: float = 30.0, what: str = "") -> Found:
     """Wait for a condition to give something true, and return that."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

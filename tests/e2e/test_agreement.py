@@ -231,5 +231,5 @@ def test_the_waterfall_of_every_request_adds_up(surfaces: Surfaces) -> None:
         assert (stored.total_us - covered) / 1e3 == pytest.approx(row["unaccounted_ms"], abs=0.02), story
         assert stored.total_us / 1e3 == pytest.approx(row["total_ms"], abs=0.001)
         lasted = {phase.phase: (phase.end_us - phase.start_us) / 1e3 for phase in stored.phases}
-        for phase in (Phase.QUEUE, Phase.TOKENIZE, Phase.PREFILL, Phase.DECODE):
-            assert lasted.get(phase) == pytest.approx(row[f"{phase}_ms"], abs=0.002), story
+        for name in (Phase.QUEUE, Phase.TOKENIZE, Phase.PREFILL, Phase.DECODE):
+            assert lasted.get(name) == pytest.approx(row[f"{name}_ms"], abs=0.002), story

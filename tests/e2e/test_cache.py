@@ -212,12 +212,12 @@ def test_the_cache_never_changes_an_answer(launch: Callable[..., Served]) -> Non
         sources.add(found["cache_source"])
         assert found["text"] == plain, f"cut at word {cut}, {found['cache_n']} tokens from {found['cache_source']}"
     assert served.stop() == 0
-    again = launch(*flags).start()
-    found = ask(again, whole)
+    restarted = launch(*flags).start()
+    found = ask(restarted, whole)
     sources.add(found["cache_source"])
     assert found["text"] == plain
     assert sources >= {"kv", "ram", "disk"}
-    assert again.stop() == 0
+    assert restarted.stop() == 0
 
 
 def test_a_long_chat_loses_its_oldest_turns_loudly(launch: Callable[..., Served]) -> None:

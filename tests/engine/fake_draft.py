@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from gateway.engine.backend import BackendError, Batch
 from gateway.engine.speculative.choice import DraftCosts
@@ -29,6 +29,17 @@ class FakeDraft(FakeBackend):
     def next_token(self, held: list[int]) -> int:
         """As the model does, or one more."""
         return super().next_token(held) + (len(held) % self.among < self.wrong)
+
+
+class Sizes(TypedDict, total=False):
+    """Of a rig; the rest as it has them."""
+
+    slots: int
+    n_ctx: int
+    max_batch: int
+    max_stall_tokens: int
+    period: int
+    step_tokens: int
 
 
 class DraftRig(Rig):

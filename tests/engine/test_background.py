@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.engine.cache.blocks import Blocks
-from gateway.engine.cache.entry import Origin
+from gateway.engine.cache.entry import Origin, State
 from gateway.engine.cache.spans import MessageSpan
 from gateway.engine.schedule.fairness import BACKGROUND_PATIENCE_NS
 from gateway.engine.sequence import Sequence
@@ -193,7 +194,7 @@ def test_a_suspended_answer_keeps_no_index_of_its_prompt() -> None:
     assert title.drafter.tally.accepted > 0
 
 
-def test_what_was_read_once_is_blamed_once() -> None:
+def test_what_was_read_once_is_blamed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A suspended request that is placed again has held up others by this copy, not by the one before as well."""
     rig = Rig(slots=2)
     rig.answer("a1", [3] * 100, 5)
@@ -201,11 +202,12 @@ def test_what_was_read_once_is_blamed_once() -> None:
     rig.answer("c1", [5] * 100, 5)
     restore = rig.backend.restore
 
-    def slow(*given: Any) -> bool:
+    def slow(slot: int, state: State, tokens: int) -> bool:
+        """By the fake clock."""
         rig.now_ns += 50 * TOKEN_NS
-        return restore(*given)
+        return restore(slot, state, tokens)
 
-    rig.backend.restore = slow  # type: ignore[method-assign]  # on the fake clock
+    monkeypatch.setattr(rig.backend, "restore", slow)
     title = behind("title", [3] * 101, 60)
     rig.add(title)
     rig.step()

@@ -19,7 +19,7 @@ from gateway.engine.llama.backend import LlamaBackend
 from gateway.engine.llama.load import load_llama
 from gateway.engine.llama.model import ModelError
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import Sampling
+from gateway.engine.protocol import Delta, Finished, Sampling
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.placement import Placement
 from gateway.engine.schedule.scheduler import Scheduler
@@ -42,9 +42,16 @@ def shallow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_layers(tmp_path_factory.mktemp("draft") / "shallow.gguf", MODEL, kept=3)
 
 
-def loaded(folder: Path, **more: str) -> Engine:
+def loaded(folder: Path, *, draft_model: str = "", speculative: str = "ngram") -> Engine:
     options = EngineOptions(
-        model="tiny", path=str(MODEL), digest_cache=str(folder / "digests.json"), slots=SLOTS, n_ctx=480, threads=1, **more
+        model="tiny",
+        path=str(MODEL),
+        digest_cache=str(folder / "digests.json"),
+        slots=SLOTS,
+        n_ctx=480,
+        threads=1,
+        draft_model=draft_model,
+        speculative=speculative,
     )
     engine = load_llama(options, lambda _message: None)
     assert not isinstance(engine, EmbeddingEngine)
@@ -99,7 +106,8 @@ class Rig:
         self.accepted += sum(len(sampled[part.slot]) - 1 for part in batch.parts if part.drafted)
         outcome = self.scheduler.apply(batch, StepResult(self.step_ns, self.step_ns + 100_000_000, sampled))
         self.step_ns += 100_000_000
-        for told in (*outcome.deltas, *outcome.finished):
+        said: list[Delta | Finished] = [*outcome.deltas, *outcome.finished]
+        for told in said:
             self.texts[told.id] = self.texts.get(told.id, "") + told.text
         self.scheduler.check_integrity()
         self._check_states()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from gateway.engine.speculative.choice import AcceptanceRate, DraftCandidate, Dr
 from gateway.engine.speculative.drafting import MOST_CREDIT_NS, PROBE_SHARE
 from gateway.engine.speculative.prompt_lookup import MARGIN
 from telemetry.drafts import Drafted, DraftSource, drafted_by
-from tests.engine.fake_draft import DraftRig, FakeDraft
+from tests.engine.fake_draft import DraftRig, FakeDraft, Sizes
 from tests.engine.fakes import TOKEN_NS, Rig, expected, sequence
 
 STEP_TOKENS = 20
@@ -22,11 +24,12 @@ def text(prompt: list[int], count: int, period: int = 0) -> str:
     return "".join(f"<{token}>" for token in expected(prompt, count, period))
 
 
-LARGE = {"step_tokens": STEP_TOKENS, "max_stall_tokens": 200, "max_batch": 256}
+LARGE: Sizes = {"step_tokens": STEP_TOKENS, "max_stall_tokens": 200, "max_batch": 256}
 
 
-def rig(draft: FakeDraft, **more: int) -> DraftRig:
-    return DraftRig(draft, **{**LARGE, **more})
+def rig(draft: FakeDraft, **more: Unpack[Sizes]) -> DraftRig:
+    sizes: Sizes = {**LARGE, **more}
+    return DraftRig(draft, **sizes)
 
 
 def drafted_by_the_model(rig: Rig) -> int:
@@ -235,7 +238,8 @@ def test_what_is_chosen_pays(
         plain_ns = pace.decode_step_ns + (pace.draft_ns(verified) if verified else 0)
         assert step_ns <= pace.max_stall_ns
         assert (decoding + gained) / step_ns > 0.999 * MARGIN * decoding / plain_ns
-        assert (choice.gained, choice.step_ns) == (pytest.approx(gained), pytest.approx(step_ns))
+        assert choice.gained == pytest.approx(gained)
+        assert choice.step_ns == pytest.approx(step_ns)
         assert chances[0] > 0
 
 
@@ -254,7 +258,7 @@ def test_it_never_costs_much(wrong: int, round_tokens: float, row_tokens: float,
     """Whatever a draft model takes and however right it is: a long run with it takes hardly longer than one without."""
 
     def run_ns(draft: FakeDraft | None) -> int:
-        common = {"slots": streams, "n_ctx": 1000, "step_tokens": step_tokens, "max_stall_tokens": 300, "max_batch": 256}
+        common: Sizes = {"slots": streams, "n_ctx": 1000, "step_tokens": step_tokens, "max_stall_tokens": 300, "max_batch": 256}
         used = Rig(**common) if draft is None else DraftRig(draft, **common)
         for number in range(3 * streams):
             used.add(sequence(f"r{number}", [number + 1] * 20, 300))

@@ -35,6 +35,9 @@ class ByteEmbedder:
     def known(self, tokens: list[int]) -> bool:
         return all(token < 256 for token in tokens)
 
+    def use_threads(self, threads: int) -> None:
+        raise AssertionError("intake computes nothing")
+
     def embed(self, inputs: list[list[int]]) -> list[Vector]:
         raise AssertionError("intake computes nothing")
 

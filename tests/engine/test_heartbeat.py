@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from gateway.engine.engine import Engine
@@ -21,6 +23,9 @@ from tests.telemetry.records import CONFIG
 class _Tokens(FakeVocabulary):
     def tokenize(self, text: str) -> list[int]:
         return [ord(character) for character in text]
+
+    def sizes(self, tokens: list[int]) -> npt.NDArray[np.int64]:
+        return np.array([len(chr(token).encode()) for token in tokens], dtype=np.int64)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -44,7 +45,10 @@ def test_the_fastest_thread_count_wins_where_it_is_clearly_faster(costs: dict[in
 
 def test_a_layout_must_be_a_sixth_better() -> None:
     """A little faster is not enough to leave the default; much faster is."""
-    unified = lambda factor: machine(lambda values: factor if values["kv_unified"] else 1.0, lambda _: 0.0)  # noqa: E731
+
+    def unified(factor: float) -> Callable[[Values], Trial]:
+        return machine(lambda values: factor if values["kv_unified"] else 1.0, lambda _: 0.0)
+
     assert tuning.choose(START, questions(), unified(0.9))[0]["kv_unified"] is False
     assert tuning.choose(START, questions(), unified(0.8))[0]["kv_unified"] is True
 
@@ -61,7 +65,7 @@ def test_what_was_measured_is_remembered(tmp_path: Path) -> None:
     """For this model, machine and build, and for the settings that it covers; a damaged file is none."""
     kept = Tuning(model_digest="ab" * 32, machine="m", build="b", chosen={"threads": 2}, trials=[], measured_at="2026-11-23T12:00:00+00:00")
     tuning.remember(tmp_path, kept)
-    find = lambda **other: tuning.remembered(tmp_path, **{"digest": "ab" * 32, "machine": "m", "build": "b", "names": ["threads"], **other})  # noqa: E731
+    find = partial(tuning.remembered, tmp_path, digest="ab" * 32, machine="m", build="b", names=["threads"])
     assert find() == kept
     assert [find(machine="x"), find(build="x"), find(digest="cd" * 32), find(names=["threads", "kv_unified"])] == [None] * 4
     next(tmp_path.iterdir()).write_bytes(b"{")

@@ -14,11 +14,11 @@ from gateway.engine.protocol import Admitted, Sampling, Submit, Timing
 from gateway.errors import QueueFullError
 from gateway.serving.admission import Admission
 from gateway.serving.engine_handle import EngineHandle
-from telemetry.events import EngineState
+from telemetry.events import EngineState, Scalar
 from telemetry.record import RequestRecord
 from tests.telemetry.records import ManualClock, open_record, recorder
 
-LOOKUP = {"matched": 0, "source": "none", "reason": "new_conversation"}
+LOOKUP: dict[str, Scalar] = {"matched": 0, "source": "none", "reason": "new_conversation"}
 
 
 class Queue:

@@ -60,7 +60,7 @@ def _initialised(user: str | None) -> Path:
     data.mkdir(mode=0o700)
     if user is not None:
         shutil.chown(data, user)
-    initdb = [program("initdb"), "-D", str(data), "-U", "firsttoken", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+    initdb = [program("initdb") or "initdb", "-D", str(data), "-U", "firsttoken", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
     done = subprocess.run(initdb, check=False, capture_output=True, text=True, user=user, cwd=data)
     assert done.returncode == 0, done.stdout + done.stderr
     return data
@@ -79,7 +79,7 @@ class PostgresServer:
     def start(self) -> None:
         """Until it takes connections."""
         options = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-        command = [program("postgres"), "-D", str(self._data), "-p", str(self._port), *options]
+        command = [program("postgres") or "postgres", "-D", str(self._data), "-p", str(self._port), *options]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._user, cwd=self._data)
         deadline = time.monotonic() + START_S

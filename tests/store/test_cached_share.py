@@ -56,7 +56,9 @@ def test_there_is_one_cached_share(url: str) -> None:
         engine, window, now_s = create_reader(url), WINDOWS["all"], time.time() + 60
         found = {f"report by {by}": (await report(engine, window, by, now_s)) for by in By}
         assert {name: sum(row.served_prompt_tokens for row in rows) for name, rows in found.items()} == dict.fromkeys(found, 600 * SERVED)
-        shares = {name: next(row.cached_share for row in rows if row.cached_share is not None) for name, rows in found.items()}
+        shares: dict[str, float | None] = {
+            name: next(row.cached_share for row in rows if row.cached_share is not None) for name, rows in found.items()
+        }
         entries = await ledger(engine, window, now_s)
         shares["ledger"] = sum(e.cached_tokens for e in entries) / sum(e.cached_tokens + e.computed_tokens for e in entries)
         shares["overview"] = (await cache_share(engine, window, now_s)).share

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import pytest
 
@@ -31,7 +32,7 @@ def capture(max_text_chars: int = 1000) -> Capture:
 
 
 def chat(number: int = 0) -> Content:
-    messages = [
+    messages: list[Mapping[str, object]] = [
         {"role": "system", "content": f"You are terse. My key is {SECRET}."},
         {"role": "user", "content": [{"type": "text", "text": f"question {number} from ann@example.com"}]},
         {"role": "user", "content": LONG, "name": "ann"},

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telemetry.events import Status
 from telemetry.recorder import Ended, Recorder
-from telemetry.store import delivery, migrate
+from telemetry.store import batch, delivery, migrate
 from telemetry.store.writer import StoreSink
 from tests.e2e.serving import until
 from tests.store.postgres import PostgresServer
@@ -69,9 +69,14 @@ def test_what_found_no_room_is_told_as_lost(sqlite: str) -> None:
         rec = recorder(clock, sink)
         lost = open_record(rec, clock, "lost")
         rec.admit(lost)
+
+        def one_more_fills_it() -> bool:
+            chat(rec, clock, "filler")
+            return sink.queue_size >= 10
+
         until(lambda: query(sqlite, "SELECT id FROM requests") == [("lost",)], 10, "its row")
         with locked(sqlite):
-            until(lambda: chat(rec, clock, "filler") or sink.queue_size >= 10, 10, "a full queue")
+            until(one_more_fills_it, 10, "a full queue")
             answer(rec, clock, lost)
             rec.close(lost, Ended(Status.OK, 200))
         found = "SELECT status, error_type, error_message FROM requests WHERE id = 'lost'"
@@ -84,7 +89,7 @@ def test_what_found_no_room_is_told_as_lost(sqlite: str) -> None:
 
 def test_a_commit_whose_end_was_not_heard_of(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection breaks after the database committed, or before: either way each request is counted once."""
-    real, failing = delivery.write, ["after", "before"]
+    real, failing = batch.write, ["after", "before"]
 
     async def write(connection: AsyncConnection, *args: Any) -> None:
         await real(connection, *args)

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -67,8 +68,8 @@ def test_ledger_and_charts(filled: str) -> None:
     entry = read(filled, lambda engine: ledger(engine, WINDOWS["all"], time.time()))[0]
     assert (entry.model, entry.reason, entry.source, entry.lookups) == (MODEL, "appended", "kv", REQUESTS)
     assert (entry.cached_tokens, entry.computed_tokens, entry.computed_s) == (100 * REQUESTS, 500 * REQUESTS, pytest.approx(0.1 * REQUESTS))
-    for key in WINDOWS:
-        points = read(filled, lambda engine, window=WINDOWS[key]: statistics.points(engine, window, time.time()))
+    for window in WINDOWS.values():
+        points = read(filled, partial(statistics.points, window=window, now_s=time.time()))
         assert len(points) <= statistics.MAX_POINTS
     assert sum(point.requests for point in points) == REQUESTS
     assert {round(point.spread(Measure.TTFT).p50 or 0) for point in points if point.requests} == {109}

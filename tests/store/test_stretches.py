@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 from telemetry.store.rollups.stretches import DAY, HOUR, LONG, MINUTE, MONTH, cover
 
 MINUTES = st.integers(0, 5 * MONTH)
-MARKS = st.fixed_dictionaries({length: MINUTES.map(lambda minute, length=length: minute // length * length) for length in LONG})
 YEAR = 365 * DAY
+
+
+def multiples(length: int) -> st.SearchStrategy[int]:
+    """Minutes at which a stretch of this length may begin."""
+    return MINUTES.map(lambda minute: minute // length * length)
+
+
+MARKS = st.fixed_dictionaries({length: multiples(length) for length in LONG})
 
 
 @given(MINUTES, st.integers(0, 200_000), MARKS, st.sampled_from([None, 1, 5, 15, 30, 60, 90, 120, 720, DAY, 7 * DAY]))

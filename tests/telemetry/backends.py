@@ -44,10 +44,10 @@ class Both:
         found = [
             m for r in (data.resource_metrics if data else []) for s in r.scope_metrics for m in s.metrics if m.name == instrument.name
         ]
+        points = [(point.attributes or {}, point) for metric in found for point in metric.data.data_points]
         return {
-            tuple(str(point.attributes.get(label, "")) for label in instrument.labels): getattr(point, "value", getattr(point, "count", 0))
-            for metric in found
-            for point in metric.data.data_points
+            tuple(str(attributes.get(label, "")) for label in instrument.labels): getattr(point, "value", getattr(point, "count", 0))
+            for attributes, point in points
         }
 
     def told(self, instrument: Instrument) -> Series:

@@ -9,12 +9,13 @@ import pytest
 
 from telemetry.clock import JUMP_NS, ClockAnchor, WallClock, asleep_ns
 from telemetry.context_buckets import ContextBuckets
+from telemetry.events import Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended, Recorder
 from telemetry.store.rollups.rollup import roll_up
 from telemetry.store.rows import request_row
 from telemetry.store.seq import moment_of
-from tests.telemetry.records import EPOCH_NS, MODEL, ManualClock, Status, open_record
+from tests.telemetry.records import EPOCH_NS, MODEL, ManualClock, open_record
 
 HOUR_NS = 3600 * 10**9
 

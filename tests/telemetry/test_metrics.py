@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 
 from telemetry.events import Phase, Status
 from telemetry.metrics import instruments
 from telemetry.metrics.buckets import DURATION_BUCKETS
-from telemetry.metrics.instrument import Kind, prometheus_name
+from telemetry.metrics.instrument import Instrument, Kind, prometheus_name
 from telemetry.metrics.otel import OtelBackend
 from telemetry.metrics.prometheus import MAX_CHILDREN
-from telemetry.metrics.sink import MetricsSink
+from telemetry.metrics.sink import MetricsSink, Source
 from telemetry.metrics.sources import DiskRoom, DiskSource, ExportSource, ProcessSource, StoreSource, SystemMonitor
 from telemetry.otlp.sampling import Sampled
 from telemetry.outcomes import REJECTIONS
@@ -48,7 +48,7 @@ class FakeStore:
 class FakeExports:
     """Exporters' figures."""
 
-    def totals(self) -> dict[tuple[instruments.Instrument, str], int]:
+    def totals(self) -> dict[tuple[Instrument, str], int]:
         return {(instruments.SDK_EXPORTED_SPANS, "export_failed"): 7}
 
 
@@ -57,7 +57,7 @@ def sink(*others: OtelBackend) -> MetricsSink:
     for sampled in (store.size, room):
         sampled.newest()
         sampled.settle(60)
-    sources = [store, ExportSource(FakeExports()), ProcessSource(), DiskSource(room)]
+    sources: list[Source] = [store, ExportSource(FakeExports()), ProcessSource(), DiskSource(room)]
     return MetricsSink(lambda: {MODEL}, others=others, sources=sources)
 
 
@@ -207,11 +207,11 @@ def test_the_sdk_gets_the_same_values() -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     record = completed(sink=sink(OtelBackend(provider)))
-    found = _points(reader)
+    found = _histograms(reader)
     duration = found["gen_ai.server.request.duration"]
     assert (duration.count, tuple(duration.explicit_bounds)) == (1, DURATION_BUCKETS)
     assert [f"{exemplar.trace_id:032x}" for exemplar in duration.exemplars] == [record.trace.trace_id]
-    assert dict(duration.attributes) == {
+    assert dict(duration.attributes or {}) == {
         "gen_ai.request.model": MODEL,
         "gen_ai.response.model": MODEL,
         "gen_ai.operation.name": "chat",
@@ -220,14 +220,16 @@ def test_the_sdk_gets_the_same_values() -> None:
     deadline = time.monotonic() + 5
     while "firsttoken.inter_token.latency" not in found and time.monotonic() < deadline:
         time.sleep(0.01)
-        found = _points(reader)
+        found = _histograms(reader)
     assert found["firsttoken.inter_token.latency"].count == 3
     provider.shutdown()
 
 
-def _points(reader: InMemoryMetricReader):
+def _histograms(reader: InMemoryMetricReader) -> dict[str, HistogramDataPoint]:
+    """The first series of each."""
     data = reader.get_metrics_data()
-    return {m.name: m.data.data_points[0] for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics} if data else {}
+    points = {m.name: m.data.data_points[0] for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics} if data else {}
+    return {name: point for name, point in points.items() if isinstance(point, HistogramDataPoint)}
 
 
 class CountingBackend:
@@ -236,15 +238,13 @@ class CountingBackend:
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
 
-    def record(self, instrument: instruments.Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None) -> None:
+    def record(self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None) -> None:
         self.calls[instrument.name] += 1
 
-    def record_many(
-        self, instrument: instruments.Instrument, values: Sequence[float], labels: tuple[str, ...], trace: TraceIds | None = None
-    ) -> None:
+    def record_many(self, instrument: Instrument, values: Sequence[float], labels: tuple[str, ...], trace: TraceIds | None = None) -> None:
         self.calls[instrument.name] += 1
 
-    def forget(self, instrument: instruments.Instrument, labels: tuple[str, ...]) -> None:
+    def forget(self, instrument: Instrument, labels: tuple[str, ...]) -> None:
         self.calls[instrument.name] += 1
 
 

@@ -13,11 +13,12 @@ from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, LogRecordExporter, LogRecordExportResult, SimpleLogRecordProcessor
 
 from telemetry.context_buckets import ContextBuckets
+from telemetry.events import Status
 from telemetry.logs import output as lines
 from telemetry.logs.events import event
 from telemetry.otlp.exporters import CountingLogExporter, CountingLogProcessor, Counts, RateLimitedRelay
 from telemetry.otlp.logs import MAX_CHARS, OtlpHandler
-from telemetry.recorder import Ended, NullSink, Recorder, Status
+from telemetry.recorder import Ended, NullSink, Recorder
 from telemetry.semconv import SCHEMA_URL, installed
 from telemetry.speed_change import SpeedChange
 from telemetry.store.write_state import WriteState
@@ -30,7 +31,7 @@ LOAD = TraceIds("1" * 32, "2" * 16)
 @contextmanager
 def told() -> Iterator[InMemoryLogRecordExporter]:
     """The gateway's logging, with a provider that keeps what it is given."""
-    exporter = InMemoryLogRecordExporter()
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the library's has no types
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
     output = lines.configure("info", io.StringIO())
@@ -69,6 +70,7 @@ def test_warnings_and_errors_go_out_with_name_and_trace() -> None:
     }
     assert (second["name"], second["severity"], second["words"]) == (None, "ERROR", "given up")
     scope = exporter.get_finished_logs()[0].instrumentation_scope
+    assert scope is not None
     assert (scope.name, scope.version, scope.schema_url) == ("firsttoken", installed(), SCHEMA_URL)
 
 

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
@@ -102,11 +103,11 @@ def test_all_signals_reach_a_receiver(free_port: int) -> None:
 
 async def _export_to_a_receiver(port: int) -> None:
     async with OtelTapHttpProtobufReceiver(OtelTapHttpProtobufReceiverSettings(http_port=port)) as receiver:
-        waits = [
+        waits = (
             asyncio.ensure_future(receiver.await_trace(lambda span: span.name == "POST /v1/chat/completions", 20)),
             asyncio.ensure_future(receiver.await_metric(lambda metric: metric.name == "gen_ai.server.time_to_first_token", 20)),
             asyncio.ensure_future(receiver.await_log(lambda log: log.event_name == "firsttoken.request", 20)),
-        ]
+        )
         await asyncio.sleep(0)
         built = providers.build({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"})
         assert built.tracer is not None
@@ -140,7 +141,7 @@ def test_a_dead_collector_costs_counts_and_no_more_than_the_deadline() -> None:
     _wait_until(lambda: built.counts[Signal.TRACES].failed == 12)
 
 
-def _wait_until(condition) -> None:
+def _wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not condition() and time.monotonic() < deadline:
         threading.Event().wait(0.02)

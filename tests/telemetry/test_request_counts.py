@@ -13,7 +13,7 @@ from telemetry.outcomes import REJECTIONS, Outcome
 from telemetry.recorder import Ended
 from telemetry.semconv import UNKNOWN_MODEL
 from telemetry.slo import Objective
-from tests.telemetry.backends import Both, both
+from tests.telemetry.backends import Both, Series, both
 from tests.telemetry.records import MODEL, ManualClock, answer, completed, open_record, recorder
 
 OBJECTIVES = (Objective("ttft", 0.95, 2500.0), Objective("inter_token", 0.99, 250.0))
@@ -87,7 +87,8 @@ def test_every_metric_of_the_conventions_names_the_provider() -> None:
     """Chunks of a stream are counted on a thread."""
     with both() as found:
         completed(sink=found.sink)
-        at, series = genai.GEN_AI_LABELS.index("gen_ai.provider.name"), {}
+        at = genai.GEN_AI_LABELS.index("gen_ai.provider.name")
+        series: dict[str, Series] = {}
         deadline = time.monotonic() + 10
         while not series.get("gen_ai.client.inference.time_per_output_chunk") and time.monotonic() < deadline:
             series = {instrument.name: found.exported(instrument) for instrument in genai.ALL}

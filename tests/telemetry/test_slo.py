@@ -20,6 +20,7 @@ def test_budget_and_burn(objective: Objective, total: int, data: st.DataObject) 
     assert rate is not None
     assert rate == pytest.approx(bad / total / (1 - objective.share), abs=1e-8)
     found = report(objective, 30, {}, Counts(total, bad))
+    assert found.budget_left is not None
     assert found.budget_left == pytest.approx(1 - rate, abs=1e-8)
     assert (rate > 1) == (found.budget_left < 0) or rate == pytest.approx(1)
 

@@ -74,7 +74,7 @@ def test_a_copy_that_goes_while_it_is_written_leaves_no_orphan(disks: Disks, mon
     """The RAM copy is evicted in the middle of writing: the file is known, counted, found, and deleted when its turn comes."""
     one = disks(ram_bytes=1500, disk_bytes=4000)
     entry = one.keep(prompt(1))
-    write = disk.write_file
+    write = disk_file.write_file
 
     def evicting(*given: object) -> int:
         size = write(*given)  # type: ignore[arg-type]  # passed on as they are
@@ -97,7 +97,7 @@ def test_a_forgotten_entry_that_was_being_written_leaves_no_file(disks: Disks, m
     """It is deleted at once."""
     one = disks()
     entry = one.keep(prompt(1))
-    write = disk.write_file
+    write = disk_file.write_file
 
     def forgetting(*given: object) -> int:
         size = write(*given)  # type: ignore[arg-type]  # passed on as they are
@@ -121,7 +121,7 @@ def test_a_budget_is_kept(disks: Disks) -> None:
 def test_what_the_budget_has_no_room_for_is_not_written_again_and_again(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry that stays in RAM and whose file was the first to go is left alone until it is used."""
     written: list[Path] = []
-    write = disk.write_file
+    write = disk_file.write_file
 
     def counting(path: Path, *given: object) -> int:
         written.append(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engine.cache import disk
+from gateway.engine.cache import disk, disk_file
 from tests.engine.cache.tiers import Disk, prompt
 
 Disks = Callable[..., Disk]
@@ -86,7 +86,7 @@ def test_a_tier_that_was_off_is_tried_again(disks: Disks, monkeypatch: pytest.Mo
     one = disks()
     kept, written = one.keep(prompt(1)), one.store(prompt(2))
     one.flush()
-    write = disk.write_file
+    write = disk_file.write_file
 
     def fail(*_given: object) -> int:
         raise failing(errno.ENOSPC)

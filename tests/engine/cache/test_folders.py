@@ -153,7 +153,7 @@ def test_a_folder_that_is_removed_while_it_is_taken_is_made_again(tmp_path: Path
 
     folder = KEY.folder(tmp_path)
     lock = folders._lock
-    removed = []
+    removed: list[bool] = []
 
     def removing(file: object, *, exclusive: bool) -> bool:
         if not removed and not exclusive:

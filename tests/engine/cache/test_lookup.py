@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from collections.abc import Sequence as Tokens
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from gateway.engine.cache import disk
+from gateway.engine.cache.disk_file import DiskKey, read_file
+from gateway.engine.cache.entry import State
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.protocol import Sampling, Submit
 from gateway.engine.sequence import Sequence
@@ -74,11 +76,10 @@ def served(rig: Rig, one: Sequence) -> dict[Phase, list[tuple[int, int]]]:
 @pytest.fixture
 def slow_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk takes its time."""
-    read = disk.read_file
 
-    def slowly(*given: Any) -> Any:
+    def slowly(path: Path, key: DiskKey) -> State:
         time.sleep(READ_S)
-        return read(*given)
+        return read_file(path, key)
 
     monkeypatch.setattr(disk, "read_file", slowly)
 
