@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
 ALONE = (
+    "tests/e2e/test_adapters.py",
     "tests/e2e/test_contention.py",
     "tests/e2e/test_delays.py",
     "tests/e2e/test_ground_truth.py",
+    "tests/engine/test_template_styles.py",
     "tests/engine/test_thread_control.py",
     "tests/engine/test_tuning.py",
 )

@@ -104,7 +104,8 @@ def test_a_port_taken_after_the_check(home: Path, free_port: int) -> None:
     script = (
         "import os, socket, sys\n"
         "from pathlib import Path\n"
-        "from gateway import app, settings\n"
+        "from gateway import app\n"
+        "from gateway.settings import load as settings\n"
         "from gateway.cli.output import print_json\n"
         "gateway = app.Gateway(settings.load({}, flags={'server.port': sys.argv[1]}, home=Path(sys.argv[2])), {}, print_json)\n"
         "taken = socket.socket()\n"

@@ -81,7 +81,7 @@ def test_times_far_away_find_nothing(site: Pages, url: str) -> None:
 def test_a_defect_is_a_page_too(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     """What we did wrong is told in the same form, without its trace, which is in the log."""
     logged: list[object] = []
-    monkeypatch.setattr("dashboard.router.log.error", lambda *_, exc_info: logged.append(exc_info))
+    monkeypatch.setattr("dashboard.router.log.error", lambda *_, exc_info, **_more: logged.append(exc_info))
     monkeypatch.setattr("dashboard.pages.health.view.HealthView.page", lambda _: 1 / 0)
     response = pages.get("/health")
     assert (response.status_code, "That page failed" in response.text) == (500, True)

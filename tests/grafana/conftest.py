@@ -43,7 +43,7 @@ def scraped(observed: Observed) -> str:
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     """A run with everything happening that panels show. The same traffic runs twice, since a rate needs two different samples."""
     with OtlpReceiver() as receiver:
-        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_METRIC_EXPORT_INTERVAL": "500", "FIRSTTOKEN_ENGINE_THREADS": "2"}
         tree = RaplTree(tmp_path_factory.mktemp("rapl") / "powercap")
         flags = ("--engine-n-ctx", "1024", "--engine-slots", "2", "--server-max-queue", "2", "--slo-check-every-s", "1")
         served = Served(tmp_path_factory.mktemp("observed"), *flags, "--telemetry-rapl-path", str(tree.path), env=env).start()

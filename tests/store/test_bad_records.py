@@ -10,6 +10,7 @@ import pytest
 from telemetry.events import Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended, Recorder
+from telemetry.shortened import shortened
 from telemetry.store.writer import StoreSink
 from tests.store.templates import new_database
 from tests.store.test_store import rows, url_of, wait_for
@@ -105,7 +106,7 @@ def test_an_event_that_is_none_does_not_end_the_thread(path: Path) -> None:
 
 
 def test_texts_that_no_database_takes(path: Path) -> None:
-    """NUL and halves of surrogate pairs are taken out of every text, and long ones are cut."""
+    """NUL and halves of surrogate pairs are taken out of every text, and long ones are shortened."""
     sink = StoreSink(url_of(path), 1000, batch_s=0.01)
     sink.start()
     clock = ManualClock()
@@ -114,6 +115,6 @@ def test_texts_that_no_database_takes(path: Path) -> None:
     record.model, record.conversation_id, record.finish_reason = "mo\x00del", "c\x00" + "x" * 300, "st\udc00op"
     rec.close(record, Ended(Status.ERROR, 400, "bad\x00type", "mess\x00age \ud800"))
     query = "select model, conversation_id, finish_reason, error_type, error_message from requests"
-    wait_for(path, query, [("model", "c" + "x" * 127, "st?op", "badtype", "message ?")])
+    wait_for(path, query, [("model", shortened("c\x00" + "x" * 300), "st?op", "badtype", "message ?")])
     assert sink.stop(5)
     assert sink.dropped == 0

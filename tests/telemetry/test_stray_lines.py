@@ -62,7 +62,7 @@ def test_everything_is_json() -> None:
 
 def test_an_exception_at_the_end() -> None:
     """What ends the program is a line with its traceback; Ctrl-C is none."""
-    program = "import sys\nfrom telemetry import stray_lines\nheld = stray_lines.in_json()\nheld.__enter__()\nraise {}"
+    program = "import sys\nfrom telemetry.logs import stray_lines\nheld = stray_lines.in_json()\nheld.__enter__()\nraise {}"
     ends = [
         subprocess.run([sys.executable, "-c", program.format(end)], capture_output=True, text=True, timeout=60, check=False)
         for end in ("OSError('x')", "KeyboardInterrupt")
