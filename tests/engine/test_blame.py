@@ -55,6 +55,20 @@ def test_prompts_share_the_blame_by_tokens() -> None:
     assert top(rig, "b")["prefill", "a"].total_ns == took_ns - 40 * TOKEN_NS
 
 
+def test_a_prompt_that_waits_for_its_share_lost_it_to_the_prompts() -> None:
+    """While one prompt has the whole budget, the other lost what that took, and nothing to a stream that only decodes."""
+    rig = Rig(max_stall_tokens=33)
+    rig.add(sequence("stream", [1] * 4, 200))
+    for _ in range(60):
+        rig.step()
+    rig.add(sequence("a", [2] * 320, 4), sequence("b", [3] * 320, 4))
+    rig.run()
+    lost = top(rig, "b")
+    assert {cause for cause, _ in lost} == {"prefill"}
+    assert abs(lost["prefill", "a"].total_ns - 320 * TOKEN_NS) < 5 * TOKEN_NS
+    assert ("prefill", "stream") not in lost
+
+
 def test_holders_of_slots_are_blamed_for_the_wait() -> None:
     """Exactly the time that somebody else had the slot, one after the other; it adds up to the time in the queue."""
     rig = Rig(slots=1)

@@ -33,10 +33,10 @@ def of_step(batch: Batch, result: StepResult, running: list[Sequence], decode_st
             continue
         prefill_ns = int(extra_ns * taken[by.slot] / batch.prefill_tokens) if batch.prefill_tokens else 0
         for delayed in running:
-            if delayed.slot in taken:
-                note(delayed, by, DelayCause.PREFILL, prefill_ns, result.start_ns)
-            else:
+            if delayed.slot is None or delayed.adapter != batch.adapter:  # suspended, or not to be computed beside these
                 note(delayed, by, DelayCause.TURN, step_ns // len(taken), result.start_ns)
+            else:
+                note(delayed, by, DelayCause.PREFILL, prefill_ns, result.start_ns)
 
 
 def of_contention(running: Iterable[Sequence], lost_ns: int, at_ns: int) -> None:
