@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.serving import MODEL, Served, frames
+from tests.e2e.serving import MODEL, Served, frames, until
 
 CHAT = "/v1/chat/completions"
 
@@ -105,8 +105,7 @@ def test_same_request_id_twice_keeps_both_rows(served: Served) -> None:
     for _ in range(2):
         body = {"model": MODEL, "messages": [{"role": "user", "content": "x"}], "max_tokens": 1}
         httpx.post(f"{served.base_url}{CHAT}", json=body, headers={"x-request-id": "retried"}, timeout=60)
-    served.row("retried")
-    assert len(served.rows("SELECT 1 FROM requests WHERE id = 'retried'")) == 2
+    until(lambda: len(served.rows("SELECT 1 FROM requests WHERE id = 'retried'")) == 2, 10, "both rows")
 
 
 def test_foreign_hosts_and_origins_are_refused(served: Served) -> None:

@@ -103,3 +103,10 @@ def restart_engine(served: Served) -> None:
         os.kill(served.engine_pid(), signal.SIGKILL)
         list(lines)
     until(served.ready, 60, f"{MODEL} to come back")
+    until(lambda: computes_enough(served), 60, "a new engine to know how much it had to wait for cores")
+
+
+def computes_enough(served: Served) -> bool:
+    """After another answer: whether the engine has measured what a busy machine costs it."""
+    served.chat("Tell me a long story about a fox.", max_tokens=100)
+    return "firsttoken_engine_contention_ratio{" in httpx.get(f"{served.base_url}/metrics").text
