@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping
 
-QUESTION = "What is the capital of France?"
+QUESTION = "Explain gravity in one sentence."
 """Of a chat: even the smallest model knows the answer."""
 
 PLACEHOLDER = "Say hello in five words."
