@@ -70,7 +70,7 @@ SLOTS = Section(
             "KV in use",
             f"Share of the KV cells in use. The alert line is {KV_SHARE:.0%}.",
             SHARE,
-            Query(f"{q.total('firsttoken_kv_cache_usage', BY_MODEL)} / {q.total('firsttoken_kv_cache_limit', BY_MODEL)}", NAMED),
+            Query(f"{q.total('firsttoken_kv_cache_usage', BY_MODEL)} / ({q.total('firsttoken_kv_cache_limit', BY_MODEL)} > 0)", NAMED),
             maximum=1,
             limits={KV_SHARE: BAD},
         ),

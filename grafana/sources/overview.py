@@ -176,7 +176,7 @@ OVERVIEW = Board(
                 ),
                 graph(
                     "Turned away",
-                    "Requests refused at the door per second, by reason. queue_full means that capacity, not the client, was the problem.",
+                    "Requests refused, or ended by an engine that died, per second, by reason. queue_full means that capacity was the problem.",
                     RATE,
                     Query(f"{q.rate('firsttoken_requests_rejected_total', 'reason', scope=q.GATEWAY)} > 0", "{{reason}}"),
                     stacked=True,
