@@ -89,10 +89,10 @@ def mean(metric: str, by: str = "", *, scope: str = MODEL, window: str = INTERVA
 
 
 def mean_since_start(metric: str, by: str = "", *, scope: str = MODEL) -> str:
-    """The mean of all of a histogram's values."""
+    """The mean of all of a histogram's values; nothing where it has none."""
     native = total(metric, by, scope=scope)
     above = either(total(f"{metric}_sum", by, scope=scope), f"histogram_sum({native})")
-    return f"{above} / {either(total(f'{metric}_count', by, scope=scope), f'histogram_count({native})')}"
+    return f"{above} / ({either(total(f'{metric}_count', by, scope=scope), f'histogram_count({native})')} > 0)"
 
 
 def buckets(metric: str, *, scope: str = MODEL) -> tuple[str, str]:
