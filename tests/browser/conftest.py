@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from granian.constants import Interfaces
 from granian.server.embed import Server
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.dashboard.chats import fill_chats
 from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
@@ -29,6 +29,8 @@ FLAGS = [
     "--no-first-run",
 ]
 START_S = 20.0
+
+expect.set_options(timeout=20_000)  # a page beside other tests may take longer than the default of five seconds
 
 
 class Served:
