@@ -114,8 +114,7 @@ class TelemetryStack:
         more_sinks: Sequence[Sink] = (),
     ) -> None:
         self.live = LiveSink()
-        objectives = slo or SloOptions()
-        charged, kept = energy or EnergyOptions(), capture or CaptureOptions()
+        objectives, charged, kept = slo or SloOptions(), energy or EnergyOptions(), capture or CaptureOptions()
         self.prices = charged.prices
         self.energy = EnergyMeter(partial(find, charged.sources, charged.rapl_path))
         if not enabled:
@@ -138,16 +137,9 @@ class TelemetryStack:
         if self._told is not None:
             self._output.add(self._told)
         backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
-        read: list[Source] = [
-            StoreSource(self.store, retention.max_bytes if retention else 0, self._file_size),
-            ExportSource(self._providers),
-            EnergySource(self.energy),
-            ProcessSource(),
-            BuildSource(),
-            *([DiskSource(self.disk)] if self.disk else []),
-        ]
-        objectives = slo or SloOptions()
-        self.metrics = MetricsSink(lambda: served, others=backends, sources=read, objectives=objectives.objectives, counts_requests=enabled)
+        self.metrics = MetricsSink(
+            lambda: served, others=backends, sources=self._sources(), objectives=objectives.objectives, counts_requests=enabled
+        )
         sinks: list[Sink] = [LoadWatch(), self.live, *more_sinks, *(self._sinks() if enabled else [])]
         self.recorder = Recorder(
             sinks,
@@ -162,6 +154,17 @@ class TelemetryStack:
         self._webhook = Webhook(objectives.webhook_url, objectives.gateway) if objectives.webhook_url else None
         tell = self._webhook.tell if self._webhook else lambda _report, _was: None
         self.slo = SloWatch(self.reader, self.metrics, objectives.objectives, objectives.window_days, tell, objectives.every_s)
+
+    def _sources(self) -> list[Source]:
+        """What is read at each scrape, not told as it happens."""
+        return [
+            StoreSource(self.store, self._max_bytes, self._file_size),
+            ExportSource(self._providers),
+            EnergySource(self.energy),
+            ProcessSource(),
+            BuildSource(),
+            *([DiskSource(self.disk)] if self.disk else []),
+        ]
 
     def _sinks(self) -> list[Sink]:
         sinks: list[Sink] = [self.energy, self.store, self.metrics, log_lines.LogSink(self._providers.logger)]
