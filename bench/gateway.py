@@ -6,10 +6,12 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from gateway.app import Gateway, run
 from gateway.cli.options import parse_flags
+from gateway.handles import LocalEngines
 from gateway.models.storage import GGUF_MAGIC
 from gateway.settings.load import load
 
@@ -23,7 +25,7 @@ def main(home: Path, flags: Sequence[str]) -> int:
     stub = home / f"{MODEL}.gguf"
     stub.write_bytes(GGUF_MAGIC)
     settings = load(os.environ, flags={**parse_flags(flags), "engine.models": str(stub)}, home=home)
-    return asyncio.run(run(Gateway(settings, os.environ, engine_command=ENGINE_COMMAND)))
+    return asyncio.run(run(Gateway(settings, os.environ, sources=[partial(LocalEngines, command=ENGINE_COMMAND)])))
 
 
 if __name__ == "__main__":

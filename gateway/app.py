@@ -24,28 +24,23 @@ from gateway.announcement import Announce, Announcer
 from gateway.api.admin.health import healthz, metrics, readyz
 from gateway.api.admin.slo import slo
 from gateway.api.admin.stats import StatsSource, stats
+from gateway.api.dialect import Dialect, Dialects
+from gateway.api.dialects import DIALECTS
+from gateway.api.http.answering import Serving
 from gateway.api.http.body import BodyLimits, BodyReader
 from gateway.api.http.exchange import ExchangeMiddleware
 from gateway.api.http.failures import api_error, http_error, unexpected_error
 from gateway.api.http.guard import GuardMiddleware
 from gateway.api.http.methods import MethodsMiddleware, allowing_head
-from gateway.api.openai.answer import Serving
-from gateway.api.openai.chat_completions import chat_completions
-from gateway.api.openai.embeddings import embeddings, rerank
-from gateway.api.openai.models import get_model, list_models
+from gateway.api.http.routes import routes_of
 from gateway.errors import ApiError
+from gateway.handles import SOURCES, MakeSource
 from gateway.health import GatewayHealth
 from gateway.listen import AddressError, claim, ending, listening, on_stop_signal
-from gateway.models.adapters import adapters_by_model, names_of
-from gateway.models.storage import DEMO_MODEL, ModelFile, ModelFileError, resolve
+from gateway.models.storage import ModelFileError
 from gateway.serving.admission import Admission
-from gateway.serving.core_shares import CoreShares
-from gateway.serving.engine_handle import EngineHandle, Limits
-from gateway.serving.engine_process import WORKER_COMMAND
 from gateway.serving.predicted_wait import PredictedWait
 from gateway.serving.router import Router
-from gateway.serving.supervisor import Supervisor
-from gateway.settings.engine_options import check_overrides, engine_options, engine_settings
 from gateway.settings.load import Settings
 from gateway.settings.retention import retention_of
 from gateway.settings.sections import ServerSettings
@@ -67,24 +62,38 @@ class Gateway:
         settings: Settings,
         env: Mapping[str, str],
         announce: Announce = lambda _announcement: None,
-        engine_command: Sequence[str] = WORKER_COMMAND,
+        *,
+        sources: Sequence[MakeSource] = SOURCES,
+        dialects: Sequence[Dialect] = DIALECTS,
     ) -> None:
         self.settings = settings
         self._env = env
+        self._dialects = Dialects(dialects)
         self.address = claim(settings.server.host, settings.server.port)
-        files = [resolve(reference) for reference in settings.engine.models or (DEMO_MODEL,)]
-        names = [file.name for file in files]
-        if len(set(names)) < len(names):
-            raise ModelFileError(f"two models have the same name: {', '.join(sorted(names))}; rename one of the files")
-        adapters = adapters_by_model(settings.engine.adapters, names)
-        check_overrides(settings.engine, names)
-        self.announcer = Announcer(announce, self.base_url, names)
-        self.telemetry = TelemetryStack(
-            env=env,
+        made = [make(settings) for make in sources]
+        self.announcer = Announcer(
+            announce, self.base_url, [model for source in made for model in source.models]
+        )
+        self.router = Router()
+        self.telemetry = self._telemetry()
+        recorder = self.telemetry.recorder
+        for source in made:
+            for handle in source.handles(recorder):
+                self.router.add(handle)
+        self.telemetry.metrics.serving(self.router.names)
+        self.telemetry.metrics.add_source(PredictedWait(lambda: self.router.handles))
+        server = settings.server
+        self.admission = Admission(recorder, max_queue=server.max_queue, load_wait_s=server.load_wait_s)
+        self.asgi = self._application()
+
+    def _telemetry(self) -> TelemetryStack:
+        settings = self.settings
+        return TelemetryStack(
+            env=self._env,
             store_url=settings.store_url,
             store_queue_size=settings.store.queue_size,
             buckets=ContextBuckets(settings.telemetry.context_buckets),
-            served=[name for model, own in adapters.items() for name in names_of(model, own)],
+            served=lambda: self.router.names,
             log_level=settings.telemetry.log_level,
             enabled=settings.telemetry.enabled,
             home=settings.home,
@@ -95,16 +104,6 @@ class Gateway:
             capture=capture_options(settings.capture),
             more_sinks=[self.announcer],
         )
-        handles = [_handle(settings, file, adapters[file.name], self.telemetry, engine_command) for file in files]
-        shares = CoreShares(handles)
-        for handle in handles:
-            handle.on_load_changed = shares.changed
-        self.router = Router(handles)
-        self.telemetry.metrics.add_source(PredictedWait(handles))
-        self.supervisors = [Supervisor(handle) for handle in handles]
-        server = settings.server
-        self.admission = Admission(self.telemetry.recorder, max_queue=server.max_queue, load_wait_s=server.load_wait_s)
-        self.asgi = self._application()
 
     @property
     def base_url(self) -> str:
@@ -117,8 +116,8 @@ class Gateway:
     async def start(self) -> None:
         """Start telemetry and the engines; returns while the store opens and models load."""
         await self.telemetry.start()
-        for supervisor in self.supervisors:
-            supervisor.start()
+        for handle in self.router.handles:
+            handle.start()
         gc.collect()
         gc.freeze()  # else a full collection goes over all that is loaded, and stops every stream for tens of milliseconds
 
@@ -129,7 +128,7 @@ class Gateway:
         busy = bool(self.telemetry.live.running())
         while self.telemetry.live.running() and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
-        await asyncio.gather(*(supervisor.stop(ENGINE_STOP_S) for supervisor in self.supervisors))
+        await asyncio.gather(*(handle.stop(ENGINE_STOP_S) for handle in self.router.handles))
         if busy:
             await asyncio.sleep(0.1)  # the last frames leave before their connections are closed
         self.asgi.close()
@@ -145,15 +144,13 @@ class Gateway:
             "store_state": self._store_words,
             "metrics_page": self.telemetry.metrics.render,
             "slo_reports": lambda: self.telemetry.slo.reports,
-            "stats_source": StatsSource(self.telemetry.reader, ContextBuckets(self.settings.telemetry.context_buckets).labels),
+            "stats_source": StatsSource(
+                self.telemetry.reader, ContextBuckets(self.settings.telemetry.context_buckets).labels
+            ),
         }
         self.litestar = Litestar(
             route_handlers=[
-                chat_completions,
-                embeddings,
-                rerank,
-                list_models,
-                get_model,
+                *(route for dialect in self._dialects.all for route in routes_of(dialect)),
                 healthz,
                 readyz,
                 metrics,
@@ -163,7 +160,11 @@ class Gateway:
                 self._dashboard(),
             ],
             dependencies={name: _provide(value) for name, value in provided.items()},
-            exception_handlers={ApiError: api_error, HTTPException: self._http_error, Exception: unexpected_error},
+            exception_handlers={
+                ApiError: api_error,
+                HTTPException: self._http_error,
+                Exception: unexpected_error,
+            },
             openapi_config=OpenAPIConfig(title="firsttoken", version=version("firsttoken"), path="/schema"),
             logging_config=None,
             request_max_body_size=None,
@@ -173,22 +174,39 @@ class Gateway:
             own=(self.address.ip, server.host),
             allowed_hosts=server.allowed_hosts,
             allowed_origins=server.allowed_origins,
-            page=lambda path, accept, error: refusal_page(path, accept, error.code, error.message, self.base_url),
+            dialects=self._dialects,
+            page=lambda path, accept, error: refusal_page(
+                path, accept, error.code, error.message, self.base_url
+            ),
         )
-        return ExchangeMiddleware(MethodsMiddleware(guarded), self.telemetry.recorder, self.telemetry.metrics, self.admission.ended)
+        return ExchangeMiddleware(
+            MethodsMiddleware(guarded),
+            self.telemetry.recorder,
+            self.telemetry.metrics,
+            self._dialects,
+            self.admission.ended,
+        )
 
     def _http_error(self, request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
         """What no route handles is told as the rest of its part of the site tells errors."""
         error.headers = allowing_head(error.headers or {})
         under_dashboard = (request.url.path + "/").startswith(f"{DASHBOARD}/")
-        return ErrorPages(version("firsttoken")).refused(request, error) if under_dashboard else http_error(request, error)
+        return (
+            ErrorPages(version("firsttoken")).refused(request, error)
+            if under_dashboard
+            else http_error(request, error)
+        )
 
     def _dashboard(self) -> Any:
         return dashboard_router(
             DashboardDeps(
                 reader=self.telemetry.reader,
                 live=self.telemetry.live,
-                health=GatewayHealth(lambda: [handle.status for handle in self.router.handles], self.telemetry, self.settings.home),
+                health=GatewayHealth(
+                    lambda: [handle.status for handle in self.router.handles],
+                    self.telemetry,
+                    self.settings.home,
+                ),
                 buckets=ContextBuckets(self.settings.telemetry.context_buckets),
                 store_state=self._store_state,
                 objectives=lambda: self.telemetry.slo.reports,
@@ -214,7 +232,9 @@ class Gateway:
 
 
 def _body_limits(server: ServerSettings) -> BodyLimits:
-    return BodyLimits(server.max_body_bytes, server.body_timeout_s, server.max_bodies, server.max_bodies_bytes)
+    return BodyLimits(
+        server.max_body_bytes, server.body_timeout_s, server.max_bodies, server.max_bodies_bytes
+    )
 
 
 @get("/", include_in_schema=False)
@@ -224,14 +244,6 @@ async def _home() -> Redirect:
 
 def _provide(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
-
-
-def _handle(
-    settings: Settings, file: ModelFile, adapters: dict[str, str], telemetry: TelemetryStack, command: Sequence[str]
-) -> EngineHandle:
-    options, engine = engine_options(settings, file, adapters), engine_settings(settings.engine, file.name)
-    limits = Limits(engine.heartbeat_timeout_s, engine.step_timeout_s, engine.load_timeout_s, engine.max_restarts)
-    return EngineHandle(options, telemetry.recorder, settings.home / "logs" / f"engine-{file.name}.log", limits, command)
 
 
 async def run(gateway: Gateway) -> int:

@@ -1,6 +1,7 @@
-"""Errors that a caller sees, as the OpenAI envelope; this is the one place that maps them to HTTP.
+"""Errors that a caller sees, with their HTTP status; each API says them in its own words (`gateway.api.dialect`).
 
-ApiError
+ApiError                  500  a defect of ours; the log says why
+├─ RouteError               4xx  there is no such route
 ├─ InvalidRequestError      400  a field is missing, wrong or not supported; `param` names it
 │  └─ ContextLengthError    400  the prompt does not fit the context
 ├─ ForbiddenError           403  Host or Origin is not allowed here
@@ -22,42 +23,24 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import msgspec
-
 CONTENT_CODINGS = ("gzip", "deflate")
 """Content codings of request bodies that are decoded."""
 
 
-class ErrorBody(msgspec.Struct, omit_defaults=False):
-    """The inside of the envelope."""
-
-    message: str
-    type: str
-    code: str | None
-    param: str | None
-
-
-class ErrorDetails(ErrorBody):
-    """With the numbers of an overflow."""
-
-    n_prompt_tokens: int
-    n_ctx: int
-
-
-class ErrorEnvelope(msgspec.Struct):
-    """What every error response under `/v1` carries."""
-
-    error: ErrorBody
-
-
 class ApiError(Exception):
-    """An error for the caller. `code` and `type` are for programs, the message for people."""
+    """An error for the caller. `code` is for programs, the message for people; `param` names the field to blame."""
 
-    status: ClassVar[int] = 500
-    type: ClassVar[str] = "server_error"
+    status: int = 500
     default_code: ClassVar[str] = "internal_error"
 
-    def __init__(self, message: str, *, code: str | None = None, param: str | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.default_code
@@ -65,25 +48,24 @@ class ApiError(Exception):
         self.retry_after_s = retry_after_s
 
     @property
-    def body(self) -> ErrorBody:
-        """The inside of the envelope."""
-        return ErrorBody(self.message, self.type, self.code, self.param)
-
-    @property
     def headers(self) -> dict[str, str]:
         """Response headers that belong to the error."""
         return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
 
-    def envelope(self) -> bytes:
-        """The response body."""
-        return msgspec.json.encode(ErrorEnvelope(self.body))
+
+class RouteError(ApiError):
+    """What no route handles: nothing at this path, or not with this method. `code` "": the status says it all."""
+
+    def __init__(self, message: str, status: int, code: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
 
 
 class InvalidRequestError(ApiError):
     """The caller must change the request."""
 
     status = 400
-    type = "invalid_request_error"
     default_code = "invalid_value"
 
 
@@ -92,21 +74,18 @@ class ContextLengthError(InvalidRequestError):
 
     default_code = "context_length_exceeded"
 
-    def __init__(self, message: str, *, n_prompt_tokens: int, n_ctx: int, param: str | None = "messages") -> None:
+    def __init__(
+        self, message: str, *, n_prompt_tokens: int, n_ctx: int, param: str | None = "messages"
+    ) -> None:
         super().__init__(message, param=param)
         self.n_prompt_tokens = n_prompt_tokens
         self.n_ctx = n_ctx
-
-    @property
-    def body(self) -> ErrorBody:
-        return ErrorDetails(self.message, self.type, self.code, self.param, self.n_prompt_tokens, self.n_ctx)
 
 
 class ForbiddenError(ApiError):
     """The Host or Origin is not allowed."""
 
     status = 403
-    type = "permission_error"
     default_code = "forbidden"
 
 
@@ -114,7 +93,6 @@ class ModelNotFoundError(ApiError):
     """No such model."""
 
     status = 404
-    type = "invalid_request_error"
     default_code = "model_not_found"
 
 
@@ -122,7 +100,6 @@ class NotAcceptableError(ApiError):
     """Nothing that the client takes can be sent."""
 
     status = 406
-    type = "invalid_request_error"
     default_code = "not_acceptable"
 
 
@@ -130,7 +107,6 @@ class BodyTooLargeError(ApiError):
     """The body is too large."""
 
     status = 413
-    type = "invalid_request_error"
     default_code = "body_too_large"
 
 
@@ -138,7 +114,6 @@ class BodyTimeoutError(ApiError):
     """The body came too slowly."""
 
     status = 408
-    type = "timeout_error"
     default_code = "body_timeout"
 
 
@@ -146,7 +121,6 @@ class UnsupportedEncodingError(ApiError):
     """The body's content coding is none of those that we decode."""
 
     status = 415
-    type = "invalid_request_error"
     default_code = "unsupported_content_encoding"
 
     @property
@@ -159,7 +133,6 @@ class ClientGoneError(ApiError):
     """The client closed the connection in the middle of its body."""
 
     status = 499
-    type = "invalid_request_error"
     default_code = "client_disconnect"
 
 
@@ -167,7 +140,6 @@ class QueueFullError(ApiError):
     """Come back later."""
 
     status = 429
-    type = "rate_limit_error"
     default_code = "queue_full"
 
 
@@ -202,5 +174,4 @@ class RequestTimeoutError(ApiError):
     """It took too long."""
 
     status = 504
-    type = "timeout_error"
     default_code = "timeout"

@@ -41,8 +41,8 @@ class RequestRecord:
     """Everything known about one request.
 
     `seq` orders all records of a store by time of admission (see `Recorder`). `model` is what the client asked
-    for (None when it named none that we could read), `response_model` what answered, `engine` the model of the engine that it was handed to. `params` holds sampling
-    parameters under their `gen_ai.request.*` last names. `client_blocked_ns` is time spent waiting for the client
+    for (None when it named none that we could read), `response_model` what answered, `engine` the model of the engine that it
+    was handed to, `provider` who runs that (`gen_ai.provider.name`). `params` holds sampling parameters under their `gen_ai.request.*` last names. `client_blocked_ns` is time spent waiting for the client
     to take bytes, `client_blocked_tail_ns` the part of it after the last token. `slow_gap_ms` is the objective for gaps between
     tokens when the request came. `content` is what was said, where that is kept. `ignored_fields`
     are what the client sent and the API did not obey, by path (see `telemetry.ignored_fields`). `path` is the URL's path as it
@@ -61,6 +61,7 @@ class RequestRecord:
     model: str | None = None
     response_model: str | None = None
     engine: str | None = None
+    provider: str | None = None
     response_id: str | None = None
     conversation_id: str | None = None
     stream: bool = False

@@ -31,8 +31,9 @@ def installed() -> str:
 
 UNKNOWN_MODEL: Final = "_unknown"
 """Label of a model name that we do not serve."""
+UNKNOWN_PROVIDER: Final = "_unknown"
+"""`gen_ai.provider.name` of a request that was refused before a model was found for it."""
 
-PROVIDER_LLAMA_CPP: Final = "llama_cpp"
 
 # --- spans -------------------------------------------------------------------------------------------------------
 SPAN_ENGINE_LOAD: Final = "firsttoken.engine.load"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -102,7 +102,7 @@ class TelemetryStack:
         store_url: str,
         store_queue_size: int,
         buckets: ContextBuckets,
-        served: Sequence[str],
+        served: Callable[[], Collection[str]],
         log_level: str,
         enabled: bool,
         home: Path | None = None,
@@ -138,7 +138,7 @@ class TelemetryStack:
             self._output.add(self._told)
         backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
         self.metrics = MetricsSink(
-            lambda: served, others=backends, sources=self._sources(), objectives=objectives.objectives, counts_requests=enabled
+            served, others=backends, sources=self._sources(), objectives=objectives.objectives, counts_requests=enabled
         )
         sinks: list[Sink] = [LoadWatch(), self.live, *more_sinks, *(self._sinks() if enabled else [])]
         self.recorder = Recorder(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 
-from gateway.engine.protocol import Embed, Submit
 from gateway.errors import EngineUnavailableError, QueueFullError
 from gateway.serving.call import Call
-from gateway.serving.engine_handle import EngineHandle
+from gateway.serving.handle import Handle
+from gateway.serving.router import Target
+from gateway.serving.work import Work
 from telemetry.events import EngineState, Phase
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
@@ -28,21 +29,22 @@ class Admission:
         self._closed = False
         self._durations_s: deque[float] = deque(maxlen=REMEMBERED)
 
-    async def submit(self, handle: EngineHandle, record: RequestRecord, request: Submit | Embed) -> Call:
-        """Send a request to its engine, after its load if it is loading.
+    async def submit(self, target: Target, record: RequestRecord, work: Work) -> Call:
+        """Send a request to its handle, after its load if it is loading.
 
         Raises:
             QueueFullError: too many wait already.
             EngineUnavailableError: the engine is given up, does not come up in time, or we are shutting down.
         """
+        handle = target.handle
         if self._closed:
             raise EngineUnavailableError("The gateway is shutting down.", retry_after_s=5)
-        if handle.in_flight + self._waiting_for_load[handle.model] >= handle.slots + self._max_queue:
+        if self._waiting(handle) >= handle.capacity.slots + self._max_queue:
             self._recorder.rejected(QueueFullError.default_code)
             raise self._queue_full(handle)
         if handle.status.state is not EngineState.READY:
             await self._wait_for_load(handle, record)
-        return handle.submit(record, request)
+        return handle.submit(record, work, target.adapter)
 
     def close(self) -> None:
         """Admit nothing more: the gateway is shutting down."""
@@ -52,7 +54,7 @@ class Admission:
         """Remember how long a request took."""
         self._durations_s.append(duration_s)
 
-    async def _wait_for_load(self, handle: EngineHandle, record: RequestRecord) -> None:
+    async def _wait_for_load(self, handle: Handle, record: RequestRecord) -> None:
         start_ns = self._recorder.clock_ns()
         self._recorder.phase(record, Phase.ADMIT, record.started_ns, start_ns)
         self._recorder.enter(record, Phase.MODEL_LOAD)
@@ -63,19 +65,23 @@ class Admission:
             self._waiting_for_load[handle.model] -= 1
             self._recorder.phase(record, Phase.MODEL_LOAD, start_ns, self._recorder.clock_ns())
 
-    def _queue_full(self, handle: EngineHandle) -> QueueFullError:
+    def _waiting(self, handle: Handle) -> int:
+        """Requests that it has, or will have once it is loaded."""
+        return handle.capacity.in_flight + self._waiting_for_load[handle.model]
+
+    def _queue_full(self, handle: Handle) -> QueueFullError:
         """`Retry-After`: the time until one waiting place is free; at least 1 s."""
         retry_s = max(1, math.ceil(self._place_free_s(handle)))
         message = (
-            f"{handle.in_flight + self._waiting_for_load[handle.model]} requests are running or waiting for {handle.model!r}, which is the most allowed "
+            f"{self._waiting(handle)} requests are running or waiting for {handle.model!r}, which is the most allowed "
             f"(engine.slots + server.max_queue). Try again in {retry_s} s."
         )
         return QueueFullError(message, retry_after_s=retry_s)
 
-    def _place_free_s(self, handle: EngineHandle) -> float:
+    def _place_free_s(self, handle: Handle) -> float:
         """A place is free when the next waiting request starts: by its predicted TTFT, else by the mean of recent requests."""
         next_ms = handle.next_start_ms(self._recorder.clock_ns())
         if next_ms is not None:
             return next_ms / 1e3
         mean_s = sum(self._durations_s) / len(self._durations_s) if self._durations_s else 1.0
-        return mean_s / handle.slots
+        return mean_s / handle.capacity.slots

@@ -1,16 +1,13 @@
-"""One request at an engine, seen from the gateway: its record is filled from the engine's messages here."""
+"""One request at a handle, seen from the gateway: its record is filled from the events here, whoever answers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
-import msgspec
-
-from gateway.engine.protocol import Admitted, Delay, Delta, Embedded, Finished, Refused, Started, Timing
-from gateway.errors import ApiError, ContextLengthError, EngineFailedError, InvalidRequestError
-from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, PrefillChunk, Scalar
-from telemetry.events import Delay as RecordedDelay
+from gateway.errors import ApiError
+from gateway.serving.work import Accepted, Declined, Done, Event, Prefilling, Progress, Vectors
+from telemetry.events import CacheOutcome, Phase, PhaseTiming
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
 
@@ -24,19 +21,19 @@ class Call:
         self.error: ApiError | None = None
         self._recorder = recorder
         self._cancel = cancel
-        self._admitted = asyncio.Event()
+        self._accepted = asyncio.Event()
         self._over = asyncio.Event()
         self._text: list[str] = []
         self._write: Callable[[str], None] = self._text.append
-        self._embedded: Embedded | None = None
+        self._vectors: Vectors | None = None
 
-    async def admitted(self) -> None:
+    async def accepted(self) -> None:
         """Until the engine has taken the prompt.
 
         Raises:
             ApiError: the engine refused it or is gone.
         """
-        await self._admitted.wait()
+        await self._accepted.wait()
         if self.error is not None:
             raise self.error
 
@@ -46,9 +43,7 @@ class Call:
         Raises:
             ApiError: the request failed.
         """
-        await self._over.wait()
-        if self.error is not None:
-            raise self.error
+        await self._ended()
         return "".join(self._text)
 
     async def follow(self, write: Callable[[str], None]) -> None:
@@ -61,21 +56,19 @@ class Call:
             write("".join(self._text))
             self._text.clear()
         self._write = write
-        await self._over.wait()
-        if self.error is not None:
-            raise self.error
+        await self._ended()
 
-    async def embedded(self) -> Embedded:
+    async def vectors(self) -> Vectors:
         """The vectors, when all are there.
 
         Raises:
             ApiError: the request failed.
         """
-        await self._over.wait()
-        if self.error is not None:
-            raise self.error
-        assert self._embedded is not None, "only a cancelled request ends without vectors, and nobody waits for one"
-        return self._embedded
+        await self._ended()
+        assert self._vectors is not None, (
+            "only a cancelled request ends without vectors, and nobody waits for one"
+        )
+        return self._vectors
 
     def cancel(self) -> None:
         """Ask the engine to stop; harmless when it has."""
@@ -96,65 +89,71 @@ class Call:
             self._end_phases()
             self._end()
 
-    def take(self, message: Admitted | Started | Refused | Embedded | Finished) -> None:
-        """Take in one message of the engine about this request."""
-        if isinstance(message, Admitted):
-            self._take_admitted(message)
-        elif isinstance(message, Started):
-            self._add_timings(message.timings)
+    def take(self, event: Event) -> None:
+        """Take in what the engine told."""
+        if isinstance(event, Progress):
+            self._take_progress(event)
+        elif isinstance(event, Accepted):
+            self._take_accepted(event)
+        elif isinstance(event, Prefilling):
+            self._add_phases(event.phases, event.cache)
             self.record.prefilled_tokens = self.record.cached_tokens
             self._recorder.enter(self.record, Phase.PREFILL)
         else:
-            self._take_end(message)
+            self._take_end(event)
             self._recorder.enter(self.record, Phase.STREAM)
             self._end()
 
-    def step(self, delta: Delta, end_ns: int) -> None:
-        """Take in what an engine step, and those before it that were not told, gave."""
+    async def _ended(self) -> None:
+        await self._over.wait()
+        if self.error is not None:
+            raise self.error
+
+    def _take_progress(self, event: Progress) -> None:
         record = self.record
-        record.prefilled_tokens = delta.prefilled
-        if delta.tokens:
-            record.completion_tokens = delta.tokens
-            record.last_token_ns = end_ns
+        record.prefilled_tokens = event.prefilled_tokens
+        if event.completion_tokens:
+            record.completion_tokens = event.completion_tokens
+            record.last_token_ns = event.at_ns
             if record.first_token_ns is None:
-                record.first_token_ns = end_ns
+                record.first_token_ns = event.at_ns
                 record.current_phase = Phase.DECODE
         self._recorder.progress(record)
-        self._add_text(delta.text)
+        self._add_text(event.text)
 
-    def _take_admitted(self, message: Admitted) -> None:
-        self._recorder.tokens(self.record, message.prompt_tokens)
-        self.record.predicted_ttft_ms = message.predicted_ttft_ms
-        if message.truncation is not None:
-            self.record.dropped_messages = message.truncation.dropped_messages
-            self.record.dropped_tokens = message.truncation.dropped_tokens
-        self._add_timings(message.timings)
-        self._admitted.set()
-        self._recorder.enter(self.record, Phase.QUEUE)
-
-    def _take_end(self, message: Refused | Embedded | Finished) -> None:
-        known = {timing.phase for timing in self.record.phases} if isinstance(message, Finished) else ()
-        self._add_timings([timing for timing in message.timings if Phase(timing.phase) not in known])
-        if isinstance(message, Finished):
-            self._take_finished(message)
-        elif isinstance(message, Embedded):
-            self._embedded = message
-        else:
-            self.error = _refusal(message)
-            if isinstance(self.error, ContextLengthError) and not message.at_least:
-                self._recorder.tokens(self.record, self.error.n_prompt_tokens)
-
-    def _take_finished(self, message: Finished) -> None:
+    def _take_accepted(self, event: Accepted) -> None:
         record = self.record
-        record.finish_reason = message.reason if message.reason in ("stop", "length") else None
-        record.completion_tokens = message.completion_tokens
-        record.first_token_ns, record.last_token_ns = message.first_token_ns, message.last_token_ns
-        record.gaps_us, record.bursts = message.gaps_us, message.bursts
-        record.delayed_by, record.delayed = _delays(message.delayed_by), _delays(message.delayed)
-        record.chunks = [PrefillChunk(*msgspec.structs.astuple(chunk)) for chunk in message.chunks]
-        if message.reason == "error":
-            self.error = EngineFailedError(message.message or "the engine could not compute this request")
-        self._add_text(message.text)
+        self._recorder.tokens(record, event.prompt_tokens)
+        record.predicted_ttft_ms = event.predicted_ttft_ms
+        if event.dropped_messages:
+            record.dropped_messages, record.dropped_tokens = event.dropped_messages, event.dropped_tokens
+        self._add_phases(event.phases)
+        self._accepted.set()
+        self._recorder.enter(record, Phase.QUEUE)
+
+    def _take_end(self, event: Done | Vectors | Declined) -> None:
+        if isinstance(event, Done):
+            self._take_done(event)
+            return
+        self._add_phases(event.phases)
+        if isinstance(event, Vectors):
+            self._vectors = event
+            return
+        self.error = event.error
+        if event.prompt_tokens is not None:
+            self._recorder.tokens(self.record, event.prompt_tokens)
+
+    def _take_done(self, event: Done) -> None:
+        record = self.record
+        self._add_phases(event.phases, event.cache, known={timing.phase for timing in record.phases})
+        record.finish_reason = event.finish_reason
+        record.completion_tokens = event.completion_tokens
+        record.first_token_ns, record.last_token_ns = event.first_token_ns, event.last_token_ns
+        record.gaps_us, record.bursts = event.gaps_us, event.bursts
+        record.delayed_by, record.delayed = event.delayed_by, event.delayed
+        record.chunks = list(event.chunks)
+        self.error = event.error
+        self._add_text(event.text)
 
     def _add_text(self, text: str) -> None:
         if text:
@@ -162,19 +161,24 @@ class Call:
             self._write(text)
 
     def _end(self) -> None:
-        self._admitted.set()
+        self._accepted.set()
         self._over.set()
 
-    def _add_timings(self, timings: list[Timing]) -> None:
-        for timing in timings:
-            phase = Phase(timing.phase)
-            if phase in (Phase.RENDER, Phase.TOKENIZE):
-                self._close_admit(timing.start_ns)
-            if phase is Phase.CACHE_LOOKUP:
-                self.record.cache = _cache_outcome(timing)
-                if self.record.predicted_ttft_ms is not None:
-                    timing.attributes["predicted_ttft_ms"] = round(self.record.predicted_ttft_ms, 3)
-            self._recorder.phase(self.record, phase, timing.start_ns, timing.end_ns, **timing.attributes)
+    def _add_phases(
+        self, phases: Iterable[PhaseTiming], cache: CacheOutcome | None = None, known: Collection[Phase] = ()
+    ) -> None:
+        for timing in phases:
+            if timing.phase not in known:
+                self._add_phase(timing, cache)
+
+    def _add_phase(self, timing: PhaseTiming, cache: CacheOutcome | None) -> None:
+        if timing.phase in (Phase.RENDER, Phase.TOKENIZE):
+            self._close_admit(timing.start_ns)
+        if timing.phase is Phase.CACHE_LOOKUP:
+            self.record.cache = cache
+            if self.record.predicted_ttft_ms is not None:
+                timing.attributes["predicted_ttft_ms"] = round(self.record.predicted_ttft_ms, 3)
+        self._recorder.phase(self.record, timing.phase, timing.start_ns, timing.end_ns, **timing.attributes)
 
     def _end_phases(self) -> None:
         """The engine will not report: what was under way ended now, by the stamps that it sent before."""
@@ -194,38 +198,3 @@ class Call:
         """Admission lasts until the engine takes the request up: the pipe between is part of it."""
         if self.record.phase(Phase.ADMIT) is None:
             self._recorder.phase(self.record, Phase.ADMIT, self.record.started_ns, now_ns)
-
-
-def _cache_outcome(timing: Timing) -> CacheOutcome | None:
-    """None for a request that ended before it had a slot: what the cache would have given it was never decided."""
-    attributes = timing.attributes
-    if "reason" not in attributes:
-        return None
-    return CacheOutcome(
-        matched_tokens=int(attributes["matched"]),
-        source=CacheSource(str(attributes["source"])),
-        reason=CacheReason(str(attributes["reason"])),
-        divergence_token=_index(attributes.get("divergence_token")),
-        divergence_message=_index(attributes.get("divergence_message")),
-    )
-
-
-def _delays(delays: list[Delay]) -> list[RecordedDelay]:
-    return [
-        RecordedDelay(
-            delay.cause, int(delay.other) if delay.other else None, delay.total_ns, delay.times, delay.longest_ns, delay.longest_at_ns
-        )
-        for delay in delays
-    ]
-
-
-def _index(value: Scalar | None) -> int | None:
-    return None if value is None else int(value)
-
-
-def _refusal(message: Refused) -> ApiError:
-    if message.code == "context_length_exceeded":
-        return ContextLengthError(message.message, param=message.param, **message.details)
-    if message.code == "server_error":
-        return EngineFailedError(message.message)
-    return InvalidRequestError(message.message, code=message.code, param=message.param)

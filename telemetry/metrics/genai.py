@@ -5,7 +5,7 @@ from __future__ import annotations
 from telemetry.metrics import instruments_genai as metric
 from telemetry.metrics.outlets import Outlets
 from telemetry.record import RequestRecord
-from telemetry.semconv import PROVIDER_LLAMA_CPP
+from telemetry.semconv import UNKNOWN_PROVIDER
 
 EMBEDDINGS = "embeddings"
 
@@ -21,7 +21,7 @@ class GenAiMetrics:
 
     def completed(self, record: RequestRecord, request_labels: Labels) -> None:
         """A request ended."""
-        labels = (*request_labels, PROVIDER_LLAMA_CPP)
+        labels = (*request_labels, record.provider or UNKNOWN_PROVIDER)
         self._server(record, labels)
         during = record.operation_ns
         if during is None:  # refused at the door: there was no operation

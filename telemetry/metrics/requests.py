@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from telemetry import ignored_fields
 from telemetry.drafts import drafted_by
@@ -26,9 +26,9 @@ class RequestMetrics:
         limits_ms = {objective.name: objective.threshold_ms for objective in objectives}
         self._ttft_ms, self._gap_ms = limits_ms.get("ttft"), limits_ms.get("inter_token")
 
-    def from_zero(self) -> None:
+    def from_zero(self, models: Iterable[str]) -> None:
         """A series that begins with its first event has no increase to see, and nothing to alert on."""
-        for model in (*self._served(), UNKNOWN_MODEL):
+        for model in models:
             self._out.record(metric.REQUESTS_ARRIVED, 0, model)
             for how in Outcome:
                 self._out.record(metric.REQUESTS, 0, model, how.value)
@@ -36,6 +36,9 @@ class RequestMetrics:
                 self._out.record(metric.REQUESTS_FINISHED, 0, model, reason)
             if self._has_goodput:
                 self._out.record(metric.REQUESTS_GOOD, 0, model)
+
+    def rejections_from_zero(self) -> None:
+        """The same of refusals, which are nobody's."""
         for reason in REJECTIONS:
             self._out.record(metric.REJECTED, 0, reason)
 

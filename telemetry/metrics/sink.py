@@ -7,7 +7,7 @@ the gateway's event loop only.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from telemetry.events import EngineConfig, EngineSample, EngineStatus
@@ -19,6 +19,7 @@ from telemetry.metrics.prometheus import PrometheusBackend
 from telemetry.metrics.requests import RequestMetrics
 from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
+from telemetry.semconv import UNKNOWN_MODEL
 from telemetry.slo import Objective
 from telemetry.speed_change import SpeedChange
 from telemetry.trace_ids import TraceIds
@@ -60,13 +61,20 @@ class MetricsSink(NullSink, Outlets):
         self.prometheus = prometheus or PrometheusBackend()
         super().__init__((self.prometheus, *others))
         self._requests = RequestMetrics(self, served, objectives)
+        self._counts_requests = counts_requests
         if counts_requests:
-            self._requests.from_zero()
+            self._requests.from_zero((*served(), UNKNOWN_MODEL))
+            self._requests.rejections_from_zero()
         self._engines = EngineMetrics(self)
         self._sources: list[Source] = []
         self._failed_sources: set[str] = set()
         for source in sources:
             self.add_source(source)
+
+    def serving(self, models: Iterable[str]) -> None:
+        """These models are served from now on: what counts their requests begins at 0."""
+        if self._counts_requests:
+            self._requests.from_zero(models)
 
     def add_source(self, source: Source) -> None:
         """Read one more source; its failures count from 0."""

@@ -115,6 +115,8 @@ class RequestRow(Base):
     """Joules of the counters that were read, by active time (`telemetry.energy`)."""
     cost: Mapped[float | None] = mapped_column(Float)
     """By the prices set when it ended (`telemetry.cost`), in their currency."""
+    provider: Mapped[str | None] = mapped_column(String(32))
+    """`gen_ai.provider.name` of what answered; NULL where nothing did, and in rows from before it was noted."""
     engine_config_id: Mapped[str | None] = mapped_column(ForeignKey("engine_config.id"))
     trace_id: Mapped[str] = mapped_column(String(32))
     response_id: Mapped[str | None] = mapped_column(String(64))

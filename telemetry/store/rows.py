@@ -59,6 +59,7 @@ def _identity(record: RequestRecord) -> Row:
         "stream": record.stream,
         "http_status": record.http_status,
         "conversation_id": None if record.conversation_id is None else shortened(record.conversation_id),
+        "provider": record.provider,
         "engine_config_id": record.engine_config_id,
         "trace_id": record.trace.trace_id,
         "response_id": record.response_id,

@@ -75,7 +75,7 @@ def inference(record: RequestRecord, *, capture_content: bool) -> Attributes:
     attributes: Attributes = _present(
         {
             names.GEN_AI_OPERATION_NAME: record.operation,
-            names.GEN_AI_PROVIDER_NAME: names.PROVIDER_LLAMA_CPP,
+            names.GEN_AI_PROVIDER_NAME: record.provider,
             names.GEN_AI_REQUEST_MODEL: record.model,
             names.GEN_AI_REQUEST_STREAM: record.stream or None,
             names.GEN_AI_RESPONSE_ID: record.response_id,

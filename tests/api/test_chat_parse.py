@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.openai.chat_parse import Chat, parse_chat
+from gateway.api.openai.chat_parse import parse_chat
 from gateway.errors import InvalidRequestError
+from gateway.serving.work import Generate
 
 MESSAGES = [{"role": "user", "content": "x"}]
 
@@ -36,9 +37,9 @@ FIELDS = [
 ]
 
 
-def parsed(body: bytes) -> Chat | InvalidRequestError:
+def parsed(body: bytes) -> Generate | InvalidRequestError:
     try:
-        return parse_chat(body)
+        return parse_chat(body).work
     except InvalidRequestError as error:
         return error
 
@@ -60,7 +61,7 @@ def test_any_json_gives_a_request_or_an_error_with_a_field(fields: dict[str, Any
 def test_unset_parameters_are_llama_cpps_defaults() -> None:
     """What llama.cpp's own server does, and no limit; `developer` is `system` to a template; unknown fields are ignored."""
     body = {"model": "m", "messages": [{"role": "developer", "content": "a"}, *MESSAGES], "service_tier": "auto"}
-    chat = parse_chat(json.dumps(body).encode())
+    chat = parse_chat(json.dumps(body).encode()).work
     assert chat.sampling.temperature == 0.8
     assert (chat.sampling.top_k, chat.sampling.top_p, chat.sampling.min_p, chat.sampling.seed) == (40, 0.95, 0.05, None)
     assert chat.max_tokens is None
@@ -79,7 +80,7 @@ def test_record_gets_numbers_never_texts() -> None:
         "user": "jane",
         "seed": 3,
     }
-    chat = parse_chat(json.dumps(body).encode())
+    chat = parse_chat(json.dumps(body).encode()).work
     assert chat.params == {"temperature": 0.5, "max_tokens": 7, "seed": 3}
     assert chat.stop == ("secret",)
 
@@ -97,11 +98,11 @@ def test_record_gets_numbers_never_texts() -> None:
 def test_record_gets_words_that_are_one_of_a_few(effort: Any, params: dict[str, Any], ignored: tuple[str, ...]) -> None:
     """The kind of output, and the effort of reasoning, which is told as ignored as before."""
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi!"}], "response_format": {"type": "text"}, "reasoning_effort": effort}
-    chat = parse_chat(json.dumps(body).encode())
+    chat = parse_chat(json.dumps(body).encode()).work
     assert (chat.params, chat.ignored) == (params, ignored)
 
 
-def with_metadata(metadata: Any, **more: Any) -> Chat | InvalidRequestError:
+def with_metadata(metadata: Any, **more: Any) -> Generate | InvalidRequestError:
     return parsed(json.dumps({"model": "m", "messages": MESSAGES, "metadata": metadata, **more}).encode())
 
 
@@ -109,8 +110,8 @@ def with_metadata(metadata: Any, **more: Any) -> Chat | InvalidRequestError:
 def test_a_conversation_keeps_its_whole_name(conversation_id: str | None) -> None:
     """As long as OpenAI lets a value of `metadata` be; none is none."""
     chat = with_metadata({"conversation_id": conversation_id})
-    assert isinstance(chat, Chat)
-    assert chat.conversation_id == (conversation_id or None)
+    assert isinstance(chat, Generate)
+    assert chat.conversation == (conversation_id or None)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_a_conversation_that_cannot_be_named_is_refused_by_name(conversation_id:
 def test_callers_that_differ_at_their_end_are_two() -> None:
     """A share of the engine is nobody else's, however long the name."""
     first, second = (with_metadata(None, user="u" * 300 + end) for end in "ab")
-    assert isinstance(first, Chat)
-    assert isinstance(second, Chat)
+    assert isinstance(first, Generate)
+    assert isinstance(second, Generate)
     assert first.caller != second.caller
     assert len(first.caller) == 128

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from gateway.api.http.decoding import MAX_VALUES
 from gateway.api.openai.chat_fields import NEUTRAL, REFUSED
-from gateway.api.openai.chat_parse import Chat, parse_chat
+from gateway.api.openai.chat_parse import parse_chat
 from gateway.api.openai.embeddings import parse_embeddings, parse_rerank
 from gateway.errors import InvalidRequestError
+from gateway.serving.work import Embed, Generate, Rerank
 from telemetry.ignored_fields import MAX_FIELDS, label
 from tests.e2e.serving import FakeServed
 
@@ -22,8 +23,8 @@ MESSAGES = [{"role": "user", "content": "x"}]
 INTEGERS = {"max_tokens": 8, "max_completion_tokens": 8, "n": 1, "top_k": 8, "seed": 8, "repeat_last_n": 8}
 
 
-def chat(**fields: Any) -> Chat:
-    return parse_chat(json.dumps({"model": "m", "messages": MESSAGES, **fields}).encode())
+def chat(**fields: Any) -> Generate:
+    return parse_chat(json.dumps({"model": "m", "messages": MESSAGES, **fields}).encode()).work
 
 
 def blamed(**fields: Any) -> str | None:
@@ -44,13 +45,17 @@ def test_whole_floats_are_integers(field: str) -> None:
 def test_whole_floats_anywhere() -> None:
     """In lists, written with an exponent, beside fields that are floats; and bounds hold for them."""
     assert chat(stop_token_ids=[5.0, 6]).stop_tokens == (5, 6)
-    assert parse_chat(b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 1.6e1}').max_tokens == 16
+    assert parse_chat(b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 1.6e1}').work.max_tokens == 16
     mixed = chat(max_tokens=4.0, temperature=1.0, top_p=0.5)
     assert (mixed.max_tokens, mixed.sampling.temperature, mixed.sampling.top_p) == (4, 1.0, 0.5)
     assert blamed(max_tokens=0.0) == "max_tokens"
     assert blamed(stop_token_ids=[1.5]) == "stop_token_ids[0]"
-    assert parse_rerank(b'{"model": "m", "query": "q", "documents": ["d"], "top_n": 1.0}').inputs == ["d"]
-    assert parse_embeddings(b'{"model": "m", "input": "x", "dimensions": 4.0}').dimensions == 4
+    ranked = parse_rerank(b'{"model": "m", "query": "q", "documents": ["d"], "top_n": 1.0}').work
+    assert isinstance(ranked, Rerank)
+    assert ranked.documents == ["d"]
+    embedded = parse_embeddings(b'{"model": "m", "input": "x", "dimensions": 4.0}').work
+    assert isinstance(embedded, Embed)
+    assert embedded.dimensions == 4
 
 
 def test_looking_for_whole_floats_is_bounded() -> None:
@@ -120,8 +125,8 @@ def test_how_a_prompt_ends() -> None:
 
 def test_embeddings_tell_what_they_ignore() -> None:
     """The same for the other APIs."""
-    assert parse_embeddings(b'{"model": "m", "input": "x", "truncate": true, "user": "u", "odd": null}').ignored == ("truncate",)
-    assert parse_rerank(b'{"model": "m", "query": "q", "documents": ["d"], "max_chunks_per_doc": 3}').ignored == ("max_chunks_per_doc",)
+    assert parse_embeddings(b'{"model": "m", "input": "x", "truncate": true, "user": "u", "odd": null}').work.ignored == ("truncate",)
+    assert parse_rerank(b'{"model": "m", "query": "q", "documents": ["d"], "max_chunks_per_doc": 3}').work.ignored == ("max_chunks_per_doc",)
 
 
 def test_ignored_fields_are_recorded_counted_and_shown(door: FakeServed) -> None:

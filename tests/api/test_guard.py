@@ -15,6 +15,8 @@ import pytest
 from litestar.types import Receive, Scope, Send
 
 from dashboard.refusal import refusal_page
+from gateway.api.dialect import Dialects
+from gateway.api.dialects import DIALECTS
 from gateway.api.http.guard import GuardMiddleware
 from tests.e2e.serving import FakeServed
 
@@ -26,7 +28,7 @@ async def _answer(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 def status(host: str, own: Sequence[str], allowed: Sequence[str] = ()) -> int:
     """What a GET with this Host is answered."""
-    guard = GuardMiddleware(_answer, own=own, allowed_hosts=allowed, allowed_origins=())
+    guard = GuardMiddleware(_answer, own=own, allowed_hosts=allowed, allowed_origins=(), dialects=Dialects(DIALECTS))
 
     async def ask() -> int:
         transport = httpx.ASGITransport(guard)  # type: ignore[arg-type]
@@ -92,6 +94,7 @@ def test_a_browser_is_refused_with_a_page(path: str, accept: str, page: bool) ->
         own=(),
         allowed_hosts=(),
         allowed_origins=(),
+        dialects=Dialects(DIALECTS),
         page=lambda path, accept, error: refusal_page(path, accept, error.code, error.message, "http://127.0.0.1:8080"),
     )
 

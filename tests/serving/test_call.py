@@ -7,6 +7,8 @@ import pytest
 from gateway.engine.protocol import Admitted, Delta, Finished, Refused, Started, Timing
 from gateway.errors import ContextLengthError
 from gateway.serving.call import Call
+from gateway.serving.local.messages import event_of
+from gateway.serving.work import Progress
 from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, Scalar
 from telemetry.record import RequestRecord
 from tests.telemetry.records import ManualClock, open_record, recorder
@@ -18,7 +20,7 @@ def refused(*, at_least: bool) -> RequestRecord:
     sink = recorder(clock)
     call = Call(open_record(sink, clock), sink, lambda _id: None)
     details = {"n_prompt_tokens": 5000, "n_ctx": 2048}
-    call.take(Refused(id=call.id, code="context_length_exceeded", message="too long", details=details, at_least=at_least))
+    call.take(event_of(Refused(id=call.id, code="context_length_exceeded", message="too long", details=details, at_least=at_least)))
     assert isinstance(call.error, ContextLengthError)
     assert (call.error.n_prompt_tokens, call.error.n_ctx) == (5000, 2048)
     return call.record
@@ -41,7 +43,7 @@ def test_gaps_come_with_the_steps_that_they_are_of() -> None:
     clock = ManualClock()
     sink = recorder(clock)
     call = Call(open_record(sink, clock), sink, lambda _id: None)
-    call.take(Finished(id=call.id, reason="stop", gaps_us=[9, 1, 1, 1], bursts=[1, 3]))
+    call.take(event_of(Finished(id=call.id, reason="stop", gaps_us=[9, 1, 1, 1], bursts=[1, 3])))
     assert (call.record.gaps_us, call.record.bursts) == ([9, 1, 1, 1], [1, 3])
 
 
@@ -57,7 +59,7 @@ def test_the_cache_outcome_is_that_of_the_slot(attributes: dict[str, Scalar], ex
     clock = ManualClock()
     sink = recorder(clock)
     call = Call(open_record(sink, clock), sink, lambda _id: None)
-    call.take(Finished(id=call.id, reason="cancelled", timings=[Timing(Phase.CACHE_LOOKUP, 1, 2, attributes)]))
+    call.take(event_of(Finished(id=call.id, reason="cancelled", timings=[Timing(Phase.CACHE_LOOKUP, 1, 2, attributes)])))
     assert call.record.cache == expected
 
 
@@ -77,8 +79,8 @@ def test_the_present_phase_is_what_the_engine_told_last() -> None:
     seen = []
     for message in messages:
         if isinstance(message, Delta):
-            call.step(message, clock.advance(1))
+            call.take(Progress(message.text, message.tokens, message.prefilled, clock.advance(1)))
         else:
-            call.take(message)
+            call.take(event_of(message))
         seen.append((call.record.current_phase, call.record.prefilled_tokens))
     assert seen == [(Phase.QUEUE, None), (Phase.PREFILL, 64), (Phase.PREFILL, 200), (Phase.DECODE, 500), (Phase.STREAM, 500)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.serving.core_shares import CoreShares
+from gateway.serving.local.core_shares import CoreShares
 
 
 @dataclass

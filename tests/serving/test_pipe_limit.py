@@ -14,7 +14,8 @@ from gateway.engine.frames import MAX_FRAME_BYTES, MessageTooLongError, body_len
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import Embed, Message, Sampling, Submit
 from gateway.errors import BodyTooLargeError
-from gateway.serving.engine_handle import EngineHandle
+from gateway.serving.local.handle import EngineHandle
+from gateway.serving.work import Generate
 from gateway.settings.load import SettingsError, load
 from gateway.settings.sections import MOST_BODY_BYTES
 from telemetry.events import EngineState
@@ -48,7 +49,7 @@ def test_the_caller_is_told_and_nothing_is_in_flight(tmp_path: Path) -> None:
         handle.process = cast("Any", SimpleNamespace(send=send, pid=1))
         handle.announce(EngineState.READY)
         with pytest.raises(BodyTooLargeError) as error:
-            handle.submit(open_record(rec, clock), submit("x" * MAX_FRAME_BYTES))
+            handle.submit(open_record(rec, clock), Generate(model="tiny", messages=[{"role": "user", "content": "x" * MAX_FRAME_BYTES}]))
         assert (error.value.status, handle.in_flight, sent) == (413, 0, [])
 
     asyncio.run(main())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import pytest
 
+from gateway.serving.handle import Capacity
 from gateway.serving.predicted_wait import PredictedWait
 from telemetry.events import EngineState, EngineStatus
 from telemetry.metrics import instruments as metric
@@ -21,6 +23,10 @@ class Handle:
     next_ms: float | None
     state: EngineState = EngineState.READY
     model: str = MODEL
+
+    @property
+    def capacity(self) -> Capacity:
+        return Capacity(8, self.awaiting, self.awaiting)
 
     @property
     def status(self) -> EngineStatus:
@@ -43,7 +49,7 @@ class Handle:
 def test_the_wait_is_told_where_it_is_known(handle: Handle, seconds: float | None) -> None:
     """0 while nobody waits; nothing where nobody predicted it, or where the engine is not ready any more."""
     with both() as found:
-        found.sink.add_source(PredictedWait([Handle(1, 9000.0)]))
+        found.sink.add_source(PredictedWait(lambda: [cast("Any", Handle(1, 9000.0))]))
         assert found.told(metric.PREDICTED_WAIT) == {(MODEL,): 9.0}
-        found.sink.add_source(PredictedWait([handle]))
+        found.sink.add_source(PredictedWait(lambda: [cast("Any", handle)]))
         assert found.told(metric.PREDICTED_WAIT) == ({} if seconds is None else {(MODEL,): seconds})

@@ -10,15 +10,14 @@ from typing import Any, cast
 import pytest
 
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import Admitted, Sampling, Submit, Timing
 from gateway.errors import QueueFullError
 from gateway.serving.admission import Admission
-from gateway.serving.engine_handle import EngineHandle
-from telemetry.events import EngineState, Scalar
+from gateway.serving.local.handle import EngineHandle
+from gateway.serving.router import Target
+from gateway.serving.work import Accepted, Generate
+from telemetry.events import EngineState, Phase, PhaseTiming
 from telemetry.record import RequestRecord
 from tests.telemetry.records import ManualClock, open_record, recorder
-
-LOOKUP: dict[str, Scalar] = {"matched": 0, "source": "none", "reason": "new_conversation"}
 
 
 class Queue:
@@ -36,11 +35,11 @@ class Queue:
     async def submit(self, predicted_ms: float | None = None) -> RequestRecord:
         """One more request, taken by the engine with this prediction; None: it has not answered yet."""
         record = open_record(self.recorder, self.clock)
-        call = await self.admission.submit(self.handle, record, Submit(id=str(record.seq), messages=[], sampling=Sampling()))
+        call = await self.admission.submit(Target(self.handle), record, Generate(model="tiny", messages=[]))
         if predicted_ms is not None:
             now_ns = self.clock()
-            timings = [Timing("cache_lookup", now_ns, now_ns, dict(LOOKUP))]
-            call.take(Admitted(id=call.id, prompt_tokens=9, timings=timings, predicted_ttft_ms=predicted_ms))
+            lookup = PhaseTiming(Phase.CACHE_LOOKUP, now_ns, now_ns)
+            call.take(Accepted(prompt_tokens=9, predicted_ttft_ms=predicted_ms, phases=[lookup]))
         return record
 
     async def refused(self) -> int | None:

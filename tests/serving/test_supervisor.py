@@ -9,8 +9,7 @@ from pathlib import Path
 import psutil
 
 from gateway.engine.options import EngineOptions
-from gateway.serving.engine_handle import EngineHandle
-from gateway.serving.supervisor import Supervisor
+from gateway.serving.local.handle import EngineHandle
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import EngineState
 from telemetry.recorder import Recorder
@@ -27,12 +26,11 @@ def test_an_engine_that_loads_is_not_waited_for(tmp_path: Path) -> None:
 async def _stop_while_loading(folder: Path) -> None:
     options = EngineOptions(model="tiny", path="", digest_cache="", slots=1)
     handle = EngineHandle(options, Recorder([], ContextBuckets()), folder / "engine.log", command=DEAF)
-    supervisor = Supervisor(handle)
-    supervisor.start()
+    handle.start()
     while handle.process is None:
         await asyncio.sleep(0.01)
     pid = handle.process.pid
     async with asyncio.timeout(60):
-        await supervisor.stop(deadline_s=600)
+        await handle.stop(deadline_s=600)
     assert not psutil.pid_exists(pid)
     assert handle.status.state is EngineState.STOPPED

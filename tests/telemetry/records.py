@@ -45,7 +45,7 @@ def open_record(rec: Recorder, clock: ManualClock, request_id: str | None = None
         started_ns=clock(),
         traceparent=traceparent,
     )
-    record.model, record.stream = MODEL, True
+    record.model, record.stream, record.provider = MODEL, True, "llama_cpp"
     record.params = {"max_tokens": 4, "temperature": 0, "stop_sequences": '["secret"]'}
     rec.phase(record, Phase.ADMIT, clock(), clock.advance(1))
     return record

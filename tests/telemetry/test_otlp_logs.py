@@ -55,7 +55,7 @@ def said(exporter: InMemoryLogRecordExporter) -> list[dict[str, Any]]:
 def test_warnings_and_errors_go_out_with_name_and_trace() -> None:
     """What is less grave stays; a line without an event has its logger's name alone."""
     with told() as exporter:
-        log = logging.getLogger("gateway.serving.supervisor")
+        log = logging.getLogger("gateway.serving.local.supervisor")
         log.info("started")
         log.warning("engine %s died", "tiny", extra=event("engine.restarting", trace=LOAD, model="tiny"))
         log.error("given up")
@@ -66,7 +66,7 @@ def test_warnings_and_errors_go_out_with_name_and_trace() -> None:
         "words": "engine tiny died",
         "trace": LOAD.trace_id,
         "firsttoken.model": "tiny",
-        "firsttoken.logger": "gateway.serving.supervisor",
+        "firsttoken.logger": "gateway.serving.local.supervisor",
     }
     assert (second["name"], second["severity"], second["words"]) == (None, "ERROR", "given up")
     scope = exporter.get_finished_logs()[0].instrumentation_scope

@@ -62,9 +62,13 @@ async def stats(
     window, grouping = _window(since), _choice("by", By, by)
     wanted = _choice("format", Form, form)
     try:
-        rows = await report(stats_source.reader, window, grouping, time.time(), model=model, buckets=stats_source.buckets)
+        rows = await report(
+            stats_source.reader, window, grouping, time.time(), model=model, buckets=stats_source.buckets
+        )
     except StoreUnreadable as error:
-        raise StoreUnavailableError(f"The store could not be read: {error}. Serving goes on; try again.", retry_after_s=5) from error
+        raise StoreUnavailableError(
+            f"The store could not be read: {error}. Serving goes on; try again.", retry_after_s=5
+        ) from error
     if wanted is Form.CSV:
         return Response(as_csv(rows), media_type="text/csv; charset=utf-8")
     return Response(Stats(window.key, grouping, model, rows), media_type="application/json")
@@ -81,4 +85,6 @@ def _choice(name: str, choices: type[Choice], value: str) -> Choice:
     try:
         return choices(value)
     except ValueError:
-        raise InvalidRequestError(f"{name} must be one of {', '.join(choices)}, not {value!r}", param=name) from None
+        raise InvalidRequestError(
+            f"{name} must be one of {', '.join(choices)}, not {value!r}", param=name
+        ) from None

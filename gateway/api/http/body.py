@@ -102,4 +102,6 @@ class BodyReader:
 
 def too_large(max_bytes: int) -> BodyTooLargeError:
     """The error for a body of more than `max_bytes`, as it came or decoded."""
-    return BodyTooLargeError(f"The body is larger than {max_bytes} bytes (server.max_body_bytes). Send less, or raise the limit.")
+    return BodyTooLargeError(
+        f"The body is larger than {max_bytes} bytes (server.max_body_bytes). Send less, or raise the limit."
+    )

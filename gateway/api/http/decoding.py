@@ -18,7 +18,9 @@ _FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
 _Body = TypeVar("_Body")
 
 
-def decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes | msgspec.Raw, *, inside: str = "") -> _Body:
+def decode_body(
+    decoder: msgspec.json.Decoder[_Body], body: bytes | msgspec.Raw, *, inside: str = ""
+) -> _Body:
     """Decode a body, or the field `inside` of one, whatever is asked for.
 
     Raises:
@@ -90,4 +92,6 @@ def _invalid(problem: str, inside: str) -> InvalidRequestError:
     if field:
         path = f"{path}.{field.group(1)}" if path else field.group(1)
     code = "missing_required_parameter" if field and "missing" in problem else "invalid_type_or_value"
-    return InvalidRequestError(f"{_AT.sub('', problem)}" + (f" (in `{path}`)." if path else "."), code=code, param=path or None)
+    return InvalidRequestError(
+        f"{_AT.sub('', problem)}" + (f" (in `{path}`)." if path else "."), code=code, param=path or None
+    )

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.api.dialect import Dialect, Dialects
 from gateway.api.http.incoming import IncomingBody
 from telemetry.events import Phase, Status
 from telemetry.record import ENGINE_PHASES, RequestRecord
@@ -35,7 +36,9 @@ class HttpMeter(Protocol):
     def http_started(self, method: str) -> None:
         """An exchange began."""
 
-    def http_request(self, method: str, route: str, status: int, duration_s: float, trace: TraceIds | None) -> None:
+    def http_request(
+        self, method: str, route: str, status: int, duration_s: float, trace: TraceIds | None
+    ) -> None:
         """An exchange ended; `route` is the template, not the path, or empty where nothing matched. `trace` is there when
         it was a request to a model.
         """
@@ -43,10 +46,11 @@ class HttpMeter(Protocol):
 
 @dataclass(slots=True)
 class Exchange:
-    """One HTTP request and its response. `record` is there when it is a request to a model."""
+    """One HTTP request and its response. `record` is there when it is a request to a model; errors are told in `dialect`."""
 
     request_id: str
     started_ns: int
+    dialect: Dialect
     record: RequestRecord | None = None
     ended: Ended | None = None
     status: int = 0
@@ -67,8 +71,16 @@ def exchange_of(scope: Any) -> Exchange:
 class ExchangeMiddleware:
     """Opens an `Exchange`, adds `x-request-id` to the response, and closes exchange and record."""
 
-    def __init__(self, app: ASGIApp, recorder: Recorder, meter: HttpMeter, on_ended: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        recorder: Recorder,
+        meter: HttpMeter,
+        dialects: Dialects,
+        on_ended: Callable[[float], None],
+    ) -> None:
         self._app = app
+        self._dialects = dialects
         self._recorder = recorder
         self._meter = meter
         self._on_ended = on_ended
@@ -80,7 +92,8 @@ class ExchangeMiddleware:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        exchange = Exchange(request_id(headers.get("x-request-id", "")), self._recorder.clock_ns(), headers=headers)
+        started_ns, dialect = self._recorder.clock_ns(), self._dialects.of(scope["path"])
+        exchange = Exchange(request_id(headers.get("x-request-id", "")), started_ns, dialect, headers=headers)
         scope.setdefault("state", {})["exchange"] = exchange
         method, body = scope["method"], IncomingBody(receive, headers)
         self._meter.http_started(method)
@@ -132,7 +145,9 @@ class ExchangeMiddleware:
         duration_s = (now_ns - exchange.started_ns) / 1e9
         route = str(scope.get("path_template") or "")
         record = exchange.record
-        self._meter.http_request(method, route, exchange.status or 499, duration_s, None if record is None else record.trace)
+        self._meter.http_request(
+            method, route, exchange.status or 499, duration_s, None if record is None else record.trace
+        )
         if record is None:
             return
         if record.phase(Phase.ADMIT) is None:
@@ -150,7 +165,9 @@ class ExchangeMiddleware:
 
         An answer without a token begins its way back where the engine's last phase ended.
         """
-        engine_ns = max((timing.end_ns for timing in record.phases if timing.phase in ENGINE_PHASES), default=None)
+        engine_ns = max(
+            (timing.end_ns for timing in record.phases if timing.phase in ENGINE_PHASES), default=None
+        )
         start_ns = record.first_token_ns or engine_ns
         if start_ns is not None:
             self._recorder.phase(
@@ -167,7 +184,12 @@ class ExchangeMiddleware:
 def _implicit_end(exchange: Exchange) -> Ended:
     """How an exchange ended whose handler did not say: by a defect of ours, or because the client left."""
     if exchange.status >= 500:
-        return Ended(Status.ERROR, exchange.status, "internal_error", "the gateway failed on this request; its log says why")
+        return Ended(
+            Status.ERROR,
+            exchange.status,
+            "internal_error",
+            "the gateway failed on this request; its log says why",
+        )
     return Ended(Status.CANCELLED, 499, "client_disconnect", "the client closed the connection")
 
 

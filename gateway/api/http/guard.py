@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from gateway.api.dialect import Dialects
 from gateway.api.http.responses import send_body, send_error, send_start
 from gateway.errors import ForbiddenError
 
@@ -31,10 +32,12 @@ class GuardMiddleware:
         own: Iterable[str],
         allowed_hosts: Iterable[str],
         allowed_origins: Iterable[str],
+        dialects: Dialects,
         page: RefusalPage = lambda _path, _accept, _error: None,
     ) -> None:
         self._app = app
         self._page = page
+        self._dialects = dialects
         allowed = frozenset(host.lower() for host in allowed_hosts)
         self._hosts = allowed | {host.lower() for host in own if not is_unspecified(host)}
         self._any_host = "*" in allowed
@@ -47,17 +50,19 @@ class GuardMiddleware:
             origin = headers.get(b"origin", b"").decode("latin-1").lower()
             error = self._refusal(host, origin, scope["method"])
             if error is not None:
-                await self._refuse(send, error, scope["path"], headers.get(b"accept", b"").decode("latin-1"))
+                await self._refuse(scope, send, error, headers.get(b"accept", b"").decode("latin-1"))
                 return
         await self._app(scope, receive, send)
 
-    async def _refuse(self, send: Send, error: ForbiddenError, path: str, accept: str) -> None:
-        page = self._page(path, accept, error)
+    async def _refuse(self, scope: Scope, send: Send, error: ForbiddenError, accept: str) -> None:
+        page = self._page(scope["path"], accept, error)
         if page is None:
-            await send_error(send, error)
+            await send_error(send, error, self._dialects.of(scope["path"]))
             return
         html, headers = page
-        await send_start(send, error.status, b"text/html; charset=utf-8", {"content-length": str(len(html)), **headers})
+        await send_start(
+            send, error.status, b"text/html; charset=utf-8", {"content-length": str(len(html)), **headers}
+        )
         await send_body(send, html)
 
     def _refusal(self, host: str, origin: str, method: str) -> ForbiddenError | None:

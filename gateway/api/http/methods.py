@@ -86,7 +86,11 @@ def _telling_head(send: Send) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [(name, value) for name, value in message["headers"] if name.lower() != b"allow"]
-            told = [(name, _allow(value.decode("latin-1")).encode()) for name, value in message["headers"] if name.lower() == b"allow"]
+            told = [
+                (name, _allow(value.decode("latin-1")).encode())
+                for name, value in message["headers"]
+                if name.lower() == b"allow"
+            ]
             message["headers"] = headers + told
         await send(message)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody, Schema
 
-from gateway.api.openai.chat_schema import ChatCompletion, ChatCompletionChunk, ChatRequest
-from gateway.errors import ErrorEnvelope
+from gateway.api.dialect import Dialect, Endpoint
 
 ERROR_STATUSES = {
     "400": "The request is not valid, or does not fit the context",
@@ -47,25 +47,25 @@ def _inline(node: Any, components: dict[str, Any]) -> Any:
     return [_inline(item, components) for item in node] if isinstance(node, list) else node
 
 
-def json_operation(operation: Operation, request: type, response: type) -> None:
-    """Describe a route that answers JSON with JSON."""
-    _describe(operation, request, "The answer", {"application/json": response})
+def operation_of(dialect: Dialect, endpoint: Endpoint) -> type[Operation]:
+    """The description of an endpoint: its body, the answers by media type, and the errors in its dialect's form."""
 
+    @dataclass
+    class EndpointOperation(Operation):
+        def __post_init__(self) -> None:
+            failure = _content({"application/json": dialect.error_schema})
+            self.request_body = RequestBody(
+                content=_content({"application/json": endpoint.request}), required=True
+            )
+            self.responses = {
+                "200": OpenAPIResponse(description=endpoint.about_answer, content=_content(endpoint.answers)),
+                **{
+                    status: OpenAPIResponse(description=text, content=failure)
+                    for status, text in ERROR_STATUSES.items()
+                },
+            }
 
-def chat_operation(operation: Operation) -> None:
-    """Describe `POST /v1/chat/completions`."""
-    answers = {"application/json": ChatCompletion, "text/event-stream": ChatCompletionChunk}
-    _describe(operation, ChatRequest, "The answer, or a stream of chunks when `stream` is true", answers)
-
-
-def _describe(operation: Operation, request: type, description: str, answers: Mapping[str, type]) -> None:
-    """The body, the answers by media type, and the errors."""
-    operation.request_body = RequestBody(content=_content({"application/json": request}), required=True)
-    failure = _content({"application/json": ErrorEnvelope})
-    operation.responses = {
-        "200": OpenAPIResponse(description=description, content=_content(answers)),
-        **{status: OpenAPIResponse(description=text, content=failure) for status, text in ERROR_STATUSES.items()},
-    }
+    return EndpointOperation
 
 
 def _content(types: Mapping[str, type]) -> dict[str, OpenAPIMediaType]:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from litestar.types import Send
 
+from gateway.api.dialect import JSON, Dialect
 from gateway.errors import ApiError
 
-JSON = b"application/json"
 
-
-async def send_start(send: Send, status: int, content_type: bytes, headers: dict[str, str] | None = None) -> None:
+async def send_start(
+    send: Send, status: int, content_type: bytes, headers: dict[str, str] | None = None
+) -> None:
     """Status and headers."""
     extra = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", content_type), *extra]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", content_type), *extra],
+        }
+    )
 
 
 async def send_body(send: Send, body: bytes, *, more: bool = False) -> None:
@@ -26,6 +33,6 @@ async def send_json(send: Send, status: int, body: bytes, headers: dict[str, str
     await send_body(send, body)
 
 
-async def send_error(send: Send, error: ApiError) -> None:
-    """An error as the envelope."""
-    await send_json(send, error.status, error.envelope(), error.headers)
+async def send_error(send: Send, error: ApiError, dialect: Dialect) -> None:
+    """An error in a dialect's words."""
+    await send_json(send, error.status, dialect.error(error), error.headers)

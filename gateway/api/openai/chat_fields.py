@@ -73,7 +73,9 @@ def unknown_fields(body: bytes, names: Iterable[str]) -> dict[str, Any]:
     """What a body (which is valid, and an object) has besides these names, but for nulls."""
     known = frozenset(names)
     given = _fields.decode(body)
-    return {name: _value.decode(raw) for name, raw in given.items() if name not in known and bytes(raw) != NULL}
+    return {
+        name: _value.decode(raw) for name, raw in given.items() if name not in known and bytes(raw) != NULL
+    }
 
 
 def refuse(name: str, value: Any) -> None:

@@ -1,18 +1,21 @@
-"""Body bytes → a checked chat request. Every error names the field (`param`) and says what is accepted."""
+"""Body bytes → checked work. Every error names the field (`param`) and says what is accepted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from gateway.api.dialect import TextRequest
 from gateway.api.http.decoding import decode_body
 from gateway.api.openai.chat_fields import check_fields
 from gateway.api.openai.chat_schema import RawChatRequest, RawMessage
+from gateway.api.openai.chat_writer import ChatWriter
 from gateway.chat.ending import Ending
-from gateway.engine.protocol import Sampling
 from gateway.errors import InvalidRequestError
+from gateway.sampling import Sampling
+from gateway.serving.work import Generate
 from telemetry.events import Scalar
 from telemetry.ignored_fields import kept
 from telemetry.shortened import shortened
@@ -31,30 +34,7 @@ MAX_METADATA_CHARS = 512
 _decoder = msgspec.json.Decoder(RawChatRequest)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chat:
-    """A request that can be served."""
-
-    model: str
-    messages: list[dict[str, Any]]
-    sampling: Sampling
-    max_tokens: int | None
-    stop: tuple[str, ...]
-    stop_tokens: tuple[int, ...]
-    stream: bool
-    include_usage: bool
-    conversation_id: str | None
-    caller: str
-    background: bool
-    cache: bool
-    pin: bool
-    truncate: bool
-    ending: Ending
-    params: dict[str, Scalar]
-    ignored: tuple[str, ...]
-
-
-def parse_chat(body: bytes) -> Chat:
+def parse_chat(body: bytes) -> TextRequest:
     """Decode and check.
 
     Raises:
@@ -63,7 +43,12 @@ def parse_chat(body: bytes) -> Chat:
     raw = decode_body(_decoder, body)
     ignored = check_fields(body, raw)
     _one_answer(raw.n)
-    return Chat(
+    include_usage = raw.stream_options is not None and raw.stream_options.include_usage
+    return TextRequest(_work(raw, kept(ignored)), partial(ChatWriter, include_usage))
+
+
+def _work(raw: RawChatRequest, ignored: tuple[str, ...]) -> Generate:
+    return Generate(
         model=raw.model,
         messages=_messages(raw.messages),
         sampling=_sampling(raw),
@@ -71,8 +56,7 @@ def parse_chat(body: bytes) -> Chat:
         stop=_stop(raw.stop),
         stop_tokens=tuple(raw.stop_token_ids or ()),
         stream=bool(raw.stream),
-        include_usage=raw.stream_options is not None and raw.stream_options.include_usage,
-        conversation_id=_conversation_id(raw.metadata),
+        conversation=_conversation_id(raw.metadata),
         caller=caller_of(raw.user),
         background=raw.priority == "background",
         cache=raw.cache_prompt is not False,
@@ -80,7 +64,7 @@ def parse_chat(body: bytes) -> Chat:
         truncate=raw.truncate == "auto",
         ending=_ending(raw),
         params=_params(raw) | _choices(raw),
-        ignored=kept(ignored),
+        ignored=ignored,
     )
 
 
@@ -107,20 +91,26 @@ def _ending(raw: RawChatRequest) -> Ending:
 
 def _messages(messages: list[RawMessage]) -> list[dict[str, Any]]:
     if not messages:
-        raise InvalidRequestError("`messages` is empty; send at least one message.", code="empty_messages", param="messages")
+        raise InvalidRequestError(
+            "`messages` is empty; send at least one message.", code="empty_messages", param="messages"
+        )
     return [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
 
 
 def _message(message: RawMessage, path: str) -> dict[str, Any]:
     if message.role is msgspec.UNSET:
-        raise InvalidRequestError(f"`{path}` has no role.", code="missing_required_parameter", param=f"{path}.role")
+        raise InvalidRequestError(
+            f"`{path}` has no role.", code="missing_required_parameter", param=f"{path}.role"
+        )
     role = ROLES.get(str(message.role))
     if role is None:
         accepted = ", ".join(ROLES)
         text = f"The role {str(message.role)[:50]!r} is not supported; use one of {accepted}."
         raise InvalidRequestError(text, code="invalid_role", param=f"{path}.role")
     if message.tool_calls:
-        raise InvalidRequestError("Tool calls are not supported yet.", code="unsupported_parameter", param=f"{path}.tool_calls")
+        raise InvalidRequestError(
+            "Tool calls are not supported yet.", code="unsupported_parameter", param=f"{path}.tool_calls"
+        )
     return {"role": role, "content": _content(message.content, f"{path}.content")}
 
 
@@ -128,7 +118,9 @@ def _content(content: Any, path: str) -> str:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise InvalidRequestError("`content` must be a text or a list of text parts.", code="invalid_content", param=path)
+        raise InvalidRequestError(
+            "`content` must be a text or a list of text parts.", code="invalid_content", param=path
+        )
     if not content:
         raise InvalidRequestError("`content` has no parts.", code="invalid_content", param=path)
     return "\n".join(_part(part, f"{path}[{index}]") for index, part in enumerate(content))
@@ -156,7 +148,11 @@ def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
 
 def _sampling(raw: RawChatRequest) -> Sampling:
     """What is not given keeps the default of `Sampling`."""
-    given = {name: getattr(raw, name) for name in Sampling.__struct_fields__ if getattr(raw, name, None) is not None}
+    given = {
+        name: getattr(raw, name)
+        for name in Sampling.__struct_fields__
+        if getattr(raw, name, None) is not None
+    }
     if raw.repetition_penalty is not None:
         given.setdefault("repeat_penalty", raw.repetition_penalty)
     return Sampling(**given)
@@ -164,7 +160,16 @@ def _sampling(raw: RawChatRequest) -> Sampling:
 
 def _params(raw: RawChatRequest) -> dict[str, Scalar]:
     """Numbers for the record; never texts of the caller."""
-    names = ("temperature", "top_p", "top_k", "min_p", "seed", "frequency_penalty", "presence_penalty", "repeat_penalty")
+    names = (
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "seed",
+        "frequency_penalty",
+        "presence_penalty",
+        "repeat_penalty",
+    )
     params: dict[str, Scalar] = {name: getattr(raw, name) for name in names if getattr(raw, name) is not None}
     limit = raw.max_completion_tokens or raw.max_tokens
     return params if limit is None else {**params, "max_tokens": limit}
@@ -173,7 +178,10 @@ def _params(raw: RawChatRequest) -> dict[str, Scalar]:
 def _choices(raw: RawChatRequest) -> dict[str, Scalar]:
     """What was asked for by one of a few words: the kind of output, and the effort of reasoning, which is not obeyed."""
     effort = raw.reasoning_effort
-    asked = {"output_type": "text" if raw.response_format else None, "reasoning_level": effort if effort in EFFORTS else None}
+    asked = {
+        "output_type": "text" if raw.response_format else None,
+        "reasoning_level": effort if effort in EFFORTS else None,
+    }
     return {name: word for name, word in asked.items() if word is not None}
 
 
@@ -188,6 +196,8 @@ def _conversation_id(metadata: dict[str, Any] | None) -> str | None:
         return None
     if not isinstance(given, str) or len(given) > MAX_METADATA_CHARS:
         told = f"it has {len(given):,} characters" if isinstance(given, str) else "it is no text"
-        message = f"`metadata.conversation_id` must be a text of at most {MAX_METADATA_CHARS} characters; {told}."
+        message = (
+            f"`metadata.conversation_id` must be a text of at most {MAX_METADATA_CHARS} characters; {told}."
+        )
         raise InvalidRequestError(message, param="metadata.conversation_id")
     return given

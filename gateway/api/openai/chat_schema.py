@@ -62,7 +62,9 @@ class Controls(msgspec.Struct, kw_only=True):
     repetition_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
     repeat_last_n: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
-    stop_token_ids: Annotated[list[Annotated[int, Meta(ge=0, le=2**31 - 1)]], Meta(max_length=64)] | None = None
+    stop_token_ids: Annotated[list[Annotated[int, Meta(ge=0, le=2**31 - 1)]], Meta(max_length=64)] | None = (
+        None
+    )
     metadata: dict[str, Any] | None = None
     user: str | None = None
     cache_prompt: bool | None = True

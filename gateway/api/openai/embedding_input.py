@@ -51,7 +51,11 @@ def inputs_of(raw: msgspec.Raw) -> list[str | list[int]]:
 
 def _decoded(data: bytes) -> list[str | list[int]]:
     if data.startswith(b"["):
-        return [decode_body(_tokens, data, inside="input")] if _FLAT.match(data) else decode_body(_many, data, inside="input")
+        return (
+            [decode_body(_tokens, data, inside="input")]
+            if _FLAT.match(data)
+            else decode_body(_many, data, inside="input")
+        )
     return [decode_body(_text, data, inside="input")]
 
 
@@ -62,12 +66,17 @@ def check_count(count: int, param: str) -> None:
         InvalidRequestError: `param` is the field.
     """
     if not 0 < count <= MAX_INPUTS:
-        raise InvalidRequestError(f"`{param}` has {count} entries; 1 to {MAX_INPUTS} are accepted.", param=param)
+        raise InvalidRequestError(
+            f"`{param}` has {count} entries; 1 to {MAX_INPUTS} are accepted.", param=param
+        )
 
 
 def _check_tokens(count: int) -> None:
     if count > MAX_TOKENS:
-        raise InvalidRequestError(f"`input` has {count} tokens; {MAX_TOKENS} are accepted in one request. Send several.", param="input")
+        raise InvalidRequestError(
+            f"`input` has {count} tokens; {MAX_TOKENS} are accepted in one request. Send several.",
+            param="input",
+        )
 
 
 def _wrong(param: str) -> InvalidRequestError:

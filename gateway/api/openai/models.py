@@ -8,6 +8,7 @@ import msgspec
 from litestar import get
 
 from gateway.engine.tuning import Tuning
+from gateway.serving.handle import Description
 from gateway.serving.router import Router, Target
 from telemetry.events import EngineConfig
 
@@ -40,7 +41,8 @@ class ModelList(msgspec.Struct):
 
 
 def _model(name: str, target: Target, created: int) -> Model:
-    handle, ready = target.handle, target.handle.ready
+    handle, known = target.handle, target.handle.description
+    about = known or Description()
     return Model(
         id=name,
         object="model",
@@ -48,12 +50,12 @@ def _model(name: str, target: Target, created: int) -> Model:
         owned_by="firsttoken",
         state=handle.status.state,
         state_reason=handle.status.reason,
-        config=None if ready is None else ready.config,
-        special_tokens=None if ready is None else ready.special_tokens,
-        chat_template=None if ready is None else ready.chat_template is not None,
-        task=None if ready is None else ready.task,
-        tuning=None if ready is None else ready.tuning,
-        threads_limit=None if ready is None else ready.threads_limit,
+        config=about.config,
+        special_tokens=None if about.special_tokens is None else dict(about.special_tokens),
+        chat_template=about.chat_template,
+        task=None if known is None else known.task,
+        tuning=about.tuning,
+        threads_limit=about.threads_limit,
         parent=handle.model if target.adapter else None,
     )
 

@@ -20,6 +20,8 @@ from gateway.api.openai.chat_schema import (
     TruncationNote,
     Usage,
 )
+from gateway.api.openai.sse import DONE, sse
+from gateway.serving.handle import Description
 from telemetry.events import Phase
 from telemetry.record import RequestRecord
 
@@ -28,25 +30,22 @@ _encode = msgspec.json.Encoder().encode
 MAX_HEADER_CHARS = 1000
 """Of a header that grows with a request; proxies take 4 to 8 KiB for all of them."""
 
-DONE = b"data: [DONE]\n\n"
 EMPTY = b'""'
 CONTENT = b'"content":' + EMPTY
 """Where the text of a frame stands; no text that is quoted in JSON can hold it."""
 
 
-def sse(data: bytes) -> bytes:
-    """One server-sent event."""
-    return b"data: " + data + b"\n\n"
+class ChatWriter:
+    """Writes the response of one request; the fingerprint is the engine configuration's."""
 
-
-class Completion:
-    """Writes the response of one request; `fingerprint` is the engine configuration's."""
-
-    def __init__(self, record: RequestRecord, model: str, fingerprint: str) -> None:
+    def __init__(
+        self, include_usage: bool, record: RequestRecord, model: str, description: Description
+    ) -> None:
         self.id = f"chatcmpl-{record.request_id.removeprefix('req_')}"
         self._record = record
         self._model = model
-        self._fingerprint = fingerprint
+        self._include_usage = include_usage
+        self._fingerprint = f"fp_{description.config_id}"
         self._created = int(time.time())
         self._spoken = False
         self._before = self._after = b""
@@ -74,7 +73,7 @@ class Completion:
         dropped = self._record.dropped_messages
         return {"x-firsttoken-dropped-messages": told_indexes(dropped)} if dropped else {}
 
-    def text_chunk(self, text: str) -> bytes:
+    def piece(self, text: str) -> bytes:
         """A frame with text; before the first one, the frame that says who speaks."""
         role = self._role_chunk()
         if not self._before:
@@ -83,13 +82,18 @@ class Completion:
             self._before = before + content[: -len(EMPTY)]
         return b"".join((role, self._before, _encode(text), self._after))
 
-    def last_chunks(self, *, include_usage: bool, now_ns: int) -> bytes:
+    def last(self, now_ns: int) -> bytes:
         """The frames that end a stream: why it ended, the timings, the usage if asked for, and `[DONE]`."""
         role = self._role_chunk()
         ending = [ChunkChoice(0, AnswerDelta(), self._record.finish_reason or "stop")]
-        if not include_usage:
+        if not self._include_usage:
             return role + self._chunk(ending, timings=self._timings(now_ns)) + DONE
-        return role + self._chunk(ending) + self._chunk([], usage=self._usage(), timings=self._timings(now_ns)) + DONE
+        return (
+            role
+            + self._chunk(ending)
+            + self._chunk([], usage=self._usage(), timings=self._timings(now_ns))
+            + DONE
+        )
 
     def _role_chunk(self) -> bytes:
         """The first frame, once."""
@@ -98,7 +102,9 @@ class Completion:
         self._spoken = True
         return self._chunk([ChunkChoice(0, AnswerDelta(role="assistant", content=""))])
 
-    def _chunk(self, choices: list[ChunkChoice], *, usage: Usage | None = None, timings: Timings | None = None) -> bytes:
+    def _chunk(
+        self, choices: list[ChunkChoice], *, usage: Usage | None = None, timings: Timings | None = None
+    ) -> bytes:
         chunk = ChatCompletionChunk(
             id=self.id,
             object="chat.completion.chunk",

@@ -70,7 +70,9 @@ class _Output(asyncio.Protocol):
 class EngineProcess:
     """A running `gateway.engine.worker`. It ends by itself when our end of its standard input closes."""
 
-    def __init__(self, transport: asyncio.SubprocessTransport, life: _Life, on_reply: Callable[[Reply], None]) -> None:
+    def __init__(
+        self, transport: asyncio.SubprocessTransport, life: _Life, on_reply: Callable[[Reply], None]
+    ) -> None:
         self._transport = transport
         self._life = life
         self._stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
@@ -81,10 +83,16 @@ class EngineProcess:
 
     @classmethod
     async def start(
-        cls, options: EngineOptions, log: Path, on_reply: Callable[[Reply], None], command: Sequence[str] = WORKER_COMMAND
+        cls,
+        options: EngineOptions,
+        log: Path,
+        on_reply: Callable[[Reply], None],
+        command: Sequence[str] = WORKER_COMMAND,
     ) -> EngineProcess:
         """Spawn a worker in a session of its own, so that a Ctrl-C in the terminal reaches the gateway only."""
-        with await asyncio.to_thread(_opened, log) as stderr:  # a file system that hangs holds up this start, not the event loop
+        with await asyncio.to_thread(
+            _opened, log
+        ) as stderr:  # a file system that hangs holds up this start, not the event loop
             transport, life = await asyncio.get_running_loop().subprocess_exec(
                 _Life,
                 *command,

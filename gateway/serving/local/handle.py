@@ -1,4 +1,4 @@
-"""The gateway's handle on one engine: keeps it running, routes its messages to calls, and ends calls when it dies."""
+"""The handle of an engine process on this machine: routes its messages to calls, and ends calls when it dies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.engine.frames import MAX_FRAME_BYTES, MessageTooLongError
@@ -14,7 +14,6 @@ from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import (
     Admitted,
     Cancel,
-    Embed,
     Embedded,
     Finished,
     Heartbeat,
@@ -26,34 +25,28 @@ from gateway.engine.protocol import (
     Share,
     Started,
     Step,
-    Submit,
 )
 from gateway.engine.tuning import summary
 from gateway.errors import BodyTooLargeError, EngineUnavailableError
 from gateway.serving.call import Call
-from gateway.serving.engine_process import WORKER_COMMAND, EngineProcess
+from gateway.serving.handle import Capacity, Description
+from gateway.serving.local.messages import event_of, message_of
+from gateway.serving.local.process import WORKER_COMMAND, EngineProcess
+from gateway.serving.local.supervisor import Limits, Supervisor
+from gateway.serving.work import Generate, Progress, Work
 from telemetry.events import EngineState, EngineStatus, Phase
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much patience the supervisor has; seconds. See the `engine` settings."""
-
-    heartbeat_timeout_s: float = 10.0
-    step_timeout_s: float = 120.0
-    load_timeout_s: float = 600.0
-    max_restarts: int = 5
-    first_backoff_s: float = 0.5
-    longest_backoff_s: float = 30.0
-    settled_s: float = 60.0
+PROVIDER = "llama_cpp"
 
 
 class EngineHandle:
-    """One model's engine as the rest of the gateway sees it; `gateway.serving.supervisor` runs it."""
+    """`gateway.serving.handle.Handle` of one model's engine process."""
+
+    provider = PROVIDER
 
     def __init__(
         self,
@@ -65,7 +58,7 @@ class EngineHandle:
     ) -> None:
         self.model = options.model
         self.status = EngineStatus(options.model, EngineState.STARTING, "is starting")
-        self.ready: Ready | None = None
+        self.description: Description | None = None
         self.limits = limits or Limits()
         self.process: EngineProcess | None = None
         self.last_heard_s = 0.0
@@ -78,39 +71,45 @@ class EngineHandle:
         self._calls: dict[str, Call] = {}
         self._changed = asyncio.Event()
         self._share = (0, 1)
+        self._supervisor = Supervisor(self)
         self.on_load_changed: Callable[[], None] = lambda: None
         """Called when it gets its first request or has ended its last one."""
+
+    def start(self) -> None:
+        """Spawn the engine and keep it alive; returns at once."""
+        self._supervisor.start()
+
+    async def stop(self, deadline_s: float) -> None:
+        """End the engine and stay ended."""
+        await self._supervisor.stop(deadline_s)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the present process has said that it is ready."""
+        return self.description is not None
 
     @property
     def in_flight(self) -> int:
         """Requests that the engine has and has not ended."""
         return len(self._calls)
 
+    @property
+    def capacity(self) -> Capacity:
+        """Sequences that the engine decodes at once, and its requests."""
+        awaiting = sum(call.record.first_token_ns is None for call in self._calls.values())
+        return Capacity(self._options.slots, len(self._calls), awaiting)
+
     def next_start_ms(self, now_ns: int) -> float | None:
         """Milliseconds until the first of the waiting requests is expected to have its first token, by the engine's own
         prediction when it took it; None while none waits or none is predicted.
         """
-        left = [
-            record.predicted_ttft_ms - (now_ns - lookup.end_ns) / 1e6
-            for record in (call.record for call in self._calls.values())
-            if record.first_token_ns is None and record.predicted_ttft_ms is not None and (lookup := record.phase(Phase.CACHE_LOOKUP))
-        ]
-        return min(left, default=None)
-
-    @property
-    def awaiting(self) -> int:
-        """Requests that have no first token yet."""
-        return sum(call.record.first_token_ns is None for call in self._calls.values())
+        left = (_left_ms(call.record, now_ns) for call in self._calls.values())
+        return min((ms for ms in left if ms is not None), default=None)
 
     @property
     def adapters(self) -> list[str]:
         """Names of the LoRA adapters that it is loaded with."""
         return sorted(self._options.adapters)
-
-    @property
-    def slots(self) -> int:
-        """Sequences that the engine decodes at once."""
-        return self._options.slots
 
     def announce(self, state: EngineState, reason: str = "", **changes: object) -> None:
         """Change the engine's state and tell everybody."""
@@ -137,33 +136,39 @@ class EngineHandle:
     def unavailable(self) -> EngineUnavailableError:
         """The error for a request that this engine cannot take now."""
         retry = None if self.status.state is EngineState.FAILED else 5
-        return EngineUnavailableError(f"The engine of {self.model!r} {self.status.reason or 'is not ready'}.", retry_after_s=retry)
+        return EngineUnavailableError(
+            f"The engine of {self.model!r} {self.status.reason or 'is not ready'}.", retry_after_s=retry
+        )
 
-    def submit(self, record: RequestRecord, request: Submit | Embed) -> Call:
+    def submit(self, record: RequestRecord, work: Work, adapter: str = "") -> Call:
         """Send a request to the engine, which must be ready.
 
         Raises:
             EngineUnavailableError: it is not.
             BodyTooLargeError: the request does not fit through the pipe.
+            InvalidRequestError: an engine process does not do this kind of work.
         """
         if self.process is None or self.status.state is not EngineState.READY:
             raise self.unavailable()
         call = Call(record, self._recorder, self._cancel)
         try:
-            self.process.send(request)  # first: a request that cannot be encoded must not count as in flight
+            # first: a request that cannot be encoded must not count as in flight
+            self.process.send(message_of(call.id, work, adapter))
         except MessageTooLongError:
             most = f"{MAX_FRAME_BYTES // 2**20} MiB"
-            raise BodyTooLargeError(f"The request is larger than an engine can take at once ({most}). Send less.") from None
+            raise BodyTooLargeError(
+                f"The request is larger than an engine can take at once ({most}). Send less."
+            ) from None
         self._calls[call.id] = call
         record.engine = self.model
         if len(self._calls) == 1:
             self.on_load_changed()
-        if isinstance(request, Submit):
-            self._recorder.prompt(record, request.messages)
+        if isinstance(work, Generate):
+            self._recorder.prompt(record, work.messages)
         return call
 
     def share(self, part: int, parts: int) -> None:
-        """Tell the engine which part of the cores is its own (`gateway.serving.core_shares`)."""
+        """Tell the engine which part of the cores is its own (`gateway.serving.local.core_shares`)."""
         self._share = (part, parts)
         if self.process is not None and self.status.state is EngineState.READY:
             self.process.send(Share(part, parts))
@@ -174,7 +179,7 @@ class EngineHandle:
 
     async def start_process(self) -> EngineProcess:
         """Spawn the engine; `follow` then reads it."""
-        self.ready = None
+        self.description = None
         self.last_heard_s, self.step_age_s = time.monotonic(), 0.0
         self._load_failure = ""
         self.status = replace(self.status, load_traceparent=self._recorder.new_trace().traceparent)
@@ -190,7 +195,11 @@ class EngineHandle:
         """End everything in flight: the engine is gone."""
         calls, self._calls = self._calls, {}
         for call in calls.values():
-            call.fail(EngineUnavailableError(f"The engine of {self.model!r} {reason} while it worked on this request."))
+            call.fail(
+                EngineUnavailableError(
+                    f"The engine of {self.model!r} {reason} while it worked on this request."
+                )
+            )
         self.on_load_changed()
 
     def _hear(self, reply: Reply) -> None:
@@ -199,13 +208,15 @@ class EngineHandle:
         if isinstance(reply, Step):
             for delta in reply.deltas:
                 if (call := self._calls.get(delta.id)) is not None:
-                    call.step(delta, reply.end_ns)
+                    call.take(Progress(delta.text, delta.tokens, delta.prefilled, reply.end_ns))
         elif isinstance(reply, Admitted | Started):
             if (call := self._calls.get(reply.id)) is not None:
-                call.take(reply)
-        elif isinstance(reply, Finished | Refused | Embedded):  # forgotten before it is told, so that its slot counts as free
+                call.take(event_of(reply))
+        elif isinstance(
+            reply, Finished | Refused | Embedded
+        ):  # forgotten before it is told, so that its slot counts as free
             if (call := self._calls.pop(reply.id, None)) is not None:
-                call.take(reply)
+                call.take(event_of(reply))
             if not self._calls:
                 self.on_load_changed()
         else:
@@ -220,20 +231,33 @@ class EngineHandle:
         elif isinstance(reply, LoadFailed):
             self._load_failure = reply.message
         else:
-            self.ready = reply
-            tuning = summary(reply.tuning) if reply.tuning else ""
-            self.announce(
-                EngineState.READY,
-                load_ms=reply.load_ms,
-                load_progress=None,
-                config=reply.config,
-                pid=self._pid,
-                tuning=tuning,
-                threads_limit=reply.threads_limit,
-            )
-            if self._share != (0, 1):
-                self.share(*self._share)
+            self._hear_ready(reply)
 
-    @property
-    def _pid(self) -> int | None:
-        return None if self.process is None else self.process.pid
+    def _hear_ready(self, ready: Ready) -> None:
+        self.description = Description(
+            config=ready.config,
+            task=ready.task,
+            special_tokens=ready.special_tokens,
+            chat_template=ready.chat_template is not None,
+            tuning=ready.tuning,
+            threads_limit=ready.threads_limit,
+        )
+        self.announce(
+            EngineState.READY,
+            load_ms=ready.load_ms,
+            load_progress=None,
+            config=ready.config,
+            pid=None if self.process is None else self.process.pid,
+            tuning=summary(ready.tuning) if ready.tuning else "",
+            threads_limit=ready.threads_limit,
+        )
+        if self._share != (0, 1):
+            self.share(*self._share)
+
+
+def _left_ms(record: RequestRecord, now_ns: int) -> float | None:
+    """Until the first token of a request that waits for it, by its prediction."""
+    lookup = record.phase(Phase.CACHE_LOOKUP)
+    if record.first_token_ns is not None or record.predicted_ttft_ms is None or lookup is None:
+        return None
+    return record.predicted_ttft_ms - (now_ns - lookup.end_ns) / 1e6

@@ -1,4 +1,4 @@
-"""Answering one chat request: hand it to its engine, write what comes, and stop the moment the client is gone."""
+"""Answering one request: hand it to its handle, write what comes, and stop the moment the client is gone."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from dataclasses import dataclass
 
 from litestar.types import Receive, Scope, Send
 
+from gateway.api.dialect import Endpoint, TextRequest, TextWriter, VectorRequest
 from gateway.api.http.event_stream import EventStream
 from gateway.api.http.exchange import Exchange, exchange_of
 from gateway.api.http.responses import send_body, send_error, send_json, send_start
-from gateway.api.openai.chat_parse import Chat
-from gateway.api.openai.completion import Completion, sse
-from gateway.engine.protocol import Submit
 from gateway.errors import ApiError, EngineUnavailableError, RequestTimeoutError
 from gateway.serving.admission import Admission
 from gateway.serving.call import Call
+from gateway.serving.handle import Description
 from gateway.serving.router import Router, Target
 from telemetry.events import Status
 from telemetry.record import RequestRecord
@@ -25,6 +24,9 @@ from telemetry.recorder import Ended, Recorder
 
 CANCEL_WAIT_S = 2.0
 """How long the record of a cancelled request waits for the engine's last report; a step takes less."""
+
+MAX_BYTES_AT_ONCE = 64 * 1024
+"""Vectors of more bytes are written as text on another thread: streams of others go on meanwhile."""
 
 STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
@@ -39,13 +41,12 @@ class Serving:
     timeout_s: float
 
 
-class EngineAnswer(ABC):
-    """An ASGI response: what an engine does for one checked request. Kinds of work say how in `_serve`."""
+class EngineResponse(ABC):
+    """An ASGI response: what a model does for one checked request. Kinds of work say how in `_serve`."""
 
     def __init__(self, serving: Serving, target: Target, record: RequestRecord) -> None:
         self._serving = serving
-        self._handle = target.handle
-        self._adapter = target.adapter
+        self._target = target
         self._record = record
         self._call: Call | None = None
         self._streaming = False
@@ -55,7 +56,9 @@ class EngineAnswer(ABC):
         work = asyncio.create_task(self._respond(exchange, send))
         gone = asyncio.create_task(_disconnected(receive))
         try:
-            done, _ = await asyncio.wait({work, gone}, timeout=self._serving.timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {work, gone}, timeout=self._serving.timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
             if work not in done:
                 await self._abandon(work, exchange, send, timed_out=gone not in done)
             else:
@@ -76,7 +79,7 @@ class EngineAnswer(ABC):
 
     @abstractmethod
     async def _serve(self, send: Send) -> None:
-        """Hand the request to the engine and write the answer."""
+        """Hand the request over and write the answer."""
 
     async def _fail(self, exchange: Exchange, send: Send, error: ApiError) -> None:
         status = 200 if self._streaming else error.status
@@ -84,11 +87,13 @@ class EngineAnswer(ABC):
         if isinstance(error, EngineUnavailableError):
             self._serving.recorder.rejected(error.code)
         if self._streaming:
-            await send_body(send, sse(error.envelope()))
+            await send_body(send, exchange.dialect.stream_error(error))
         else:
-            await send_error(send, error)
+            await send_error(send, error, exchange.dialect)
 
-    async def _abandon(self, work: asyncio.Task[None], exchange: Exchange, send: Send, *, timed_out: bool) -> None:
+    async def _abandon(
+        self, work: asyncio.Task[None], exchange: Exchange, send: Send, *, timed_out: bool
+    ) -> None:
         """The client is gone or the time is up: free the engine's slot and let its last report come in.
 
         A client that is gone needs no word here: that is how an exchange ends unless somebody says otherwise.
@@ -100,50 +105,54 @@ class EngineAnswer(ABC):
         await asyncio.gather(work, return_exceptions=True)
         if timed_out:
             seconds = self._serving.timeout_s
-            error = RequestTimeoutError(f"The request took longer than {seconds:g} s (server.request_timeout_s).")
-            with contextlib.suppress(TimeoutError):  # a client that does not read gets no longer to read this either
+            error = RequestTimeoutError(
+                f"The request took longer than {seconds:g} s (server.request_timeout_s)."
+            )
+            with contextlib.suppress(
+                TimeoutError
+            ):  # a client that does not read gets no longer to read this either
                 await asyncio.wait_for(self._fail(exchange, send, error), CANCEL_WAIT_S)
 
+    def _describe(self) -> Description:
+        """The description of what answers, of which the record is told.
 
-class Answer(EngineAnswer):
-    """The answer to a chat."""
+        Raises:
+            EngineUnavailableError: it has gone since it accepted the request.
+        """
+        handle = self._target.handle
+        if handle.description is None:
+            raise handle.unavailable()
+        self._record.response_model = handle.model
+        self._record.engine_config_id = handle.description.config_id
+        return handle.description
 
-    def __init__(self, serving: Serving, target: Target, record: RequestRecord, chat: Chat) -> None:
+
+class TextResponse(EngineResponse):
+    """The answer to a `Generate`, whole or streamed."""
+
+    def __init__(
+        self, serving: Serving, target: Target, record: RequestRecord, asked: TextRequest, stream_type: bytes
+    ) -> None:
         super().__init__(serving, target, record)
-        self._chat = chat
+        self._asked = asked
+        self._stream_type = stream_type
 
     async def _serve(self, send: Send) -> None:
-        chat, record = self._chat, self._record
-        submit = Submit(
-            id=str(record.seq),
-            messages=chat.messages,
-            adapter=self._adapter,
-            streamed=chat.stream,
-            sampling=chat.sampling,
-            max_tokens=chat.max_tokens,
-            stop=chat.stop,
-            stop_tokens=chat.stop_tokens,
-            caller=chat.caller,
-            conversation=chat.conversation_id or "",
-            background=chat.background,
-            cache=chat.cache,
-            pin=chat.pin,
-            truncate=chat.truncate,
-            ending=chat.ending,
-        )
-        call = self._call = await self._serving.admission.submit(self._handle, record, submit)
-        await call.admitted()
-        completion = self._completion()
-        if chat.stream:
-            await self._stream(call, completion, send)
+        work, recorder = self._asked.work, self._serving.recorder
+        call = self._call = await self._serving.admission.submit(self._target, self._record, work)
+        await call.accepted()
+        writer = self._asked.writer(self._record, self._target.handle.model, self._describe())
+        self._record.response_id = writer.id
+        if work.stream:
+            await self._stream(call, writer, send)
         else:
             text = await call.text()
-            await send_json(send, 200, completion.whole(text, self._serving.recorder.clock_ns()), completion.headers)
+            await send_json(send, 200, writer.whole(text, recorder.clock_ns()), writer.headers)
 
-    async def _stream(self, call: Call, completion: Completion, send: Send) -> None:
+    async def _stream(self, call: Call, writer: TextWriter, send: Send) -> None:
         self._streaming = True
-        await send_start(send, 200, b"text/event-stream; charset=utf-8", STREAM_HEADERS | completion.headers)
-        stream = EventStream(send, completion.text_chunk)
+        await send_start(send, 200, self._stream_type, STREAM_HEADERS | writer.headers)
+        stream = EventStream(send, writer.piece)
         try:
             try:
                 await call.follow(stream.write)
@@ -153,18 +162,36 @@ class Answer(EngineAnswer):
             await stream.drained()
         finally:
             stream.close()
-        last = completion.last_chunks(include_usage=self._chat.include_usage, now_ns=self._serving.recorder.clock_ns())
-        await send_body(send, last)
+        await send_body(send, writer.last(self._serving.recorder.clock_ns()))
 
-    def _completion(self) -> Completion:
-        ready = self._handle.ready
-        if ready is None:
-            raise self._handle.unavailable()
-        self._record.response_model = self._handle.model
-        self._record.engine_config_id = ready.config.config_id
-        completion = Completion(self._record, self._handle.model, f"fp_{ready.config.config_id}")
-        self._record.response_id = completion.id
-        return completion
+
+class VectorResponse(EngineResponse):
+    """The answer to an `Embed` or a `Rerank`."""
+
+    def __init__(self, serving: Serving, target: Target, record: RequestRecord, asked: VectorRequest) -> None:
+        super().__init__(serving, target, record)
+        self._asked = asked
+
+    async def _serve(self, send: Send) -> None:
+        call = self._call = await self._serving.admission.submit(self._target, self._record, self._asked.work)
+        vectors = await call.vectors()
+        writer = self._asked.writer(self._record, self._target.handle.model, self._describe())
+        large = len(vectors.data) > MAX_BYTES_AT_ONCE
+        body = await asyncio.to_thread(writer.whole, vectors) if large else writer.whole(vectors)
+        await send_json(send, 200, body)
+
+
+def response_of(
+    serving: Serving,
+    target: Target,
+    record: RequestRecord,
+    asked: TextRequest | VectorRequest,
+    endpoint: Endpoint,
+) -> EngineResponse:
+    """What answers a checked request."""
+    if isinstance(asked, TextRequest):
+        return TextResponse(serving, target, record, asked, endpoint.stream_type)
+    return VectorResponse(serving, target, record, asked)
 
 
 async def _disconnected(receive: Receive) -> None:

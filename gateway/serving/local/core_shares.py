@@ -30,6 +30,15 @@ class CoreShares:
         self._engines = list(engines)
         self._busy: list[str] = []
 
+    def add(self, engine: Sharer) -> None:
+        """One more engine."""
+        self._engines.append(engine)
+
+    def remove(self, engine: Sharer) -> None:
+        """One engine is gone."""
+        self._engines.remove(engine)
+        self.changed()
+
     def changed(self) -> None:
         """An engine has begun to work, or has nothing to do any more."""
         busy = [engine for engine in self._engines if engine.in_flight]

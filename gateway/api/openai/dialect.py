@@ -1,0 +1,57 @@
+"""OpenAI's API as a dialect: chat completions, embeddings, reranking (as llama-server has it) and models."""
+
+from __future__ import annotations
+
+from gateway.api.dialect import Dialect, Endpoint
+from gateway.api.openai.chat_parse import parse_chat
+from gateway.api.openai.chat_schema import ChatCompletion, ChatCompletionChunk, ChatRequest
+from gateway.api.openai.embedding_schema import EmbeddingList, EmbeddingRequest, Ranking, RerankRequest
+from gateway.api.openai.embeddings import parse_embeddings, parse_rerank
+from gateway.api.openai.errors import ErrorEnvelope, envelope, frame
+from gateway.api.openai.models import get_model, list_models
+
+CHAT = Endpoint(
+    path="/v1/chat/completions",
+    api="chat.completions",
+    operation_id="createChatCompletion",
+    tag="chat",
+    summary="ChatCompletions",
+    parse=parse_chat,
+    request=ChatRequest,
+    answers={"application/json": ChatCompletion, "text/event-stream": ChatCompletionChunk},
+    about_answer="The answer, or a stream of chunks when `stream` is true",
+)
+
+EMBEDDINGS = Endpoint(
+    path="/v1/embeddings",
+    api="embeddings",
+    operation="embeddings",
+    operation_id="createEmbedding",
+    tag="embeddings",
+    summary="Embeddings",
+    parse=parse_embeddings,
+    request=EmbeddingRequest,
+    answers={"application/json": EmbeddingList},
+)
+
+RERANK = Endpoint(
+    path="/v1/rerank",
+    api="rerank",
+    operation="embeddings",
+    operation_id="createRerank",
+    tag="embeddings",
+    summary="Rerank",
+    parse=parse_rerank,
+    request=RerankRequest,
+    answers={"application/json": Ranking},
+)
+
+OPENAI = Dialect(
+    name="openai",
+    prefixes=("/v1",),
+    endpoints=(CHAT, EMBEDDINGS, RERANK),
+    routes=(list_models, get_model),
+    error=envelope,
+    error_schema=ErrorEnvelope,
+    stream_error=frame,
+)

@@ -1,0 +1,1 @@
+"""Handles of engine processes on this machine (llama.cpp)."""
