@@ -11,7 +11,7 @@ from bench.server import Server
 
 CHATS = 8
 ROUNDS = 5
-LEAST_RATIO = 1.3
+MIN_RATIO = 1.3
 """Batching must give at least this many times the tokens per second of a queue."""
 
 
@@ -46,9 +46,9 @@ class ConcurrencyResult:
 
     @property
     def failure(self) -> str:
-        if self.ratio > LEAST_RATIO:
+        if self.ratio > MIN_RATIO:
             return ""
-        return f"concurrency: {self.ratio:.2f} times the tokens per second of a queue; it must be more than {LEAST_RATIO}"
+        return f"concurrency: {self.ratio:.2f} times the tokens per second of a queue; it must be more than {MIN_RATIO}"
 
 
 def run() -> ConcurrencyResult:

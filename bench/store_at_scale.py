@@ -41,9 +41,9 @@ LAG = 1000
 TIMES = 30
 SIDES = 3
 """Pieces of the burst at the end that are written with readers, and as many without, in turn."""
-LEAST_RATE = BURST_RATE
-LEAST_RATE_WITH_READERS = 1500.0
-MOST_READ_MS = 100.0
+MIN_RATE = BURST_RATE
+MIN_RATE_WITH_READERS = 1500.0
+MAX_READ_MS = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,10 @@ class AtScale:
 
     @property
     def failure(self) -> str:
-        slow = [f"{read.name} p95 {read.p95:.0f} ms" for read in self.reads if read.p95 >= MOST_READ_MS]
+        slow = [f"{read.name} p95 {read.p95:.0f} ms" for read in self.reads if read.p95 >= MAX_READ_MS]
         alone, beside = statistics.median(self.rates_alone), statistics.median(self.rates_with_readers)
-        wrong = [f"writer {alone:.0f} requests/s"] if alone < LEAST_RATE else []
-        wrong += [f"writer beside readers {beside:.0f} requests/s"] if beside < LEAST_RATE_WITH_READERS else []
+        wrong = [f"writer {alone:.0f} requests/s"] if alone < MIN_RATE else []
+        wrong += [f"writer beside readers {beside:.0f} requests/s"] if beside < MIN_RATE_WITH_READERS else []
         wrong += self.complaints[:3]
         if self.capped_bytes is not None and self.capped_bytes[1] > self.capped_bytes[0]:
             wrong.append("file above its cap")
@@ -218,7 +218,7 @@ async def _reads(url: str, every: Mapping[str, store_reads.Read]) -> tuple[list[
         for name, read in every.items():
             timed = await store_reads.timed(engine, name, read, TIMES)
             found.append(timed)
-            if timed.p95 >= MOST_READ_MS:
+            if timed.p95 >= MAX_READ_MS:
                 plans[name] = await store_reads.plan(engine, read)
                 print(f"  {name}: p95 {timed.p95:.0f} ms\n    " + "\n    ".join(plans[name]), file=sys.stderr, flush=True)
     finally:

@@ -15,7 +15,7 @@ from gateway.settings.load import Settings
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-MOST_NAMED = 20
+MAX_NAMED = 20
 
 
 def configured(effective: Settings) -> list[str]:
@@ -42,7 +42,7 @@ async def check_known(reader: AsyncEngine, effective: Settings, model: str | Non
 
 
 def _named(model: str, known: list[str]) -> str:
-    listed = ", ".join(known[:MOST_NAMED]) + (f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else "")
+    listed = ", ".join(known[:MAX_NAMED]) + (f" and {len(known) - MAX_NAMED} more" if len(known) > MAX_NAMED else "")
     suggested = did_you_mean(nearest(model, known), "")
     return f"{suggested} Known are {listed}" if suggested else f"known are {listed}"
 

@@ -16,7 +16,7 @@ from gateway.settings.values import shown, value_of
 
 MarkdownOption = Annotated[bool, typer.Option("--markdown", metavar="", help="Print the reference page (docs/settings.md) instead.")]
 
-LEAST_DESCRIPTION_COLUMNS = 50
+MIN_DESCRIPTION_COLUMNS = 50
 
 
 def settings(
@@ -41,7 +41,7 @@ def settings(
 def _print(rows: Sequence[tuple[str, str, str]]) -> None:
     """A table where the descriptions have room, else each description below its setting."""
     beside = max(len(name) for name, _, _ in rows) + max(len(value) for _, value, _ in rows) + 4
-    if console.width - beside >= LEAST_DESCRIPTION_COLUMNS:
+    if console.width - beside >= MIN_DESCRIPTION_COLUMNS:
         grid = table("setting", "value", "description")
         grid.columns[-1].no_wrap = False  # prose
         for row in rows:

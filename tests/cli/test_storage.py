@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.models.storage import DEMO_MODEL, ModelNotFoundError, NotAGgufError, resolve
+from gateway.models.storage import DEMO_MODEL, NoModelFileError, NotAGgufError, resolve
 
 
 def test_demo_model_is_located_without_import() -> None:
@@ -31,7 +31,7 @@ def test_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("reference", "says"), [("hf:owner/repo", "give its path"), ("/nowhere/x.gguf", DEMO_MODEL)])
 def test_not_found(reference: str, says: str) -> None:
     """What is not there is an error that says what to do."""
-    with pytest.raises(ModelNotFoundError, match=says):
+    with pytest.raises(NoModelFileError, match=says):
         resolve(reference)
 
 

@@ -17,7 +17,7 @@ from gateway.errors import BodyTooLargeError
 from gateway.serving.local.handle import EngineHandle
 from gateway.serving.work import Generate
 from gateway.settings.load import SettingsError, load
-from gateway.settings.sections import MOST_BODY_BYTES
+from gateway.settings.sections import MAX_BODY_BYTES
 from telemetry.events import EngineState
 from tests.telemetry.records import ManualClock, open_record, recorder
 
@@ -57,10 +57,10 @@ def test_the_caller_is_told_and_nothing_is_in_flight(tmp_path: Path) -> None:
 
 def test_the_largest_body_always_fits() -> None:
     """A setting above what a frame holds is refused with its bounds; what a body within it becomes is shorter than the body."""
-    assert load({}, flags={"server.max_body_bytes": str(MOST_BODY_BYTES)}, home=Path()).server.max_body_bytes == MOST_BODY_BYTES
+    assert load({}, flags={"server.max_body_bytes": str(MAX_BODY_BYTES)}, home=Path()).server.max_body_bytes == MAX_BODY_BYTES
     with pytest.raises(SettingsError, match="max_body_bytes"):
-        load({}, flags={"server.max_body_bytes": str(MOST_BODY_BYTES + 1)}, home=Path())
-    room = MAX_FRAME_BYTES - MOST_BODY_BYTES
+        load({}, flags={"server.max_body_bytes": str(MAX_BODY_BYTES + 1)}, home=Path())
+    room = MAX_FRAME_BYTES - MAX_BODY_BYTES
     for inputs in ([[0] * 1000], [[2**31 - 1] * 1000], ["a"] * 1000, ["\\u0000" * 1000], ["é" * 1000]):
         message = Embed(id="1" * 20, inputs=cast("Any", inputs), caller="é" * 128)
         assert len(encode_body(message)) <= len(msgspec.json.encode(inputs)) + room
