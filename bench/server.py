@@ -69,6 +69,12 @@ class Server:
         times = psutil.Process(self.pid).cpu_times()
         return float(times.user + times.system)
 
+    @property
+    def engine_processor_s(self) -> float:
+        """The same of its engine process."""
+        times = [child.cpu_times() for child in psutil.Process(self.pid).children()]
+        return float(sum(one.user + one.system for one in times))
+
     def __enter__(self) -> Self:
         with (self.home / "serve.out").open("wb") as output:
             self._process = subprocess.Popen(self._command, stdout=output, stderr=subprocess.STDOUT, env=self._env)

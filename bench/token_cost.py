@@ -7,8 +7,6 @@ Processor time is what a busy machine distorts least; what a request costs besid
 
 from __future__ import annotations
 
-import psutil
-
 from bench.comparison import Comparison, Row
 from bench.load import LoadPlan, generate
 from bench.server import Server
@@ -44,18 +42,13 @@ def _rounds(server: Server, found: Found, unit: str, *, requests: int, concurren
                 host=server.host, port=server.port, model=server.model, salt=f"{word}-{number}",
                 requests=requests, concurrency=concurrency, max_tokens=tokens, stream=stream,
             )  # fmt: skip
-            before = server.processor_s, _engine_s(server)
+            before = server.processor_s, server.engine_processor_s
             generate(plan)
-            spent = server.processor_s - before[0], _engine_s(server) - before[1]
+            spent = server.processor_s - before[0], server.engine_processor_s - before[1]
             for process, seconds in zip(("gateway", "engine process"), spent, strict=True):
                 if number >= 0:  # the round before the first warms up
                     parts = requests * tokens if concurrency == 1 else requests
                     found.setdefault(f"{process}, {word}, {unit}", []).append(seconds * 1e3 / parts)
-
-
-def _engine_s(server: Server) -> float:
-    """Processor time of the engine process."""
-    return float(sum(child.cpu_times().user + child.cpu_times().system for child in psutil.Process(server.pid).children()))
 
 
 def _bound(name: str) -> float | None:
