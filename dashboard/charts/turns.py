@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from dashboard.charts.geometry import Bar, columns, scale_top
 from dashboard.charts.over_time import TimeChart
-from dashboard.pages.conversations.context import TurnRow
+from dashboard.pages.conversation.context import TurnRow
 from dashboard.words import formats
 
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST_STEPS = 2
+MIN_STEPS = 2
 """Growth from one turn to the next, measured this often before anything is forecast."""
 
-MOST_STEPS = 10
+MAX_STEPS = 10
 """The latest ones count: how a chat began says little about how it goes on."""
 
 
@@ -38,9 +38,9 @@ def forecast(used: Sequence[int | None], n_ctx: int | None) -> Forecast | None:
         if growing and tokens <= growing[-1]:
             growing = []
         growing.append(tokens)
-    growing = growing[-MOST_STEPS - 1 :]
+    growing = growing[-MAX_STEPS - 1 :]
     steps = len(growing) - 1
-    if steps < LEAST_STEPS:
+    if steps < MIN_STEPS:
         return None
     per_turn = (growing[-1] - growing[0]) / steps
     return Forecast(n_ctx, growing[-1], per_turn, steps, max(0, math.floor((n_ctx - growing[-1]) / per_turn)))

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated
 
 from dashboard.charts.geometry import HeatCell
+from dashboard.pages.models.kv_quality import KvQuality
 from dashboard.words.facts import Fact
 from telemetry.live import LiveEngine
 from telemetry.store.models import SpeedChangeRow
@@ -79,4 +80,5 @@ class ModelsContext:
     heat_maps: Annotated[tuple[HeatMap, ...], "Speed by model and context size; empty when nothing was measured."]
     speed_changes: Annotated[tuple[SpeedChangeRows, ...], "What the regression watch found, newest first."]
     configurations: Annotated[tuple[ConfigurationRow, ...], "Engine configurations that ever served, newest first."]
+    kv_quality: Annotated[tuple[KvQuality, ...], "What smaller KV types save and cost."]
     store_error: Annotated[str, "Why the store could not be read, or ''."]
