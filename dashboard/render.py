@@ -22,7 +22,7 @@ FRAME = Path(__file__).parent / "templates"
 
 MACROS = {
     "ui": "macros.html",
-    "table": "table_macros.html",
+    "lists": "list_macros.html",
     "lanes": "lane_macros.html",
     "heat": "heat_macros.html",
     "chart": "chart_macros.html",
