@@ -1,7 +1,7 @@
-"""Streams of pages that follow along: a view is rendered again after every change, and only what differs is sent.
+"""Streams of pages that follow along: rendered again after every change, and only what differs is sent.
 
-Each event holds `<hx-partial>` elements (htmx 4), one per changed block; a block's root element has the block's
-name as its id, and is morphed in place, so that focus, selection and scrolling stay.
+Each event holds `<hx-partial>` elements (htmx 4), one per changed block; a block's root element has the name
+of the block as its id, and is morphed in place, so that focus, selection and scrolling stay.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STORE_INTERVAL_S = 3.0
 """Shortest time between two reads of the store for one follower."""
 
 REST = 9.0
-"""Times as long as a read took passes before the next one: a long window on a large store keeps nobody's disk busy."""
+"""Times as long as a read took pass before the next: a long window on a large store keeps nobody's disk busy."""
 
 KEEP_ALIVE_S = 15.0
 """A comment is sent after this long without a change, so that proxies keep the connection."""

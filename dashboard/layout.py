@@ -12,7 +12,7 @@ class Layout:
 
     title: Annotated[str, "The page's name, in the title and in its heading."]
     active: Annotated[str, "The key of the menu's entry that is this page's, or ''."]
-    follow_url: Annotated[str, "The stream that keeps this page up to date, or '' for a page that does not change."]
+    follow_url: Annotated[str, "The stream that keeps this page up to date, or ''."]
     version: Annotated[str, "firsttoken's version."]
     status: Annotated[int, "The HTTP status that the page is sent with."]
 

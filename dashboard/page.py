@@ -1,11 +1,12 @@
-"""The seam of the pages: one `Page` says everything about one of them, and a `PageView` is what one reader asked of it.
+"""The seam of the pages: a `Page` registers one, and a `PageView` is that page as one reader asked for it.
 
-The route, the entry of the menu, the stream of blocks that follow along and the row in docs/dashboard.md follow from a `Page`;
-`dashboard.catalog` lists them.
+The route, the entry of the menu, the stream of blocks that follow along and the row in docs/dashboard.md
+follow from the `Page`; `dashboard.catalog` lists them all.
 """
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from dashboard.deps import DashboardDeps
 from telemetry.store.queries.reading import StoreUnreadable
 
 PATH = "/dashboard"
+
+TYPE_OF_PARAMETER = re.compile(r":\w+}")
 
 Query = Mapping[str, str]
 """The parameters of an address as typed: each that the page declares, '' where it is not given."""
@@ -40,7 +43,7 @@ class PageView(ABC):
 
     @property
     def followed(self) -> Query | None:
-        """The parameters of the stream that keeps the page up to date; None where nothing of it will change."""
+        """The parameters of the stream that keeps it up to date; None where nothing of it will change."""
         return {}
 
     @property
@@ -87,7 +90,7 @@ OpenView = Callable[[DashboardDeps, Query], PageView]
 class Page:
     """The registration of one page.
 
-    `key` names it: its template (`<key>.html`, in `folder`), its entry in the menu and its stream (`view=<key>`).
+    `key` names its template (`<key>.html`, in `folder`), its entry in the menu and its stream (`view=<key>`).
     `path` is below `/dashboard`, with parameters as Litestar writes them (`/requests/{request_id:str}`).
     """
 
@@ -95,17 +98,17 @@ class Page:
     title: str
     path: str
     about: str
-    """What it shows: its row in docs/dashboard.md."""
+    """Its row in docs/dashboard.md: what it shows."""
     folder: Path
     context: type
     """The dataclass that its template gets as `page`."""
     view: OpenView
     parameters: tuple[str, ...] = ()
-    """Every name that its address may have, in the path or behind the question mark; its stream has them all there."""
+    """Every name that its address may have, in the path or behind the question mark."""
     blocks: tuple[str, ...] = ()
-    """Blocks of the template that follow along; each has an element of this id as its root. None: the page stays as it is."""
+    """Blocks of the template that follow along, each with an element of this id as its root; () for none."""
     entry: str = ""
-    """The key of the menu's entry under which it stands, for a page that the menu does not list; '' for one that it lists."""
+    """The key of the menu's entry under which it stands, for a page that the menu does not list; else ''."""
 
     @property
     def template(self) -> str:
@@ -115,8 +118,7 @@ class Page:
     @property
     def url(self) -> str:
         """Its address; parameters of the path are in braces."""
-        parts = (part.partition(":")[0] + "}" if part.startswith("{") else part for part in self.path.split("/"))
-        return f"{PATH}{'/'.join(parts)}".rstrip("/")
+        return f"{PATH}{TYPE_OF_PARAMETER.sub('}', self.path)}".rstrip("/")
 
     @property
     def listed(self) -> bool:

@@ -1,4 +1,4 @@
-"""The page for a browser that is turned away at the door: it can load nothing else, so all of it is in one piece."""
+"""The page for a browser that is turned away at the door: it can load nothing else, so it is in one piece."""
 
 from __future__ import annotations
 
@@ -21,8 +21,14 @@ LOCAL = ("http://127.", "http://localhost", "http://[::1]")
 HEADINGS = {"host_not_allowed": "This name is not answered", "origin_not_allowed": "Not from that page"}
 
 
-def refusal_page(path: str, accept: str, code: str, detail: str, address: str) -> tuple[bytes, dict[str, str]] | None:
-    """The page and its headers; None where JSON serves better: the API's addresses, and clients that ask for no HTML.
+def refusal_page(
+    path: str,
+    accept: str,
+    code: str,
+    detail: str,
+    address: str,
+) -> tuple[bytes, dict[str, str]] | None:
+    """The page and its headers; None where JSON serves better: addresses of the API, clients that ask for no HTML.
 
     `address` is where the dashboard is answered. The name that was asked for is in `detail` only, as text.
     """

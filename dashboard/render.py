@@ -18,7 +18,7 @@ from dashboard.page import Page
 from dashboard.words import explain, formats
 
 FRAME = Path(__file__).parent / "templates"
-"""What all pages share: the frame around them, macros, and parts that several include."""
+"""The templates that all pages share: the frame around them, macros, and parts that several include."""
 
 MACROS = {
     "ui": "macros.html",
@@ -32,7 +32,7 @@ MACROS = {
 PageRequest = Request[Any, Any, Any]
 
 CONTENT_BLOCK = "content"
-"""What an htmx request gets: everything between the navigation and the foot."""
+"""The block that an htmx request gets: everything between the menu and the foot."""
 
 
 def environment(pages: Sequence[Page]) -> Environment:
@@ -81,7 +81,7 @@ class Renderer:
     def respond(
         self, request: PageRequest, template: str, layout: Layout, context: object
     ) -> Response[str]:
-        """The page, or its content block for htmx; the same URL gives both, so caches must tell them apart."""
+        """The page, or its content block for htmx; one URL gives both, so caches must tell them apart."""
         if wants_block(request):
             html = self.block(template, CONTENT_BLOCK, context, layout)
         else:

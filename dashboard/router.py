@@ -1,4 +1,4 @@
-"""The dashboard's routes under `/dashboard`, and what all of their answers share: security headers and error pages."""
+"""The router of `/dashboard`, and what all of its answers share: security headers and error pages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SECURITY_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class ErrorPages:
-    """Whatever goes wrong under `/dashboard`, as pages; also what the application refuses there, such as a method."""
+    """The pages of errors under `/dashboard`, also of what the application itself refuses there (a method)."""
 
     version: str
     pages: tuple[Page, ...] = PAGES
@@ -48,11 +48,17 @@ class ErrorPages:
 
     def failed(self, request: PageRequest, error: Exception) -> Response[str]:
         """A defect of ours: logged with its trace, told without it."""
-        where = (request.method, request.url.path)
-        log.error("unexpected error on %s %s", *where, exc_info=error, extra=event("dashboard.unexpected_error"))
+        kind = event("dashboard.unexpected_error")
+        log.error("unexpected error on %s %s", request.method, request.url.path, exc_info=error, extra=kind)
         return self._page(request, 500, "The gateway failed on this page; its log says why.", {})
 
-    def _page(self, request: PageRequest, status: int, detail: str, headers: Mapping[str, str]) -> Response[str]:
+    def _page(
+        self,
+        request: PageRequest,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str],
+    ) -> Response[str]:
         layout = Layout(_heading(status), "", "", self.version, status)
         context = ErrorContext(_heading(status), detail)
         response = renderer(self.pages).respond(request, ERROR_TEMPLATE, layout, context)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -17,24 +16,13 @@ from dashboard.catalog import PAGES
 from telemetry.events import Phase, PhaseTiming, Status
 from tests.browser.conftest import Served
 from tests.dashboard.chats import LONG
-from tests.dashboard.samples import MODEL, MS, record
+from tests.dashboard.samples import FIRST, MODEL, MS, path_of, record
 
 MENU = [page.title for page in PAGES if page.listed]
 
-PATHS = {
-    "overview": "",
-    "requests": "/requests",
-    "request": "/requests/req_000000000000000000000000",
-    "models": "/models",
-    "cache": "/cache",
-    "live": "/live",
-    "latency": "/latency?window=1h",
-    "health": "/health",
-    "settings": "/settings",
-    "playground": "/playground",
-    "conversations": "/conversations",
-    "conversation": f"/conversations/{quote(LONG, safe='')}",
-}
+PATHS = {page.key: path_of(page, request_id=FIRST, conversation_id=LONG) for page in PAGES}
+"""Key → address below `/dashboard`, of every page."""
+
 SCREENSHOTS = os.environ.get("FIRSTTOKEN_SCREENSHOTS")
 IN_TIME_MS = 10_000
 
@@ -76,8 +64,8 @@ def test_pages_fit_and_complain_of_nothing(browser: Browser, served: Served, wid
 def test_empty_pages_fit(browser: Browser, served_empty: Served, width: int) -> None:
     """The same without a single request."""
     with opened(browser, width) as (page, complaints):
-        for name in ("overview", "requests", "models", "cache", "live", "latency", "health", "settings", "conversations", "playground"):
-            visit(page, served_empty, name, "-empty")
+        for listed in (one for one in PAGES if one.listed):
+            visit(page, served_empty, listed.key, "-empty")
         assert complaints == []
 
 

@@ -1,4 +1,4 @@
-"""`/dashboard/cache`: what the prefix cache gave, why prompts were computed all the same, and what each tier holds."""
+"""`/dashboard/cache`: what the prefix cache gave, why prompts were computed all the same, what each tier holds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIERS = ("kv", "ram", "disk")
 
 @dataclass(slots=True)
 class CacheView(StoreView):
-    """The prefix cache over one window; what the engines hold now shows even when the store cannot be read."""
+    """The prefix cache over one window; what the engines hold shows even when the store cannot be read."""
 
     deps: DashboardDeps
     window: Window
@@ -88,9 +88,9 @@ def tokens_by_source(entries: Iterable[LedgerEntry]) -> dict[str, int]:
 
 
 def saved_s(entries: Iterable[LedgerEntry]) -> float | None:
-    """Seconds of prefill that the cached tokens would have cost, model by model; None where nothing was computed.
+    """Seconds of prefill that the cached tokens would have cost; None where nothing was computed.
 
-    An estimate: at the speed that the model's other tokens were computed with.
+    An estimate, model by model: at the speed that the model's other tokens were computed with.
     """
     by_model: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in entries:

@@ -23,9 +23,9 @@ NO_TURNS = Turns([], 1, 0, {})
 
 @dataclass(slots=True)
 class ConversationView(StoreView):
-    """One conversation: its newest turns, or those before one; 404 when there is none, 503 when the store cannot be read.
+    """One conversation, whose id may hold any character: its newest turns, or those before one.
 
-    Its id may hold any character.
+    404 when there is none, 503 when the store cannot be read.
     """
 
     deps: DashboardDeps

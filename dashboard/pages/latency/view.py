@@ -52,7 +52,13 @@ class LatencyQuery:
         given = {"model": self.model, "heat": self.heat}
         return "".join(f"&{urlencode({name: value})}" for name, value in given.items() if value)
 
-    def requests_url(self, model: str, context: str, since_s: int | None = None, until_s: int | None = None) -> str:
+    def requests_url(
+        self,
+        model: str,
+        context: str,
+        since_s: int | None = None,
+        until_s: int | None = None,
+    ) -> str:
         """The list of the requests of a model and context bucket in a stretch of time (Unix seconds)."""
         values = {"model": model, "context": context, "since": _typed(since_s), "until": _typed(until_s)}
         encoded = urlencode({name: value for name, value in values.items() if value})
@@ -163,7 +169,7 @@ class LatencyView(StoreView):
         return self.query.requests_url(model, context, self._since_s) if model and context else ""
 
     def _in_order(self, contexts: set[str]) -> list[str]:
-        """Context buckets by size; labels of an earlier setting come after, requests without a counted prompt last."""
+        """Context buckets by size; labels of an earlier setting come after, prompts that were not counted last."""
         order = {label: index for index, label in enumerate(self.deps.buckets.labels)}
         return sorted(contexts, key=lambda label: (label == "", order.get(label, len(order)), label))
 
@@ -178,7 +184,8 @@ class LatencyView(StoreView):
         for context in self._in_order(set(self.by_context)):
             means = self.by_context[context]
             url = self.query.requests_url(self.query.model, context, self._since_s) if context else ""
-            rows.append(PhaseRow(context, means.requests, means.wall_ms, share_bars(means), means.mean_ms, url))
+            bars = share_bars(means)
+            rows.append(PhaseRow(context, means.requests, means.wall_ms, bars, means.mean_ms, url))
         return tuple(rows)
 
     def _heat_grid(self) -> HeatGrid | None:

@@ -43,7 +43,7 @@ def _max_tokens(record: RequestRecord) -> int | None:
 
 
 def _progress(record: RequestRecord) -> float | None:
-    """Per cent of the prompt that is computed, then of the output tokens at most; None where no end is known."""
+    """Per cent of the prompt that is computed, then of the most output tokens; None where no end is known."""
     done, whole = record.prefilled_tokens, record.prompt_tokens
     if record.completion_tokens:
         done, whole = record.completion_tokens, _max_tokens(record)

@@ -73,7 +73,8 @@ class ModelsView(StoreView):
         tuning = "" if engine is None else engine.status.tuning
         totals = [group.totals for group in self.contexts if group.model == name]
         energy = energy_facts(totals, self.deps.energy(), self.deps.prices)
-        return ModelCard(name, engine, configuration_facts(details), tuning, tuple(self._by_bucket(name)), energy)
+        buckets = tuple(self._by_bucket(name))
+        return ModelCard(name, engine, configuration_facts(details), tuning, buckets, energy)
 
     def _by_bucket(self, name: str) -> Sequence[Group]:
         """A model's groups in the order of the buckets; labels of an earlier setting come last."""

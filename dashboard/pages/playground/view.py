@@ -1,4 +1,4 @@
-"""`/dashboard/playground`: a chat with this gateway's own API, which the browser's script sends; the page sends nothing."""
+"""`/dashboard/playground`: a chat with this gateway's own API; the browser's script sends it."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class RequestView(StoreView):
         return await speed.expected(reader, row.engine_config_id, row.context_bucket, row.decode_tps, now_s)
 
     def _live(self) -> RequestRecord | None:
-        """The newest running request of this id, or the one that ran until now, until the store has it complete."""
+        """The newest running request of this id, or the one that ran, until the store has it complete."""
         newest_first = reversed(self.deps.live.running())
         running = (record for record in newest_first if record.request_id == self.request_id)
         self.last = next(running, self.last)
@@ -85,4 +85,5 @@ class RequestView(StoreView):
         return None
 
     def _is_stored(self, seq: int) -> bool:
-        return self.detail is not None and self.detail.row.seq >= seq and self.detail.row.status != Status.RUNNING
+        row = None if self.detail is None else self.detail.row
+        return row is not None and row.seq >= seq and row.status != Status.RUNNING

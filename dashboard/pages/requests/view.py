@@ -28,7 +28,7 @@ FILTERS = ("model", "context", "status", "since", "until")
 
 @dataclass(slots=True)
 class RequestsView(StoreView):
-    """One page of the list; 503 when the store cannot be read. `query` are the address's parameters as typed."""
+    """One page of the list; 503 when the store cannot be read. `query` is as typed."""
 
     deps: DashboardDeps
     query: Query

@@ -1,4 +1,4 @@
-"""`/dashboard/settings`: every setting in effect, where it came from and how to change it; read-only, without secrets."""
+"""`/dashboard/settings`: every setting in effect, where it came from and how to change it; without secrets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SettingsView(PageView):
 
 
 def matches(setting: Setting, wanted: str) -> bool:
-    """True where every word of the filter is somewhere in the setting's name, value, source, description or ways to change it."""
+    """True where every word of the filter is somewhere in what the page tells of a setting."""
     told = (setting.name, setting.value, setting.source, setting.description, setting.variable, setting.flag)
     text = " ".join(told).lower()
     return all(word in text for word in wanted.lower().split())
