@@ -42,7 +42,7 @@ class PageView(ABC):
         return 200
 
     @property
-    def followed(self) -> Query | None:
+    def stream_query(self) -> Query | None:
         """The parameters of the stream that keeps it up to date; None where nothing of it will change."""
         return {}
 

@@ -18,7 +18,7 @@ from dashboard.deps import DashboardDeps
 from dashboard.layout import ERROR_TEMPLATE, ErrorContext, Layout
 from dashboard.page import PATH, Page
 from dashboard.render import PageRequest, renderer
-from dashboard.routes import Site
+from dashboard.routes import PageRoutes
 from telemetry.logs.events import event
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def dashboard_router(deps: DashboardDeps, pages: tuple[Page, ...] = PAGES) -> Ro
     errors = ErrorPages(deps.version, pages)
     return Router(
         path=PATH,
-        route_handlers=[*Site(deps, pages).routes(), static_file, elsewhere],
+        route_handlers=[*PageRoutes(deps, pages).routes(), static_file, elsewhere],
         before_request=refuse_unstorable,
         after_request=secured,
         exception_handlers={HTTPException: errors.refused, Exception: errors.failed},

@@ -28,8 +28,8 @@ EVENT_STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """The pages and what they read."""
+class PageRoutes:
+    """The routes of these pages over what they read."""
 
     deps: DashboardDeps
     pages: tuple[Page, ...]
@@ -95,9 +95,9 @@ class Site:
 
 def follow_url(page: Page, view: PageView) -> str:
     """The address of the stream that keeps a page up to date; '' where nothing of it will change."""
-    if not page.blocks or view.followed is None:
+    if not page.blocks or view.stream_query is None:
         return ""
-    return f"{PATH}{STREAM_PATH}?{urlencode({'view': page.key, **view.followed}, quote_via=quote, safe='')}"
+    return f"{PATH}{STREAM_PATH}?{urlencode({'view': page.key, **view.stream_query}, quote_via=quote, safe='')}"
 
 
 def page_query(request: PageRequest, page: Page) -> Query:

@@ -23,6 +23,8 @@ MENU = [page.title for page in PAGES if page.listed]
 PATHS = {page.key: path_of(page, request_id=FIRST, conversation_id=LONG) for page in PAGES}
 """Key → address below `/dashboard`, of every page."""
 
+PATHS["latency"] += "?window=1h"
+
 SCREENSHOTS = os.environ.get("FIRSTTOKEN_SCREENSHOTS")
 IN_TIME_MS = 10_000
 

@@ -72,10 +72,12 @@ def test_every_folder_is_registered() -> None:
     assert folders == {page.folder for page in PAGES}
 
 
-def test_a_page_that_the_menu_does_not_list_stands_under_one_that_it_does() -> None:
-    """Each key, address and title is there once, and `entry` names a page of the menu."""
+def test_registrations_fit_together() -> None:
+    """Keys, addresses and titles are there once, parameters of the path are declared, `entry` is of the menu."""
     for values in ([page.key for page in PAGES], [page.path for page in PAGES], [page.title for page in PAGES]):
         assert len(values) == len(set(values))
+    for page in PAGES:
+        assert set(re.findall(r"{(\w+):", page.path)) <= set(page.parameters)
     listed = {page.key for page in PAGES if page.listed}
     assert {page.entry for page in PAGES if not page.listed} <= listed
 

@@ -16,7 +16,7 @@ from dashboard.pages.live.page import LIVE
 from dashboard.pages.live.view import LiveNowView
 from dashboard.pages.request.page import REQUEST
 from dashboard.pages.request.view import RequestView
-from dashboard.routes import Site, declared
+from dashboard.routes import PageRoutes, declared
 from telemetry.events import Phase, Status
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MS, NOW, finished_record, record, row
@@ -32,7 +32,7 @@ async def following(stream: AsyncIterator[str]) -> str:
 def followed(pages: Pages, page: Page, **given: str) -> AsyncGenerator[str, None]:
     """The stream that follows a page."""
     deps = pages.site.deps()
-    return Site(deps, PAGES).follow(page, page.view(deps, declared(given.items(), page)))
+    return PageRoutes(deps, PAGES).follow(page, page.view(deps, declared(given.items(), page)))
 
 
 def test_only_changed_blocks_are_sent(pages: Pages) -> None:

@@ -35,7 +35,7 @@ class CacheView(StoreView):
         return cls(deps, chosen_window(query["window"], "24h"))
 
     @property
-    def followed(self) -> Query:
+    def stream_query(self) -> Query:
         return {"window": self.window.key}
 
     async def read(self) -> None:

@@ -49,7 +49,7 @@ class ConversationView(StoreView):
         return 200 if self.found.total else 404
 
     @property
-    def followed(self) -> Query | None:
+    def stream_query(self) -> Query | None:
         return {"conversation_id": self.conversation_id} if self.before is None else None
 
     async def read(self) -> None:

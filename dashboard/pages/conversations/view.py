@@ -38,7 +38,7 @@ class ConversationsView(StoreView):
         return 503 if self.error else 200
 
     @property
-    def followed(self) -> Query | None:
+    def stream_query(self) -> Query | None:
         return {} if self.cursor == Cursor() else None
 
     async def read(self) -> None:

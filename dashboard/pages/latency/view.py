@@ -105,7 +105,7 @@ class LatencyView(StoreView):
         return 503 if self.error else 200
 
     @property
-    def followed(self) -> Query:
+    def stream_query(self) -> Query:
         given = {"window": self.query.window.key, "model": self.query.model, "heat": self.query.heat}
         return {name: value for name, value in given.items() if value}
 

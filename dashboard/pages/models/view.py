@@ -40,7 +40,7 @@ class ModelsView(StoreView):
         return cls(deps, chosen_window(query["window"], "24h"))
 
     @property
-    def followed(self) -> Query:
+    def stream_query(self) -> Query:
         return {"window": self.window.key}
 
     async def read(self) -> None:

@@ -37,7 +37,7 @@ class OverviewView(StoreView):
         return cls(deps, chosen_window(query["window"], "1h"))
 
     @property
-    def followed(self) -> Query:
+    def stream_query(self) -> Query:
         return {"window": self.window.key}
 
     async def read(self) -> None:

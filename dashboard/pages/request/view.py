@@ -47,7 +47,7 @@ class RequestView(StoreView):
         return 503 if self.error else 404
 
     @property
-    def followed(self) -> Query | None:
+    def stream_query(self) -> Query | None:
         return None if self.ended else {"request_id": self.request_id}
 
     @property

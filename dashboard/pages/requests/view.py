@@ -57,7 +57,7 @@ class RequestsView(StoreView):
         return 503 if self.error else 200
 
     @property
-    def followed(self) -> Query | None:
+    def stream_query(self) -> Query | None:
         return self.chosen if self.newest else None
 
     async def read(self) -> None:

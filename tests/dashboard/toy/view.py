@@ -23,7 +23,7 @@ class ToyView(PageView):
         return cls(deps, query["model"])
 
     @property
-    def followed(self) -> Query:
+    def stream_query(self) -> Query:
         return {"model": self.model}
 
     def context(self) -> ToyContext:
