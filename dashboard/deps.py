@@ -51,4 +51,3 @@ class DashboardDeps:
     content_kept: bool = False
     clock_ns: Callable[[], int] = time.monotonic_ns
     wall_s: Callable[[], float] = time.time
-

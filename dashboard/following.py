@@ -19,7 +19,7 @@ STORE_INTERVAL_S = 3.0
 """Shortest time between two reads of the store for one follower."""
 
 REST = 9.0
-"""Times as long as a read took pass before the next: a long window on a large store keeps nobody's disk busy."""
+"""Times as long as a read took pass before the next: a long window keeps nobody's disk busy."""
 
 KEEP_ALIVE_S = 15.0
 """A comment is sent after this long without a change, so that proxies keep the connection."""
@@ -29,7 +29,9 @@ END_EVENT = "done"
 
 
 async def follow(
-    live: LiveView, view: PageView, fragments: Callable[[], Mapping[str, str]]
+    live: LiveView,
+    view: PageView,
+    fragments: Callable[[], Mapping[str, str]],
 ) -> AsyncGenerator[str, None]:
     """Server-sent events for a view, until it has ended or the client goes.
 

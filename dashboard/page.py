@@ -51,7 +51,7 @@ class PageView(ABC):
         """True when nothing on the page will change any more."""
         return False
 
-    async def refresh(self) -> None:
+    async def refresh(self) -> None:  # noqa: B027 - a page of the present waits for nothing
         """Read what the page waits for."""
 
     @abstractmethod

@@ -28,7 +28,7 @@ def refusal_page(
     detail: str,
     address: str,
 ) -> tuple[bytes, dict[str, str]] | None:
-    """The page and its headers; None where JSON serves better: addresses of the API, clients that ask for no HTML.
+    """The page and its headers; None where JSON serves better: the API's addresses, and clients without HTML.
 
     `address` is where the dashboard is answered. The name that was asked for is in `detail` only, as text.
     """
@@ -38,10 +38,8 @@ def refusal_page(
     local = address.startswith(LOCAL)
     css = Markup(_css())  # noqa: S704 - our own file
     html = _template().render(heading=heading, detail=detail, address=address, local=local, css=css)
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{_css_digest()}'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    )
+    sources = f"default-src 'none'; style-src 'sha256-{_css_digest()}'"
+    policy = f"{sources}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     headers = {
         "content-security-policy": policy,
         "x-content-type-options": "nosniff",

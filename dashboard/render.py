@@ -78,16 +78,16 @@ class Renderer:
         values = found.new_context({"page": context, "layout": layout})
         return "".join(found.blocks[block](values)).strip()
 
-    def respond(
-        self, request: PageRequest, template: str, layout: Layout, context: object
-    ) -> Response[str]:
+    def respond(self, request: PageRequest, template: str, layout: Layout, context: object) -> Response[str]:
         """The page, or its content block for htmx; one URL gives both, so caches must tell them apart."""
-        if wants_block(request):
-            html = self.block(template, CONTENT_BLOCK, context, layout)
-        else:
-            html = self.page(template, layout, context)
         headers = {"cache-control": "no-store", "vary": "HX-Request, Accept"}
+        html = self._html(request, template, layout, context)
         return Response(html, media_type=MediaType.HTML, status_code=layout.status, headers=headers)
+
+    def _html(self, request: PageRequest, template: str, layout: Layout, context: object) -> str:
+        if wants_block(request):
+            return self.block(template, CONTENT_BLOCK, context, layout)
+        return self.page(template, layout, context)
 
 
 @cache

@@ -37,7 +37,7 @@ SECURITY_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class ErrorPages:
-    """The pages of errors under `/dashboard`, also of what the application itself refuses there (a method)."""
+    """The pages of errors under `/dashboard`, also of what the application itself refuses there."""
 
     version: str
     pages: tuple[Page, ...] = PAGES

@@ -97,7 +97,8 @@ def follow_url(page: Page, view: PageView) -> str:
     """The address of the stream that keeps a page up to date; '' where nothing of it will change."""
     if not page.blocks or view.stream_query is None:
         return ""
-    return f"{PATH}{STREAM_PATH}?{urlencode({'view': page.key, **view.stream_query}, quote_via=quote, safe='')}"
+    query = {"view": page.key, **view.stream_query}
+    return f"{PATH}{STREAM_PATH}?{urlencode(query, quote_via=quote, safe='')}"
 
 
 def page_query(request: PageRequest, page: Page) -> Query:

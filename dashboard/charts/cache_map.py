@@ -1,4 +1,4 @@
-"""The cache map of one prompt: its messages, what the prefix cache supplied, and where it parted from known ones."""
+"""The cache map of one prompt: its messages, what the cache supplied, and where it parted from known ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MessageBar:
 
 @dataclass(frozen=True, slots=True)
 class CacheMap:
-    """A prompt of `tokens` tokens; `divergence` is where it differs from the nearest known one (percent), or None."""
+    """A prompt of `tokens` tokens; `divergence` (percent) is where it parts from a known one, or None."""
 
     tokens: int
     cached: int
@@ -47,7 +47,7 @@ class CacheMap:
 
 
 def cache_map(attributes: Mapping[str, Scalar]) -> CacheMap | None:
-    """The map from the attributes of a cache lookup; None where they tell of no messages, or not what was found."""
+    """The map from the attributes of a cache lookup; None where they lack the messages, or what was found."""
     spans = [part.rpartition(":") for part in str(attributes.get("messages", "")).split()]
     ends = [(role, int(end)) for role, _, end in spans if end.isdigit()]
     tokens = ends[-1][1] if ends else 0

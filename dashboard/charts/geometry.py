@@ -34,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A position in per cent of the width, with its label; `anchor` is the part of the label's text that is at it."""
+    """A position in per cent of the width, with its label; `anchor` is the part of the label there."""
 
     x: float
     label: str
@@ -138,7 +138,7 @@ def _overlaps(timed: TimedPhase, timeline: Timeline) -> str:
 def strip(timeline: Timeline, whole_ms: float = 0.0) -> tuple[Bar, ...]:
     """A request's phases on one line, for a table row; one that runs beside another is drawn later, on top.
 
-    The line is `whole_ms` long (or as long as the request's time), so that those of several rows can be compared.
+    The line is `whole_ms` long (or as long as the request's time), so that several rows can be compared.
     """
     whole_ms = max(whole_ms, timeline.wall_ms)
     ordered = sorted(timeline.phases, key=lambda timed: timed.start_ms)
@@ -231,7 +231,8 @@ def columns(kind: str, label: str, values: Sequence[float], top: float) -> Colum
     step = 100 / max(len(values), 1)
     width = round(step * 0.8, 4)
     heights = [round(min(value / top, 1) * 100, 3) for value in values]
-    return Columns(kind, label, tuple((round(i * step, 4), width, height) for i, height in enumerate(heights)))
+    placed = tuple((round(index * step, 4), width, height) for index, height in enumerate(heights))
+    return Columns(kind, label, placed)
 
 
 def scale_top(values: Sequence[float | None]) -> float:

@@ -13,7 +13,7 @@ from telemetry.store.rollups.measures import Measure
 
 @dataclass(frozen=True, slots=True)
 class TimeChart:
-    """One small chart over the window; `notes` are invisible columns whose tooltips give each step's figures."""
+    """One small chart over the window; `notes` are invisible columns with each step's figures as tooltips."""
 
     key: str
     title: str
@@ -58,8 +58,8 @@ def _ttft(points: Sequence[Point]) -> TimeChart:
     p50 = [point.spread(Measure.TTFT).p50 for point in points]
     p95 = [point.spread(Measure.TTFT).p95 for point in points]
     scale = Scale("ttft", "Time to first token", scale_top(p95), formats.axis_ms)
-    steps = zip(p50, p95, strict=True)
-    notes = [f"p50 {formats.milliseconds(middle)}, p95 {formats.milliseconds(slow)}" for middle, slow in steps]
+    ms, steps = formats.milliseconds, zip(p50, p95, strict=True)
+    notes = [f"p50 {ms(middle)}, p95 {ms(slow)}" for middle, slow in steps]
     series = lines([("p95", "p95", p95), ("p50", "p50", p50)], scale.top)
     return _chart(scale, points, notes, series=series, measured=any_measured(p50))
 
@@ -69,8 +69,8 @@ def _output_rate(points: Sequence[Point]) -> TimeChart:
     p50 = [point.spread(Measure.OUTPUT_RATE).p50 for point in points]
     p5 = [point.spread(Measure.OUTPUT_RATE).p5 for point in points]
     scale = Scale("rate", "Output rate, tokens/s", scale_top(p50), formats.axis_rate)
-    steps = zip(p50, p5, strict=True)
-    notes = [f"p50 {formats.rate(middle)} tokens/s, p5 (slow) {formats.rate(slow)}" for middle, slow in steps]
+    rate, steps = formats.rate, zip(p50, p5, strict=True)
+    notes = [f"p50 {rate(middle)} tokens/s, p5 (slow) {rate(slow)}" for middle, slow in steps]
     series = lines([("p5", "p5, slow", p5), ("rate", "p50", p50)], scale.top)
     return _chart(scale, points, notes, series=series, measured=any_measured(p50))
 

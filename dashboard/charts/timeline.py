@@ -56,7 +56,7 @@ class Timeline:
     chunks_left_out: int = 0
 
     def gaps(self) -> list[tuple[float, float]]:
-        """The spans of [0, wall] that no phase covers, as (start, end) in ms; overlapping phases cover once."""
+        """The spans of [0, wall] that no phase covers, (start, end) in ms; overlapping phases cover once."""
         found, reached = [], 0.0
         for timed in sorted(self.phases, key=lambda timed: timed.start_ms):
             if timed.start_ms > reached:
@@ -88,10 +88,10 @@ def of_record(record: RequestRecord, now_ns: int) -> Timeline:
 
 
 def _under_way(record: RequestRecord, wall_ms: float, done: Iterable[TimedPhase]) -> list[TimedPhase]:
-    """The phases under way: an engine tells of prefill and decode at their end; the stream ends with the request.
+    """The phases under way: an engine tells of prefill and decode at their end, the stream ends last.
 
-    Each begins where the one before it ended: prefill with the last phase that is known, decode and stream with
-    the first token.
+    Each begins where the one before it ended: prefill with the last phase that is known, decode and stream
+    with the first token.
     """
     known = {timed.phase: timed.end_ms for timed in done}
     reached_ms = min(max(known.values(), default=0.0), wall_ms)

@@ -1,1 +1,1 @@
-"""One folder per page: registration (`page`), what it reads (`view`), what its template gets (`context`), templates."""
+"""One folder per page: its registration, what it reads (`view`), what its template gets (`context`)."""

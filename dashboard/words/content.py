@@ -20,7 +20,7 @@ DIFFERENT_CHARS = 120
 
 @dataclass(frozen=True, slots=True)
 class ShownText:
-    """One message (`number` from 1) or the answer; `kept` more characters are stored, `lost` were not kept."""
+    """One message (`number` from 1) or the answer; `kept` more characters are stored, `lost` were not."""
 
     number: int
     role: str
@@ -40,10 +40,10 @@ class ContentView:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first text that differed: message `number` from 1, what both share just before, and how each goes on.
+    """The first text that differed: message `number` from 1, what both share just before, how each goes on.
 
-    `request_id` is the request compared with; '' where what it said is not kept: then `ours` is how the message
-    begins. `same` says that all texts that are kept are the same.
+    `request_id` is the request compared with; '' where what it said is not kept: then `ours` is how the
+    message begins. `same` says that all texts that are kept are the same.
     """
 
     number: int
@@ -94,7 +94,9 @@ def _first_difference(
             return Difference(index + 1, message.role, "", _cut(message.text), _cut(words), request_id)
         if message.text.strip() != other.text.strip():
             at = _common_length(message.text, other.text)
-            shared = message.text[:at] if at <= SHARED_CHARS else f"… {message.text[at - SHARED_CHARS : at]}"
+            shared = message.text[:at]
+            if at > SHARED_CHARS:
+                shared = f"… {shared[-SHARED_CHARS:]}"
             mine, yours = _cut(message.text[at:]), _cut(other.text[at:])
             return Difference(index + 1, message.role, shared, mine, yours, request_id)
     return Difference(len(ours), ours[-1].role, "", "", "", request_id, same=True)

@@ -80,7 +80,8 @@ def _energy_of(groups: Sequence[Totals], requests: int, report: Report) -> Fact:
 
 def _energy_per_token(groups: Sequence[Totals]) -> Fact:
     energy_j, tokens = sum(group.energy_j for group in groups), sum(group.energy_tokens for group in groups)
-    return Fact("energy per output token", formats.joules(energy_j / tokens if tokens else None), "prefill included")
+    per_token = energy_j / tokens if tokens else None
+    return Fact("energy per output token", formats.joules(per_token), "prefill included")
 
 
 def _of_requests(measured: int, requests: int) -> str:

@@ -1,4 +1,4 @@
-"""The time when a conversation's context will be full, from how it grew; None where too little was measured."""
+"""The time when a conversation's context will be full, from how it grew."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_STEPS = 10
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`tokens_per_turn` on average over the last `steps`; `n_ctx` is full in about `turns_left` more turns."""
+    """`tokens_per_turn` on average over the last `steps`; `n_ctx` is full in about `turns_left` turns."""
 
     n_ctx: int
     used: int

@@ -141,7 +141,7 @@ def moment(value: datetime) -> str:
 
 
 def clocks(starts_s: Sequence[int]) -> tuple[str, ...]:
-    """The times of a chart's steps (Unix seconds, UTC): 04:46, with the date where it is longer than a day."""
+    """The times of a chart's steps (Unix seconds): 04:46, with the date where it is longer than a day."""
     pattern = "%H:%M" if starts_s and starts_s[-1] - starts_s[0] < 86_400 else "%d %b %H:%M"
     return tuple(datetime.fromtimestamp(start_s, UTC).strftime(pattern) for start_s in starts_s)
 

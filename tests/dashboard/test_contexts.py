@@ -73,9 +73,9 @@ def test_every_folder_is_registered() -> None:
 
 
 def test_registrations_fit_together() -> None:
-    """Keys, addresses and titles are there once, parameters of the path are declared, `entry` is of the menu."""
-    for values in ([page.key for page in PAGES], [page.path for page in PAGES], [page.title for page in PAGES]):
-        assert len(values) == len(set(values))
+    """Keys, addresses and titles are there once, path parameters are declared, `entry` is of the menu."""
+    for name in ("key", "path", "title"):
+        assert len({getattr(page, name) for page in PAGES}) == len(PAGES)
     for page in PAGES:
         assert set(re.findall(r"{(\w+):", page.path)) <= set(page.parameters)
     listed = {page.key for page in PAGES if page.listed}

@@ -56,7 +56,7 @@ def told_with(lines: Iterator[str], expected: str) -> str:
 
 
 def test_a_page_is_a_folder_and_a_line_end_to_end(tmp_path: Path) -> None:
-    """On a gateway: in the menu of every page, answered with its content, and its block follows a request as it comes and goes."""
+    """On a gateway: in the menu, answered with its content, and its block follows a request as it comes and goes."""
     served = ToyServed(tmp_path / "home", env={"FAKE_STEP_MS": "20"}).start()
     try:
         with httpx.Client(base_url=served.base_url, timeout=60) as client:
@@ -77,7 +77,7 @@ def test_a_page_is_a_folder_and_a_line_end_to_end(tmp_path: Path) -> None:
 
 
 def test_it_has_what_all_pages_have(pages: Pages, toy_site: Litestar) -> None:
-    """The policy, its entry marked, its block for htmx, its parameter in the page and in the stream's address."""
+    """The policy, its entry marked, its block for htmx, its parameter in page and stream."""
     pages.site.sink.admitted(record(1))
     response = pages.get(f"/toy?model={MODEL}", toy_site)
     assert {name: response.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
@@ -97,7 +97,7 @@ def test_without_its_line_it_is_not_there(pages: Pages) -> None:
 
 
 def test_it_is_in_the_documentation() -> None:
-    """The table has a row for each page, with the address as a person types it; a document without the marks is refused."""
+    """The table has a row for each page, with the address as a person types it; without marks it is refused."""
     made = with_table(f"# Pages\n{BEGIN}old\n{END}more\n", WITH_TOY)
     assert made == f"# Pages\n{BEGIN}\n{table(WITH_TOY)}\n{END}more\n"
     assert "| Toy (`/dashboard/toy`) | how many requests run now |\n" in made

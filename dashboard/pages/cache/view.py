@@ -1,4 +1,4 @@
-"""`/dashboard/cache`: what the prefix cache gave, why prompts were computed all the same, what each tier holds."""
+"""`/dashboard/cache`: what the prefix cache gave, why prompts were computed, what each tier holds."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class LatencyRow:
 
 @dataclass(frozen=True, slots=True)
 class PhaseRow:
-    """One context bucket's mean request: its phases as shares of one line, and in ms under the phase's name."""
+    """One context bucket's mean request: its phases as shares of one line, and in ms by their names."""
 
     context: str
     requests: int

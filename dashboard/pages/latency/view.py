@@ -169,7 +169,7 @@ class LatencyView(StoreView):
         return self.query.requests_url(model, context, self._since_s) if model and context else ""
 
     def _in_order(self, contexts: set[str]) -> list[str]:
-        """Context buckets by size; labels of an earlier setting come after, prompts that were not counted last."""
+        """Context buckets by size; labels of an earlier setting come after, uncounted prompts last."""
         order = {label: index for index, label in enumerate(self.deps.buckets.labels)}
         return sorted(contexts, key=lambda label: (label == "", order.get(label, len(order)), label))
 
@@ -189,14 +189,15 @@ class LatencyView(StoreView):
         return tuple(rows)
 
     def _heat_grid(self) -> HeatGrid | None:
-        known = [spread.p50 for spread in self.cells.values() if spread.p50 is not None]
-        if self.steps is None or not known:
+        steps, known = self.steps, [spread.p50 for spread in self.cells.values() if spread.p50 is not None]
+        if steps is None or not known:
             return None
         _, title, unit = HEAT[self.query.heat]
-        lines = []
-        for context in self._in_order({context for _, context in self.cells if context}):
-            lines.append(HeatLine(context, self._heat_cells(self.steps, context, min(known), max(known))))
-        return HeatGrid(title, unit, formats.clocks(self.steps.starts_s), tuple(lines))
+        lowest, highest = min(known), max(known)
+        contexts = self._in_order({context for _, context in self.cells if context})
+        cells = [self._heat_cells(steps, context, lowest, highest) for context in contexts]
+        lines = tuple(HeatLine(context, own) for context, own in zip(contexts, cells, strict=True))
+        return HeatGrid(title, unit, formats.clocks(steps.starts_s), lines)
 
     def _heat_cells(self, steps: Steps, context: str, lowest: float, highest: float) -> tuple[HeatLink, ...]:
         spreads = [self.cells.get((index, context), NOTHING) for index in steps.indexes]

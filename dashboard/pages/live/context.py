@@ -24,7 +24,7 @@ class RunningRow:
     prefilled_tokens: Annotated[int | None, "Tokens of the prompt that are computed, while they are."]
     completion_tokens: Annotated[int | None, "Tokens sampled so far."]
     max_tokens: Annotated[int | None, "Output tokens that were asked for at most, or None."]
-    progress: Annotated[float | None, "Per cent of the prompt, then of `max_tokens`; None where no end is known."]
+    progress: Annotated[float | None, "Per cent of the prompt, then of `max_tokens`; None: no end is known."]
     ttft_ms: Annotated[float | None, "Milliseconds to the first token, once it was sampled."]
     strip: Annotated[tuple[Bar, ...], "Its phases on one line, its time beside the longest request's."]
 

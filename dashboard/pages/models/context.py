@@ -25,7 +25,7 @@ class HeatRow:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """A measure's median by model and context bucket; `unit` as shown (`ms` values are formatted as times)."""
+    """A measure's median by model and context bucket; `unit` as shown (`ms` values are told as times)."""
 
     title: str
     unit: str
@@ -37,7 +37,7 @@ class HeatMap:
 class ModelCard:
     """One model: its engine now, its configuration, and its speed by context size.
 
-    `tuning` is what of the configuration was chosen by measurement, `energy` what energy and money its requests took.
+    `tuning` is what of the configuration was chosen by measurement, `energy` what its requests took and cost.
     """
 
     name: str
@@ -78,7 +78,7 @@ class ModelsContext:
     window: Annotated[Window, "The window that the figures cover."]
     windows: Annotated[tuple[Window, ...], "The windows to choose from."]
     models: Annotated[tuple[ModelCard, ...], "Every model that is configured or was seen in the window."]
-    heat_maps: Annotated[tuple[HeatMap, ...], "Speed by model and context size; empty when nothing was measured."]
+    heat_maps: Annotated[tuple[HeatMap, ...], "Speed by model and context size, if it was measured."]
     speed_changes: Annotated[tuple[SpeedChangeRows, ...], "What the regression watch found, newest first."]
     configurations: Annotated[tuple[ConfigurationRow, ...], "Configurations that ever served, newest first."]
     kv_quality: Annotated[tuple[KvQuality, ...], "What smaller KV types save and cost."]

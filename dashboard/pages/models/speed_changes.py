@@ -13,7 +13,8 @@ MAX_PAIRS = 20
 
 
 def speed_changes(
-    rows: Iterable[SpeedChangeRow], configurations: Sequence[EngineConfigRow]
+    rows: Iterable[SpeedChangeRow],
+    configurations: Sequence[EngineConfigRow],
 ) -> tuple[SpeedChangeRows, ...]:
     """The changes by pair of configurations, newest first, with what else changed between the two."""
     details = {config.id: config.details for config in configurations}
@@ -25,7 +26,10 @@ def speed_changes(
 
 
 def _pair(
-    before: str, after: str, rows: list[SpeedChangeRow], details: Mapping[str, Mapping[str, object]]
+    before: str,
+    after: str,
+    rows: list[SpeedChangeRow],
+    details: Mapping[str, Mapping[str, object]],
 ) -> SpeedChangeRows:
     return SpeedChangeRows(
         model=rows[0].model,

@@ -12,10 +12,7 @@ PLAYGROUND = Page(
     key="playground",
     title="Playground",
     path="/playground",
-    about=(
-        "a chat with this gateway's own API, streamed, with the timings of each answer and a link to its "
-        "request; needs JavaScript"
-    ),
+    about="a streamed chat with this gateway's API, with timings and a link to each request (JavaScript)",
     folder=Path(__file__).parent,
     context=PlaygroundContext,
     view=PlaygroundView.from_query,

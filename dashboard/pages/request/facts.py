@@ -25,8 +25,8 @@ from telemetry.store.models import RequestRow
 from telemetry.store.queries.requests import RequestDetail
 from telemetry.store.queries.speed import Expected
 
-
 NOT_YET = "not yet"
+PREFILLED = "of the prompt so far, cached ones included"
 
 
 def missing_context(request_id: str, store_error: str) -> RequestContext:
@@ -105,7 +105,7 @@ def _live_numbers(record: RequestRecord) -> tuple[Fact, ...]:
     return (
         Fact("time to first token", first_token),
         Fact("prompt tokens", _count_so_far(record.prompt_tokens)),
-        Fact("prefilled", _count_so_far(record.prefilled_tokens), "of the prompt so far, cached ones included"),
+        Fact("prefilled", _count_so_far(record.prefilled_tokens), PREFILLED),
         Fact("output tokens", formats.count(record.completion_tokens or 0), "so far"),
     )
 
@@ -210,10 +210,10 @@ def _drafted(row: RequestRow, decode: Mapping[str, Scalar]) -> list[Fact]:
     """Speculative decoding, where anything was drafted."""
     if not decode.get("draft"):
         return []
-    notes = []
-    for source, tokens in drafted_by(decode).items():
-        notes.append(f"{SOURCES[source]} {tokens.accepted} of {tokens.drafted}")
-    notes = [", ".join(notes), f"about {formats.milliseconds(float(decode.get('gain_ms', 0.0)))} saved (estimated)"]
+    found = drafted_by(decode).items()
+    sources = [f"{SOURCES[source]} {own.accepted} of {own.drafted}" for source, own in found]
+    gain = formats.milliseconds(float(decode.get("gain_ms", 0.0)))
+    notes = [", ".join(sources), f"about {gain} saved (estimated)"]
     if (row.prompt_tokens or 0) + (row.completion_tokens or 0) > ONE_KERNEL_TOKENS:
         notes.append(KERNELS)
     accepted = f"{decode.get('accepted')} of {decode.get('draft')}"

@@ -1,4 +1,4 @@
-"""`/dashboard/settings`: every setting in effect, where it came from and how to change it; without secrets."""
+"""`/dashboard/settings`: every setting in effect, its origin and how to change it; without secrets."""
 
 from __future__ import annotations
 
