@@ -124,5 +124,5 @@ def test_a_page_without_blocks_has_no_stream(pages: Pages) -> None:
     """It stays as it is, and the stream's address does not know it."""
     still = (*PAGES, dataclasses.replace(TOY, blocks=()))
     site = Litestar([dashboard_router(pages.site.deps(), still)], openapi_config=None)
-    assert "hx-sse" not in pages.get("/toy", site).text
+    assert "hx-sse:connect" not in pages.get("/toy", site).text
     assert pages.get("/live?view=toy", site, Accept="text/event-stream").status_code == 400
