@@ -34,8 +34,9 @@ check: $(VENV)/.installed-dev ## format, lint, types and contracts
 bench: $(VENV)/.installed-bench ## run the benchmark; ARGS="--help" lists its options
 	@$(BIN)/python -m bench $(ARGS)
 
-docs: $(VENV)/.installed ## write docs/settings.md again
+docs: $(VENV)/.installed ## write docs/settings.md and the table of pages in docs/dashboard.md again
 	@$(BIN)/firsttoken settings --markdown > docs/settings.md
+	@$(BIN)/python -m dashboard.docs docs/dashboard.md
 
 grafana: $(VENV)/.installed-dev ## write grafana/dashboards, alerting and kubernetes again
 	@$(BIN)/python -m grafana.build

@@ -1,4 +1,5 @@
-"""The pages: server-rendered HTML over the store's read side and the live view, followed by server-sent events.
+"""The dashboard: HTML made on the server of what is stored and of what runs, followed by server-sent events.
 
-Everything is injected (`dashboard.deps.DashboardDeps`); imports `telemetry` and never `gateway`. Start at `router`.
+Everything is injected (`dashboard.deps.DashboardDeps`); it imports `telemetry` and never `gateway`. Start at
+`page` (what a page is), `catalog` (all of them) and `router` (how they are served).
 """

@@ -1,33 +1,32 @@
-"""Every page's template and what it gets."""
+"""Every page, in the order of the menu: a new one is its folder, and its line here."""
 
 from __future__ import annotations
 
-from dashboard.layout import ErrorContext
-from dashboard.pages.cache.context import CacheContext
-from dashboard.pages.conversations.context import ConversationContext, ConversationsContext
-from dashboard.pages.health.context import HealthContext
-from dashboard.pages.latency.context import LatencyContext
-from dashboard.pages.live.context import LiveContext
-from dashboard.pages.models.context import ModelsContext
-from dashboard.pages.overview.context import OverviewContext
-from dashboard.pages.playground.context import PlaygroundContext
-from dashboard.pages.request.context import RequestContext
-from dashboard.pages.requests.context import RequestsContext
-from dashboard.pages.settings.context import SettingsContext
+from dashboard.page import Page
+from dashboard.pages.cache.page import CACHE
+from dashboard.pages.conversation.page import CONVERSATION
+from dashboard.pages.conversations.page import CONVERSATIONS
+from dashboard.pages.health.page import HEALTH
+from dashboard.pages.latency.page import LATENCY
+from dashboard.pages.live.page import LIVE
+from dashboard.pages.models.page import MODELS
+from dashboard.pages.overview.page import OVERVIEW
+from dashboard.pages.playground.page import PLAYGROUND
+from dashboard.pages.request.page import REQUEST
+from dashboard.pages.requests.page import REQUESTS
+from dashboard.pages.settings.page import SETTINGS
 
-PAGES = {
-    "overview.html": OverviewContext,
-    "latency.html": LatencyContext,
-    "requests.html": RequestsContext,
-    "request.html": RequestContext,
-    "conversations.html": ConversationsContext,
-    "conversation.html": ConversationContext,
-    "models.html": ModelsContext,
-    "cache.html": CacheContext,
-    "live.html": LiveContext,
-    "health.html": HealthContext,
-    "settings.html": SettingsContext,
-    "playground.html": PlaygroundContext,
-    "error.html": ErrorContext,
-}
-"""Template → what it gets."""
+PAGES: tuple[Page, ...] = (
+    OVERVIEW,
+    LIVE,
+    LATENCY,
+    REQUESTS,
+    REQUEST,
+    CONVERSATIONS,
+    CONVERSATION,
+    MODELS,
+    CACHE,
+    PLAYGROUND,
+    HEALTH,
+    SETTINGS,
+)

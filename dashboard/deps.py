@@ -1,4 +1,4 @@
-"""What the dashboard needs from the outside, injected by the composition root."""
+"""The dashboard's needs from the outside, injected by the composition root."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dashboard.pages.settings.context import Setting
@@ -32,9 +30,11 @@ class StoreState:
 class DashboardDeps:
     """Everything that pages read.
 
-    `reader` is an engine for the store's read side; `objectives` are the newest reports; `energy` says what energy is read from; `base_url` is where clients reach the gateway, without a
-    trailing slash (`http://127.0.0.1:8080`); `settings` are all settings, without secrets; `content_kept` is the setting `capture.content`. `clock_ns` is the monotonic clock that records are stamped with,
-    `wall_s` is Unix time in seconds.
+    `reader` is an engine for the store's read side; `objectives` are the newest reports; `energy` says what
+    energy is read from; `base_url` is where clients reach the gateway, without a trailing slash
+    (`http://127.0.0.1:8080`); `settings` are all settings, without secrets; `content_kept` is the setting
+    `capture.content`. `clock_ns` is the monotonic clock that records are stamped with, `wall_s` is Unix time
+    in seconds.
     """
 
     reader: AsyncEngine
@@ -51,7 +51,3 @@ class DashboardDeps:
     content_kept: bool = False
     clock_ns: Callable[[], int] = time.monotonic_ns
     wall_s: Callable[[], float] = time.time
-
-
-Deps = NamedDependency[SkipValidation[DashboardDeps]]
-"""The handlers' parameter `deps`."""

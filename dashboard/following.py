@@ -1,17 +1,15 @@
-"""Pages that follow along: a view is rendered again after every change, and only what differs is sent.
+"""Streams of pages that follow along: rendered again after every change, and only what differs is sent.
 
-Each event holds `<hx-partial>` elements (htmx 4), one per changed block; a block's root element has the block's
-name as its id, and is morphed in place, so that focus, selection and scrolling stay.
+Each event holds `<hx-partial>` elements (htmx 4), one per changed block; a block's root element has the name
+of the block as its id, and is morphed in place, so that focus, selection and scrolling stay.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable, Mapping
 
-from dashboard.deps import DashboardDeps
-from dashboard.render import block_html
+from dashboard.page import PageView
 from telemetry.live import LiveView
 
 TICK_S = 1.0
@@ -21,7 +19,7 @@ STORE_INTERVAL_S = 3.0
 """Shortest time between two reads of the store for one follower."""
 
 REST = 9.0
-"""Times as long as a read took passes before the next one: a long window on a large store keeps nobody's disk busy."""
+"""Times as long as a read took pass before the next: a long window keeps nobody's disk busy."""
 
 KEEP_ALIVE_S = 15.0
 """A comment is sent after this long without a change, so that proxies keep the connection."""
@@ -30,37 +28,23 @@ END_EVENT = "done"
 """The event after which the page closes the stream."""
 
 
-class PageView(Protocol):
-    """A page that can be shown now and again."""
+async def follow(
+    live: LiveView,
+    view: PageView,
+    fragments: Callable[[], Mapping[str, str]],
+) -> AsyncGenerator[str, None]:
+    """Server-sent events for a view, until it has ended or the client goes.
 
-    @property
-    def template(self) -> str:
-        """The page's template."""
-
-    @property
-    def blocks(self) -> tuple[str, ...]:
-        """Its blocks that follow along."""
-
-    @property
-    def ended(self) -> bool:
-        """True when nothing on the page will change any more."""
-
-    async def refresh(self) -> None:
-        """Read the store again; failures are kept for the page to tell."""
-
-    def page(self) -> object:
-        """The template's context at this moment, without waiting for anything."""
-
-
-async def follow(deps: DashboardDeps, view: PageView) -> AsyncGenerator[str, None]:
-    """Server-sent events for a view, until it has ended or the client goes."""
+    `fragments` gives the HTML of each block at this moment, by the block's name.
+    """
     sent: dict[str, str] = {}
     loop = asyncio.get_running_loop()
     told_at, due_at = loop.time(), await refreshed(view)
-    async for _ in pulses(deps.live):
+    async for _ in pulses(live):
         if loop.time() >= due_at:
             due_at = await refreshed(view)
-        changed = _changed(view, sent)
+        changed = {block: html for block, html in fragments().items() if sent.get(block) != html}
+        sent.update(changed)
         if changed:
             yield event(changed)
             told_at = loop.time()
@@ -80,20 +64,15 @@ async def refreshed(view: PageView) -> float:
     return loop.time() + max(STORE_INTERVAL_S, REST * (loop.time() - began))
 
 
-def _changed(view: PageView, sent: dict[str, str]) -> dict[str, str]:
-    """Blocks that read differently from what was last sent; remembers them as sent."""
-    page = view.page()
-    fragments = {block: block_html(view.template, block, page) for block in view.blocks}
-    changed = {block: html for block, html in fragments.items() if sent.get(block) != html}
-    sent.update(changed)
-    return changed
-
-
-def event(fragments: dict[str, str]) -> str:
+def event(fragments: Mapping[str, str]) -> str:
     """One server-sent event that morphs each fragment over the element of its name."""
-    parts = (f'<hx-partial hx-target="#{name}" hx-swap="outerMorph">{html}</hx-partial>' for name, html in fragments.items())
+    parts = [_partial(block, html) for block, html in fragments.items()]
     lines = "".join(parts).splitlines()
     return "".join(f"data: {line}\n" for line in lines) + "\n"
+
+
+def _partial(block: str, html: str) -> str:
+    return f'<hx-partial hx-target="#{block}" hx-swap="outerMorph">{html}</hx-partial>'
 
 
 async def pulses(live: LiveView, tick_s: float = TICK_S) -> AsyncGenerator[None, None]:

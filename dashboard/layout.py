@@ -1,4 +1,4 @@
-"""What the frame around every page gets, and the page of an error."""
+"""The frame around every page, and the page of an error: what their templates get."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Annotated
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the frame around every page gets, as `layout`."""
+    """The values of the frame around every page, as `layout`."""
 
     title: Annotated[str, "The page's name, in the title and in its heading."]
-    active: Annotated[str, "The navigation entry that is this page's: a key of `dashboard.navigation`, or ''."]
-    follow_url: Annotated[str, "The stream that keeps this page up to date, or '' for a page that does not change."]
+    active: Annotated[str, "The key of the menu's entry that is this page's, or ''."]
+    follow_url: Annotated[str, "The stream that keeps this page up to date, or ''."]
     version: Annotated[str, "firsttoken's version."]
     status: Annotated[int, "The HTTP status that the page is sent with."]
 
@@ -23,3 +23,7 @@ class ErrorContext:
 
     heading: Annotated[str, "What happened, in a few words."]
     detail: Annotated[str, "What it means and what to do."]
+
+
+ERROR_TEMPLATE = "error.html"
+"""The template that gets an `ErrorContext`."""

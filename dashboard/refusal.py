@@ -1,4 +1,4 @@
-"""The page for a browser that is turned away at the door: it can load nothing else from here, so all of it is in one piece."""
+"""The page for a browser that is turned away at the door: it can load nothing else, so it is in one piece."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import hashlib
 from functools import cache
 
+from jinja2 import Template
 from markupsafe import Markup
 
 from dashboard.assets import assets
@@ -20,8 +21,14 @@ LOCAL = ("http://127.", "http://localhost", "http://[::1]")
 HEADINGS = {"host_not_allowed": "This name is not answered", "origin_not_allowed": "Not from that page"}
 
 
-def refusal_page(path: str, accept: str, code: str, detail: str, address: str) -> tuple[bytes, dict[str, str]] | None:
-    """The page and its headers; None where JSON serves better: the API's addresses, and clients that do not ask for HTML.
+def refusal_page(
+    path: str,
+    accept: str,
+    code: str,
+    detail: str,
+    address: str,
+) -> tuple[bytes, dict[str, str]] | None:
+    """The page and its headers; None where JSON serves better: the API's addresses, and clients without HTML.
 
     `address` is where the dashboard is answered. The name that was asked for is in `detail` only, as text.
     """
@@ -30,8 +37,9 @@ def refusal_page(path: str, accept: str, code: str, detail: str, address: str) -
     heading = HEADINGS.get(code, "Refused")
     local = address.startswith(LOCAL)
     css = Markup(_css())  # noqa: S704 - our own file
-    html = environment().get_template("refused.html").render(heading=heading, detail=detail, address=address, local=local, css=css)
-    policy = f"default-src 'none'; style-src 'sha256-{_css_digest()}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    html = _template().render(heading=heading, detail=detail, address=address, local=local, css=css)
+    sources = f"default-src 'none'; style-src 'sha256-{_css_digest()}'"
+    policy = f"{sources}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     headers = {
         "content-security-policy": policy,
         "x-content-type-options": "nosniff",
@@ -40,6 +48,11 @@ def refusal_page(path: str, accept: str, code: str, detail: str, address: str) -
         "vary": "Accept",
     }
     return html.encode(), headers
+
+
+@cache
+def _template() -> Template:
+    return environment(()).get_template("refused.html")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The dashboard's routes under `/dashboard`, and what all of their answers share: security headers and error pages."""
+"""The router of `/dashboard`, and what all of its answers share: security headers and error pages."""
 
 from __future__ import annotations
 
@@ -9,32 +9,23 @@ from typing import Any
 from urllib.parse import unquote
 
 from litestar import Response, Router, get
-from litestar.di import Provide
 from litestar.exceptions import ClientException, HTTPException, NotFoundException
 from litestar.params import FromPath
 
 from dashboard.assets import static_file
+from dashboard.catalog import PAGES
 from dashboard.deps import DashboardDeps
-from dashboard.layout import ErrorContext, Layout
-from dashboard.pages.cache.view import cache
-from dashboard.pages.conversations.view import conversation, conversations
-from dashboard.pages.health.view import health
-from dashboard.pages.latency.view import latency
-from dashboard.pages.live.view import live
-from dashboard.pages.models.view import models
-from dashboard.pages.overview.view import overview
-from dashboard.pages.playground.view import playground
-from dashboard.pages.request.view import request_page
-from dashboard.pages.requests.view import requests
-from dashboard.pages.settings.view import settings
-from dashboard.render import PageRequest, respond
+from dashboard.layout import ERROR_TEMPLATE, ErrorContext, Layout
+from dashboard.page import PATH, Page
+from dashboard.render import PageRequest, renderer
+from dashboard.routes import PageRoutes
 from telemetry.logs.events import event
 
 log = logging.getLogger(__name__)
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
 SECURITY_HEADERS = {
@@ -44,14 +35,12 @@ SECURITY_HEADERS = {
 }
 
 
-PATH = "/dashboard"
-
-
 @dataclass(frozen=True, slots=True)
 class ErrorPages:
-    """What goes wrong under `/dashboard`, as pages; also what the application itself refuses there, such as a method."""
+    """The pages of errors under `/dashboard`, also of what the application itself refuses there."""
 
     version: str
+    pages: tuple[Page, ...] = PAGES
 
     def refused(self, request: PageRequest, error: HTTPException) -> Response[str]:
         """An address, a parameter or a method that there is not."""
@@ -59,38 +48,30 @@ class ErrorPages:
 
     def failed(self, request: PageRequest, error: Exception) -> Response[str]:
         """A defect of ours: logged with its trace, told without it."""
-        log.error("unexpected error on %s %s", request.method, request.url.path, exc_info=error, extra=event("dashboard.unexpected_error"))
+        kind = event("dashboard.unexpected_error")
+        log.error("unexpected error on %s %s", request.method, request.url.path, exc_info=error, extra=kind)
         return self._page(request, 500, "The gateway failed on this page; its log says why.", {})
 
-    def _page(self, request: PageRequest, status: int, detail: str, headers: Mapping[str, str]) -> Response[str]:
+    def _page(
+        self,
+        request: PageRequest,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str],
+    ) -> Response[str]:
         layout = Layout(_heading(status), "", "", self.version, status)
-        response = respond(request, "error.html", layout, ErrorContext(_heading(status), detail))
+        context = ErrorContext(_heading(status), detail)
+        response = renderer(self.pages).respond(request, ERROR_TEMPLATE, layout, context)
         response.headers.update(headers)
         return secured(response)
 
 
-def dashboard_router(deps: DashboardDeps) -> Router:
+def dashboard_router(deps: DashboardDeps, pages: tuple[Page, ...] = PAGES) -> Router:
     """All pages, to be mounted on the application as it is (its path is `/dashboard`)."""
-    errors = ErrorPages(deps.version)
+    errors = ErrorPages(deps.version, pages)
     return Router(
         path=PATH,
-        route_handlers=[
-            overview,
-            latency,
-            requests,
-            request_page,
-            models,
-            cache,
-            live,
-            health,
-            settings,
-            conversations,
-            conversation,
-            playground,
-            static_file,
-            elsewhere,
-        ],
-        dependencies={"deps": Provide(lambda: deps, sync_to_thread=False)},
+        route_handlers=[*PageRoutes(deps, pages).routes(), static_file, elsewhere],
         before_request=refuse_unstorable,
         after_request=secured,
         exception_handlers={HTTPException: errors.refused, Exception: errors.failed},

@@ -17,8 +17,8 @@ from litestar.openapi import OpenAPIConfig
 from litestar.response import Redirect
 
 from dashboard.deps import DashboardDeps, StoreState
+from dashboard.page import PATH as DASHBOARD
 from dashboard.refusal import refusal_page
-from dashboard.router import PATH as DASHBOARD
 from dashboard.router import ErrorPages, dashboard_router
 from gateway.announcement import Announce, Announcer
 from gateway.api.admin.health import healthz, metrics, readyz

@@ -1,4 +1,4 @@
-"""The cache map of one prompt: its messages as one bar, what the prefix cache supplied, and where it parted from what was known."""
+"""The cache map of one prompt: its messages, what the cache supplied, and where it parted from known ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MessageBar:
 
 @dataclass(frozen=True, slots=True)
 class CacheMap:
-    """A prompt of `tokens` tokens; `divergence` is where it differs from the nearest known one (percent), if it does."""
+    """A prompt of `tokens` tokens; `divergence` (percent) is where it parts from a known one, or None."""
 
     tokens: int
     cached: int
@@ -38,15 +38,16 @@ class CacheMap:
 
     @property
     def parted(self) -> str:
-        """Where the prompt parted, in words, or ''."""
+        """The place where the prompt parted, in words, or ''."""
         if self.divergence_token is None or self.divergence_message is None:
             return ""
-        role = next((bar.role for bar in self.messages if bar.index == self.divergence_message), "")
-        return f"message {self.divergence_message + 1}{f' ({role})' if role else ''}, token {self.divergence_token + 1}"
+        roles = {bar.index: f" ({bar.role})" for bar in self.messages if bar.role}
+        role = roles.get(self.divergence_message, "")
+        return f"message {self.divergence_message + 1}{role}, token {self.divergence_token + 1}"
 
 
 def cache_map(attributes: Mapping[str, Scalar]) -> CacheMap | None:
-    """The map from the attributes of a cache lookup; None where they do not tell of messages, or not what was found."""
+    """The map from the attributes of a cache lookup; None where they lack the messages, or what was found."""
     spans = [part.rpartition(":") for part in str(attributes.get("messages", "")).split()]
     ends = [(role, int(end)) for role, _, end in spans if end.isdigit()]
     tokens = ends[-1][1] if ends else 0
@@ -55,11 +56,25 @@ def cache_map(attributes: Mapping[str, Scalar]) -> CacheMap | None:
     cached = min(tokens, int(attributes.get("matched", 0)))
     bars, start = [], 0
     for index, (role, end) in enumerate(ends):
-        share = MessageBar(index, role, end - start, max(0, min(cached, end) - start), 100 * start / tokens, 100 * (end - start) / tokens)
-        bars.append(share)
+        bar = MessageBar(
+            index=index,
+            role=role,
+            tokens=end - start,
+            cached=max(0, min(cached, end) - start),
+            x=100 * start / tokens,
+            width=100 * (end - start) / tokens,
+        )
+        bars.append(bar)
         start = end
-    at, message = _index(attributes.get("divergence_token")), _index(attributes.get("divergence_message"))
-    return CacheMap(tokens, cached, tuple(bars), None if at is None else min(100.0, 100 * at / tokens), at, message)
+    token = _index(attributes.get("divergence_token"))
+    return CacheMap(
+        tokens=tokens,
+        cached=cached,
+        messages=tuple(bars),
+        divergence=None if token is None else min(100.0, 100 * token / tokens),
+        divergence_token=token,
+        divergence_message=_index(attributes.get("divergence_message")),
+    )
 
 
 def _index(value: Scalar | None) -> int | None:

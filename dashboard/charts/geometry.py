@@ -10,13 +10,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboard.charts.timeline import PHASE_LABELS, TimedPhase, Timeline
+from dashboard.charts.timeline import PHASE_LABELS, TimedChunk, TimedPhase, Timeline
 
 BOX_WIDTH = 1000.0
 BOX_HEIGHT = 100.0
 
 HEAT_LEVELS = 5
 """Shades of a heat map, 1 to this."""
+
+MIN_OVERLAP_MS = 0.01
+"""Phases that share less than this follow one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A position in per cent of the width, with its label; `anchor` is where the label's text starts from it."""
+    """A position in per cent of the width, with its label; `anchor` is the part of the label there."""
 
     x: float
     label: str
@@ -73,68 +76,85 @@ class Waterfall:
 
 
 def waterfall(timeline: Timeline) -> Waterfall:
-    """Where each millisecond went: one row per phase in order of start, then the unaccounted rest."""
-    ordered = sorted(timeline.phases, key=lambda timed: (timed.start_ms, list(PHASE_LABELS).index(timed.phase)))
-    rows = [_phase_row(timed, timeline) for timed in ordered]
-    gaps = timeline.gaps()
-    rows.append(
-        WaterfallRow(
-            "unaccounted",
-            "unaccounted",
-            tuple(_bar(start, end, timeline.wall_ms, _span_note(start, end)) for start, end in gaps),
-            gaps[0][0] if gaps else 0.0,
-            timeline.unaccounted_ms,
-        )
+    """The rows of each millisecond: one per phase in order of start, then the unaccounted rest."""
+    life = list(PHASE_LABELS)
+    ordered = sorted(timeline.phases, key=lambda timed: (timed.start_ms, life.index(timed.phase)))
+    return Waterfall(
+        rows=(*(_phase_row(timed, timeline) for timed in ordered), _unaccounted_row(timeline)),
+        ticks=ticks(timeline.wall_ms),
+        first_token=_first_token(timeline),
+        wall_ms=timeline.wall_ms,
+        covered_ms=timeline.covered_ms,
+        unaccounted_ms=timeline.unaccounted_ms,
+        chunks_left_out=timeline.chunks_left_out,
     )
-    first = timeline.first_token_ms
-    marker = None if first is None else _mark(first, timeline.wall_ms, f"first token {_short_ms(first)}", room=24)
-    sums = (timeline.wall_ms, timeline.covered_ms, timeline.unaccounted_ms)
-    return Waterfall(tuple(rows), ticks(timeline.wall_ms), marker, *sums, timeline.chunks_left_out)
+
+
+def _first_token(timeline: Timeline) -> Mark | None:
+    first_ms = timeline.first_token_ms
+    if first_ms is None:
+        return None
+    return _mark(first_ms, timeline.wall_ms, f"first token {_short_ms(first_ms)}", room=24)
+
+
+def _unaccounted_row(timeline: Timeline) -> WaterfallRow:
+    gaps, wall_ms = timeline.gaps(), timeline.wall_ms
+    return WaterfallRow(
+        kind="unaccounted",
+        label="unaccounted",
+        bars=tuple(_bar(start, end, wall_ms, _span_note(start, end)) for start, end in gaps),
+        start_ms=gaps[0][0] if gaps else 0.0,
+        duration_ms=timeline.unaccounted_ms,
+    )
 
 
 def _phase_row(timed: TimedPhase, timeline: Timeline) -> WaterfallRow:
     chunks = timeline.chunks if timed.phase == "prefill" else ()
+    note = _span_note(timed.start_ms, timed.end_ms)
     return WaterfallRow(
-        timed.phase.value,
-        PHASE_LABELS[timed.phase],
-        (_bar(timed.start_ms, timed.end_ms, timeline.wall_ms, _span_note(timed.start_ms, timed.end_ms)),),
-        timed.start_ms,
-        timed.end_ms - timed.start_ms,
-        tuple(_bar(c.start_ms, c.end_ms, timeline.wall_ms, f"{c.tokens} tokens, {c.sequences} in the batch") for c in chunks),
-        timed.running,
-        _overlaps(timed, timeline),
+        kind=timed.phase.value,
+        label=PHASE_LABELS[timed.phase],
+        bars=(_bar(timed.start_ms, timed.end_ms, timeline.wall_ms, note),),
+        start_ms=timed.start_ms,
+        duration_ms=timed.end_ms - timed.start_ms,
+        chunks=tuple(_chunk_bar(chunk, timeline.wall_ms) for chunk in chunks),
+        running=timed.running,
+        overlaps=_overlaps(timed, timeline),
     )
+
+
+def _chunk_bar(chunk: TimedChunk, wall_ms: float) -> Bar:
+    note = f"{chunk.tokens} tokens, {chunk.sequences} in the batch"
+    return _bar(chunk.start_ms, chunk.end_ms, wall_ms, note)
 
 
 def _overlaps(timed: TimedPhase, timeline: Timeline) -> str:
     """The phases that began earlier and run beside this one, in words."""
-    beside = [
-        PHASE_LABELS[other.phase]
-        for other in timeline.phases
-        if other.start_ms <= timed.start_ms and other is not timed and min(other.end_ms, timed.end_ms) - timed.start_ms > 0.01
-    ]
-    return " and ".join(beside)
+    earlier = [one for one in timeline.phases if one.start_ms <= timed.start_ms and one is not timed]
+    beside = [one for one in earlier if min(one.end_ms, timed.end_ms) - timed.start_ms > MIN_OVERLAP_MS]
+    return " and ".join(PHASE_LABELS[one.phase] for one in beside)
 
 
 def strip(timeline: Timeline, whole_ms: float = 0.0) -> tuple[Bar, ...]:
-    """A request's phases on one line, for a table row; phases that run beside another are drawn later, on top.
+    """A request's phases on one line, for a table row; one that runs beside another is drawn later, on top.
 
-    The line is `whole_ms` long (or as long as the request's time), so that those of several rows can be compared.
+    The line is `whole_ms` long (or as long as the request's time), so that several rows can be compared.
     """
     whole_ms = max(whole_ms, timeline.wall_ms)
     ordered = sorted(timeline.phases, key=lambda timed: timed.start_ms)
-    return tuple(
-        Bar(bar.x, bar.width, f"{PHASE_LABELS[timed.phase]}: {bar.note}", timed.phase.value)
-        for timed in ordered
-        for bar in [_bar(timed.start_ms, timed.end_ms, whole_ms, _short_ms(timed.end_ms - timed.start_ms))]
-    )
+    return tuple(_strip_bar(timed, whole_ms) for timed in ordered)
 
 
-def _bar(start: float, end: float, wall: float, note: str) -> Bar:
+def _strip_bar(timed: TimedPhase, whole_ms: float) -> Bar:
+    note = f"{PHASE_LABELS[timed.phase]}: {_short_ms(timed.end_ms - timed.start_ms)}"
+    return _bar(timed.start_ms, timed.end_ms, whole_ms, note, timed.phase.value)
+
+
+def _bar(start: float, end: float, wall: float, note: str, kind: str = "") -> Bar:
     """A stretch of [0, wall], cut to it."""
     left = min(max(start, 0.0), wall)
     right = min(max(end, left), wall)
-    return Bar(_percent(left, wall), _percent(right - left, wall), note)
+    return Bar(_percent(left, wall), _percent(right - left, wall), note, kind)
 
 
 def _mark(at: float, wall: float, label: str, room: float = 12) -> Mark:
@@ -160,7 +180,9 @@ def nice_step(at_least: float) -> float:
 
 
 def _short_ms(value: float) -> str:
-    return f"{value / 1000:g} s" if value >= 1000 and value % 100 == 0 else f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.3g} ms"
+    if value < 1000:
+        return f"{value:.3g} ms"
+    return f"{value / 1000:g} s" if value % 100 == 0 else f"{value / 1000:.2f} s"
 
 
 def _span_note(start: float, end: float) -> str:
@@ -179,7 +201,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """One column per step in per cent of the width, heights in per cent of the box from the top of the scale down."""
+    """One column per step, in per cent of the width and of the box's height."""
 
     kind: str
     label: str
@@ -206,10 +228,11 @@ def _line(kind: str, label: str, values: Sequence[float | None], top: float) -> 
 
 def columns(kind: str, label: str, values: Sequence[float], top: float) -> Columns:
     """Columns from the bottom up; every value has one, zero included."""
-    width = 100 / max(len(values), 1)
-    return Columns(
-        kind, label, tuple((round(i * width, 4), round(width * 0.8, 4), round(min(v / top, 1) * 100, 3)) for i, v in enumerate(values))
-    )
+    step = 100 / max(len(values), 1)
+    width = round(step * 0.8, 4)
+    heights = [round(min(value / top, 1) * 100, 3) for value in values]
+    placed = tuple((round(index * step, 4), width, height) for index, height in enumerate(heights))
+    return Columns(kind, label, placed)
 
 
 def scale_top(values: Sequence[float | None]) -> float:
@@ -223,7 +246,7 @@ def scale_top(values: Sequence[float | None]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class HeatCell:
-    """One cell of a heat map, placed in per cent of the width; `level` is 0 (not measured) to `HEAT_LEVELS`."""
+    """One cell of a heat map, in per cent of the width; `level` is 0 (not measured) to `HEAT_LEVELS`."""
 
     x: float
     width: float
@@ -233,8 +256,11 @@ class HeatCell:
 
 def heat_row(values: Sequence[float | None], lowest: float, highest: float) -> tuple[HeatCell, ...]:
     """The cells of one row; levels are steps of the logarithm between the map's extremes."""
-    width = 100 / max(len(values), 1)
-    return tuple(HeatCell(round(i * width, 4), round(width, 4), v, heat_level(v, lowest, highest)) for i, v in enumerate(values))
+    step = 100 / max(len(values), 1)
+    width, cells = round(step, 4), []
+    for index, value in enumerate(values):
+        cells.append(HeatCell(round(index * step, 4), width, value, heat_level(value, lowest, highest)))
+    return tuple(cells)
 
 
 def heat_level(value: float | None, lowest: float, highest: float) -> int:

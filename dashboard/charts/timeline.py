@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from telemetry.events import Phase, Scalar
+from telemetry.events import Phase, PhaseTiming, PrefillChunk, Scalar
 from telemetry.record import RequestRecord
 from telemetry.store.phases import StoredPhases
 
@@ -56,7 +56,7 @@ class Timeline:
     chunks_left_out: int = 0
 
     def gaps(self) -> list[tuple[float, float]]:
-        """The stretches of [0, wall] that no phase covers, as (start, end) in ms; overlapping phases cover once."""
+        """The spans of [0, wall] that no phase covers, (start, end) in ms; overlapping phases cover once."""
         found, reached = [], 0.0
         for timed in sorted(self.phases, key=lambda timed: timed.start_ms):
             if timed.start_ms > reached:
@@ -79,38 +79,49 @@ class Timeline:
 
 def of_record(record: RequestRecord, now_ns: int) -> Timeline:
     """The timeline of a request that runs: finished phases, and those under way open to the present."""
-    wall_ns = max(0, (record.ended_ns or now_ns) - record.started_ns)
-    done = [_timed(timing.phase, timing.start_ns, timing.end_ns, timing.attributes, record.started_ns) for timing in record.phases]
+    wall_ms = max(0, (record.ended_ns or now_ns) - record.started_ns) / 1e6
+    phases = [_timed(timing, record) for timing in record.phases]
     if record.ended_ns is None:
-        done += _under_way(record, wall_ns / 1e6, done)
-    chunks = (
-        TimedChunk((c.start_ns - record.started_ns) / 1e6, (c.end_ns - record.started_ns) / 1e6, c.tokens, c.sequences)
-        for c in record.chunks
-    )
-    first = None if record.first_token_ns is None else (record.first_token_ns - record.started_ns) / 1e6
-    return Timeline(wall_ns / 1e6, tuple(done), tuple(chunks), first)
+        phases += _under_way(record, wall_ms, phases)
+    chunks = tuple(_timed_chunk(chunk, record) for chunk in record.chunks)
+    return Timeline(wall_ms, tuple(phases), chunks, _first_token_ms(record))
 
 
 def _under_way(record: RequestRecord, wall_ms: float, done: Iterable[TimedPhase]) -> list[TimedPhase]:
-    """What is not recorded yet: an engine tells of prefill and decode at its end, and the stream ends with the request.
+    """The phases under way: an engine tells of prefill and decode at their end, the stream ends last.
 
-    Each begins where the one before it ended: prefill with the last phase that is known, decode and stream with the first token.
+    Each begins where the one before it ended: prefill with the last phase that is known, decode and stream
+    with the first token.
     """
     known = {timed.phase: timed.end_ms for timed in done}
-    reached = min(max(known.values(), default=0.0), wall_ms)
-    sampled = None if record.first_token_ns is None else min((record.first_token_ns - record.started_ns) / 1e6, wall_ms)
+    reached_ms = min(max(known.values(), default=0.0), wall_ms)
+    first_ms = _first_token_ms(record)
+    sampled_ms = None if first_ms is None else min(first_ms, wall_ms)
+    begun_ms = reached_ms if sampled_ms is None else sampled_ms
     found: list[TimedPhase] = []
-    if sampled is not None and Phase.PREFILL not in known:
-        found.append(TimedPhase(Phase.PREFILL, min(reached, sampled), sampled))
+    if sampled_ms is not None and Phase.PREFILL not in known:
+        found.append(TimedPhase(Phase.PREFILL, min(reached_ms, sampled_ms), sampled_ms))
     if record.current_phase not in (Phase.STREAM, *known):
-        found.append(TimedPhase(record.current_phase, reached if sampled is None else sampled, wall_ms, running=True))
-    if Phase.STREAM not in known and (sampled is not None or record.current_phase is Phase.STREAM):
-        found.append(TimedPhase(Phase.STREAM, reached if sampled is None else sampled, wall_ms, running=True))
+        found.append(TimedPhase(record.current_phase, begun_ms, wall_ms, running=True))
+    if Phase.STREAM not in known and (sampled_ms is not None or record.current_phase is Phase.STREAM):
+        found.append(TimedPhase(Phase.STREAM, begun_ms, wall_ms, running=True))
     return found
 
 
-def _timed(phase: Phase, start_ns: int, end_ns: int, attributes: Mapping[str, Scalar], zero_ns: int) -> TimedPhase:
-    return TimedPhase(phase, (start_ns - zero_ns) / 1e6, (end_ns - zero_ns) / 1e6, attributes)
+def _first_token_ms(record: RequestRecord) -> float | None:
+    return None if record.first_token_ns is None else (record.first_token_ns - record.started_ns) / 1e6
+
+
+def _timed(timing: PhaseTiming, record: RequestRecord) -> TimedPhase:
+    start_ms = (timing.start_ns - record.started_ns) / 1e6
+    end_ms = (timing.end_ns - record.started_ns) / 1e6
+    return TimedPhase(timing.phase, start_ms, end_ms, timing.attributes)
+
+
+def _timed_chunk(chunk: PrefillChunk, record: RequestRecord) -> TimedChunk:
+    start_ms = (chunk.start_ns - record.started_ns) / 1e6
+    end_ms = (chunk.end_ns - record.started_ns) / 1e6
+    return TimedChunk(start_ms, end_ms, chunk.tokens, chunk.sequences)
 
 
 def of_stored(stored: StoredPhases) -> Timeline:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dashboard.charts.geometry import Bar, columns, scale_top
-from dashboard.charts.over_time import TimeChart
-from dashboard.pages.conversations.context import TurnRow
+from dashboard.charts.geometry import columns, scale_top
+from dashboard.charts.over_time import Scale, TimeChart, any_measured, hints
+from dashboard.pages.conversation.context import TurnRow
 from dashboard.words import formats
 
 
@@ -26,14 +26,16 @@ def turn_charts(turns: Sequence[TurnRow]) -> tuple[TimeChart, ...]:
     if not turns:
         return ()
     ttft = [turn.row.ttft_ms for turn in turns]
-    shares = (
-        ("cached_share", "Prompt from the cache", [cached_share(turn) for turn in turns]),
-        ("fill", "Context fill", [context_fill(turn) for turn in turns]),
-    )
-    return (
-        _chart("p50", "Time to first token", turns, ttft, scale_top(ttft), formats.milliseconds, formats.axis_ms),
-        *(_chart(key, title, turns, values, 100.0, _percent, lambda v: f"{v:g}%") for key, title, values in shares),
-    )
+    shares = {
+        "cached_share": ("Prompt from the cache", [cached_share(turn) for turn in turns]),
+        "fill": ("Context fill", [context_fill(turn) for turn in turns]),
+    }
+    first = Scale("p50", "Time to first token", scale_top(ttft), formats.axis_ms)
+    charts = [_chart(first, turns, ttft, formats.milliseconds)]
+    for key, (title, values) in shares.items():
+        scale = Scale(key, title, 100.0, lambda value: f"{value:g}%")
+        charts.append(_chart(scale, turns, values, _percent))
+    return tuple(charts)
 
 
 def _percent(value: float | None) -> str:
@@ -41,21 +43,24 @@ def _percent(value: float | None) -> str:
 
 
 def _chart(
-    key: str,
-    title: str,
+    scale: Scale,
     turns: Sequence[TurnRow],
     values: Sequence[float | None],
-    top: float,
     form: Callable[[float | None], str],
-    label: Callable[[float], str],
 ) -> TimeChart:
-    width = 100 / len(turns)
-    notes = tuple(
-        Bar(round(i * width, 4), round(width, 4), f"turn {turn.number}: {form(value)}")
-        for i, (turn, value) in enumerate(zip(turns, values, strict=True))
-    )
+    told = [f"turn {turn.number}: {form(value)}" for turn, value in zip(turns, values, strict=True)]
     first, last = f"turn {turns[0].number}", f"turn {turns[-1].number}"
-    summary = f"{title}, {first} to {last}; latest: {form(values[-1])}"
-    bars = (columns(key, title.lower(), [value or 0.0 for value in values], top),)
-    measured = any(value is not None for value in values)
-    return TimeChart(f"turns-{key}", title, summary, label(top), label(top / 2), first, last, bars, (), notes, measured)
+    heights = [value or 0.0 for value in values]
+    return TimeChart(
+        key=f"turns-{scale.key}",
+        title=scale.title,
+        summary=f"{scale.title}, {first} to {last}; latest: {form(values[-1])}",
+        top=scale.label(scale.top),
+        middle=scale.label(scale.top / 2),
+        start=first,
+        end=last,
+        columns=(columns(scale.key, scale.title.lower(), heights, scale.top),),
+        lines=(),
+        notes=hints(told),
+        measured=any_measured(values),
+    )

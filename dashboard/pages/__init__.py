@@ -1,1 +1,1 @@
-"""One folder per page: what it reads and shows (`view`), what its template gets (`context`), and its templates."""
+"""One folder per page: its registration, what it reads (`view`), what its template gets (`context`)."""

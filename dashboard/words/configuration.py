@@ -59,7 +59,7 @@ _FIELDS: tuple[tuple[str, str, Callable[[object], str], str], ...] = (
     ("model_digest", "model digest", formats.text, ""),
     ("config_id", "configuration", formats.text, "fingerprint over all of these"),
 )
-"""Field of `telemetry.events.EngineConfig` → name, format and note; a test compares it with the dataclass."""
+"""Field of `telemetry.events.EngineConfig` → name, format, note; a test compares it with the dataclass."""
 
 
 def configuration_facts(details: Mapping[str, object]) -> tuple[Fact, ...]:
@@ -68,17 +68,24 @@ def configuration_facts(details: Mapping[str, object]) -> tuple[Fact, ...]:
 
 
 def configuration_summary(row: EngineConfigRow) -> str:
-    """What tells configurations of one model apart, in one line."""
+    """The settings that tell configurations of one model apart, in one line."""
     return (
         f"{row.quantisation}, KV {row.kv_type_k}/{row.kv_type_v}, flash attention {row.flash_attention}, "
-        f"{row.threads} threads, {row.slots} slots of {row.n_ctx:,} tokens, batch {row.n_batch:,}/{row.n_ubatch:,}"
+        f"{row.threads} threads, {row.slots} slots of {row.n_ctx:,} tokens, "
+        f"batch {row.n_batch:,}/{row.n_ubatch:,}"
     )
 
 
 def configuration_changes(before: Mapping[str, object], after: Mapping[str, object]) -> str:
-    """What differs between two configurations, `name before → after`; '' where one of them is not known or nothing does."""
+    """The differences between two configurations, `name before → after`.
+
+    '' where there are none, or one of the two is not known.
+    """
     if not before or not after:
         return ""
-    fields = [(key, name, form) for key, name, form, _ in _FIELDS if key != "config_id"]
-    changed = [(name, form(before.get(key)), form(after.get(key))) for key, name, form in fields if before.get(key) != after.get(key)]
-    return "; ".join(f"{name} {old} → {new}" for name, old, new in changed)
+    changed = []
+    for key, name, form, _ in _FIELDS:
+        old, new = before.get(key), after.get(key)
+        if old != new and key != "config_id":
+            changed.append(f"{name} {form(old)} → {form(new)}")
+    return "; ".join(changed)

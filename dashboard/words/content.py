@@ -1,4 +1,4 @@
-"""What was said in a request, as its page shows it, and the first text that differed from the nearest known prompt."""
+"""The texts of a request as its page shows them, and the first unlike that of the nearest known prompt."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from telemetry.store.contents import StoredContent, StoredText
 from telemetry.store.queries.requests import Nearest
 
 MAX_SHOWN_CHARS = 20_000
-"""Of one text; the rest is in `firsttoken db export --content`."""
+"""Characters of one text; the rest is in `firsttoken db export --content`."""
 
 MAX_SHOWN_MESSAGES = 200
-"""Of one prompt; the first ones of a longer one are left out."""
+"""Messages of one prompt; the first ones of a longer one are left out."""
 
 SHARED_CHARS = 60
 DIFFERENT_CHARS = 120
@@ -20,7 +20,7 @@ DIFFERENT_CHARS = 120
 
 @dataclass(frozen=True, slots=True)
 class ShownText:
-    """One message (`number` from 1) or the answer; `kept` characters more are stored and `lost` were not kept."""
+    """One message (`number` from 1) or the answer; `kept` more characters are stored, `lost` were not."""
 
     number: int
     role: str
@@ -40,10 +40,10 @@ class ContentView:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first text that differed: message `number` from 1, what both share just before, and how each goes on.
+    """The first text that differed: message `number` from 1, what both share just before, how each goes on.
 
-    `request_id` is the request compared with; '' where what it said is not kept: then `ours` is how the message begins.
-    `same` says that all texts that are kept are the same.
+    `request_id` is the request compared with; '' where what it said is not kept: then `ours` is how the
+    message begins. `same` says that all texts that are kept are the same.
     """
 
     number: int
@@ -59,13 +59,19 @@ def content_view(content: StoredContent | None) -> ContentView | None:
     """The page's part, of a bounded size."""
     if content is None:
         return None
-    left_out = max(0, len(content.messages) - MAX_SHOWN_MESSAGES)
-    shown = tuple(_shown(number, text) for number, text in enumerate(content.messages, 1) if number > left_out)
-    return ContentView(shown, left_out, None if content.answer is None else _shown(len(content.messages) + 1, content.answer))
+    total = len(content.messages)
+    left_out = max(0, total - MAX_SHOWN_MESSAGES)
+    shown = [_shown(number, text) for number, text in enumerate(content.messages, 1) if number > left_out]
+    answer = None if content.answer is None else _shown(total + 1, content.answer)
+    return ContentView(tuple(shown), left_out, answer)
 
 
-def difference(content: StoredContent | None, nearest: Nearest | None, divergence_message: int | None) -> Difference | None:
-    """Where the kept texts part; None where the prompt did not part from a known one, or nothing of it is kept."""
+def difference(
+    content: StoredContent | None,
+    nearest: Nearest | None,
+    divergence_message: int | None,
+) -> Difference | None:
+    """The place where the kept texts part; None where they do not, or nothing is kept of the prompt."""
     if content is None or divergence_message is None or divergence_message >= len(content.messages):
         return None
     if nearest is None:
@@ -75,8 +81,12 @@ def difference(content: StoredContent | None, nearest: Nearest | None, divergenc
     return _first_difference(content.messages, (*nearest.content.messages, *answered), nearest.request_id)
 
 
-def _first_difference(ours: tuple[StoredText, ...], theirs: tuple[StoredText, ...], request_id: str) -> Difference:
-    """By the kept texts alone: what was redacted, or differs in the template only, is the same here."""
+def _first_difference(
+    ours: tuple[StoredText, ...],
+    theirs: tuple[StoredText, ...],
+    request_id: str,
+) -> Difference:
+    """The difference by the kept texts: what was redacted, or differs in the template only, is the same."""
     for index, message in enumerate(ours):
         other = theirs[index] if index < len(theirs) else None
         if other is None or other.role != message.role:
@@ -84,15 +94,18 @@ def _first_difference(ours: tuple[StoredText, ...], theirs: tuple[StoredText, ..
             return Difference(index + 1, message.role, "", _cut(message.text), _cut(words), request_id)
         if message.text.strip() != other.text.strip():
             at = _common_length(message.text, other.text)
-            shared = message.text[:at] if at <= SHARED_CHARS else f"… {message.text[at - SHARED_CHARS : at]}"
-            return Difference(index + 1, message.role, shared, _cut(message.text[at:]), _cut(other.text[at:]), request_id)
+            shared = message.text[:at]
+            if at > SHARED_CHARS:
+                shared = f"… {shared[-SHARED_CHARS:]}"
+            mine, yours = _cut(message.text[at:]), _cut(other.text[at:])
+            return Difference(index + 1, message.role, shared, mine, yours, request_id)
     return Difference(len(ours), ours[-1].role, "", "", "", request_id, same=True)
 
 
 def _common_length(first: str, second: str) -> int:
     """Leading characters that two texts share."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((index for index, (one, other) in pairs if one != other), min(len(first), len(second)))
+    shorter = min(len(first), len(second))
+    return next((index for index in range(shorter) if first[index] != second[index]), shorter)
 
 
 def _cut(text: str) -> str:
@@ -100,4 +113,5 @@ def _cut(text: str) -> str:
 
 
 def _shown(number: int, text: StoredText) -> ShownText:
-    return ShownText(number, text.role, text.text[:MAX_SHOWN_CHARS], max(0, len(text.text) - MAX_SHOWN_CHARS), text.left_out)
+    kept = max(0, len(text.text) - MAX_SHOWN_CHARS)
+    return ShownText(number, text.role, text.text[:MAX_SHOWN_CHARS], kept, text.left_out)

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 
 QUESTION = "Explain gravity in one sentence."
-"""Of a chat: even the smallest model knows the answer."""
+"""The question of a chat: even the smallest model knows the answer."""
 
 PLACEHOLDER = "Say hello in five words."
 
@@ -18,7 +18,7 @@ CONTENT: dict[str, dict[str, object]] = {
     "embeddings": {"input": PLACEHOLDER},
     "rerank": {"query": PLACEHOLDER, "documents": ["Hello, dear friend, how are you?", "Bread is baked in an oven."]},
 }
-"""What stands for the content in a request to each API, by the record's name of it; `/v1/` and that name is its address."""
+"""The content of a request to each API, by the record's name of it; `/v1/` and that name is its address."""
 
 EXAMPLE: dict[str, dict[str, object]] = {CHAT: {"temperature": 0}}
 """Parameters of a request that nobody sent yet: a small model's likeliest words are its best ones."""
@@ -35,14 +35,17 @@ def curl(
     stream: bool = False,
     extra: Mapping[str, object] | None = None,
 ) -> str:
-    """A `curl` command for a POSIX shell; `api` and `params` are the record's (None: an example), `extra` are further fields. '' for an API that
-    is not known.
+    """A `curl` command for a POSIX shell; '' for an API that is not known.
+
+    `api` and `params` are the record's (None: an example), `extra` are further fields.
     """
     if api not in CONTENT:
         return ""
     params = EXAMPLE.get(api, {}) if params is None else params
-    body = {"model": model or "MODEL", **CONTENT[api], **{OUR_NAMES.get(k, k): v for k, v in params.items()}, **(extra or {})}
+    given = {OUR_NAMES.get(name, name): value for name, value in params.items()}
+    body = {"model": model or "MODEL", **CONTENT[api], **given, **(extra or {})}
     if stream:
         body["stream"] = True
     command = ["curl", *(["-N"] if stream else []), f"{base_url}/v1/{api.replace('.', '/')}"]
-    return f"{shlex.join(command)} \\\n  -H 'content-type: application/json' \\\n  -d {shlex.quote(json.dumps(body))}"
+    headers = "-H 'content-type: application/json'"
+    return f"{shlex.join(command)} \\\n  {headers} \\\n  -d {shlex.quote(json.dumps(body))}"

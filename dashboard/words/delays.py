@@ -1,12 +1,13 @@
-"""Who held up whom, in words: what a request waited for, and which requests waited for it."""
+"""Delays between requests in words: what a request waited for, and which requests waited for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from telemetry.events import DelayCause
 from telemetry.store.queries.delays import StoredDelay
+from telemetry.store.queries.requests import RequestDetail
 
 WAITED_FOR = {
     DelayCause.SLOTS: "it held a slot",
@@ -17,7 +18,7 @@ WAITED_FOR = {
     DelayCause.MODEL_LOAD: "a model was being loaded",
     DelayCause.CONTENTION: "they used the cores (estimated)",
 }
-"""What the request that waited waited for."""
+"""The cause, seen from the request that waited."""
 
 HELD_UP = {
     DelayCause.SLOTS: "this one held a slot",
@@ -30,14 +31,17 @@ HELD_UP = {
 
 
 QUEUED = frozenset({DelayCause.SLOTS, DelayCause.KV})
-"""What is waited for in the queue, for several others at the same time."""
+"""Causes of waiting in the queue, for several others at the same time."""
 
 OTHER_PROGRAMS = "other programs"
 
 
 @dataclass(frozen=True, slots=True)
 class DelayLine:
-    """One line: the other request ('' where it is not kept), the model that was loaded, or who else it was; times in ms."""
+    """The delays of one cause by one other; times in ms.
+
+    The other is a request ('' where it is not kept), the model that was loaded, or who else it was.
+    """
 
     request_id: str
     model: str
@@ -50,13 +54,14 @@ class DelayLine:
 
     @property
     def who(self) -> str:
-        """Who or what held it up, in words."""
-        return self.request_id or (f"model {self.model}" if self.model else self.other or "a request that is not kept")
+        """The name of who or what held it up."""
+        model = f"model {self.model}" if self.model else ""
+        return self.request_id or model or self.other or "a request that is not kept"
 
 
 @dataclass(frozen=True, slots=True)
 class DelaysView:
-    """Both directions; `told` is False before the request has ended. Of its `wall_ms` it lost `lost_ms` to others."""
+    """Both directions; `told` is False before the request has ended. `lost_ms` of `wall_ms` went to others."""
 
     by: tuple[DelayLine, ...] = ()
     of: tuple[DelayLine, ...] = ()
@@ -70,16 +75,23 @@ class DelaysView:
         return self.lost_ms / self.wall_ms if self.wall_ms else 0.0
 
 
-def delays_view(
-    delayed_by: Sequence[StoredDelay], delayed: Sequence[StoredDelay], wall_ms: float | None, queue_ms: float | None
-) -> DelaysView:
-    """What the store has of a request that has ended."""
-    by, of = tuple(_line(one, WAITED_FOR) for one in delayed_by), tuple(_line(one, HELD_UP) for one in delayed)
-    return DelaysView(by, of, told=True, lost_ms=_lost_ms(delayed_by, wall_ms or 0.0, queue_ms), wall_ms=wall_ms or 0.0)
+def delays_view(detail: RequestDetail) -> DelaysView:
+    """The delays that the store has of a request that has ended."""
+    wall_ms = detail.row.total_ms or 0.0
+    return DelaysView(
+        by=tuple(_line(one, WAITED_FOR) for one in detail.delayed_by),
+        of=tuple(_line(one, HELD_UP) for one in detail.delayed),
+        told=True,
+        lost_ms=_lost_ms(detail.delayed_by, wall_ms, detail.row.queue_ms),
+        wall_ms=wall_ms,
+    )
 
 
 def _lost_ms(delayed_by: Iterable[StoredDelay], wall_ms: float, queue_ms: float | None) -> float:
-    """What a request lost, counted once: it waits for all who hold the slots at the same time, and for no longer than it was queued."""
+    """The time that a request lost, counted once.
+
+    It waits for all who hold the slots at the same time, and for no longer than it was queued.
+    """
     times = [(DelayCause(delay.row.cause), delay.row.total_us / 1e3) for delay in delayed_by]
     queued = sum(ms for cause, ms in times if cause in QUEUED)
     others = sum(ms for cause, ms in times if cause not in QUEUED)

@@ -6,22 +6,26 @@ from dashboard.words import formats
 from telemetry.events import CacheReason, EngineState
 from telemetry.slo import Objective, ObjectiveReport, State
 
+NOTHING_BEHIND = "and nothing behind the difference can be taken from the cache"
+
 CACHE_REASONS = {
     CacheReason.FULL_HIT: "The whole prompt was known.",
     CacheReason.NEW_CONVERSATION: "A new conversation: nothing that is cached goes on like this prompt.",
     CacheReason.APPENDED: "It goes on from a known prompt: what follows that is new.",
-    CacheReason.SYSTEM_CHANGED: "The system message differs from the known one, and nothing behind the difference can be taken from the cache.",
-    CacheReason.TOOLS_CHANGED: "The tool definitions differ from the known ones, and nothing behind the difference can be taken from the cache.",
-    CacheReason.HISTORY_EDITED: "The messages differ from those that this conversation had, and nothing behind the difference can be taken from the cache.",
+    CacheReason.SYSTEM_CHANGED: f"The system message differs from the known one, {NOTHING_BEHIND}.",
+    CacheReason.TOOLS_CHANGED: f"The tool definitions differ from the known ones, {NOTHING_BEHIND}.",
+    CacheReason.HISTORY_EDITED: f"The messages differ from those that this conversation had, {NOTHING_BEHIND}.",
     CacheReason.TEMPLATE_CHANGED: "The chat template rendered the same messages to a different prompt.",
-    CacheReason.VOLATILE_PREFIX: "Something small near the start changes with every request (a date, a counter), which makes what follows it useless to the cache.",
+    CacheReason.VOLATILE_PREFIX: (
+        "Something small near the start changes with every request (a date, a counter), which makes what follows it useless to the cache."
+    ),
     CacheReason.EVICTED: "More of this prompt had been cached, and was evicted to make room.",
     CacheReason.ADAPTER_CHANGED: "More of this prompt was cached, with another adapter.",
     CacheReason.KV_TYPE_CHANGED: "More of this prompt was cached, with another KV type.",
     CacheReason.DISABLED: "The prefix cache is off, or was not to be used for this request (cache_prompt).",
     CacheReason.UNSUPPORTED: "This model's state cannot be cached.",
 }
-"""Why the rest of a prompt was not in the cache, true of any figures; how much was is said beside it (`cached`)."""
+"""The reason why the rest of a prompt was not cached, true of any figures; `cached` says how much was."""
 
 CACHE_REMEDIES = {
     CacheReason.SYSTEM_CHANGED: "Keep the system message the same from request to request; put what changes into the last message.",
@@ -31,14 +35,14 @@ CACHE_REMEDIES = {
     CacheReason.EVICTED: "Raise engine.cache_ram_bytes or engine.cache_disk_bytes, or pin the prefix.",
     CacheReason.DISABLED: "Set engine.cache_ram_bytes, or leave cache_prompt on.",
 }
-"""What to do about a reason, where something can be done."""
+"""Remedies by reason, where something can be done."""
 
 SPEEDS = {"output_rate": "output rate", "prompt_rate": "prompt rate"}
 
 MEMORY_PARTS = {"weights": "weights", "kv": "KV", "compute": "compute", "cache": "cached prefixes"}
 
 CACHED_SHARE = "of the prompt tokens of requests that got their first token"
-"""What the cached share is of, wherever it is shown (`telemetry.store.queries.cached`)."""
+"""The whole that the cached share is of, wherever it is shown (`telemetry.store.queries.cached`)."""
 
 CACHE_SOURCES = {"kv": "KV", "ram": "RAM", "disk": "disk", "none": "none"}
 
@@ -48,7 +52,10 @@ ERRORS = {
     "engine_unavailable": "The engine was not there to answer. Its state and the reason are on the Models page.",
     "model_not_found": "No model of this name is served. The Models page lists those that are.",
     "timeout": "The request took longer than server.request_timeout_s.",
-    "record_lost": "The request itself was served. The store could not be written for longer than its queue lasts, or refused the record; the log says why.",
+    "record_lost": (
+        "The request itself was served. The store could not be written for longer than its queue lasts, "
+        "or refused the record; the log says why."
+    ),
     "queue_full": "Too many requests were waiting. Retry later, or raise server.max_queue.",
 }
 
@@ -79,11 +86,15 @@ ENGINE_STATES = {
 
 ENGINE_REMEDIES = {
     EngineState.STARTING: "Wait: requests wait too, up to server.load_wait_s.",
-    EngineState.RESTARTING: "It is tried again, up to engine.max_restarts times in a row. Its log is in the folder logs of the home folder.",
-    EngineState.FAILED: "Run `firsttoken doctor`, read its log in the folder logs of the home folder, mend what it says, and restart the gateway.",
+    EngineState.RESTARTING: (
+        "It is tried again, up to engine.max_restarts times in a row. Its log is in the folder logs of the home folder."
+    ),
+    EngineState.FAILED: (
+        "Run `firsttoken doctor`, read its log in the folder logs of the home folder, mend what it says, and restart the gateway."
+    ),
     EngineState.STOPPED: "The gateway is shutting down.",
 }
-"""What to do about an engine that is not ready."""
+"""Remedies for an engine that is not ready."""
 
 CONDITIONS = {"well": "well", "off": "off", "unmeasured": "not measured", "look": "worth a look", "bad": "not well"}
 """How a part does (`dashboard.pages.health.context.Condition`)."""
@@ -98,16 +109,19 @@ NO_CONTENT_OF_IT = (
 )
 
 
+NO_LOOKUP = "The prefix cache had no part in it: the request ended before its turn, or is of a kind that has no use for the cache."
+
+
 def cache_reason(reason: str | None) -> str:
     """A cache reason in words."""
     if reason is None:
-        return "The prefix cache had no part in it: the request ended before its turn, or is of a kind that has no use for the cache."
+        return NO_LOOKUP
     known = {member.value: text for member, text in CACHE_REASONS.items()}
     return known.get(reason, f"The cache gave the reason {reason}.")
 
 
 def cached(tokens: int | None, prompt_tokens: int | None) -> str:
-    """How much of one prompt the cache supplied, in words that fit any figures; '' where that is not known."""
+    """The part of one prompt that the cache supplied, in words for any figures; '' where it is not known."""
     if tokens is None or not prompt_tokens:
         return ""
     rest = prompt_tokens - tokens
@@ -119,7 +133,7 @@ def cached(tokens: int | None, prompt_tokens: int | None) -> str:
 
 
 def error(error_type: str | None) -> str:
-    """What an error type means and what to do about it, or ''."""
+    """The meaning of an error type and what to do about it, or ''."""
     return ERRORS.get(error_type or "", "")
 
 
@@ -134,7 +148,9 @@ def slo_state(found: ObjectiveReport) -> str:
 
 def slo_name(found: ObjectiveReport) -> str:
     """An objective's state in a word or two."""
-    return "no requests" if found.state is State.OK and found.burns.get(360) is None else SLO_NAMES[found.state]
+    if found.state is State.OK and found.burns.get(360) is None:
+        return "no requests"
+    return SLO_NAMES[found.state]
 
 
 def objective(found: Objective) -> str:

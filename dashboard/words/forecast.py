@@ -1,4 +1,4 @@
-"""When a conversation's context will be full, from how it grew; pure, and silent where too little was measured."""
+"""The time when a conversation's context will be full, from how it grew."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST_STEPS = 2
-"""Growth from one turn to the next, measured this often before anything is forecast."""
+MIN_STEPS = 2
+"""Steps of growth from one turn to the next before anything is forecast."""
 
-MOST_STEPS = 10
-"""The latest ones count: how a chat began says little about how it goes on."""
+MAX_STEPS = 10
+"""Steps that count, the latest: how a chat began says little about how it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`tokens_per_turn` on average over the last `steps`; the context of `n_ctx` tokens is full in about `turns_left` more."""
+    """`tokens_per_turn` on average over the last `steps`; `n_ctx` is full in about `turns_left` turns."""
 
     n_ctx: int
     used: int
@@ -25,9 +25,10 @@ class Forecast:
 
 
 def forecast(used: Sequence[int | None], n_ctx: int | None) -> Forecast | None:
-    """From the tokens in the context after each turn (None: not measured) and the room for them.
+    """The forecast from the tokens in the context after each turn (None: not measured) and the room for them.
 
-    A turn with fewer tokens than the one before begins anew: the history was cut or edited. None where too few turns grew.
+    A turn with fewer tokens than the one before begins anew: the history was cut or edited. None where too
+    few turns grew.
     """
     if n_ctx is None:
         return None
@@ -38,9 +39,9 @@ def forecast(used: Sequence[int | None], n_ctx: int | None) -> Forecast | None:
         if growing and tokens <= growing[-1]:
             growing = []
         growing.append(tokens)
-    growing = growing[-MOST_STEPS - 1 :]
+    growing = growing[-MAX_STEPS - 1 :]
     steps = len(growing) - 1
-    if steps < LEAST_STEPS:
+    if steps < MIN_STEPS:
         return None
     per_turn = (growing[-1] - growing[0]) / steps
     return Forecast(n_ctx, growing[-1], per_turn, steps, max(0, math.floor((n_ctx - growing[-1]) / per_turn)))

@@ -99,18 +99,14 @@ def share(value: float | None) -> str:
 
 
 def budget(left: float | None) -> str:
-    """What is left of a budget: 87%, or used up, and by how much too much was spent: used up (12% over), used up (4.9 times over)."""
+    """The rest of a budget: 87%, used up, used up (12% over), used up (4.9 times over)."""
     if left is None or left > 0:
         return share(left)
     if left == 0:
         return "used up"
-    return (
-        f"used up ({-left * 100:.2g}% over)"
-        if left > -1
-        else f"used up ({-left:.2g} times over)"
-        if left > -99.5
-        else f"used up ({-left:,.0f} times over)"
-    )
+    if left > -1:
+        return f"used up ({-left * 100:.2g}% over)"
+    return f"used up ({-left:.2g} times over)" if left > -99.5 else f"used up ({-left:,.0f} times over)"
 
 
 def burns(rates: Mapping[int, float | None], long_minutes: int, short_minutes: int) -> str:
@@ -119,7 +115,7 @@ def burns(rates: Mapping[int, float | None], long_minutes: int, short_minutes: i
 
 
 def ago(age_s: float) -> str:
-    """An age in steps that a page can follow without being sent anew each second: just now, 10 s ago, 2 min ago."""
+    """An age in steps, so that a page is not sent anew each second: just now, 10 s ago, 2 min ago."""
     steps = int(age_s // 5) * 5
     return "just now" if steps < 5 else f"{steps} s ago" if steps < 120 else f"{steps // 60} min ago"
 
@@ -145,13 +141,13 @@ def moment(value: datetime) -> str:
 
 
 def clocks(starts_s: Sequence[int]) -> tuple[str, ...]:
-    """The times of a chart's steps (Unix seconds, UTC): 04:46, with the date where the chart is longer than a day."""
+    """The times of a chart's steps (Unix seconds): 04:46, with the date where it is longer than a day."""
     pattern = "%H:%M" if starts_s and starts_s[-1] - starts_s[0] < 86_400 else "%d %b %H:%M"
     return tuple(datetime.fromtimestamp(start_s, UTC).strftime(pattern) for start_s in starts_s)
 
 
 def machine_time(value: datetime) -> str:
-    """For `<time datetime>`."""
+    """A time as `<time datetime>` has it."""
     return utc(value).isoformat(timespec="milliseconds")
 
 
@@ -161,9 +157,10 @@ def path_part(value: str) -> str:
 
 
 def coded(value: str) -> Markup:
-    """What stands between backticks as code; everything is escaped."""
-    parts = (escape(part) for part in value.split("`"))
-    return Markup("").join(Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts))
+    """A text with what stands between backticks as code; everything is escaped."""
+    parts = [escape(part) for part in value.split("`")]
+    parts[1::2] = [Markup("<code>{}</code>").format(part) for part in parts[1::2]]
+    return Markup("").join(parts)
 
 
 FILTERS: dict[str, Callable[..., str]] = {

@@ -8,31 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dashboard.navigation import NAVIGATION
+from dashboard.catalog import PAGES
 from telemetry.events import Phase, PhaseTiming, Status
 from tests.browser.conftest import Served
 from tests.dashboard.chats import LONG
-from tests.dashboard.samples import MODEL, MS, record
+from tests.dashboard.samples import FIRST, MODEL, MS, path_of, record
 
-PAGES = {
-    "overview": "",
-    "requests": "/requests",
-    "request": "/requests/req_000000000000000000000000",
-    "models": "/models",
-    "cache": "/cache",
-    "live": "/live",
-    "latency": "/latency?window=1h",
-    "health": "/health",
-    "settings": "/settings",
-    "playground": "/playground",
-    "conversations": "/conversations",
-    "conversation": f"/conversations/{quote(LONG, safe='')}",
-}
+MENU = [page.title for page in PAGES if page.listed]
+
+PATHS = {page.key: path_of(page, request_id=FIRST, conversation_id=LONG) for page in PAGES}
+"""Key → address below `/dashboard`, of every page."""
+
+PATHS["latency"] += "?window=1h"
+
 SCREENSHOTS = os.environ.get("FIRSTTOKEN_SCREENSHOTS")
 IN_TIME_MS = 10_000
 
@@ -51,7 +43,7 @@ def opened(browser: Browser, width: int = 1440, theme: Literal["light", "dark"] 
 
 def visit(page: Page, served: Served, name: str, suffix: str = "") -> None:
     """Open a page and see that it fits its width."""
-    page.goto(served.url(PAGES[name]), wait_until="load")
+    page.goto(served.url(PATHS[name]), wait_until="load")
     expect(page.locator("main h1")).to_be_visible()
     width, room = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width <= room, f"{name} is {width} px wide in {room} px"
@@ -65,7 +57,7 @@ def visit(page: Page, served: Served, name: str, suffix: str = "") -> None:
 def test_pages_fit_and_complain_of_nothing(browser: Browser, served: Served, width: int, theme: Literal["light", "dark"]) -> None:
     """No page scrolls sideways, and none has a console error or a policy violation."""
     with opened(browser, width, theme) as (page, complaints):
-        for name in PAGES:
+        for name in PATHS:
             visit(page, served, name)
         assert complaints == []
 
@@ -74,8 +66,8 @@ def test_pages_fit_and_complain_of_nothing(browser: Browser, served: Served, wid
 def test_empty_pages_fit(browser: Browser, served_empty: Served, width: int) -> None:
     """The same without a single request."""
     with opened(browser, width) as (page, complaints):
-        for name in ("overview", "requests", "models", "cache", "live", "latency", "health", "settings", "conversations", "playground"):
-            visit(page, served_empty, name, "-empty")
+        for listed in (one for one in PAGES if one.listed):
+            visit(page, served_empty, listed.key, "-empty")
         assert complaints == []
 
 
@@ -153,7 +145,7 @@ def test_the_menu_lists_every_page_on_a_small_screen(browser: Browser, served: S
             expect(link).to_be_in_viewport(ratio=1)
         if SCREENSHOTS:
             page.screenshot(path=str(Path(SCREENSHOTS) / "menu-390.png"))
-        assert links.all_inner_texts() == [entry.label for entry in NAVIGATION]
+        assert links.all_inner_texts() == MENU
         page.keyboard.press("Escape")
         expect(links.first).to_be_hidden()
         page.locator(".menu").click()
@@ -169,7 +161,7 @@ def test_the_menu_is_one_line_on_a_wide_screen(browser: Browser, served: Served)
         expect(page.locator(".menu")).to_be_hidden()
         tops = {round(box["y"]) for link in page.locator("#pages a").all() if (box := link.bounding_box())}
         assert len(tops) == 1
-        assert page.locator("#pages a").count() == len(NAVIGATION)
+        assert page.locator("#pages a").count() == len(MENU)
 
 
 def test_latency_leads_to_the_requests(browser: Browser, served: Served) -> None:

@@ -111,7 +111,7 @@ LAYERS = (
     Layer("telemetry/store/queries/", ("telemetry",), ("sqlalchemy", "msgspec")),
     Layer("telemetry/store/rollups/", ("telemetry",), ("sqlalchemy", "numpy")),
     Layer("dashboard/", ("telemetry",), ("litestar", "jinja2", "markupsafe", "sqlalchemy")),
-    Layer("dashboard/charts/", ("telemetry", "dashboard.words", "dashboard.pages.conversations.context")),
+    Layer("dashboard/charts/", ("telemetry", "dashboard.words", "dashboard.pages.conversation.context")),
     Layer("dashboard/words/", ("telemetry",), ("markupsafe",)),
     Layer("dashboard/pages/", ("telemetry", "dashboard"), ("litestar",)),
     Layer("migrations/", ("telemetry.store.models",), ("alembic", "sqlalchemy")),

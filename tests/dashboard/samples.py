@@ -6,9 +6,11 @@ import random
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from dashboard.page import PATH, Page
 from telemetry.clock import ClockAnchor
 from telemetry.events import (
     CacheSample,
@@ -42,6 +44,9 @@ from telemetry.store.rollups.measures import Measure
 from telemetry.trace_ids import TraceIds
 
 MODEL = "smollm2-135m-instruct"
+FIRST = "req_000000000000000000000000"
+"""The id of the newest recorded request."""
+
 NOW = datetime(2026, 11, 23, 4, 46, 30, tzinfo=UTC)
 MS = 1_000_000
 
@@ -50,6 +55,12 @@ CONFIG = EngineConfig(
     architecture="llama", parameters=134_515_008, quantisation="Q4_1", kv_type_k="f16", kv_type_v="f16", kv_unified=False, flash_attention="on",
     threads=2, threads_batch=2, n_ctx=8192, n_ctx_train=8192, slots=8, n_batch=2048, n_ubatch=512, gpu_layers=0, llama_cpp_build="b6970 (f3a1c2d)",
 )  # fmt: skip
+
+
+def path_of(page: Page, **parameters: str) -> str:
+    """The address of a page below `/dashboard`, with these parameters in its path."""
+    quoted = {name: quote(value, safe="") for name, value in parameters.items()}
+    return page.url.removeprefix(PATH).format_map(quoted)
 
 
 def seq_at(moment: datetime, number: int = 0) -> int:

@@ -12,50 +12,74 @@ from pathlib import Path
 import pytest
 from jinja2 import meta, nodes
 
+from dashboard import catalog
 from dashboard.assets import FOLDER, assets
 from dashboard.catalog import PAGES
 from dashboard.charts.timeline import PHASE_LABELS
-from dashboard.layout import Layout
-from dashboard.render import TEMPLATES, environment
+from dashboard.layout import ERROR_TEMPLATE, ErrorContext, Layout
+from dashboard.render import FRAME, MACROS, environment
 from dashboard.words.configuration import _FIELDS
 from telemetry.events import CacheReason, EngineConfig, EngineState, Phase
 
 from dashboard.words import explain  # isort: skip
 
 
+CONTEXTS: dict[str, type] = {**{page.template: page.context for page in PAGES}, ERROR_TEMPLATE: ErrorContext}
+"""Template → what it gets."""
+
+ENVIRONMENT = environment(PAGES)
+
+
 def templates() -> list[Path]:
     """Every template of ours."""
-    return [path for folder in TEMPLATES for path in folder.glob("*.html")]
+    folders = {FRAME, *(page.folder for page in PAGES)}
+    return [path for folder in folders for path in folder.glob("*.html")]
 
 
 def used_fields(template: str, name: str) -> set[str]:
     """Attributes of a variable in a template and in what it includes or extends."""
-    tree = environment().parse(next(path for path in templates() if path.name == template).read_text(encoding="utf-8"))
+    tree = ENVIRONMENT.parse(next(path for path in templates() if path.name == template).read_text(encoding="utf-8"))
     used = {node.attr for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name) and node.node.name == name}
     for other in meta.find_referenced_templates(tree):
         used |= used_fields(str(other), name)
     return used
 
 
-@pytest.mark.parametrize("template", PAGES)
+@pytest.mark.parametrize("template", CONTEXTS)
 def test_a_template_uses_exactly_its_context(template: str) -> None:
     """No field is missing, and none is passed for nothing."""
-    fields = {field.name for field in dataclasses.fields(PAGES[template])}
+    fields = {field.name for field in dataclasses.fields(CONTEXTS[template])}
     assert used_fields(template, "page") == fields
 
 
 def test_the_frame_uses_exactly_its_layout() -> None:
     """`layout` likewise, over all pages and macros."""
-    used = set().union(*(used_fields(name, "layout") for name in (*PAGES, "macros.html")))
+    used = set().union(*(used_fields(name, "layout") for name in (*CONTEXTS, *MACROS.values())))
     assert used == {field.name for field in dataclasses.fields(Layout)}
 
 
-@pytest.mark.parametrize("context", [*PAGES.values(), Layout])
+@pytest.mark.parametrize("context", [*CONTEXTS.values(), Layout])
 def test_every_field_has_help(context: type) -> None:
     """Each field of a page's context says what it is."""
     for name, hint in typing.get_type_hints(context, include_extras=True).items():
         assert typing.get_origin(hint) is typing.Annotated, name
         assert hint.__metadata__[0].endswith("."), name
+
+
+def test_every_folder_is_registered() -> None:
+    """No folder of pages is without a page, and no page without its folder."""
+    folders = {path.parent for path in (Path(catalog.__file__).parent / "pages").glob("*/__init__.py")}
+    assert folders == {page.folder for page in PAGES}
+
+
+def test_registrations_fit_together() -> None:
+    """Keys, addresses and titles are there once, path parameters are declared, `entry` is of the menu."""
+    for name in ("key", "path", "title"):
+        assert len({getattr(page, name) for page in PAGES}) == len(PAGES)
+    for page in PAGES:
+        assert set(re.findall(r"{(\w+):", page.path)) <= set(page.parameters)
+    listed = {page.key for page in PAGES if page.listed}
+    assert {page.entry for page in PAGES if not page.listed} <= listed
 
 
 def test_a_name_is_there_once() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dashboard.words.forecast import LEAST_STEPS, forecast
+from dashboard.words.forecast import MIN_STEPS, forecast
 from telemetry.store.queries import conversations
 from telemetry.store.queries.requests import Cursor
 from tests.dashboard.chats import ANSWER_TOKENS, FAILED_TURN, FIRST_TOKENS, LONG, STEP_TOKENS, TURNS
@@ -176,7 +176,7 @@ def test_a_forecast_never_lies_about_its_evidence(used: list[int | None], n_ctx:
     found = forecast(used, n_ctx)
     if found is None:
         return
-    assert found.steps >= LEAST_STEPS
+    assert found.steps >= MIN_STEPS
     assert found.tokens_per_turn > 0
     assert found.used == next(tokens for tokens in reversed(used) if tokens is not None)
     if found.turns_left:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dashboard import following as following_module
-from dashboard.following import event, follow, pulses
-from dashboard.pages.live.view import VIEWS, FollowQuery, LiveNowView, followed_view
+from dashboard.catalog import PAGES
+from dashboard.following import event, pulses
+from dashboard.page import Page
+from dashboard.pages.live.page import LIVE
+from dashboard.pages.live.view import LiveNowView
+from dashboard.pages.request.page import REQUEST
 from dashboard.pages.request.view import RequestView
-from dashboard.pages.requests.view import RequestsQuery
+from dashboard.routes import PageRoutes, declared
 from telemetry.events import Phase, Status
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MS, NOW, finished_record, record, row
@@ -25,12 +29,18 @@ async def following(stream: AsyncIterator[str]) -> str:
     return await asyncio.wait_for(anext(stream), IN_TIME_S)
 
 
+def followed(pages: Pages, page: Page, **given: str) -> AsyncGenerator[str, None]:
+    """The stream that follows a page."""
+    deps = pages.site.deps()
+    return PageRoutes(deps, PAGES).follow(page, page.view(deps, declared(given.items(), page)))
+
+
 def test_only_changed_blocks_are_sent(pages: Pages) -> None:
     """First everything, then the block that moved; a phase's change is told without asking."""
 
     async def watch() -> None:
         sink = pages.site.sink
-        stream = follow(pages.site.deps(), LiveNowView(pages.site.deps()))
+        stream = followed(pages, LIVE)
         assert 'hx-target="#engines"' in await following(stream)
         made = record()
         sink.admitted(made)
@@ -45,20 +55,18 @@ def test_only_changed_blocks_are_sent(pages: Pages) -> None:
     pages.run(watch())
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_every_page_that_follows_sends_its_blocks(busy: Pages, name: str) -> None:
+@pytest.mark.parametrize("page", [page for page in PAGES if page.blocks], ids=lambda page: page.key)
+def test_every_page_that_follows_sends_its_blocks(busy: Pages, page: Page) -> None:
     """The first event holds every block of the page, each under the id that is morphed."""
 
-    async def first() -> tuple[str, tuple[str, ...]]:
-        query = FollowQuery(name, "", "req_000000000000000000000000", RequestsQuery(), conversation_id="short-2")
-        view = followed_view(busy.site.deps(), query)
-        stream = follow(busy.site.deps(), view)
+    async def first() -> str:
+        stream = followed(busy, page, request_id="req_000000000000000000000000", conversation_id="short-2")
         told = await following(stream)
         await stream.aclose()
-        return told, view.blocks
+        return told
 
-    told, blocks = busy.run(first())
-    for block in blocks:
+    told = busy.run(first())
+    for block in page.blocks:
         assert f'hx-target="#{block}"' in told
         assert f'id="{block}"' in told
 
@@ -67,8 +75,7 @@ def test_the_stream_of_a_request_ends_with_it(busy: Pages) -> None:
     """A request that is recorded is shown once more, and then the page is told to close the stream."""
 
     async def watch() -> list[str]:
-        view = RequestView(busy.site.deps(), "req_000000000000000000000000")
-        return [told async for told in follow(busy.site.deps(), view)]
+        return [told async for told in followed(busy, REQUEST, request_id="req_000000000000000000000000")]
 
     told = busy.run(watch())
     assert 'hx-target="#detail"' in told[0]
@@ -128,16 +135,16 @@ def test_a_request_that_has_just_ended_is_shown_until_the_store_has_it(pages: Pa
         view, made = RequestView(pages.site.deps(), "req_a"), finished_record()
         made.request_id, made.ended_ns = "req_a", None
         pages.site.sink.admitted(made)
-        assert view.page().running is not None
+        assert view.context().running is not None
         made.ended_ns, made.status = 1068 * MS, Status.OK
         pages.site.sink.completed(made)
         await view.refresh()
-        assert (view.page().found, view.page().status, view.page().running, view.ended) == (True, "ok", None, False)
+        assert (view.context().found, view.context().status, view.context().running, view.ended) == (True, "ok", None, False)
         async with AsyncSession(pages.site.engine) as session:
             session.add(row(NOW, 1, seq=made.seq, id="req_a", engine_config_id=None, completion_tokens=4321))
             await session.commit()
         await view.refresh()
-        assert "4,321" in str(view.page().numbers)
+        assert "4,321" in str(view.context().numbers)
         assert view.ended
 
     pages.run(watch())

@@ -8,26 +8,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dashboard.catalog import PAGES
 from dashboard.deps import StoreState
 from dashboard.router import SECURITY_HEADERS
 from tests.dashboard.conftest import Pages
-from tests.dashboard.samples import MODEL, NOW, fill_requests, ready_engine, record, row, running_records
+from tests.dashboard.samples import FIRST, MODEL, NOW, fill_requests, path_of, ready_engine, record, row, running_records
 
-FIRST = "req_000000000000000000000000"
-URLS = [
-    "",
-    "/requests",
-    f"/requests/{FIRST}",
-    "/models",
-    "/cache",
-    "/live",
-    "/latency",
-    "/health",
-    "/settings",
-    "/conversations",
-    "/conversations/short-2",
-    "/playground",
-]
+URLS = [path_of(page, request_id=FIRST, conversation_id="short-2") for page in PAGES]
 
 
 async def break_store(pages: Pages) -> None:

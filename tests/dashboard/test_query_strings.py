@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from functools import cache
 from urllib.parse import quote, urlencode
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litestar import Litestar
 
+from dashboard.catalog import PAGES
 from dashboard.router import SECURITY_HEADERS
 from tests.dashboard.conftest import Pages
 
@@ -29,13 +29,14 @@ def site(tmp_path_factory: pytest.TempPathFactory, filled_store: bytes) -> Itera
 
 
 def parameters(pages: Pages) -> dict[str, list[str]]:
-    """Each page's address (path parameters as `{}`), and its parameters by the handler's signature."""
+    """Every address that answers (path parameters as `{}`), with the parameters that its page declares."""
+    declared = {page.url: list(page.parameters) for page in PAGES}
     found = {}
     for route in one_app(pages).routes:
         for handler in getattr(route, "route_handlers", ()):
             if "GET" in handler.http_methods:
-                path = route.path_format.removeprefix("/dashboard")
-                found[path] = [name for name in inspect.signature(handler.fn).parameters if name not in ("request", "deps")]
+                found[route.path_format.removeprefix("/dashboard")] = declared.pop(route.path_format, [])
+    assert not declared
     return found
 
 
@@ -82,7 +83,7 @@ def test_a_defect_is_a_page_too(pages: Pages, monkeypatch: pytest.MonkeyPatch) -
     """What we did wrong is told in the same form, without its trace, which is in the log."""
     logged: list[object] = []
     monkeypatch.setattr("dashboard.router.log.error", lambda *_, exc_info, **_more: logged.append(exc_info))
-    monkeypatch.setattr("dashboard.pages.health.view.HealthView.page", lambda _: 1 / 0)
+    monkeypatch.setattr("dashboard.pages.health.view.HealthPageView.context", lambda _: 1 / 0)
     response = pages.get("/health")
     assert (response.status_code, "That page failed" in response.text) == (500, True)
     assert response.headers["content-security-policy"] == SECURITY_HEADERS["content-security-policy"]

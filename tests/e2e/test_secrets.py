@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dashboard.navigation import NAVIGATION
+from dashboard.catalog import PAGES
 from tests.e2e.serving import Served, until
 
 SECRET = "hunter2-c0ffee"
@@ -40,7 +40,7 @@ def test_no_page_tells_a_secret(guarded: Served) -> None:
     """Every page of the menu, `/readyz` and `/metrics`: also where the store cannot be opened and says why."""
     until(lambda: listens(guarded), 60, "the gateway to listen")
     until(lambda: "cannot be written" in httpx.get(f"{guarded.base_url}/dashboard/health", timeout=30).text, 60, "the store to be given up")
-    urls = [*(entry.url for entry in NAVIGATION), "/readyz", "/metrics"]
+    urls = [*(page.url for page in PAGES if page.listed), "/readyz", "/metrics"]
     texts = {url: httpx.get(f"{guarded.base_url}{url}", timeout=30).text for url in urls}
     assert [url for url, text in texts.items() if SECRET in text] == []
     settings = texts["/dashboard/settings"]

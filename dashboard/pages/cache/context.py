@@ -1,4 +1,4 @@
-"""What the Cache page's template gets."""
+"""The context of the Cache page's template."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ class LedgerRow:
 
 @dataclass(frozen=True, slots=True)
 class CacheTier:
-    """What one tier of an engine's prefix cache holds now; the KV tier's bytes belong to the KV cache (None). `off` says why there
-    is no such tier though there is a budget for it, or ''.
+    """One tier of an engine's prefix cache as it is now.
+
+    The KV tier's bytes belong to the KV cache (None). `off` says why there is no such tier though there is a
+    budget for it, or ''.
     """
 
     model: str
@@ -44,10 +46,10 @@ class CacheContext:
     window: Annotated[Window, "The window that the ledger covers."]
     windows: Annotated[tuple[Window, ...], "The windows to choose from."]
     lookups: Annotated[int, "Prompts looked up in the window."]
-    cache: Annotated[CacheShare, "The cached share: prompt tokens that the cache supplied, and those that prefill computed."]
+    cache: Annotated[CacheShare, "Prompt tokens that the cache supplied, and those that prefill computed."]
     computed_s: Annotated[float, "Seconds of prefill."]
     by_source: Annotated[dict[str, int], "Cached tokens by tier: kv, ram, disk."]
-    saved_s: Annotated[float | None, "Seconds of prefill that the cache saved (estimated), None where nothing was computed."]
+    saved_s: Annotated[float | None, "Seconds of prefill saved (estimated), None where nothing was computed."]
     ledger: Annotated[tuple[LedgerRow, ...], "By model and reason, the dearest first."]
     several_models: Annotated[bool, "The ledger has more than one model."]
     tiers: Annotated[tuple[CacheTier, ...], "Each engine's tiers as they are now."]

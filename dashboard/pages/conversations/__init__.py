@@ -1,1 +1,1 @@
-"""`/dashboard/conversations`, and one of them."""
+"""`/dashboard/conversations`."""

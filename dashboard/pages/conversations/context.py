@@ -1,13 +1,10 @@
-"""What the templates of the Conversations pages get."""
+"""The context of the Conversations page's template."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated
 
-from dashboard.charts.over_time import TimeChart
-from dashboard.words.forecast import Forecast
-from telemetry.store.models import RequestRow
 from telemetry.store.queries.conversations import Conversation
 
 
@@ -21,28 +18,3 @@ class ConversationsContext:
     newer_url: Annotated[str, "The previous page, or ''."]
     store_error: Annotated[str, "Why the store could not be read, or ''."]
     curl: Annotated[str, "A command that sends a request of a conversation."]
-
-
-@dataclass(frozen=True, slots=True)
-class TurnRow:
-    """One turn: its number from 1, its request, the context it ran in, and the tokens in it afterwards (None: not measured)."""
-
-    number: int
-    row: RequestRow
-    n_ctx: int | None
-    used: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationContext:
-    """One conversation, turn by turn."""
-
-    conversation_id: Annotated[str, "`metadata.conversation_id` as sent."]
-    found: Annotated[bool, "Whether any request of it is recorded."]
-    turns: Annotated[tuple[TurnRow, ...], "The turns of this page, oldest first."]
-    total: Annotated[int, "How many turns there are in all."]
-    charts: Annotated[tuple[TimeChart, ...], "Time to first token, cached share and context fill, turn by turn."]
-    forecast: Annotated[Forecast | None, "When the context will be full, or None where too little was measured."]
-    older_url: Annotated[str, "Earlier turns, or ''."]
-    newest_url: Annotated[str, "The newest turns, or '' where these are."]
-    store_error: Annotated[str, "Why the store could not be read, or ''."]

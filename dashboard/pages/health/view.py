@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
-from litestar import Response, get
-
-from dashboard.deps import DashboardDeps, Deps
-from dashboard.layout import Layout
+from dashboard.deps import DashboardDeps
+from dashboard.page import PageView, Query
 from dashboard.pages.health.context import GRAVITY, Condition, HealthContext, Part
 from dashboard.pages.health.parts import (
     disk_part,
@@ -19,22 +18,23 @@ from dashboard.pages.health.parts import (
     queue_part,
     store_part,
 )
-from dashboard.render import PageRequest, respond
 
 
 @dataclass(slots=True)
-class HealthView:
-    """Every part; nothing is read from the store, so the page shows when that is what ails."""
+class HealthPageView(PageView):
+    """Every part; nothing is read from the store, so the page shows when that is what ails.
+
+    It is 200 also while the gateway is not ready: it is for the person who looks why.
+    """
 
     deps: DashboardDeps
-    template: str = "health.html"
-    blocks: tuple[str, ...] = ("verdict", "parts")
-    ended: bool = False
 
-    async def refresh(self) -> None:
-        """Nothing to read."""
+    @classmethod
+    def from_query(cls, deps: DashboardDeps, _: Query) -> Self:
+        """The one page that there is."""
+        return cls(deps)
 
-    def page(self) -> HealthContext:
+    def context(self) -> HealthContext:
         parts = sorted(self._parts(), key=lambda part: GRAVITY.index(part.condition))
         ailing = sum(part.condition in (Condition.BAD, Condition.LOOK) for part in parts)
         return HealthContext(self.deps.health.readiness(), tuple(parts), ailing)
@@ -51,11 +51,3 @@ class HealthView:
             *exporter_parts(deps.health.exporters()),
             energy_part(deps.energy(), deps.prices),
         ]
-
-
-@get("/health", include_in_schema=False)
-async def health(request: PageRequest, deps: Deps) -> Response[str]:
-    """The page is 200 also while the gateway is not ready: it is for the person who looks why."""
-    view = HealthView(deps)
-    layout = Layout("Health", "health", "/dashboard/live?view=health", deps.version, 200)
-    return respond(request, view.template, layout, view.page())

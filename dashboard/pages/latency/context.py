@@ -1,4 +1,4 @@
-"""What the Latency page's template gets."""
+"""The context of the Latency page's template."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from telemetry.store.queries.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class LatencyRow:
-    """One model and context bucket as `/api/stats` reports it; `url` leads to its requests, '' where no filter finds them."""
+    """One model and context bucket as `/api/stats` reports it.
+
+    `url` leads to its requests, '' where no filter finds them.
+    """
 
     measured: ReportRow
     url: str
@@ -22,7 +25,7 @@ class LatencyRow:
 
 @dataclass(frozen=True, slots=True)
 class PhaseRow:
-    """One context bucket's mean request: its phases as shares of one line, and in ms under the phase's name."""
+    """One context bucket's mean request: its phases as shares of one line, and in ms by their names."""
 
     context: str
     requests: int
@@ -51,7 +54,10 @@ class HeatLine:
 
 @dataclass(frozen=True, slots=True)
 class HeatGrid:
-    """A measure's median by context bucket and time; `unit` as shown (`ms` values are formatted as times), `ticks` by step."""
+    """A measure's median by context bucket and time.
+
+    `unit` as shown (`ms` values are formatted as times), `ticks` by step.
+    """
 
     title: str
     unit: str
@@ -61,7 +67,7 @@ class HeatGrid:
 
 @dataclass(frozen=True, slots=True)
 class LatencyContext:
-    """How long requests take, and where the time goes."""
+    """Times of requests, and where the time goes."""
 
     window: Annotated[Window, "The window that the figures cover."]
     windows: Annotated[tuple[Window, ...], "The windows to choose from."]
@@ -77,9 +83,9 @@ class LatencyContext:
     queue: Annotated[Spread, "Time in the queue in ms."]
     rows: Annotated[tuple[LatencyRow, ...], "By model and context bucket: the rows of `/api/stats`."]
     several_models: Annotated[bool, "The rows are of more than one model."]
-    phase_rows: Annotated[tuple[PhaseRow, ...], "The mean request of each context bucket by phase; empty when nothing was measured."]
+    phase_rows: Annotated[tuple[PhaseRow, ...], "The mean request of each context bucket by phase."]
     phases_shown: Annotated[tuple[tuple[str, str], ...], "The phases that took any time, by name and label."]
-    stack: Annotated[StackChart | None, "The mean request over time by phase, or None when nothing was measured."]
+    stack: Annotated[StackChart | None, "The mean request over time by phase; None: not measured."]
     heat_grid: Annotated[HeatGrid | None, "The map over time, or None when nothing was measured."]
     requests_url: Annotated[str, "All requests behind the page."]
     store_error: Annotated[str, "Why the store could not be read, or ''."]

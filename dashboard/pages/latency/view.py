@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Self
 from urllib.parse import urlencode
 
-from litestar import Response, get
 from litestar.exceptions import ClientException
-from litestar.params import FromQuery
 
 from dashboard.charts.geometry import heat_row
 from dashboard.charts.stacks import STACK_LABELS, StackChart, share_bars, stack_chart
-from dashboard.deps import DashboardDeps, Deps
-from dashboard.layout import Layout
+from dashboard.deps import DashboardDeps
+from dashboard.page import Query, StoreView
 from dashboard.pages.latency.context import HeatGrid, HeatLine, HeatLink, LatencyContext, LatencyRow, PhaseRow
 from dashboard.pages.windows import chosen_window
-from dashboard.render import PageRequest, respond
 from dashboard.words import formats
 from telemetry.store.queries import groups, phases, requests, statistics
 from telemetry.store.queries.phases import PhaseMeans
-from telemetry.store.queries.reading import StoreUnreadable
 from telemetry.store.queries.report import ReportRow, context_rows
 from telemetry.store.queries.statistics import NOTHING, Spread, Spreads, Steps
 from telemetry.store.queries.windows import WINDOWS, Window
@@ -28,14 +25,17 @@ from telemetry.store.rollups.measures import Measure
 
 URL = "/dashboard/latency"
 
-HEAT = {"ttft": (Measure.TTFT, "Time to first token, p50", "ms"), "rate": (Measure.OUTPUT_RATE, "Output rate, p50", "tokens/s")}
-"""What the map over time can show: measure, title, unit."""
+HEAT = {
+    "ttft": (Measure.TTFT, "Time to first token, p50", "ms"),
+    "rate": (Measure.OUTPUT_RATE, "Output rate, p50", "tokens/s"),
+}
+"""The map over time by what it shows: measure, title, unit."""
 
-HEAT_STEPS = 16
-"""Most columns of the map: each has room for its figure."""
+MAX_HEAT_STEPS = 16
+"""Columns of the map: each has room for its figure."""
 
-STACK_STEPS = 60
-"""Most columns of the stack over time."""
+MAX_STACK_STEPS = 60
+"""Columns of the stack over time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,17 @@ class LatencyQuery:
 
     @property
     def kept(self) -> str:
-        """What another window's address keeps."""
-        return "".join(f"&{urlencode({name: value})}" for name, value in (("model", self.model), ("heat", self.heat)) if value)
+        """The part of the address that another window's keeps."""
+        given = {"model": self.model, "heat": self.heat}
+        return "".join(f"&{urlencode({name: value})}" for name, value in given.items() if value)
 
-    def requests_url(self, model: str, context: str, since_s: int | None = None, until_s: int | None = None) -> str:
+    def requests_url(
+        self,
+        model: str,
+        context: str,
+        since_s: int | None = None,
+        until_s: int | None = None,
+    ) -> str:
         """The list of the requests of a model and context bucket in a stretch of time (Unix seconds)."""
         values = {"model": model, "context": context, "since": _typed(since_s), "until": _typed(until_s)}
         encoded = urlencode({name: value for name, value in values.items() if value})
@@ -71,18 +78,15 @@ def latency_query(window: str, model: str, heat: str) -> LatencyQuery:
     """
     if heat and heat not in HEAT:
         raise ClientException(f"There is no map of {heat[:50]!r}: choose one of {', '.join(HEAT)}.")
-    return LatencyQuery(chosen_window(window or "24h"), model, heat or "ttft")
+    return LatencyQuery(chosen_window(window, "24h"), model, heat or "ttft")
 
 
 @dataclass(slots=True)
-class LatencyView:
-    """The latency of one window and model."""
+class LatencyView(StoreView):
+    """The latency of one window and model; 503 when the store cannot be read."""
 
     deps: DashboardDeps
     query: LatencyQuery
-    template: str = "latency.html"
-    blocks: tuple[str, ...] = ("store_note", "figures", "by_context", "phases", "heat_map")
-    ended: bool = False
     rows: list[ReportRow] = field(default_factory=list)
     spreads: Spreads = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
@@ -90,37 +94,53 @@ class LatencyView:
     stack: StackChart | None = None
     cells: dict[tuple[int, str], Spread] = field(default_factory=dict)
     steps: Steps | None = None
-    error: str = ""
 
-    async def refresh(self) -> None:
-        reader, now_s, window, model = self.deps.reader, self.deps.wall_s(), self.query.window, self.query.model or None
-        try:
-            found, self.spreads = await groups.by_context_and_together(reader, window, now_s, model)
-            self.rows = context_rows(found, self.deps.buckets.labels)
-            self.models = await requests.models(reader)
-            self.by_context = await phases.by_context(reader, window, now_s, model)
-            self.stack = await self._read_stack(now_s, model)
-            self.steps = await statistics.steps_of(reader, window, now_s, HEAT_STEPS)
-            self.cells = await groups.by_step_and_context(reader, self.steps, HEAT[self.query.heat][0], model) if self.steps else {}
-            self.error = ""
-        except StoreUnreadable as error:
-            self.error = str(error)
+    @classmethod
+    def from_query(cls, deps: DashboardDeps, query: Query) -> Self:
+        """The window, model and map that an address names."""
+        return cls(deps, latency_query(query["window"], query["model"], query["heat"]))
+
+    @property
+    def status(self) -> int:
+        return 503 if self.error else 200
+
+    @property
+    def stream_query(self) -> Query:
+        given = {"window": self.query.window.key, "model": self.query.model, "heat": self.query.heat}
+        return {name: value for name, value in given.items() if value}
+
+    async def read(self) -> None:
+        reader, window, now_s = self.deps.reader, self.query.window, self.deps.wall_s()
+        model = self.query.model or None
+        found, self.spreads = await groups.by_context_and_together(reader, window, now_s, model)
+        self.rows = context_rows(found, self.deps.buckets.labels)
+        self.models = await requests.models(reader)
+        self.by_context = await phases.by_context(reader, window, now_s, model)
+        self.stack = await self._read_stack(now_s, model)
+        self.steps = await statistics.steps_of(reader, window, now_s, MAX_HEAT_STEPS)
+        self.cells = await self._read_cells(self.steps, model)
+
+    async def _read_cells(self, steps: Steps | None, model: str | None) -> dict[tuple[int, str], Spread]:
+        if steps is None:
+            return {}
+        measure, _, _ = HEAT[self.query.heat]
+        return await groups.by_step_and_context(self.deps.reader, steps, measure, model)
 
     async def _read_stack(self, now_s: float, model: str | None) -> StackChart | None:
-        steps = await statistics.steps_of(self.deps.reader, self.query.window, now_s, STACK_STEPS)
+        steps = await statistics.steps_of(self.deps.reader, self.query.window, now_s, MAX_STACK_STEPS)
         if steps is None:
             return None
         found = await phases.over_time(self.deps.reader, steps.first, steps.minutes, model)
         return stack_chart(formats.clocks(steps.starts_s), [found.get(index) for index in steps.indexes])
 
-    def page(self) -> LatencyContext:
+    def context(self) -> LatencyContext:
         query = self.query
-        means = [found.mean_ms for found in self.by_context.values()]
+        serving = (engine.status.model for engine in self.deps.live.engines())
         return LatencyContext(
             window=query.window,
             windows=tuple(WINDOWS.values()),
             model=query.model,
-            models=tuple(sorted({*self.models, *(engine.status.model for engine in self.deps.live.engines())})),
+            models=tuple(sorted({*self.models, *serving})),
             heat=query.heat,
             kept=query.kept,
             requests=sum(row.requests for row in self.rows),
@@ -132,7 +152,7 @@ class LatencyView:
             rows=tuple(LatencyRow(row, self._url(row.model, row.group)) for row in self.rows),
             several_models=len({row.model for row in self.rows}) > 1,
             phase_rows=self._phase_rows(),
-            phases_shown=tuple((phase, label) for phase, label in STACK_LABELS.items() if any(mean.get(phase) for mean in means)),
+            phases_shown=tuple(self._phases_shown()),
             stack=self.stack,
             heat_grid=self._heat_grid(),
             requests_url=query.requests_url(query.model, "", self._since_s),
@@ -149,45 +169,42 @@ class LatencyView:
         return self.query.requests_url(model, context, self._since_s) if model and context else ""
 
     def _in_order(self, contexts: set[str]) -> list[str]:
-        """Context buckets by size; labels of an earlier setting come after, requests without a counted prompt last."""
+        """Context buckets by size; labels of an earlier setting come after, uncounted prompts last."""
         order = {label: index for index, label in enumerate(self.deps.buckets.labels)}
         return sorted(contexts, key=lambda label: (label == "", order.get(label, len(order)), label))
+
+    def _phases_shown(self) -> list[tuple[str, str]]:
+        """The phases that took any time, by name and label."""
+        means = [found.mean_ms for found in self.by_context.values()]
+        taken = {phase for mean_ms in means for phase, own_ms in mean_ms.items() if own_ms}
+        return [(phase, label) for phase, label in STACK_LABELS.items() if phase in taken]
 
     def _phase_rows(self) -> tuple[PhaseRow, ...]:
         rows = []
         for context in self._in_order(set(self.by_context)):
             means = self.by_context[context]
             url = self.query.requests_url(self.query.model, context, self._since_s) if context else ""
-            rows.append(PhaseRow(context, means.requests, means.wall_ms, share_bars(means), means.mean_ms, url))
+            bars = share_bars(means)
+            rows.append(PhaseRow(context, means.requests, means.wall_ms, bars, means.mean_ms, url))
         return tuple(rows)
 
     def _heat_grid(self) -> HeatGrid | None:
-        known = [spread.p50 for spread in self.cells.values() if spread.p50 is not None]
-        if self.steps is None or not known:
+        steps, known = self.steps, [spread.p50 for spread in self.cells.values() if spread.p50 is not None]
+        if steps is None or not known:
             return None
         _, title, unit = HEAT[self.query.heat]
+        lowest, highest = min(known), max(known)
         contexts = self._in_order({context for _, context in self.cells if context})
-        lines = tuple(HeatLine(context, self._heat_cells(self.steps, context, min(known), max(known))) for context in contexts)
-        return HeatGrid(title, unit, formats.clocks(self.steps.starts_s), lines)
+        cells = [self._heat_cells(steps, context, lowest, highest) for context in contexts]
+        lines = tuple(HeatLine(context, own) for context, own in zip(contexts, cells, strict=True))
+        return HeatGrid(title, unit, formats.clocks(steps.starts_s), lines)
 
     def _heat_cells(self, steps: Steps, context: str, lowest: float, highest: float) -> tuple[HeatLink, ...]:
         spreads = [self.cells.get((index, context), NOTHING) for index in steps.indexes]
         placed = heat_row([spread.p50 for spread in spreads], lowest, highest)
-        length_s = steps.minutes * 60
-        return tuple(
-            HeatLink(cell, f"{spread.count:,} measured", self.query.requests_url(self.query.model, context, start_s, start_s + length_s))
-            for cell, spread, start_s in zip(placed, spreads, steps.starts_s, strict=True)
-        )
-
-
-@get("/latency", include_in_schema=False)
-async def latency(
-    request: PageRequest, deps: Deps, window: FromQuery[str] = "", model: FromQuery[str] = "", heat: FromQuery[str] = ""
-) -> Response[str]:
-    """Latency; 503 when the store cannot be read."""
-    query = latency_query(window, model, heat)
-    view = LatencyView(deps, query)
-    await view.refresh()
-    follow_url = f"/dashboard/live?view=latency&window={query.window.key}{query.kept}"
-    layout = Layout("Latency", "latency", follow_url, deps.version, 503 if view.error else 200)
-    return respond(request, view.template, layout, view.page())
+        links = []
+        for cell, spread, start_s in zip(placed, spreads, steps.starts_s, strict=True):
+            end_s = start_s + steps.minutes * 60
+            url = self.query.requests_url(self.query.model, context, start_s, end_s)
+            links.append(HeatLink(cell, f"{spread.count:,} measured", url))
+        return tuple(links)

@@ -1,4 +1,4 @@
-"""What the Live page's template gets."""
+"""The context of the Live page's template."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class RunningRow:
     prompt_tokens: Annotated[int | None, "Tokens of the prompt, once they were counted."]
     prefilled_tokens: Annotated[int | None, "Tokens of the prompt that are computed, while they are."]
     completion_tokens: Annotated[int | None, "Tokens sampled so far."]
-    most_tokens: Annotated[int | None, "Output tokens that were asked for at most, or None."]
-    progress: Annotated[float | None, "Per cent of the prompt, then of the output tokens at most; None where no end is known."]
+    max_tokens: Annotated[int | None, "Output tokens that were asked for at most, or None."]
+    progress: Annotated[float | None, "Per cent of the prompt, then of `max_tokens`; None: no end is known."]
     ttft_ms: Annotated[float | None, "Milliseconds to the first token, once it was sampled."]
-    strip: Annotated[tuple[Bar, ...], "Its phases on one line, as long as its part of the longest running request's time."]
+    strip: Annotated[tuple[Bar, ...], "Its phases on one line, its time beside the longest request's."]
 
 
 @dataclass(frozen=True, slots=True)

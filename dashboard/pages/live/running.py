@@ -29,22 +29,22 @@ def running_row(record: RequestRecord, now_ns: int, longest_ms: float = 0.0) -> 
         prompt_tokens=record.prompt_tokens,
         prefilled_tokens=record.prefilled_tokens,
         completion_tokens=record.completion_tokens,
-        most_tokens=_most_tokens(record),
+        max_tokens=_max_tokens(record),
         progress=_progress(record),
         ttft_ms=record.ttft_ms,
         strip=strip(timeline, longest_ms),
     )
 
 
-def _most_tokens(record: RequestRecord) -> int | None:
+def _max_tokens(record: RequestRecord) -> int | None:
     """Output tokens that it may have at most, where the client said so."""
     given = record.params.get("max_tokens")
     return int(given) if given else None
 
 
 def _progress(record: RequestRecord) -> float | None:
-    """Per cent of the prompt that is computed, then of the output tokens at most; None where no end is known."""
+    """Per cent of the prompt that is computed, then of the most output tokens; None where no end is known."""
     done, whole = record.prefilled_tokens, record.prompt_tokens
     if record.completion_tokens:
-        done, whole = record.completion_tokens, _most_tokens(record)
+        done, whole = record.completion_tokens, _max_tokens(record)
     return None if done is None or not whole else min(100.0, done / whole * 100)

@@ -1,4 +1,4 @@
-"""What the Models page's template gets."""
+"""The context of the Models page's template."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated
 
 from dashboard.charts.geometry import HeatCell
+from dashboard.pages.models.kv_quality import KvQuality
 from dashboard.words.facts import Fact
 from telemetry.live import LiveEngine
 from telemetry.store.models import SpeedChangeRow
@@ -24,7 +25,7 @@ class HeatRow:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """A measure's median per model and context bucket; `unit` as shown (`ms` values are formatted as times)."""
+    """A measure's median by model and context bucket; `unit` as shown (`ms` values are told as times)."""
 
     title: str
     unit: str
@@ -34,8 +35,9 @@ class HeatMap:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One model: its engine now, its configuration, what of it was chosen by measurement, its speed by context size,
-    and what energy and money its requests took.
+    """One model: its engine now, its configuration, and its speed by context size.
+
+    `tuning` is what of the configuration was chosen by measurement, `energy` what its requests took and cost.
     """
 
     name: str
@@ -76,7 +78,8 @@ class ModelsContext:
     window: Annotated[Window, "The window that the figures cover."]
     windows: Annotated[tuple[Window, ...], "The windows to choose from."]
     models: Annotated[tuple[ModelCard, ...], "Every model that is configured or was seen in the window."]
-    heat_maps: Annotated[tuple[HeatMap, ...], "Speed by model and context size; empty when nothing was measured."]
+    heat_maps: Annotated[tuple[HeatMap, ...], "Speed by model and context size, if it was measured."]
     speed_changes: Annotated[tuple[SpeedChangeRows, ...], "What the regression watch found, newest first."]
-    configurations: Annotated[tuple[ConfigurationRow, ...], "Engine configurations that ever served, newest first."]
+    configurations: Annotated[tuple[ConfigurationRow, ...], "Configurations that ever served, newest first."]
+    kv_quality: Annotated[tuple[KvQuality, ...], "What smaller KV types save and cost."]
     store_error: Annotated[str, "Why the store could not be read, or ''."]

@@ -1,4 +1,4 @@
-"""What the regression watch found, in words, for the Models page."""
+"""The findings of the regression watch in words, for the Models page."""
 
 from __future__ import annotations
 
@@ -8,20 +8,29 @@ from dashboard.pages.models.context import SpeedChangeRows
 from dashboard.words.configuration import configuration_changes
 from telemetry.store.models import EngineConfigRow, SpeedChangeRow
 
-SHOWN = 20
-"""Pairs of configurations, newest first."""
+MAX_PAIRS = 20
+"""Pairs of configurations that are shown, newest first."""
 
 
-def speed_changes(rows: Iterable[SpeedChangeRow], configurations: Sequence[EngineConfigRow]) -> tuple[SpeedChangeRows, ...]:
+def speed_changes(
+    rows: Iterable[SpeedChangeRow],
+    configurations: Sequence[EngineConfigRow],
+) -> tuple[SpeedChangeRows, ...]:
     """The changes by pair of configurations, newest first, with what else changed between the two."""
     details = {config.id: config.details for config in configurations}
     pairs: dict[tuple[str, str], list[SpeedChangeRow]] = {}
     for row in rows:
         pairs.setdefault((row.before_config_id, row.after_config_id), []).append(row)
-    return tuple(_pair(before, after, found, details) for (before, after), found in list(pairs.items())[:SHOWN])
+    newest = list(pairs.items())[:MAX_PAIRS]
+    return tuple(_pair(before, after, found, details) for (before, after), found in newest)
 
 
-def _pair(before: str, after: str, rows: list[SpeedChangeRow], details: Mapping[str, Mapping[str, object]]) -> SpeedChangeRows:
+def _pair(
+    before: str,
+    after: str,
+    rows: list[SpeedChangeRow],
+    details: Mapping[str, Mapping[str, object]],
+) -> SpeedChangeRows:
     return SpeedChangeRows(
         model=rows[0].model,
         before_config_id=before,

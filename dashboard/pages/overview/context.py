@@ -1,4 +1,4 @@
-"""What the Overview page's template gets."""
+"""The context of the Overview page's template."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OverviewContext:
     prompt_rate: Annotated[Spread, "Computed prompt tokens per second of prefill."]
     charts: Annotated[tuple[TimeChart, ...], "The window over time."]
     engines: Annotated[tuple[LiveEngine, ...], "Every configured engine, as it is now."]
-    objectives: Annotated[tuple[ObjectiveReport, ...], "The service-level objectives, as last looked at; empty before the first look."]
+    objectives: Annotated[tuple[ObjectiveReport, ...], "The objectives as last looked at; empty before."]
     now_s: Annotated[float, "This moment in Unix seconds, for the age of what was read before."]
     running: Annotated[tuple[RunningRow, ...], "Requests that run now, oldest first."]
     store: Annotated[StoreState, "How the store's writer does."]

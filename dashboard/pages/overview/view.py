@@ -3,55 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-from litestar import Response, get
-from litestar.params import FromQuery
+from typing import Self
 
 from dashboard.charts.over_time import time_charts
-from dashboard.deps import DashboardDeps, Deps
-from dashboard.layout import Layout
+from dashboard.deps import DashboardDeps
+from dashboard.page import Query, StoreView
 from dashboard.pages.live.running import running_rows
 from dashboard.pages.overview.context import OverviewContext
 from dashboard.pages.windows import chosen_window
-from dashboard.render import PageRequest, respond
 from dashboard.words.curl import curl
 from telemetry.store.queries import statistics
 from telemetry.store.queries.cached import NO_PROMPTS, CacheShare, cache_share
-from telemetry.store.queries.reading import StoreUnreadable
 from telemetry.store.queries.statistics import NOTHING, Point, Spread, Totals
 from telemetry.store.queries.windows import WINDOWS, Window
 from telemetry.store.rollups.measures import Measure
 
 
 @dataclass(slots=True)
-class OverviewView:
-    """The Overview of one window."""
+class OverviewView(StoreView):
+    """The Overview of one window; the live part shows even when the store cannot be read."""
 
     deps: DashboardDeps
     window: Window
-    template: str = "overview.html"
-    blocks: tuple[str, ...] = ("store_note", "figures", "objectives", "running", "engines", "charts")
-    ended: bool = False
     ever: bool = False
     totals: Totals = field(default_factory=Totals)
     cache: CacheShare = NO_PROMPTS
     spreads: dict[Measure, Spread] = field(default_factory=dict)
     points: list[Point] = field(default_factory=list)
-    error: str = ""
 
-    async def refresh(self) -> None:
+    @classmethod
+    def from_query(cls, deps: DashboardDeps, query: Query) -> Self:
+        """The window that an address names."""
+        return cls(deps, chosen_window(query["window"], "1h"))
+
+    @property
+    def stream_query(self) -> Query:
+        return {"window": self.window.key}
+
+    async def read(self) -> None:
         reader, now_s = self.deps.reader, self.deps.wall_s()
-        try:
-            self.ever = self.ever or await statistics.anything(reader)
-            self.totals = await statistics.totals(reader, self.window, now_s)
-            self.cache = await cache_share(reader, self.window, now_s)
-            self.spreads = await statistics.spreads(reader, self.window, now_s)
-            self.points = await statistics.points(reader, self.window, now_s)
-            self.error = ""
-        except StoreUnreadable as error:
-            self.error = str(error)
+        self.ever = self.ever or await statistics.anything(reader)
+        self.totals = await statistics.totals(reader, self.window, now_s)
+        self.cache = await cache_share(reader, self.window, now_s)
+        self.spreads = await statistics.spreads(reader, self.window, now_s)
+        self.points = await statistics.points(reader, self.window, now_s)
 
-    def page(self) -> OverviewContext:
+    def context(self) -> OverviewContext:
         engines = tuple(self.deps.live.engines())
         return OverviewContext(
             window=self.window,
@@ -72,12 +69,3 @@ class OverviewView:
             store_error=self.error,
             curl=curl(self.deps.base_url(), engines[0].status.model if engines else None),
         )
-
-
-@get("/", include_in_schema=False)
-async def overview(request: PageRequest, deps: Deps, window: FromQuery[str] = "") -> Response[str]:
-    """The Overview; the live part shows even when the store cannot be read."""
-    view = OverviewView(deps, chosen_window(window))
-    await view.refresh()
-    layout = Layout("Overview", "overview", f"/dashboard/live?view=overview&window={view.window.key}", deps.version, 200)
-    return respond(request, view.template, layout, view.page())

@@ -1,4 +1,4 @@
-"""What the Playground page's template gets."""
+"""The context of the Playground page's template."""
 
 from __future__ import annotations
 

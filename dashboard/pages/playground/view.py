@@ -1,21 +1,31 @@
-"""`/dashboard/playground`: a chat with this gateway's own API. The page sends nothing itself: the browser's script does."""
+"""`/dashboard/playground`: a chat with this gateway's own API; the browser's script sends it."""
 
 from __future__ import annotations
 
-from litestar import Response, get
+from dataclasses import dataclass
+from typing import Self
 
-from dashboard.deps import Deps
-from dashboard.layout import Layout
+from dashboard.deps import DashboardDeps
+from dashboard.page import PageView, Query
 from dashboard.pages.playground.context import PlaygroundContext
-from dashboard.render import PageRequest, respond
 from dashboard.words.curl import curl
 from telemetry.events import EngineState
 
 
-@get("/playground", include_in_schema=False)
-async def playground(request: PageRequest, deps: Deps) -> Response[str]:
+@dataclass(slots=True)
+class PlaygroundView(PageView):
     """The chat form."""
-    engines = sorted(deps.live.engines(), key=lambda engine: engine.status.state is not EngineState.READY)
-    models = tuple(engine.status.model for engine in engines)
-    page = PlaygroundContext(models, deps.health.readiness().ready, curl(deps.base_url(), models[0] if models else None))
-    return respond(request, "playground.html", Layout("Playground", "playground", "", deps.version, 200), page)
+
+    deps: DashboardDeps
+
+    @classmethod
+    def from_query(cls, deps: DashboardDeps, _: Query) -> Self:
+        """The one page that there is."""
+        return cls(deps)
+
+    def context(self) -> PlaygroundContext:
+        deps = self.deps
+        engines = sorted(deps.live.engines(), key=lambda engine: engine.status.state is not EngineState.READY)
+        models = tuple(engine.status.model for engine in engines)
+        command = curl(deps.base_url(), models[0] if models else None)
+        return PlaygroundContext(models, deps.health.readiness().ready, command)

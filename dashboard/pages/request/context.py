@@ -1,4 +1,4 @@
-"""What the Request page's template gets."""
+"""The context of the Request page's template."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class RequestContext:
     cache_words: Annotated[str, "The cache reason in words."]
     delays: Annotated[DelaysView, "Which requests it waited for, and which waited for it."]
     energy: Annotated[tuple[Fact, ...], "What energy it took, and what it cost where anything has a price."]
-    cache_map: Annotated[CacheMap | None, "The prompt's messages and what the cache had of them, or None where that is not recorded."]
-    difference: Annotated[Difference | None, "The first text that differed from the nearest known prompt, or None where that is not known."]
+    cache_map: Annotated[CacheMap | None, "The prompt's messages and what the cache had; None: not recorded."]
+    difference: Annotated[Difference | None, "The first text unlike the nearest prompt's; None: not known."]
     content: Annotated[ContentView | None, "What was said, or None where that is not kept."]
     content_words: Annotated[str, "Why there is no content, and which setting keeps it."]
     conversation_id: Annotated[str | None, "The conversation it is a turn of, or None."]

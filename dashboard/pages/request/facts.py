@@ -25,6 +25,9 @@ from telemetry.store.models import RequestRow
 from telemetry.store.queries.requests import RequestDetail
 from telemetry.store.queries.speed import Expected
 
+NOT_YET = "not yet"
+PREFILLED = "of the prompt so far, cached ones included"
+
 
 def missing_context(request_id: str, store_error: str) -> RequestContext:
     """A request that is not known, or that cannot be read."""
@@ -60,6 +63,9 @@ def live_context(deps: DashboardDeps, record: RequestRecord, store_error: str) -
     """A request that runs now, or that ended a moment ago and is not stored yet."""
     now_ns = deps.clock_ns()
     model = record.response_model or record.model
+    cache_words = "What the prefix cache has of it is known when it gets its slot."
+    if record.cache:
+        cache_words = _cache_words(record.cache.reason.value, record.cached_tokens, record.prompt_tokens)
     return RequestContext(
         request_id=record.request_id,
         found=True,
@@ -77,9 +83,7 @@ def live_context(deps: DashboardDeps, record: RequestRecord, store_error: str) -
             Fact("conversation", record.conversation_id or "not given"),
         ),
         cache=(),
-        cache_words=_cache_words(record.cache.reason.value, record.cached_tokens, record.prompt_tokens)
-        if record.cache
-        else "What the prefix cache has of it is known when it gets its slot.",
+        cache_words=cache_words,
         delays=DelaysView(),
         energy=pending_energy(deps.energy()),
         cache_map=_live_map(record),
@@ -97,16 +101,17 @@ def live_context(deps: DashboardDeps, record: RequestRecord, store_error: str) -
 
 
 def _live_numbers(record: RequestRecord) -> tuple[Fact, ...]:
+    first_token = formats.milliseconds(record.ttft_ms) if record.first_token_ns else NOT_YET
     return (
-        Fact("time to first token", formats.milliseconds(record.ttft_ms) if record.first_token_ns else "not yet"),
-        Fact("prompt tokens", formats.count(record.prompt_tokens) if record.prompt_tokens is not None else "not yet"),
-        Fact(
-            "prefilled",
-            formats.count(record.prefilled_tokens) if record.prefilled_tokens is not None else "not yet",
-            "of the prompt so far, cached ones included",
-        ),
+        Fact("time to first token", first_token),
+        Fact("prompt tokens", _count_so_far(record.prompt_tokens)),
+        Fact("prefilled", _count_so_far(record.prefilled_tokens), PREFILLED),
         Fact("output tokens", formats.count(record.completion_tokens or 0), "so far"),
     )
+
+
+def _count_so_far(tokens: int | None) -> str:
+    return NOT_YET if tokens is None else formats.count(tokens)
 
 
 def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expected | None) -> RequestContext:
@@ -115,6 +120,7 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expecte
     timeline = None if detail.phases is None else of_stored(detail.phases)
     lookup = _attributes(timeline, Phase.CACHE_LOOKUP)
     parted = cache_map(lookup)
+    divergence_message = None if parted is None else parted.divergence_message
     return RequestContext(
         request_id=row.id,
         found=True,
@@ -122,15 +128,15 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expecte
         running=None,
         started_at=row.started_at,
         waterfall=None if timeline is None else waterfall(timeline),
-        numbers=_numbers(row, expected, _attributes(timeline, Phase.DECODE), _attributes(timeline, Phase.TOKENIZE)),
+        numbers=_numbers(row, expected, timeline),
         parameters=_parameters(row.params, row.ignored_fields or ()),
         identity=_identity(detail),
         cache=_cache(row, lookup),
         cache_words=_cache_words(row.cache_reason, row.cached_tokens, row.prompt_tokens),
-        delays=delays_view(detail.delayed_by, detail.delayed, row.total_ms, row.queue_ms) if timeline is not None else DelaysView(),
+        delays=DelaysView() if timeline is None else delays_view(detail),
         energy=request_energy(row, deps.energy(), deps.prices),
         cache_map=parted,
-        difference=difference(detail.content, detail.nearest, None if parted is None else parted.divergence_message),
+        difference=difference(detail.content, detail.nearest, divergence_message),
         content=content_view(detail.content),
         content_words=explain.NO_CONTENT_OF_IT if deps.content_kept else explain.NO_CONTENT,
         error_type=row.error_type or "",
@@ -144,7 +150,7 @@ def stored_context(deps: DashboardDeps, detail: RequestDetail, expected: Expecte
 
 
 def _attributes(timeline: Timeline | None, phase: Phase) -> Mapping[str, Scalar]:
-    """What was noted with a phase, if it was recorded."""
+    """The attributes that were noted with a phase; {} where it was not recorded."""
     phases = () if timeline is None else timeline.phases
     return next((timed.attributes for timed in phases if timed.phase is phase), {})
 
@@ -154,7 +160,7 @@ def _live_map(record: RequestRecord) -> CacheMap | None:
     return None if lookup is None else cache_map(lookup.attributes)
 
 
-def _numbers(row: RequestRow, expected: Expected | None, decode: Mapping[str, Scalar], tokenize: Mapping[str, Scalar]) -> tuple[Fact, ...]:
+def _numbers(row: RequestRow, expected: Expected | None, timeline: Timeline | None) -> tuple[Fact, ...]:
     ms, count = formats.milliseconds, formats.count
     return (
         Fact("wall time", ms(row.total_ms), "first byte read to last byte written"),
@@ -172,24 +178,28 @@ def _numbers(row: RequestRow, expected: Expected | None, decode: Mapping[str, Sc
         Fact("inter-token p50", ms(row.itl_p50_ms), "tokens of one step share its time"),
         Fact("inter-token p95", ms(row.itl_p95_ms)),
         Fact("inter-token max", ms(row.itl_max_ms)),
-        Fact("stalls", count(row.stalls), "waits longer than four medians, or than the objective for gaps between tokens"),
+        Fact("stalls", count(row.stalls), STALLS),
         Fact("gateway overhead", ms(row.overhead_ms), "wall minus engine, queue and the client"),
-        *_drafted(row, decode),
-        *_dropped(tokenize),
+        *_drafted(row, _attributes(timeline, Phase.DECODE)),
+        *_dropped(_attributes(timeline, Phase.TOKENIZE)),
     )
 
 
 def _expectation(rate: float | None, expected: Expected | None) -> Fact:
-    """How the output rate compares with those of the same engine configuration and context bucket."""
+    """The output rate beside those of the same engine configuration and context bucket."""
     if rate is None or expected is None:
-        return Fact("expected output rate", formats.NOT_MEASURED, f"fewer than {LEAST_REQUESTS} requests like it in 14 days")
+        few = f"fewer than {LEAST_REQUESTS} requests like it in 14 days"
+        return Fact("expected output rate", formats.NOT_MEASURED, few)
     middle = f"{formats.rate(expected.p10)} to {formats.rate(expected.p90)} for eight in ten"
-    faster = f"this one was faster than {formats.percent(expected.slower, 1)} of {formats.count(expected.requests)} requests like it"
+    slower, requests = formats.percent(expected.slower, 1), formats.count(expected.requests)
+    faster = f"this one was faster than {slower} of {requests} requests like it"
     return Fact("expected output rate", f"{formats.rate(expected.p50)} tokens/s", f"{middle}; {faster}")
 
 
+STALLS = "waits longer than four medians, or than the objective for gaps between tokens"
+
 ONE_KERNEL_TOKENS = 256
-"""Up to so many tokens of a chat, guesses are verified by the kernel that computes single tokens (docs/speculative.md)."""
+"""Tokens of a chat up to which the kernel for single tokens verifies guesses too (docs/speculative.md)."""
 
 KERNELS = "beyond 256 tokens verifying may choose another one of two nearly equal tokens than decoding"
 
@@ -200,20 +210,24 @@ def _drafted(row: RequestRow, decode: Mapping[str, Scalar]) -> list[Fact]:
     """Speculative decoding, where anything was drafted."""
     if not decode.get("draft"):
         return []
-    gain = f"about {formats.milliseconds(float(decode.get('gain_ms', 0.0)))} saved (estimated)"
-    more = f"; {KERNELS}" if (row.prompt_tokens or 0) + (row.completion_tokens or 0) > ONE_KERNEL_TOKENS else ""
-    sources = (f"{SOURCES[source]} {tokens.accepted} of {tokens.drafted}" for source, tokens in drafted_by(decode).items())
-    return [Fact("drafted tokens accepted", f"{decode.get('accepted')} of {decode.get('draft')}", f"{', '.join(sources)}; {gain}{more}")]
+    found = drafted_by(decode).items()
+    sources = [f"{SOURCES[source]} {own.accepted} of {own.drafted}" for source, own in found]
+    gain = formats.milliseconds(float(decode.get("gain_ms", 0.0)))
+    notes = [", ".join(sources), f"about {gain} saved (estimated)"]
+    if (row.prompt_tokens or 0) + (row.completion_tokens or 0) > ONE_KERNEL_TOKENS:
+        notes.append(KERNELS)
+    accepted = f"{decode.get('accepted')} of {decode.get('draft')}"
+    return [Fact("drafted tokens accepted", accepted, "; ".join(notes))]
 
 
 def _dropped(tokenize: Mapping[str, Scalar]) -> list[Fact]:
     """Messages that were left out because the chat is longer than the context."""
     if not tokenize.get("dropped_messages"):
         return []
-    indexes = ", ".join(str(int(index) + 1) for index in str(tokenize["dropped_messages"]).split())
-    return [
-        Fact("messages left out", indexes, f"{tokenize.get('dropped_tokens', 'uncounted')} tokens: the chat is longer than the context")
-    ]
+    numbers = [str(int(index) + 1) for index in str(tokenize["dropped_messages"]).split()]
+    tokens = tokenize.get("dropped_tokens", "uncounted")
+    why = f"{tokens} tokens: the chat is longer than the context"
+    return [Fact("messages left out", ", ".join(numbers), why)]
 
 
 def _with_unit(rate: float | None) -> str:
@@ -235,16 +249,18 @@ def _cache(row: RequestRow, lookup: Mapping[str, Scalar]) -> tuple[Fact, ...]:
 
 
 def _lookup_facts(lookup: Mapping[str, Scalar]) -> list[Fact]:
-    """What else the lookup told: what was lost, why caching is impossible, what was predicted."""
+    """Facts of the lookup itself: what was lost, why caching is impossible, what was predicted."""
     facts = []
     if "lost_tier" in lookup:
-        age = formats.milliseconds(float(lookup.get("lost_age_s", 0.0)) * 1e3)
-        facts.append(Fact("evicted from", str(lookup["lost_tier"]), f"{lookup.get('lost_tokens')} tokens, {age} before"))
+        age = formats.seconds(float(lookup.get("lost_age_s", 0.0)))
+        note = f"{lookup.get('lost_tokens')} tokens, {age} before"
+        facts.append(Fact("evicted from", str(lookup["lost_tier"]), note))
     if "why" in lookup:
         facts.append(Fact("why", str(lookup["why"])))
     if "predicted_ttft_ms" in lookup:
         predicted = formats.milliseconds(float(lookup["predicted_ttft_ms"]))
-        facts.append(Fact("predicted time to first token", predicted, "estimated at admission, from the tokens ahead"))
+        note = "estimated at admission, from the tokens ahead"
+        facts.append(Fact("predicted time to first token", predicted, note))
     return facts
 
 
@@ -265,10 +281,14 @@ def _identity(detail: RequestDetail) -> tuple[Fact, ...]:
 
 
 def _shortened_words(conversation_id: str | None) -> str:
-    return f"beginning and digest of an id of more than {MOST} characters" if is_shortened(conversation_id or "") else ""
+    if not is_shortened(conversation_id or ""):
+        return ""
+    return f"beginning and digest of an id of more than {MOST} characters"
 
 
 def _parameters(params: Mapping[str, object], ignored: Sequence[str]) -> tuple[Fact, ...]:
-    """What was asked for, and what of the request was not obeyed."""
-    told = [Fact("ignored fields", ", ".join(ignored), "sent, and not obeyed by this API")] if ignored else []
-    return (*(Fact(name, str(value)) for name, value in sorted(params.items())), *told)
+    """Parameters as they were asked for, and fields that were not obeyed."""
+    facts = [Fact(name, str(value)) for name, value in sorted(params.items())]
+    if ignored:
+        facts.append(Fact("ignored fields", ", ".join(ignored), "sent, and not obeyed by this API"))
+    return tuple(facts)

@@ -1,4 +1,4 @@
-"""What the Requests page's template gets."""
+"""The context of the Requests page's template."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RequestsContext:
     contexts: Annotated[tuple[str, ...], "Context buckets to choose from."]
     statuses: Annotated[tuple[str, ...], "Statuses to choose from."]
     rows: Annotated[tuple[RequestRow, ...], "Recorded requests, newest first."]
-    running: Annotated[tuple[RunningRow, ...], "Requests that run now and match the filters; on the newest page only."]
+    running: Annotated[tuple[RunningRow, ...], "Requests that run now and match; on the newest page only."]
     newest: Annotated[bool, "This is the newest page, the one that follows along."]
     older_url: Annotated[str, "The next page, or ''."]
     newer_url: Annotated[str, "The previous page, or ''."]

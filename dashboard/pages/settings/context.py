@@ -1,4 +1,4 @@
-"""What the Settings page's template gets."""
+"""The context of the Settings page's template."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Setting(Protocol):
 
     @property
     def description(self) -> str:
-        """What it does."""
+        """The effect that it has."""
 
     @property
     def variable(self) -> str:

@@ -1,0 +1,1 @@
+"""`/dashboard/conversations/{conversation_id}`."""
