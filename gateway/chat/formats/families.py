@@ -106,6 +106,7 @@ MISTRAL = Format(
         Syntax("[TOOL_CALLS]\n{calls}"),
         Syntax("[TOOL_CALLS]{name}[CALL_ID]{id}[ARGS]\n{arguments}"),
         Syntax("[TOOL_CALLS]{name}[ARGS]\n{arguments}"),
+        Syntax("[TOOL_CALLS]{name}\n{arguments}"),
     ),
 )
 
@@ -177,7 +178,7 @@ GENERIC = Format(
     reasoning=(THINK,),
     calls=(
         Syntax("<tool_call>\n{calls}\n</tool_call>"),
-        Syntax("```json\n{calls}\n```"),
+        Syntax("```json\n{calls}\n```", guess=True),
         Syntax("{calls}"),
     ),
 )

@@ -39,16 +39,24 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Syntax:
-    """One way to write a call. `escaped`: names and keys are escaped as in XML's attributes."""
+    """One way to write a call. `escaped`: names and keys are escaped as in XML's attributes. `guess`: only that it names a tool
+    of the request says that it is a call.
+    """
 
     sample: str
     parameter: str = ""
     escaped: bool = False
+    guess: bool = False
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """The parts of the sample."""
         return steps_of(self.sample)
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether what is written so may be no call at all; nothing is noted then."""
+        return self.guess or not self.opener
 
     @property
     def opener(self) -> str:

@@ -22,13 +22,13 @@ class Calls:
 class Attempt:
     """What readers of calls write to. `out` takes the events of complete calls; if eager, those of begun ones."""
 
-    def __init__(self, tape: Tape, calls: Calls, out: list[Event], *, bare: bool = False) -> None:
+    def __init__(self, tape: Tape, calls: Calls, out: list[Event], *, is_guess: bool = False) -> None:
         self._tape = tape
         self._calls = calls
         self._out = out
         self._events: list[Event] = []
         self._given = tape.given
-        self.bare = bare
+        self.is_guess = is_guess
         self.name = ""
         self.is_begun = False
         self.is_written = False
@@ -43,9 +43,14 @@ class Attempt:
         return self._calls.tools
 
     @property
+    def is_given(self) -> bool:
+        """The call that is being read was given out already."""
+        return self._calls.eager and self.is_begun
+
+    @property
     def is_public(self) -> bool:
         """Something was given out that cannot be taken back."""
-        return bool(self.ended) or (self._calls.eager and self.is_begun)
+        return bool(self.ended) or self.is_given
 
     def begin(self, name: str) -> None:
         """The name is known.
@@ -53,7 +58,7 @@ class Attempt:
         Raises:
             Malformed: nothing but the name says that this is a call, and no tool has it.
         """
-        if self.bare and name not in self.tools:
+        if self.is_guess and name not in self.tools:
             raise Malformed("unknown_tool")
         self.name, self.is_begun, self.is_written = name, True, False
         self._give(CallBegin(self._calls.count, self._calls.ids(self._calls.count), name, self._tape.take()))

@@ -121,7 +121,7 @@ def call_object(tape: Tape, attempt: Attempt) -> Reading[None]:
         key = yield from _next_key(tape)
         if not key:
             break
-        if attempt.bare and key not in _KEYS:
+        if attempt.is_guess and key not in _KEYS:
             raise Malformed("json")
         if key == "name" and not name:
             name = str(loads((yield from string(tape))))
@@ -136,7 +136,7 @@ def call_object(tape: Tape, attempt: Attempt) -> Reading[None]:
         else:
             yield from value(tape)
     if not attempt.is_begun:
-        if not name or (attempt.bare and not late):
+        if not name or (attempt.is_guess and not late):
             raise Malformed("name")
         attempt.begin(name)
         attempt.arguments(late or "{}")

@@ -11,7 +11,7 @@ from gateway.chat.parsing.speech import Speech
 from gateway.chat.parsing.tape import Marks, Reading, Tape, marks
 
 _RECIPIENT = re.compile(r"to=([^\s<]+)")
-_NAME = re.compile(r"\s*([\w-]*)")
+_NAME = re.compile(r"[\w-]+")
 
 
 class ChannelReader:
@@ -38,8 +38,8 @@ class ChannelReader:
             yield from self._speech.until(marks((channels.channel, channels.start)), Content)
         while not self._tape.is_over:
             yield from self._header()
-            if not self._tape.ended and self._tape.at >= len(self._tape.text):
-                yield
+        if self._tape.text[self._tape.given :]:
+            self._speech.mark(0)
 
     def _begins_with_header(self) -> Reading[bool]:
         """Whether the answer begins as a header does; a text without one is content."""
@@ -50,11 +50,11 @@ class ChannelReader:
     def _header(self) -> Reading[None]:
         """A header, and the message behind it."""
         channels, tape = self._channels, self._tape
+        self._speech.is_silent = True
         ends = marks((channels.message, channels.end))
         found = yield from self._look(ends)
         if not found:
-            if tape.text[tape.given :]:
-                tape.at = len(tape.text)
+            if tape.text[tape.given :].strip():
                 self._speech.note("truncated", dropped=True)
             return
         header = tape.text[tape.given : tape.at]
@@ -63,8 +63,8 @@ class ChannelReader:
             self._speech.note("header", dropped=True)
             return
         recipient = _RECIPIENT.search(header)
-        name = _NAME.match(header.rpartition(channels.channel)[2])
-        kind = Reasoning if name and name[1] in channels.reasoning else Content
+        names = _NAME.findall(header.rpartition(channels.channel)[2])
+        kind = Reasoning if names and names[0] in channels.reasoning else Content
         if recipient and recipient[1] != "assistant":
             yield from self._to(recipient[1], len(found))
         else:

@@ -57,7 +57,7 @@ def pythonic(tape: Tape, attempt: Attempt) -> Reading[None]:
     tape.at = start
     yield from _bracketed(tape, "[", ('"', "'"), escapes=True)
     calls = _python_calls(tape.text[start : tape.at])
-    if attempt.bare and any(name not in attempt.tools for name, _ in calls):
+    if attempt.is_guess and any(name not in attempt.tools for name, _ in calls):
         raise Malformed("unknown_tool")
     for name, arguments in calls:
         attempt.begin(name)
@@ -72,7 +72,7 @@ def _check_first_name(tape: Tape, attempt: Attempt) -> Reading[None]:
     begin = tape.at
     yield from tape.skip(_IDENTIFIER)
     name = tape.text[begin : tape.at]
-    if (yield from tape.peek()) != "(" or (attempt.bare and name not in attempt.tools):
+    if (yield from tape.peek()) != "(" or (attempt.is_guess and name not in attempt.tools):
         raise Malformed("format")
 
 

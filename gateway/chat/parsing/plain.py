@@ -36,14 +36,17 @@ class PlainReader:
         """Read to the end."""
         if self._span:
             yield from self._think(self._span)
-        while not self._tape.is_over:
-            if not (self._is_first and self._bare and (yield from self._bare_call())):
-                yield from self._content()
-            if not self._tape.ended and self._tape.at >= len(self._tape.text):
-                yield
+        while (yield from self._part()):
+            pass
 
-    def _content(self) -> Reading[None]:
-        """Content up to a mark, and what the mark begins."""
+    def _part(self) -> Reading[bool]:
+        """One call that nothing announces, or content up to a mark and what the mark begins. False: the text is over."""
+        if self._is_first and self._bare and (yield from self._bare_call()):
+            return True
+        return (yield from self._content())
+
+    def _content(self) -> Reading[bool]:
+        """Content up to a mark, and what the mark begins. False: the text is over."""
         speech, tape = self._speech, self._tape
         mark = yield from speech.until(self._watched_first if self._is_first else self._watched, Content)
         self._is_first = self._is_first and speech.is_silent
@@ -62,6 +65,7 @@ class PlainReader:
         elif mark:
             speech.close_text(Content)
             speech.mark(len(mark))
+        return bool(mark)
 
     def _think(self, span: Span) -> Reading[None]:
         """Reasoning up to its end."""
@@ -77,7 +81,7 @@ class PlainReader:
 
     def _call(self, opener: str, kind: type[Content] | type[Reasoning]) -> Reading[bool]:
         """A call with that opener; what is none stays text."""
-        ways = [syntax for syntax in self._format.calls if syntax.opener == opener]
+        ways = [syntax for syntax in self._format.calls if syntax.opener and opener.startswith(syntax.opener)]
         done = yield from self._speech.call(ways, kind, self._after)
         if done:
             yield from self._trailing()
@@ -98,7 +102,7 @@ class PlainReader:
         if self._tape.is_over or self._tape.text[self._tape.at] not in _BARE:
             return False
         begin = self._tape.at
-        if (yield from self._speech.call(self._bare, Content, self._after, bare=True)):
+        if (yield from self._speech.call(self._bare, Content, self._after)):
             yield from self._trailing()
             return True
         self._tape.at = begin

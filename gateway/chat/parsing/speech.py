@@ -78,52 +78,57 @@ class Speech:
         self.out.append(event)
 
     def call(
-        self, syntaxes: Iterable[Syntax], kind: Kind, after: Marks, *, bare: bool = False, name: str = ""
+        self, syntaxes: Iterable[Syntax], kind: Kind, after: Marks, *, name: str = ""
     ) -> Reading[bool]:
         """A call that is written in one of these ways; `name` is its name where the text before it said that.
         False: it is none, and its text is to be given out as text.
         """
         begin = self.tape.at
         self.close_text(kind)
-        reason = "format"
+        reason = ""
         for syntax in syntaxes:
-            attempt = Attempt(self.tape, self.calls, self.out, bare=bare)
+            attempt = Attempt(self.tape, self.calls, self.out, is_guess=syntax.is_guess)
             self.tape.at = begin
             try:
                 yield from call_reader.read(self.tape, syntax, attempt, after, name)
             except Malformed as error:
-                reason = error.reason
+                reason = "" if syntax.is_guess else error.reason
             except CutOff:
                 return self._cut_off(attempt, begin)
             else:
+                if self.tape.at > self.tape.given:
+                    self.mark(0)
                 self.is_silent, self._is_start = True, False
                 return True
             if attempt.is_public:
                 return self._broken(attempt, reason)
             attempt.undo()
         self.tape.at = begin
-        if not bare:
+        if reason:
             self.note(reason)
         return False
 
     def _broken(self, attempt: Attempt, reason: str) -> bool:
-        """A call that was given out goes wrong: what it had is lost as a call, what follows is text."""
-        if attempt.is_begun:
+        """After something that was given out it goes wrong: what follows is text."""
+        if attempt.is_given:
             attempt.end(reason)
+        else:
+            attempt.undo()
+            self.tape.at = self.tape.given
         self.note(reason)
         self.is_silent, self._is_start = True, False
         return True
 
     def _cut_off(self, attempt: Attempt, begin: int) -> bool:
         """The text ended within a call: nobody gets its beginning, unless nothing but that said that it is a call."""
-        if attempt.bare and not attempt.is_public:
+        is_given = attempt.is_given
+        if not is_given:
             attempt.undo()
+        if attempt.is_guess and not attempt.is_public:
             self.tape.at = begin
             return False
-        if not attempt.is_public:
-            attempt.undo()
         self.tape.at = len(self.tape.text)
-        if attempt.is_begun:
+        if is_given:
             attempt.end("truncated")
         self.note("truncated", dropped=True)
         return True

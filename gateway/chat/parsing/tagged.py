@@ -93,16 +93,13 @@ def _head(tape: Tape, tags: Tags) -> Reading[tuple[str, str]]:
 def _attribute(tape: Tape, then: str) -> Reading[str]:
     """Text on one line, up to the first character of what comes then."""
     start = tape.at
-    while then[0] not in tape.text[start:] and "\n" not in tape.text[start:] and len(tape.text) - start < MAX_KEY:
-        if tape.ended:
-            break
-        yield
-    found = re.compile(rf"[^\n{re.escape(then[0])}]{{1,{MAX_KEY}}}").match(tape.text, start)
+    yield from tape.skip(re.compile(rf"[^\n{re.escape(then[0])}]*"))
+    found = tape.text[start : tape.at]
     if not found:
         yield from tape.need()
+    if not found or len(found) > MAX_KEY:
         raise Malformed("key")
-    tape.at = found.end()
-    return found[0].strip()
+    return found.strip()
 
 
 def _raw(tape: Tape, tags: Tags) -> Reading[str]:
@@ -111,13 +108,13 @@ def _raw(tape: Tape, tags: Tags) -> Reading[str]:
     while True:
         mark = yield from tape.find(tags.ends)
         here = tape.at
-        if (yield from _is_end(tape, tags, mark, tape.text[start:here])):
+        if (yield from _is_end(tape, tags, mark, start)):
             raw = tape.text[start:here]
             return raw.removeprefix("\n").removesuffix("\n") if tags.trims else raw
         tape.at = here + 1
 
 
-def _is_end(tape: Tape, tags: Tags, mark: str, before: str) -> Reading[bool]:
+def _is_end(tape: Tape, tags: Tags, mark: str, start: int) -> Reading[bool]:
     """Whether a mark within a value ends it."""
     here = tape.at
     if mark == tags.closer:
@@ -127,7 +124,7 @@ def _is_end(tape: Tape, tags: Tags, mark: str, before: str) -> Reading[bool]:
             yield from tape.need()
         return bool((yield from tape.first_of((tags.opener, tags.tail[0]))))
     if mark == tags.opener:
-        return before.endswith("\n")
+        return here > start and tape.text[here - 1] == "\n"
     is_end = yield from _is_whole_tail(tape, tags)
     tape.at = here
     return is_end
