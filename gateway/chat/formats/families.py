@@ -31,7 +31,7 @@ KIMI_K3 = Format(
     reasoning=(Span("<|open|>think<|sep|>", ("<|close|>think<|sep|>", "<|open|>response<|sep|>")),),
     calls=(
         Syntax(
-            '<|open|>call tool="{name}" index="{id}"<|sep|>\n{parameters}\n<|close|>call<|sep|>',
+            '<|open|>call tool="{name}" index="{id}"<|sep|>{}{parameters}{}<|close|>call<|sep|>',
             '<|open|>argument key="{key}" type="{type}"<|sep|>{value}<|close|>argument<|sep|>',
             escaped=True,
         ),
@@ -47,15 +47,18 @@ KIMI_K2 = Format(
     reasoning=(THINK,),
     calls=(
         Syntax(
-            "<|tool_call_begin|>functions.{name}:{id}\n<|tool_call_argument_begin|>\n{arguments}\n<|tool_call_end|>"
+            "<|tool_call_begin|>functions.{name}:{id}{}<|tool_call_argument_begin|>{}{arguments}{}<|tool_call_end|>"
         ),
-        Syntax("<|tool_call_begin|>{name}:{id}\n<|tool_call_argument_begin|>\n{arguments}\n<|tool_call_end|>"),
+        Syntax(
+            "<|tool_call_begin|>{name}:{id}{}<|tool_call_argument_begin|>{}{arguments}{}<|tool_call_end|>",
+            lenient=True,
+        ),
     ),
     sections=(Span("<|tool_calls_section_begin|>", ("<|tool_calls_section_end|>",)),),
 )
 
-_DSML = '<｜DSML｜parameter name="{key}" string="{type}">{value}</｜DSML｜parameter>'
-_DSML_41 = '<｜DSML｜ parameter name="{key}" string="{type}">{value}</｜DSML｜ parameter>'
+_DSML = '<｜DSML｜parameter name="{key}" string="{type}">{value}</｜DSML｜parameter>\n'
+_DSML_41 = '<｜DSML｜ parameter name="{key}" string="{type}">{value}</｜DSML｜ parameter>\n'
 
 DEEPSEEK_DSML = Format(
     "deepseek-dsml",
@@ -63,11 +66,12 @@ DEEPSEEK_DSML = Format(
     signs=(("｜DSML｜",),),
     reasoning=(THINK,),
     calls=(
-        Syntax('<｜DSML｜invoke name="{name}"/>'),
-        Syntax('<｜DSML｜invoke name="{name}">\n{parameters}\n</｜DSML｜invoke>', _DSML),
-        Syntax('<｜DSML｜ invoke name="{name}"/>'),
-        Syntax('<｜DSML｜ invoke name="{name}">\n{parameters}\n</｜DSML｜ invoke>', _DSML_41),
+        Syntax('<｜DSML｜invoke name="{name}"/>', lenient=True),
+        Syntax('<｜DSML｜invoke name="{name}">\n{parameters}</｜DSML｜invoke>', _DSML),
+        Syntax('<｜DSML｜ invoke name="{name}"/>', lenient=True),
+        Syntax('<｜DSML｜ invoke name="{name}">\n{parameters}</｜DSML｜ invoke>', _DSML_41),
     ),
+    between="\n",
     sections=(
         Span("<｜DSML｜function_calls>", ("</｜DSML｜function_calls>",)),
         Span("<｜DSML｜tool_calls>", ("</｜DSML｜tool_calls>",)),
@@ -82,9 +86,9 @@ DEEPSEEK = Format(
     reasoning=(THINK,),
     calls=(
         Syntax(
-            "<｜tool▁call▁begin｜>function<｜tool▁sep｜>{name}\n```json\n{arguments}\n```\n<｜tool▁call▁end｜>"
+            "<｜tool▁call▁begin｜>function<｜tool▁sep｜>{name}\n```json\n{arguments}\n```{}<｜tool▁call▁end｜>"
         ),
-        Syntax("<｜tool▁call▁begin｜>{name}<｜tool▁sep｜>\n{arguments}\n<｜tool▁call▁end｜>"),
+        Syntax("<｜tool▁call▁begin｜>{name}<｜tool▁sep｜>{}{arguments}{}<｜tool▁call▁end｜>"),
     ),
     sections=(Span("<｜tool▁calls▁begin｜>", ("<｜tool▁calls▁end｜>",)),),
 )
@@ -94,7 +98,7 @@ GEMMA = Format(
     "Gemma 4",
     signs=(("<|tool_call>",),),
     reasoning=(Span("<|channel>thought", ("<channel|>",)),),
-    calls=(Syntax("<|tool_call>call:{name}{object}\n<tool_call|>"),),
+    calls=(Syntax("<|tool_call>call:{name}{object}{}<tool_call|>"),),
 )
 
 MISTRAL = Format(
@@ -103,10 +107,10 @@ MISTRAL = Format(
     signs=(("[TOOL_CALLS]",), ("[AVAILABLE_TOOLS]",)),
     reasoning=(Span("[THINK]", ("[/THINK]",)), THINK),
     calls=(
-        Syntax("[TOOL_CALLS]\n{calls}"),
-        Syntax("[TOOL_CALLS]{name}[CALL_ID]{id}[ARGS]\n{arguments}"),
-        Syntax("[TOOL_CALLS]{name}[ARGS]\n{arguments}"),
-        Syntax("[TOOL_CALLS]{name}\n{arguments}"),
+        Syntax("[TOOL_CALLS]{}{calls}"),
+        Syntax("[TOOL_CALLS]{name}[CALL_ID]{id}[ARGS]{}{arguments}", lenient=True),
+        Syntax("[TOOL_CALLS]{name}[ARGS]{}{arguments}"),
+        Syntax("[TOOL_CALLS]{name}{}{arguments}", lenient=True),
     ),
 )
 
@@ -117,8 +121,8 @@ GLM = Format(
     reasoning=(THINK,),
     calls=(
         Syntax(
-            "<tool_call>{name}\n{parameters}\n</tool_call>",
-            "<arg_key>{key}</arg_key>\n<arg_value>{value}</arg_value>",
+            "<tool_call>{name}{}{parameters}{}</tool_call>",
+            "<arg_key>{key}</arg_key>{}<arg_value>{value}</arg_value>",
         ),
     ),
 )
@@ -130,11 +134,16 @@ QWEN_XML = Format(
     reasoning=(THINK,),
     calls=(
         Syntax(
-            "<tool_call>\n<function={name}>\n{parameters}\n</function>\n</tool_call>",
-            "<parameter={key}>\n{value}\n</parameter>",
+            "<tool_call>\n<function={name}>\n{parameters}</function>\n</tool_call>",
+            "<parameter={key}>\n{value}\n</parameter>\n",
         ),
-        Syntax("<function={name}>\n{parameters}\n</function>", "<parameter={key}>\n{value}\n</parameter>"),
+        Syntax(
+            "<function={name}>\n{parameters}</function>",
+            "<parameter={key}>\n{value}\n</parameter>\n",
+            lenient=True,
+        ),
     ),
+    between="\n",
     trailing=("</tool_call>",),
     calls_in_reasoning=True,
 )
@@ -144,7 +153,7 @@ GRANITE = Format(
     "Granite 3",
     signs=(("<|tool_call|>",),),
     reasoning=(THINK,),
-    calls=(Syntax("<|tool_call|>\n{calls}"),),
+    calls=(Syntax("<|tool_call|>{}{calls}"),),
 )
 
 HERMES = Format(
@@ -153,6 +162,7 @@ HERMES = Format(
     signs=(("<tool_call>",),),
     reasoning=(THINK,),
     calls=(Syntax("<tool_call>\n{call}\n</tool_call>"),),
+    between="\n",
 )
 
 LLAMA_4 = Format(
@@ -160,7 +170,7 @@ LLAMA_4 = Format(
     "Llama 4",
     signs=(("<|python_start|>",), ("<|header_start|>",)),
     reasoning=(THINK,),
-    calls=(Syntax("<|python_start|>\n{pythonic}\n<|python_end|>"), Syntax("{pythonic}")),
+    calls=(Syntax("<|python_start|>{}{pythonic}{}<|python_end|>"), Syntax("{pythonic}")),
 )
 
 LLAMA_3 = Format(
@@ -168,7 +178,7 @@ LLAMA_3 = Format(
     "Llama 3.1, 3.2, 3.3",
     signs=(("<|python_tag|>",), ("<|start_header_id|>",)),
     reasoning=(THINK,),
-    calls=(Syntax("<|python_tag|>\n{call}"), Syntax("{call}")),
+    calls=(Syntax("<|python_tag|>{}{call}", arguments_key="parameters"), Syntax("{call}", arguments_key="parameters")),
     trailing=(";",),
 )
 

@@ -1,7 +1,8 @@
 """The description of one format: how a family of models writes its reasoning and its tool calls.
 
 A call is described by a sample with holes: `<tool_call>\n{call}\n</tool_call>`. What stands between holes is literal, but
-for a line break, which stands for any white space or none. The holes:
+for a line break: models write it, and any white space or none is read there. `{}` is the same for where they write nothing.
+The holes:
 
 - `{name}`: the tool's name. `{id}`: an id or a number of the call, which is read over.
 - `{arguments}`: a JSON object.
@@ -20,14 +21,15 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import NamedTuple
 
-_HOLE = re.compile(r"\{([a-z]+)\}|(\n)")
+_HOLE = re.compile(r"\{([a-z]*)\}|\n")
 
 
 class Step(NamedTuple):
-    """A part of a sample: a hole, literal text, or, where both are empty, any white space."""
+    """A part of a sample: a hole, literal text, or, where both are empty, white space: `space` is how models write it."""
 
     hole: str = ""
     text: str = ""
+    space: str = ""
 
 
 class Span(NamedTuple):
@@ -47,6 +49,11 @@ class Syntax:
     parameter: str = ""
     escaped: bool = False
     guess: bool = False
+    lenient: bool = False
+    """It is read, but nobody asks for it: models write it by mistake, or with an id that nobody can foresee."""
+
+    arguments_key: str = "arguments"
+    """Under which key the models write the arguments of a `{call}`."""
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -102,6 +109,9 @@ class Format:
     trailing: tuple[str, ...] = ()
     """Marks that may follow a call, and say nothing."""
 
+    between: str = ""
+    """What the models write between calls, and between a section's marks and its calls."""
+
     calls_in_reasoning: bool = False
     """A call ends the reasoning: the models forget to close it."""
 
@@ -126,6 +136,6 @@ def steps_of(sample: str) -> tuple[Step, ...]:
     for found in _HOLE.finditer(sample):
         if found.start() > at:
             steps.append(Step(text=sample[at : found.start()]))
-        steps.append(Step(hole=found[1] or ""))
+        steps.append(Step(hole=found[1] or "", space="\n" if found[0] == "\n" else ""))
         at = found.end()
     return (*steps, Step(text=sample[at:])) if at < len(sample) else tuple(steps)

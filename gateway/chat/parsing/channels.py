@@ -99,7 +99,7 @@ class ChannelReader:
         channels, tape = self._channels, self._tape
         name = recipient.removeprefix(channels.recipient)
         begin = tape.at
-        ways = (Syntax(f"{channels.message}\n{{arguments}}"),)
+        ways = (Syntax(f"{channels.message}{{}}{{arguments}}"),)
         is_tool = recipient.startswith(channels.recipient) or name in self._tools
         if not (is_tool and self._tools):
             yield from self._look(marks((channels.end,)))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from gateway.chat.parsing.events import Malformed
+from gateway.chat.parsing.events import CutOff, Malformed
 from gateway.chat.parsing.tape import Reading, Tape
 
 MAX_DEPTH = 200
@@ -22,17 +22,24 @@ _CLOSERS = {"{": "}", "[": "]"}
 
 
 def value(tape: Tape, waiting: Callable[[], None] | None = None) -> Reading[None]:
-    """Move behind one JSON value. `waiting` is called before the reader waits: all behind it is read and right.
+    """Move behind one JSON value. `waiting` is called when the reader waits, and before it raises.
 
     Raises:
         Malformed: it is no JSON.
         CutOff: the text ends within it.
     """
-    reading = _value(tape)
-    for _ in reading:
-        if waiting:
+    waiting = waiting or _nothing
+    try:
+        for _ in _value(tape):
             waiting()
-        yield
+            yield
+    except (Malformed, CutOff):
+        waiting()
+        raise
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _value(tape: Tape) -> Reading[None]:

@@ -26,12 +26,12 @@ class Tags:
     def __init__(self, syntax: Syntax, after: Marks) -> None:
         steps = steps_of(syntax.parameter)
         value = steps.index(Step(hole="value"))
-        self.trims = steps[value - 1] == Step()
+        self.trims = steps[value - 1] == Step(space="\n")
         """A line break beside the value is not the value's."""
 
         self.head = steps[: value - self.trims]
         self.opener = steps[0].text
-        self.closer = steps[-1].text
+        self.closer = next(step.text for step in reversed(steps) if step.text)
         self.tail = syntax.tail
         self.after = after
         self.ends = marks((self.closer, self.opener, self.tail[0]))
