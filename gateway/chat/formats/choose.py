@@ -1,9 +1,13 @@
-"""Which format a model writes: chosen from its chat template, or, where that says nothing, from its name."""
+"""Which format a model writes: its own description of it, else the family that its chat template, or its name, is of."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from gateway.chat.formats.families import FORMATS, GENERIC
 from gateway.chat.formats.format import Format
+from gateway.chat.formats.response_template import UnsupportedTemplateError, format_of
 
 HINTS = (
     ("gpt-oss", "harmony"),
@@ -33,8 +37,15 @@ HINTS = (
 """Parts of models' names, in lower case, with the format of the first that fits."""
 
 
-def choose(template: str, model: str = "") -> Format:
-    """The format of a model with this chat template, and this name. A template's marks count for more than a name."""
+def choose(template: str, model: str = "", response_template: Mapping[str, Any] | None = None) -> Format:
+    """The format of a model with this chat template, this name, and, if it brings one, this `response_template`; that counts for
+    more than the chat template's marks, and those for more than the name.
+    """
+    if response_template:
+        try:
+            return format_of(response_template)
+        except UnsupportedTemplateError:
+            pass
     for candidate in FORMATS:
         if any(all(text in template for text in sign) for sign in candidate.signs):
             return candidate

@@ -158,7 +158,7 @@ def _pieces(way: Syntax, function: Mapping[str, Any]) -> Iterator[Piece]:
             yield Json(schema)
         elif step.hole in ("call", "calls"):
             in_list = step.hole == "calls" and not way.is_guess
-            begin = f'{{"name": {json.dumps(name, ensure_ascii=False)}, "{way.arguments_key}": '
+            begin = f'{{"{way.name_key}": {json.dumps(name, ensure_ascii=False)}, "{way.arguments_key}": '
             yield from (Text(f"[{begin}" if in_list else begin), Json(schema), Text("}]" if in_list else "}"))
         elif step.hole == "parameters":
             yield from _parameters(way, schema)

@@ -114,6 +114,21 @@ MISTRAL = Format(
     ),
 )
 
+COMMAND = Format(
+    "command",
+    "Command R7B, Command A",
+    signs=(("<|START_ACTION|>",),),
+    reasoning=(Span("<|START_THINKING|>", ("<|END_THINKING|>",)),),
+    calls=(
+        Syntax(
+            "<|START_ACTION|>{}{calls}{}<|END_ACTION|>",
+            name_key="tool_name",
+            arguments_key="parameters",
+        ),
+    ),
+    ignored=("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
+)
+
 GLM = Format(
     "glm",
     "GLM 4.5 and later",
@@ -201,6 +216,7 @@ FORMATS = (
     DEEPSEEK,
     GEMMA,
     MISTRAL,
+    COMMAND,
     GLM,
     QWEN_XML,
     GRANITE,

@@ -6,7 +6,7 @@ The holes:
 
 - `{name}`: the tool's name. `{id}`: an id or a number of the call, which is read over.
 - `{arguments}`: a JSON object.
-- `{call}`: a JSON object of the name, under `name`, and the arguments, under `arguments` or `parameters`.
+- `{call}`: a JSON object of the name and the arguments; these under `arguments`, `parameters` or `Syntax.arguments_key`.
 - `{calls}`: one such object, or an array of them.
 - `{parameters}`: parameters one after the other, each as `Syntax.parameter` describes it, with the holes `{key}`, `{value}`
   (raw text; a line break beside it in the sample is not the value's) and `{type}` (`string`, or `string="true"`: as it is;
@@ -52,8 +52,9 @@ class Syntax:
     lenient: bool = False
     """It is read, but nobody asks for it: models write it by mistake, or with an id that nobody can foresee."""
 
+    name_key: str = "name"
     arguments_key: str = "arguments"
-    """Under which key the models write the arguments of a `{call}`."""
+    """Under which keys the models write the name and the arguments of a `{call}`."""
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

@@ -72,9 +72,9 @@ def _word(tape: Tape, then: str) -> Reading[str]:
 
 def _body(tape: Tape, hole: str, name: str, syntax: Syntax, attempt: Attempt, after: Marks) -> Reading[None]:
     if hole == "call":
-        yield from call_object(tape, attempt)
+        yield from _call(tape, attempt, syntax)
     elif hole == "calls":
-        yield from _calls(tape, attempt)
+        yield from _calls(tape, attempt, syntax)
     elif hole == "pythonic":
         yield from notations.pythonic(tape, attempt)
     elif hole == "parameters":
@@ -113,25 +113,26 @@ def _held_arguments(tape: Tape) -> Reading[str]:
     return dumps(found or {})
 
 
-def call_object(tape: Tape, attempt: Attempt) -> Reading[None]:
+def _call(tape: Tape, attempt: Attempt, syntax: Syntax) -> Reading[None]:
     """`{"name": …, "arguments": …}`, in either order. Where it stands alone, other keys say that it is no call."""
     name, late = "", ""
+    argument_keys = (syntax.arguments_key, "arguments", "parameters")
     yield from tape.expect("{")
     while True:
         key = yield from _next_key(tape)
         if not key:
             break
-        if attempt.is_guess and key not in _KEYS:
+        if attempt.is_guess and key not in (syntax.name_key, *_KEYS):
             raise Malformed("json")
-        if key == "name" and not name:
+        if key == syntax.name_key and not name:
             name = str(loads((yield from string(tape))))
-        elif key in ("arguments", "parameters") and attempt.is_begun:
+        elif key in argument_keys and attempt.is_begun:
             raise Malformed("arguments")
-        elif key in ("arguments", "parameters") and name:
+        elif key in argument_keys and name:
             attempt.begin(name)
             yield from arguments(tape, attempt)
             attempt.is_written = False
-        elif key in ("arguments", "parameters"):
+        elif key in argument_keys:
             late = yield from _held_arguments(tape)
         else:
             yield from value(tape)
@@ -163,15 +164,15 @@ def _next_key(tape: Tape) -> Reading[str]:
     return key
 
 
-def _calls(tape: Tape, attempt: Attempt) -> Reading[None]:
+def _calls(tape: Tape, attempt: Attempt, syntax: Syntax) -> Reading[None]:
     """One call, or an array of them; each is complete with its own last brace."""
     if (yield from tape.peek()) != "[":
-        yield from call_object(tape, attempt)
+        yield from _call(tape, attempt, syntax)
         return
     tape.at += 1
     while True:
         yield from tape.skip()
-        yield from call_object(tape, attempt)
+        yield from _call(tape, attempt, syntax)
         attempt.end()
         yield from tape.skip()
         if (yield from tape.first_of((",", "]"))) != ",":

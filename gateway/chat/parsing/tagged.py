@@ -1,7 +1,7 @@
 """Arguments that are written as tags, one for each parameter, with raw text in them; given out as JSON.
 
-Raw text may hold the very marks that end it. A closing mark ends a value only where another parameter, or the end of the
-call, follows; where it was forgotten, the next parameter on a line of its own, or the whole end of the call, ends the value.
+Raw text may hold the very marks that end it. A closing mark ends a value only where another parameter, the end of the call
+or what may follow one comes behind it; where it was forgotten, the next parameter on a line of its own, or the whole end of the call, ends the value.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _is_end(tape: Tape, tags: Tags, mark: str, start: int) -> Reading[bool]:
         yield from tape.skip()
         if tape.is_over:
             yield from tape.need()
-        return bool((yield from tape.first_of((tags.opener, tags.tail[0]))))
+        return bool((yield from tape.first_of((tags.opener, tags.tail[0], *tags.after.texts))))
     if mark == tags.opener:
         return here > start and tape.text[here - 1] == "\n"
     is_end = yield from _is_whole_tail(tape, tags)
