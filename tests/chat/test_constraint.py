@@ -38,8 +38,7 @@ def test_a_call_in_tags() -> None:
     assert call.pieces == (
         Text("<tool_call>\n<function=f>\n<parameter=s>\n"),
         Until("\n</parameter>"),
-        Text("\n</parameter>\n"),
-        Text("<parameter=n>\n"),
+        Text("\n</parameter>\n<parameter=n>\n"),
         Json({"type": "integer"}),
         Text("\n</parameter>\n"),
         Maybe((Text("<parameter=e>\n"), Pattern("a|b\\.c"), Text("\n</parameter>\n"))),

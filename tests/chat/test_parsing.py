@@ -78,7 +78,6 @@ def test_ids_are_given_by_a_function_of_the_index() -> None:
         ("hermes", '<tool_call>{"arguments": {}}</tool_call>', "name"),
         ("hermes", '<tool_call>{"name": "f", "arguments": {}} and</tool_call>', "format"),
         ("hermes", '<tool_call>{"name": "f", "arguments": ' + '{"x":' * 300 + "</tool_call>", "depth"),
-        ("glm", "<tool_call>f<arg_key>x</arg_key><arg_value>1</arg_value>" * 2 + "</tool_call>", "format"),
         ("gemma", "<|tool_call>call:f no brace<tool_call|>", "arguments"),
         ("mistral", "[TOOL_CALLS] no call at all", "name"),
         (
@@ -93,6 +92,13 @@ def test_a_malformed_call_is_content(name: str, text: str, reason: str) -> None:
     message = said(name, f"see {text}")
     assert (message.content, message.calls) == (f"see {text}", [])
     assert message.notes[0] == reason
+
+
+def test_a_call_within_a_call_is_a_call() -> None:
+    """The one around it was never closed: its beginning is content."""
+    begin = "<tool_call>f<arg_key>x</arg_key><arg_value>1</arg_value>"
+    message = said("glm", f"{begin}{begin}</tool_call>")
+    assert (message.content, [call.arguments for call in message.calls]) == (begin, ['{"x": 1}'])
 
 
 def test_a_call_that_is_cut_off_is_nobodys() -> None:

@@ -193,7 +193,10 @@ LLAMA_3 = Format(
     "Llama 3.1, 3.2, 3.3",
     signs=(("<|python_tag|>",), ("<|start_header_id|>",)),
     reasoning=(THINK,),
-    calls=(Syntax("<|python_tag|>{}{call}", arguments_key="parameters"), Syntax("{call}", arguments_key="parameters")),
+    calls=(
+        Syntax("<|python_tag|>{}{call}", arguments_key="parameters", lenient=True),
+        Syntax("{call}", arguments_key="parameters"),
+    ),
     trailing=(";",),
 )
 

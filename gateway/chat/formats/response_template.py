@@ -66,6 +66,8 @@ def _calls(field: Mapping[str, Any]) -> Iterator[Syntax]:
         opens: tuple[str, ...] = (_sample(field["open_pattern"]),)
     else:
         opens = tuple(_plain(text) for text in _literals(field, "open"))
+    if not opens:
+        raise UnsupportedTemplateError("tool_calls that nothing opens")
     close = next((_plain(text) for text in _literals(field, "close")), "")
     for text in opens:
         yield _syntax(field, text, close)
