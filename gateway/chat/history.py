@@ -1,14 +1,16 @@
 """Messages of a conversation with tool calls and reasoning, as a chat template wants them.
 
-OpenAI's messages carry a call's arguments as JSON text, and a null content beside calls. Most templates want the arguments
-as an object, which they write as JSON themselves; some put them together as text. The template is read for that, not tried.
-(As vLLM and llama.cpp do: `_postprocess_messages`, `requires_object_arguments`, `requires_non_null_content`.)
+OpenAI's messages carry a call's arguments as JSON text, and a null content beside calls. Most templates want
+the arguments as an object, which they write as JSON themselves; some put them together as text. The template
+is read for that, not tried. (As vLLM and llama.cpp do: `_postprocess_messages`, `requires_object_arguments`,
+`requires_non_null_content`.)
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +22,15 @@ from jinja2 import nodes
 
 MISTRAL_ID_LENGTH = 9
 _ID_CHARS = string.ascii_letters + string.digits
+_LENGTH_NINE = re.compile(r"length 9|length\s*!=\s*9")
 _AS_OBJECT = frozenset(("tojson", "items", "dictsort", "length"))
-_PARSER = jinja2.Environment(extensions=["jinja2.ext.loopcontrols"], autoescape=False)  # noqa: S701 - it renders nothing
+_PARSER = jinja2.Environment(extensions=["jinja2.ext.loopcontrols"], autoescape=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """What a template wants: arguments as text, content None where there is none, ids as Mistral's, and the name that it has for
-    reasoning.
+    """What a template wants: arguments as text, content None where there is none, ids as Mistral's, and the
+    name that it has for reasoning.
     """
 
     text_arguments: bool = False
@@ -88,11 +91,11 @@ def _arguments(arguments: Any, *, as_text: bool) -> Any:
 
 
 def short_id(identifier: str) -> str:
-    """Nine letters and digits that stand for an id: Mistral's templates take no other. Such an id stands for itself."""
+    """Nine letters and digits that stand for an id, as Mistral's templates want; an id of that form stays."""
     if len(identifier) == MISTRAL_ID_LENGTH and identifier.isascii() and identifier.isalnum():
         return identifier
-    number = int.from_bytes(hashlib.blake2b(identifier.encode(), digest_size=16).digest())
-    return "".join(_ID_CHARS[number // len(_ID_CHARS) ** place % len(_ID_CHARS)] for place in range(MISTRAL_ID_LENGTH))
+    digest = hashlib.blake2b(identifier.encode(), digest_size=MISTRAL_ID_LENGTH).digest()
+    return "".join(_ID_CHARS[byte % len(_ID_CHARS)] for byte in digest)
 
 
 @lru_cache(maxsize=64)
@@ -106,13 +109,13 @@ def wants_of(template_text: str) -> Wants:
     return Wants(
         text_arguments=_takes_text(tree),
         null_content=_asks_for_none(tree),
-        short_ids="length 9" in template_text or "|length != 9" in template_text.replace(" |", "|").replace("| ", "|"),
+        short_ids=bool(_LENGTH_NINE.search(template_text)),
         reasoning_keys=tuple(dict.fromkeys(("reasoning_content", *keys))),
     )
 
 
 def _is_named(node: nodes.Node | None, key: str) -> bool:
-    """Whether an expression reads something under this key: `x.key`, `x['key']`, or a variable of that name."""
+    """Whether an expression reads that key: `x.key`, `x['key']`, or a variable of that name."""
     match node:
         case nodes.Getattr():
             return node.attr == key

@@ -12,7 +12,11 @@ from gateway.errors import InvalidRequestError
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
-    "properties": {"s": {"type": "string"}, "n": {"type": "integer"}, "e": {"type": "string", "enum": ["a", "b.c"]}},
+    "properties": {
+        "s": {"type": "string"},
+        "n": {"type": "integer"},
+        "e": {"type": "string", "enum": ["a", "b.c"]},
+    },
     "required": ["s", "n"],
 }
 TOOLS = [{"function": {"name": "f", "parameters": SCHEMA}}, {"function": {"name": "g"}}]
@@ -33,7 +37,9 @@ def test_a_call_in_json() -> None:
 
 
 def test_a_call_in_tags() -> None:
-    """Raw texts up to what ends them, other values as JSON, what is not required or not; choices as they are."""
+    """Raw texts up to what ends them, other values as JSON, choices as they are; what is optional may be
+    there.
+    """
     (call,) = constraint(named("qwen-xml"), TOOLS, NAMED).calls
     assert call.pieces == (
         Text("<tool_call>\n<function=f>\n<parameter=s>\n"),

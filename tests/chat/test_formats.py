@@ -56,7 +56,9 @@ def test_each_hint_names_a_format() -> None:
 
 @pytest.mark.parametrize("chosen", FORMATS, ids=lambda chosen: chosen.name)
 def test_samples_have_holes_that_are_known(chosen: Format) -> None:
-    """A call has its arguments, and a name, or both in one; a parameter has a key and a value; one way can be asked for."""
+    """A call has its arguments, and a name, or both in one; a parameter has a key and a value; one way can be
+    asked for.
+    """
     known = {"name", "id", "arguments", "call", "calls", "parameters", "object", "pythonic"}
     for way in chosen.calls:
         holes = {step.hole for step in way.steps if step.hole}

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from gateway.chat.formats.choose import named
-from gateway.chat.parsing.events import CallArguments, CallBegin, CallEnd, Content, Event, Message, Note, message_of
+from gateway.chat.parsing.events import (
+    CallArguments,
+    CallBegin,
+    CallEnd,
+    Content,
+    Event,
+    Message,
+    Note,
+    message_of,
+)
 from gateway.chat.parsing.parser import Parser, parse
 
 TOOLS = [
@@ -111,7 +120,8 @@ def test_an_eager_call_that_breaks_ends_with_the_reason() -> None:
     """What was given out cannot be taken back."""
     message = said("hermes", '<tool_call>{"name": "f", "arguments": {"x": 1', eager=True)
     assert [(call.arguments, call.reason) for call in message.calls] == [('{"x": 1', "truncated")]
-    broken = said("hermes", '<tool_call>{"name": "f", "arguments": {"x": nope}}</tool_call> and more', eager=True)
+    text = '<tool_call>{"name": "f", "arguments": {"x": nope}}</tool_call> and more'
+    broken = said("hermes", text, eager=True)
     assert (broken.calls[0].reason, broken.notes) == ("json", ["json"])
     assert broken.content.endswith("and more")
 
@@ -166,7 +176,8 @@ def test_json_that_names_no_tool_is_an_answer(name: str) -> None:
 
 def test_json_within_a_json_string_is_taken_out() -> None:
     """As some models write arguments."""
-    assert said("hermes", '<tool_call>{"name": "f", "arguments": "{\\"x\\": 1}"}</tool_call>').calls[0].arguments == '{"x": 1}'
+    message = said("hermes", '<tool_call>{"name": "f", "arguments": "{\\"x\\": 1}"}</tool_call>')
+    assert message.calls[0].arguments == '{"x": 1}'
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import chain, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,7 @@ JSON_PARTS = (
     '{"name": "get_weather", "arguments": {"city": "Paris"}}',
     '{"name": "now", "parameters": {}}',
     '{"city": "Pa\\"r{is", "days": 3}',
-    "{city:<|\"|>x<|\"|>}",
+    '{city:<|"|>x<|"|>}',
     "[get_weather(city='x', days=1), now()]",
     '"',
     "{",
@@ -58,11 +59,14 @@ BOTH = pytest.mark.parametrize("eager", [False, True], ids=["held", "eager"])
 
 def marks_of(chosen: Format) -> list[str]:
     """All literal texts of a format."""
-    steps = [step for way in chosen.calls for sample in (way.sample, way.parameter) for step in steps_of(sample)]
-    spans = [text for span in (*chosen.reasoning, *chosen.sections) for text in (span.open, *span.closes)]
-    channels = chosen.channels
-    headers = [channels.start, channels.channel, channels.message, channels.end] if channels else []
-    return [text for text in (*(step.text for step in steps), *spans, *chosen.ignored, *chosen.trailing, *headers) if text]
+    spans = (*chosen.reasoning, *chosen.sections)
+    found = [*chosen.ignored, *chosen.trailing, *(span.open for span in spans)]
+    found += chain.from_iterable(span.closes for span in spans)
+    for sample in chain.from_iterable((way.sample, way.parameter) for way in chosen.calls):
+        found += [step.text for step in steps_of(sample)]
+    if channels := chosen.channels:
+        found += [channels.start, channels.channel, channels.message, channels.end]
+    return [text for text in found if text]
 
 
 def texts(chosen: Format) -> st.SearchStrategy[str]:
@@ -81,7 +85,7 @@ def run(chosen: Format, pieces: Iterable[str], *, prompt: str = "", eager: bool 
 def split(text: str, cuts: Iterable[int]) -> list[str]:
     """The text, cut at those places."""
     places = sorted({0, *(cut % (len(text) + 1) for cut in cuts), len(text)})
-    return [text[begin:end] for begin, end in zip(places, places[1:], strict=False)]
+    return [text[begin:end] for begin, end in pairwise(places)]
 
 
 def is_object(text: str) -> bool:
@@ -107,7 +111,9 @@ def test_a_split_gives_what_the_whole_gives(chosen: Format, data: st.DataObject,
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_no_character_is_lost_or_said_twice(chosen: Format, data: st.DataObject, *, eager: bool) -> None:
-    """The sources of all events are the text; what is said of it is part of it; complete calls have arguments that are JSON."""
+    """The sources of all events are the text; what is said of it is part of it; complete calls have arguments
+    that are JSON.
+    """
     text = data.draw(texts(chosen))
     events = run(chosen, split(text, data.draw(st.lists(st.integers(0, 200), max_size=6))), eager=eager)
     assert "".join(event.source for event in events) == text
@@ -139,9 +145,12 @@ def test_a_text_without_marks_is_content(chosen: Format, text: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_what_a_constraint_allows_is_a_call(chosen: Format, data: st.DataObject) -> None:
-    """A call that is written as the constraint of a forced call wants it is that call, with the arguments that were written."""
+    """A call that is written as the constraint of a forced call wants it is that call, with the arguments
+    that were written.
+    """
     shape = data.draw(st.sampled_from(constraint(chosen, TOOLS, "required").calls))
-    wanted = data.draw(st.fixed_dictionaries({"city": st.text("aé\"\\ {", min_size=1)}, optional={"days": st.integers()}))
+    cities = st.text('aé"\\ {', min_size=1)
+    wanted = data.draw(st.fixed_dictionaries({"city": cities}, optional={"days": st.integers()}))
     wanted = wanted if shape.tool == "get_weather" else {}
     text = written(shape.pieces, wanted)
     message = message_of(run(chosen, [text]))
@@ -160,7 +169,8 @@ def written(pieces: Iterable[Piece], arguments: dict[str, object]) -> str:
             case Pattern():
                 text += "0"
             case Json():
-                text += json.dumps(arguments if piece.schema.get("type") == "object" else arguments["days"], ensure_ascii=False)
+                value = arguments if piece.schema.get("type") == "object" else arguments["days"]
+                text += json.dumps(value, ensure_ascii=False)
             case Until():
                 text += free(piece.stop, arguments)
             case Maybe():
@@ -173,5 +183,6 @@ def free(stop: str, arguments: dict[str, object]) -> str:
     if stop == ")]":
         return ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     if stop.startswith("}"):
-        return ",".join(f'{key}:<|"|>{value}<|"|>' if key == "city" else f"{key}:{value}" for key, value in arguments.items())
+        quoted = {key: f'<|"|>{value}<|"|>' if key == "city" else value for key, value in arguments.items()}
+        return ",".join(f"{key}:{value}" for key, value in quoted.items())
     return str(arguments["city"])

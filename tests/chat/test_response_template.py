@@ -11,7 +11,8 @@ from gateway.chat.formats.response_template import UnsupportedTemplateError, for
 from gateway.chat.parsing.events import message_of
 from gateway.chat.parsing.parser import parse
 
-TOOLS = [{"function": {"name": "f", "parameters": {"type": "object", "properties": {"x": {"type": "integer"}}}}}]
+SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
+TOOLS = [{"function": {"name": "f", "parameters": SCHEMA}}]
 THINKING = {"open": "<think>", "close": "</think>"}
 FUNCTION = {"type": "function", "function": {"name": "{name}", "arguments": "{content}"}}
 TEMPLATES: dict[str, tuple[dict[str, Any], str]] = {
@@ -30,7 +31,12 @@ TEMPLATES: dict[str, tuple[dict[str, Any], str]] = {
         '<|DO|>[{"id": 0, "tool": "f", "args": {"x": 1}}]<|DONE|>',
     ),
     "a name that the opening captures": (
-        {"open_pattern": r"<\|call\|>(?P<name>\w+):", "close": "<|end|>", "content": "json", "transform": FUNCTION},
+        {
+            "open_pattern": r"<\|call\|>(?P<name>\w+):",
+            "close": "<|end|>",
+            "content": "json",
+            "transform": FUNCTION,
+        },
         '<|call|>f: {"x": 1}<|end|>',
     ),
     "bare keys": (
@@ -59,7 +65,8 @@ TEMPLATES: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("calls", "text"), TEMPLATES.values(), ids=TEMPLATES)
 def test_calls_are_read_as_the_template_says(calls: dict[str, Any], text: str) -> None:
     """With the reasoning before and the content around."""
-    chosen = format_of({"start_anchor": "x", "fields": {"thinking": THINKING, "content": {}, "tool_calls": calls}})
+    fields = {"thinking": THINKING, "content": {}, "tool_calls": calls}
+    chosen = format_of({"start_anchor": "x", "fields": fields})
     message = message_of(parse(f"<think>hm</think>a{text}", chosen, tools=TOOLS))
     assert (message.reasoning, message.content) == ("hm", "a")
     assert [(call.name, json.loads(call.arguments)) for call in message.calls] == [("f", {"x": 1})]

@@ -1,4 +1,6 @@
-"""The conformance suite canitoolcall: recorded and rendered outputs of each family, with what a right parser makes of them."""
+"""The conformance suite canitoolcall: recorded and rendered outputs of each family, with what a right parser
+makes of them.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,11 @@ FORMATS = {
 
 
 def test_whole(canitoolcall_fixture: Fixture) -> None:
-    """Content, reasoning and calls are those that the suite expects, but for white space at the ends of texts."""
-    assert_conforms(canitoolcall_fixture, parsed(canitoolcall_fixture, [canitoolcall_fixture.raw_output]), soft=True)
+    """Content, reasoning and calls are those that the suite expects, but for white space at the ends of
+    texts.
+    """
+    text = canitoolcall_fixture.raw_output
+    assert_conforms(canitoolcall_fixture, parsed(canitoolcall_fixture, [text]), soft=True)
 
 
 def test_at_random_splits(canitoolcall_fixture: Fixture) -> None:
@@ -61,8 +66,8 @@ def format_of(fixture: Fixture) -> str:
     """The name of the format that a fixture's model writes."""
     family = family_for(fixture)
     assert family
-    variant = next(model.variant for model in family.reference_models if model.repo == fixture.reference_model)
-    return FORMATS.get(variant or "") or FORMATS[fixture.family]
+    variants = {model.repo: model.variant or "" for model in family.reference_models}
+    return FORMATS.get(variants[fixture.reference_model]) or FORMATS[fixture.family]
 
 
 def prompt_of(fixture: Fixture) -> str:
@@ -70,7 +75,8 @@ def prompt_of(fixture: Fixture) -> str:
     family = family_for(fixture)
     assert family
     usual = {model.repo: model.default_generation_prompt for model in family.reference_models}
-    return (usual[fixture.reference_model] if fixture.generation_prompt is None else fixture.generation_prompt) or ""
+    given = fixture.generation_prompt
+    return (usual[fixture.reference_model] if given is None else given) or ""
 
 
 def cut(text: str, *, seed: int, longest: int) -> list[str]:

@@ -1,4 +1,6 @@
-"""Which format a model writes: its own description of it, else the family that its chat template, or its name, is of."""
+"""Which format a model writes: its own description of it, else the family that its chat template, or its
+name, is of.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,9 @@ HINTS = (
 
 
 def choose(template: str, model: str = "", response_template: Mapping[str, Any] | None = None) -> Format:
-    """The format of a model with this chat template, this name, and, if it brings one, this `response_template`; that counts for
-    more than the chat template's marks, and those for more than the name.
+    """The format of a model with this chat template, this name, and, if it brings one, this
+    `response_template`; that counts for more than the chat template's marks, and those for more than the
+    name.
     """
     if response_template:
         try:

@@ -1,7 +1,8 @@
-"""What a format says to whoever constrains a model's sampling: how a call to each tool is written, piece by piece. Pure data.
+"""How a call to each tool is written, piece by piece: for whoever constrains a model's sampling. Pure data.
 
-For `required`, and for a named tool, the answer is to be one of the calls (after the reasoning, if the model thinks). For
-`auto` it is free until a call's `trigger` was written; from there on it is to be one of the calls with that trigger.
+For `required`, and for a named tool, the answer is to be one of the calls (after the reasoning, if the model
+thinks). For `auto` it is free until a call's `trigger` was written; from there on it is to be one of the
+calls with that trigger.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import Any, Literal, NamedTuple
 from gateway.chat.formats.format import Format, Span, Step, Syntax, steps_of
 from gateway.errors import InvalidRequestError
 
+WRONG_CHOICE = "tool_choice must be auto, none, required or a tool of the request"
+
 
 class Text(NamedTuple):
-    """This text."""
+    """A fixed text."""
 
     text: str
 
@@ -59,8 +62,8 @@ class CallShape(NamedTuple):
 
 @dataclass(frozen=True)
 class Constraint:
-    """What an answer with tools may be. `begin` and `end` stand around all calls together, `between` between them; `parallel`:
-    more than one is allowed, and can be written.
+    """What an answer with tools may be. `begin` and `end` stand around all calls together, `between` between
+    them; `parallel`: more than one is allowed, and can be written.
     """
 
     mode: Literal["free", "auto", "forced"]
@@ -81,8 +84,8 @@ def constraint(
     template: str = "",
     parallel: bool = True,
 ) -> Constraint:
-    """The constraint of a request with these tools and this `tool_choice`, both in OpenAI's form. `template` is the model's chat
-    template: a format that is written in several ways is written in the template's.
+    """The constraint of a request with these tools and this `tool_choice`, both in OpenAI's form. `template`
+    is the model's chat template: a format that is written in several ways is written in the template's.
 
     Raises:
         InvalidRequestError: `tool_choice` names no tool of the request, or is none of its values.
@@ -93,7 +96,7 @@ def constraint(
     if isinstance(tool_choice, Mapping):
         functions = [function for function in functions if function["name"] == _chosen_name(tool_choice)]
     if not functions or not (isinstance(tool_choice, Mapping) or tool_choice in ("auto", "required")):
-        raise InvalidRequestError("tool_choice must be auto, none, required or a tool of the request", param="tool_choice")
+        raise InvalidRequestError(WRONG_CHOICE, param="tool_choice")
     way = None if chosen.channels else _way(chosen, template)
     shapes = tuple(_shape(chosen, way, function) for function in functions)
     section = next((span for span in chosen.sections if span.open in template), None)
@@ -133,8 +136,9 @@ def _shape(chosen: Format, way: Syntax | None, function: Mapping[str, Any]) -> C
     if way is None:
         assert chosen.channels
         channels = chosen.channels
-        begin = f"{channels.channel}commentary to={channels.recipient}{name} <|constrain|>json{channels.message}"
-        return CallShape(name, f"{channels.channel}commentary to=", (Text(begin), Json(_schema(function))))
+        trigger = f"{channels.channel}commentary to="
+        begin = f"{trigger}{channels.recipient}{name} <|constrain|>json{channels.message}"
+        return CallShape(name, trigger, (Text(begin), Json(_schema(function))))
     pieces = tuple(_merged(_pieces(way, function)))
     first = pieces[0]
     assert isinstance(first, Text)

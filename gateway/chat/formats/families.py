@@ -1,6 +1,8 @@
-"""The table of formats. To add a family: write one call as its models write it, with holes (`gateway.chat.formats.format`).
+"""The table of formats. To add a family: write one call as its models write it, with holes
+(`gateway.chat.formats.format`).
 
-The order is that of the choice (`gateway.chat.formats.choose`): what has marks of its own stands before what shares them.
+The order is that of the choice (`gateway.chat.formats.choose`): what has marks of its own stands before what
+shares them.
 """
 
 from __future__ import annotations
@@ -40,19 +42,16 @@ KIMI_K3 = Format(
     ignored=("<|open|>response<|sep|>", "<|close|>response<|sep|>", "<|close|>message<|sep|>"),
 )
 
+_K2 = "{name}:{id}{}<|tool_call_argument_begin|>{}{arguments}{}<|tool_call_end|>"
+
 KIMI_K2 = Format(
     "kimi-k2",
     "Kimi K2",
     signs=(("<|tool_calls_section_begin|>",),),
     reasoning=(THINK,),
     calls=(
-        Syntax(
-            "<|tool_call_begin|>functions.{name}:{id}{}<|tool_call_argument_begin|>{}{arguments}{}<|tool_call_end|>"
-        ),
-        Syntax(
-            "<|tool_call_begin|>{name}:{id}{}<|tool_call_argument_begin|>{}{arguments}{}<|tool_call_end|>",
-            lenient=True,
-        ),
+        Syntax(f"<|tool_call_begin|>functions.{_K2}"),
+        Syntax(f"<|tool_call_begin|>{_K2}", lenient=True),
     ),
     sections=(Span("<|tool_calls_section_begin|>", ("<|tool_calls_section_end|>",)),),
 )
@@ -85,9 +84,7 @@ DEEPSEEK = Format(
     signs=(("<｜tool▁calls▁begin｜>",), ("<｜Assistant｜>",)),
     reasoning=(THINK,),
     calls=(
-        Syntax(
-            "<｜tool▁call▁begin｜>function<｜tool▁sep｜>{name}\n```json\n{arguments}\n```{}<｜tool▁call▁end｜>"
-        ),
+        Syntax("<｜tool▁call▁begin｜>function<｜tool▁sep｜>{name}\n```json\n{arguments}\n```{}<｜tool▁call▁end｜>"),
         Syntax("<｜tool▁call▁begin｜>{name}<｜tool▁sep｜>{}{arguments}{}<｜tool▁call▁end｜>"),
     ),
     sections=(Span("<｜tool▁calls▁begin｜>", ("<｜tool▁calls▁end｜>",)),),

@@ -1,17 +1,19 @@
-"""The description of one format: how a family of models writes its reasoning and its tool calls.
+r"""The description of one format: how a family of models writes its reasoning and its tool calls.
 
-A call is described by a sample with holes: `<tool_call>\n{call}\n</tool_call>`. What stands between holes is literal, but
-for a line break: models write it, and any white space or none is read there. `{}` is the same for where they write nothing.
-The holes:
+A call is described by a sample with holes: `<tool_call>\n{call}\n</tool_call>`. What stands between holes is
+literal, but for a line break: models write it, and any white space or none is read there. `{}` is the same
+for where they write nothing. The holes:
 
 - `{name}`: the tool's name. `{id}`: an id or a number of the call, which is read over.
 - `{arguments}`: a JSON object.
-- `{call}`: a JSON object of the name and the arguments; these under `arguments`, `parameters` or `Syntax.arguments_key`.
+- `{call}`: a JSON object of the name and the arguments; these under `arguments`, `parameters` or
+  `Syntax.arguments_key`.
 - `{calls}`: one such object, or an array of them.
-- `{parameters}`: parameters one after the other, each as `Syntax.parameter` describes it, with the holes `{key}`, `{value}`
-  (raw text; a line break beside it in the sample is not the value's) and `{type}` (`string`, or `string="true"`: as it is;
-  any other: JSON).
-- `{object}`: an object in Gemma's notation, with strings between `<|"|>`. `{pythonic}`: a list of Python calls.
+- `{parameters}`: parameters one after the other, each as `Syntax.parameter` describes it, with the holes
+  `{key}`, `{value}` (raw text; a line break beside it in the sample is not the value's) and `{type}`
+  (`string`, or `string="true"`: as it is; any other: JSON).
+- `{object}`: an object in Gemma's notation, with strings between `<|"|>`. `{pythonic}`: a list of Python
+  calls.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ _HOLE = re.compile(r"\{([a-z]*)\}|\n")
 
 
 class Step(NamedTuple):
-    """A part of a sample: a hole, literal text, or, where both are empty, white space: `space` is how models write it."""
+    """A part of a sample: a hole, literal text, or, where both are empty, white space: `space` is how models
+    write it.
+    """
 
     hole: str = ""
     text: str = ""
@@ -41,8 +45,8 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Syntax:
-    """One way to write a call. `escaped`: names and keys are escaped as in XML's attributes. `guess`: only that it names a tool
-    of the request says that it is a call.
+    """One way to write a call. `escaped`: names and keys are escaped as in XML's attributes. `guess`: only
+    that it names a tool of the request says that it is a call.
     """
 
     sample: str
@@ -50,7 +54,7 @@ class Syntax:
     escaped: bool = False
     guess: bool = False
     lenient: bool = False
-    """It is read, but nobody asks for it: models write it by mistake, or with an id that nobody can foresee."""
+    """It is read, but nobody asks for it: models write it by mistake, or with an id of their own."""
 
     name_key: str = "name"
     arguments_key: str = "arguments"
@@ -80,7 +84,9 @@ class Syntax:
 
 @dataclass(frozen=True)
 class Channels:
-    """Messages with a header each, as Harmony has them: `start` role `channel` name to=recipient `message` text `end`."""
+    """Messages with a header each, as Harmony has them: `start` role `channel` name to=recipient `message`
+    text `end`.
+    """
 
     start: str
     channel: str

@@ -1,7 +1,7 @@
 """A model's own `response_template` (transformers' form, version 1) as a format.
 
-Some models bring one in their tokenizer's configuration: regions with what opens and closes each, and how its text is read.
-What a sample with holes can say is taken over; for what it cannot, the family's format is used.
+Some models bring one in their tokenizer's configuration: regions with what opens and closes each, and how its
+text is read. What a sample with holes can say is taken over; for what it cannot, the family's format is used.
 (transformers, `utils/chat_parsing/response_templates.py`.)
 """
 
@@ -93,7 +93,8 @@ def _keys(transform: Any) -> tuple[str, str]:
     function = transform.get("function") if isinstance(transform, Mapping) else None
     if not isinstance(function, Mapping):
         return "name", "arguments"
-    found = tuple(str(function.get(key, "")).strip("{}").removeprefix("content.") for key in ("name", "arguments"))
+    found = [str(function.get(key, "")).strip("{}") for key in ("name", "arguments")]
+    found = [key.removeprefix("content.") for key in found]
     if not all(re.fullmatch(r"\w+", key) for key in found):
         raise UnsupportedTemplateError(f"transform: {transform}")
     return found[0], found[1]

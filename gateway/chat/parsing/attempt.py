@@ -1,4 +1,6 @@
-"""One attempt to read a call, or several in one: its events are given out when it is sure, or, if eager, at once."""
+"""One attempt to read a call, or several in one: its events are given out when it is sure, or, if eager, at
+once.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from gateway.chat.parsing.values import Tools
 
 
 class Calls:
-    """The calls of an answer: how many there are, their ids, and whether they are given out while they are written."""
+    """The calls of an answer: how many there are, their ids, and whether they are given out while they are
+    written.
+    """
 
     def __init__(self, tools: Tools, ids: Callable[[int], str], *, eager: bool) -> None:
         self.tools = tools
@@ -20,7 +24,9 @@ class Calls:
 
 
 class Attempt:
-    """What readers of calls write to. `out` takes the events of complete calls; if eager, those of begun ones."""
+    """What readers of calls write to. `out` takes the events of complete calls; if eager, those of begun
+    ones.
+    """
 
     def __init__(self, tape: Tape, calls: Calls, out: list[Event], *, is_guess: bool = False) -> None:
         self._tape = tape

@@ -18,7 +18,8 @@ _KEYS = frozenset(("name", "arguments", "parameters", "type", "id", "function"))
 
 
 def read(tape: Tape, syntax: Syntax, attempt: Attempt, after: Marks, name: str = "") -> Reading[None]:
-    """Move behind a call, and give its events. `after`: marks that may follow a call. `name`: where it is known before.
+    """Move behind a call, and give its events. `after`: marks that may follow a call. `name`: where it is
+    known before.
 
     Raises:
         Malformed: it is none.
@@ -88,7 +89,9 @@ def _body(tape: Tape, hole: str, name: str, syntax: Syntax, attempt: Attempt, af
 
 
 def arguments(tape: Tape, attempt: Attempt) -> Reading[None]:
-    """The arguments' JSON, given out as it arrives; JSON within a JSON string is taken out of it, null is no arguments."""
+    """The arguments' JSON, given out as it arrives; JSON within a JSON string is taken out of it, null is no
+    arguments.
+    """
     char = yield from tape.peek()
     if char == "{":
         attempt.arguments("")
@@ -114,7 +117,9 @@ def _held_arguments(tape: Tape) -> Reading[str]:
 
 
 def _call(tape: Tape, attempt: Attempt, syntax: Syntax) -> Reading[None]:
-    """`{"name": …, "arguments": …}`, in either order. Where it stands alone, other keys say that it is no call."""
+    """`{"name": …, "arguments": …}`, in either order. Where it stands alone, other keys say that it is no
+    call.
+    """
     name, late = "", ""
     argument_keys = (syntax.arguments_key, "arguments", "parameters")
     yield from tape.expect("{")
@@ -180,4 +185,3 @@ def _calls(tape: Tape, attempt: Attempt, syntax: Syntax) -> Reading[None]:
         tape.at += 1
     yield from tape.expect("]")
     attempt.is_written = True
-

@@ -1,4 +1,6 @@
-"""Answers that are messages with headers: Harmony. The header says whether a message is reasoning, content or a call."""
+"""Answers that are messages with headers: Harmony. The header says whether a message is reasoning, content or
+a call.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import re
 from gateway.chat.formats.format import Channels, Format, Syntax
 from gateway.chat.parsing.attempt import Calls
 from gateway.chat.parsing.events import Content, Event, Reasoning
-from gateway.chat.parsing.speech import Speech
+from gateway.chat.parsing.speech import Kind, Speech
 from gateway.chat.parsing.tape import Marks, Reading, Tape, marks
 
 _RECIPIENT = re.compile(r"to=([^\s<]+)")
@@ -23,11 +25,10 @@ class ChannelReader:
         self._tape = tape
         self._tools = calls.tools
         self._speech = Speech(tape, calls, out)
-        self._in_header = not prompt.rstrip().endswith(self._channels.message)
-        self._in_reasoning = any(
-            prompt.rstrip().endswith(f"{self._channels.channel}{name}{self._channels.message}")
-            for name in self._channels.reasoning
-        )
+        end = prompt.rstrip()
+        self._in_header = not end.endswith(self._channels.message)
+        last = end.removesuffix(self._channels.message).rpartition(self._channels.channel)[2]
+        self._in_reasoning = last in self._channels.reasoning
 
     def read(self) -> Reading[None]:
         """Read to the end."""
@@ -80,7 +81,7 @@ class ChannelReader:
                 return found[0] if found else ""
             yield
 
-    def _message(self, kind: type[Content] | type[Reasoning]) -> Reading[None]:
+    def _message(self, kind: Kind) -> Reading[None]:
         """The text of a message, up to an end behind which another message, or nothing, comes."""
         ends = marks((self._channels.end,))
         while mark := (yield from self._speech.until(ends, kind)):

@@ -1,11 +1,15 @@
-"""What the parser gives out. Each event knows the text that it stands for: all `source` in order are what the model wrote.
+"""What the parser gives out. Each event knows the text that it stands for: all `source` in order are what the
+model wrote.
 
 - `Content`, `Reasoning`: text for the reader. `Markup`: marks that nobody is to see.
-- `CallBegin`, `CallArguments`…, `CallEnd`: a tool call, as OpenAI streams one; the arguments' texts together are JSON.
-- `Note`: a word about text that was meant as a call and is none: `reason` is for telemetry. A note with a source stands for
-  text that nobody gets (a call that was cut off); one without tells about the content behind it.
+- `CallBegin`, `CallArguments`…, `CallEnd`: a tool call, as OpenAI streams one; the arguments' texts together
+  are JSON.
+- `Note`: a word about text that was meant as a call and is none: `reason` is for telemetry. A note with a
+  source stands for text that nobody gets (a call that was cut off); one without tells about the content
+  behind it.
 
-A call that was given out while it was written and then was no call ends with a `reason` (only where `Parser.eager`).
+A call that was given out while it was written and then was no call ends with a `reason` (only where
+`Parser.eager`).
 """
 
 from __future__ import annotations
@@ -81,8 +85,9 @@ class CallEnd(NamedTuple):
 
 
 class Note(NamedTuple):
-    """`truncated`: the text ended within a call. `stray`: text where only calls may stand. `recipient`: a message to somebody
-    who is no tool of the request. Any other reason says what was wrong with a call: its text comes as content.
+    """`truncated`: the text ended within a call. `stray`: text where only calls may stand. `recipient`: a
+    message to somebody who is no tool of the request. Any other reason says what was wrong with a call: its
+    text comes as content.
     """
 
     reason: str

@@ -1,4 +1,6 @@
-"""JSON in the text: where a value ends, found while it arrives. Strict (RFC 8259), without recursion, bounded in depth."""
+"""JSON in the text: where a value ends, found while it arrives. Strict (RFC 8259), without recursion, bounded
+in depth.
+"""
 
 from __future__ import annotations
 

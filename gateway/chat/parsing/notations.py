@@ -1,11 +1,12 @@
-"""Arguments in notations that are not JSON: Gemma's objects and Python's calls. Read whole, then given out as JSON."""
+"""Arguments in notations that are not JSON: Gemma's objects and Python's calls. Read whole, then given out as
+JSON.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from gateway.chat.parsing.attempt import Attempt
 from gateway.chat.parsing.events import Malformed
@@ -94,7 +95,7 @@ def _python_calls(text: str) -> list[tuple[str, str]]:
 def _python_call(node: ast.expr) -> tuple[str, str]:
     if not isinstance(node, ast.Call) or node.args or any(keyword.arg is None for keyword in node.keywords):
         raise Malformed("format")
-    arguments: dict[str, Any] = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+    arguments = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
     text = dumps(arguments)
     loads(text)
     name = ast.unparse(node.func)

@@ -5,9 +5,9 @@
         events = parser.feed(piece)
     events = parser.finish()
 
-What it promises, whatever the text, the split and the format: the events of all pieces together say what those of the whole
-say; all their sources together are the text; nothing that may become a mark is given out before it is decided; no exception.
-White space with a line break in it beside marks belongs to the marks.
+What it promises, whatever the text, the split and the format: the events of all pieces together say what
+those of the whole say; all their sources together are the text; nothing that may become a mark is given out
+before it is decided; no exception. White space with a line break in it beside marks belongs to the marks.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ def call_id(index: int) -> str:
 
 
 class Parser:
-    """The parser of one answer. `tools` are the request's, in OpenAI's form: without any, no calls are read. `prompt` is the
-    prompt or its end: where it opens the thinking, the answer begins in it. `ids` gives the id of the call with that index.
+    """The parser of one answer.
 
-    `eager` gives a call's name and arguments out while they are written; what then proves to be no call, or is cut off, cannot
-    be taken back: its end has a reason. Without it, a call is given out when it is complete. Eager is for answers that a
-    grammar holds to the format.
+    `tools` are the request's, in OpenAI's form: without any, no calls are read. `prompt` is the prompt or its
+    end: where it opens the thinking, the answer begins in it. `ids` gives the id of the call with that index.
+
+    `eager` gives a call's name and arguments out while they are written; what then proves to be no call, or
+    is cut off, cannot be taken back: its end has a reason. Without it a call is given out when it is
+    complete. Eager is for answers that a grammar holds to the format.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.chat.formats.format import Format, Span
 from gateway.chat.parsing.attempt import Calls
 from gateway.chat.parsing.events import Content, Event, Reasoning
-from gateway.chat.parsing.speech import Speech
+from gateway.chat.parsing.speech import Kind, Speech
 from gateway.chat.parsing.tape import Reading, Tape, marks
 
 _BARE = "{["
@@ -40,7 +40,9 @@ class PlainReader:
             pass
 
     def _part(self) -> Reading[bool]:
-        """One call that nothing announces, or content up to a mark and what the mark begins. False: the text is over."""
+        """One call that nothing announces, or content up to a mark and what the mark begins. False: the text
+        is over.
+        """
         if self._is_first and self._bare and (yield from self._bare_call()):
             return True
         return (yield from self._content())
@@ -79,7 +81,7 @@ class PlainReader:
             if (yield from self._call(mark, Reasoning)):
                 return
 
-    def _call(self, opener: str, kind: type[Content] | type[Reasoning]) -> Reading[bool]:
+    def _call(self, opener: str, kind: Kind) -> Reading[bool]:
         """A call with that opener; what is none stays text."""
         ways = [syntax for syntax in self._format.calls if syntax.opener and opener.startswith(syntax.opener)]
         done = yield from self._speech.call(ways, kind, self._after)

@@ -10,7 +10,7 @@ from gateway.chat.parsing.attempt import Attempt, Calls
 from gateway.chat.parsing.events import Content, CutOff, Event, Malformed, Markup, Note, Reasoning
 from gateway.chat.parsing.tape import Marks, Reading, Tape
 
-Kind = type[Content] | type[Reasoning]
+Kind = type[Content | Reasoning]
 
 
 class Speech:
@@ -26,7 +26,9 @@ class Speech:
         self._is_start = True
 
     def until(self, marks: Marks, kind: Kind) -> Reading[str]:
-        """Give text out up to the first of these marks, where reading is then; empty: the text is over, and all is given."""
+        """Give text out up to the first of these marks, where reading is then; empty: the text is over, and
+        all is given.
+        """
         tape = self.tape
         while True:
             found, tape.at = marks.search(tape.text, tape.at, ended=tape.ended)
@@ -77,9 +79,7 @@ class Speech:
         self.tape.given += len(event.source)
         self.out.append(event)
 
-    def call(
-        self, syntaxes: Iterable[Syntax], kind: Kind, after: Marks, *, name: str = ""
-    ) -> Reading[bool]:
+    def call(self, syntaxes: Iterable[Syntax], kind: Kind, after: Marks, *, name: str = "") -> Reading[bool]:
         """A call that is written in one of these ways; `name` is its name where the text before it said that.
         False: it is none, and its text is to be given out as text.
         """
@@ -120,7 +120,9 @@ class Speech:
         return True
 
     def _cut_off(self, attempt: Attempt, begin: int) -> bool:
-        """The text ended within a call: nobody gets its beginning, unless nothing but that said that it is a call."""
+        """The text ended within a call: nobody gets its beginning, unless nothing but that said that it is a
+        call.
+        """
         is_given = attempt.is_given
         if not is_given:
             attempt.undo()

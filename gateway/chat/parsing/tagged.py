@@ -1,7 +1,8 @@
 """Arguments that are written as tags, one for each parameter, with raw text in them; given out as JSON.
 
-Raw text may hold the very marks that end it. A closing mark ends a value only where another parameter, the end of the call
-or what may follow one comes behind it; where it was forgotten, the next parameter on a line of its own, or the whole end of the call, ends the value.
+Raw text may hold the very marks that end it. A closing mark ends a value only where another parameter, the
+end of the call or what may follow one comes behind it; where it was forgotten, the next parameter on a line
+of its own, or the whole end of the call, ends the value.
 """
 
 from __future__ import annotations

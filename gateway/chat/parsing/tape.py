@@ -1,7 +1,8 @@
 """Text that arrives in pieces, for readers that are generators: they yield where they need more to decide.
 
-Whatever a reader asks of the tape is answered from the text alone, never from where a piece ended: so each split of a text
-gives what the whole gives. `at` is where reading goes on, `given` up to where events were given out.
+Whatever a reader asks of the tape is answered from the text alone, never from where a piece ended: so each
+split of a text gives what the whole gives. `at` is where reading goes on, `given` up to where events were
+given out.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Marks:
         self._reach = max(map(len, longest_first), default=1) - 1
 
     def search(self, text: str, at: int, *, ended: bool) -> tuple[re.Match[str] | None, int]:
-        """The first of them from `at` on, and up to where there is surely none: a part of one may stand at the end."""
+        """The first of them from `at` on, and up to where there is surely none: a part of one may stand at
+        the end.
+        """
         found = self._any.search(text, at)
         if ended:
             return found, found.start() if found else len(text)

@@ -17,7 +17,9 @@ _CONTAINERS = {"object": dict, "array": list}
 
 
 class Tools:
-    """The tools of a request, as OpenAI's `tools` names them: `{"type": "function", "function": {name, parameters}}`."""
+    """The tools of a request, as OpenAI's `tools` names them: `{"type": "function", "function": {name,
+    parameters}}`.
+    """
 
     def __init__(self, tools: Sequence[Mapping[str, Any]]) -> None:
         functions = [tool.get("function", tool) for tool in tools]
@@ -65,7 +67,9 @@ def _referred(reference: str, root: Mapping[str, Any]) -> Any:
 
 
 def as_json(raw: str, types: frozenset[str]) -> str:
-    """The JSON of a raw text. A text that is nothing that the schema allows stays a text: whoever checks says so."""
+    """The JSON of a raw text. A text that is nothing that the schema allows stays a text: whoever checks says
+    so.
+    """
     if types and "any" not in types:
         found = (_typed(raw, name) for name in _ORDER if name in types)
         return next((text for text in found if text is not None), dumps(raw))
