@@ -159,6 +159,22 @@ def test_what_a_constraint_allows_is_a_call(chosen: Format, data: st.DataObject)
     assert (message.content, message.notes) == ("", [])
 
 
+@CASES
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_calls_one_after_the_other_leave_only_the_text(chosen: Format, data: st.DataObject) -> None:
+    """No mark of them is content; where a format cannot have more than one call, there is one."""
+    wanted = constraint(chosen, TOOLS, "required")
+    number = data.draw(st.integers(1, 3)) if wanted.parallel else 1
+    calls = [written(wanted.calls[0].pieces, {"city": f"c{index}"}) for index in range(number)]
+    before = "" if chosen.bare or chosen.channels else data.draw(st.sampled_from(["", "Let me see.", "a < b"]))
+    between = "<|call|><|start|>assistant" if chosen.channels else wanted.between
+    text = f"{before}{wanted.begin}{between.join(calls)}{wanted.end}"
+    message = message_of(run(chosen, split(text, data.draw(st.lists(st.integers(0, 400), max_size=9)))))
+    assert (message.content, message.notes) == (before, [])
+    assert [json.loads(call.arguments) for call in message.calls] == [{"city": f"c{i}"} for i in range(number)]
+
+
 def written(pieces: Iterable[Piece], arguments: dict[str, object]) -> str:
     """The text that a model writes under a constraint, for these arguments."""
     text = ""

@@ -85,14 +85,15 @@ class Speech:
         """
         begin = self.tape.at
         self.close_text(kind)
-        reason = ""
+        reason = broken = ""
         for syntax in syntaxes:
             attempt = Attempt(self.tape, self.calls, self.out, is_guess=syntax.is_guess)
             self.tape.at = begin
             try:
                 yield from call_reader.read(self.tape, syntax, attempt, after, name)
             except Malformed as error:
-                reason = "" if syntax.is_guess else error.reason
+                broken = error.reason
+                reason = reason if syntax.is_guess else broken
             except CutOff:
                 return self._cut_off(attempt, begin)
             else:
@@ -101,7 +102,7 @@ class Speech:
                 self.is_silent, self._is_start = True, False
                 return True
             if attempt.is_public:
-                return self._broken(attempt, reason)
+                return self._broken(attempt, broken)
             attempt.undo()
         self.tape.at = begin
         if reason:
