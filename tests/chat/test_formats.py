@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gateway.chat.formats.choose import HINTS, choose, named
 from gateway.chat.formats.families import FORMATS
 from gateway.chat.formats.format import Format, Step, steps_of
+from tests.contracts.sources import ROOT
 
 TEMPLATES = {
     "{% if m.tool_calls %}<tool_call>\n{{ m | tojson }}\n</tool_call>{% endif %}<think>": "hermes",
@@ -78,3 +81,10 @@ def test_a_sample_in_its_parts() -> None:
         Step(),
         Step(text="</a>"),
     )
+
+
+def test_the_page_of_the_docs_lists_each_format() -> None:
+    """In the order of the choice, with the models that the table names."""
+    page = (ROOT / "docs/tools.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([\w-]+)` \| ([^|]+) \|", page, re.MULTILINE)
+    assert listed == [(chosen.name, chosen.models.partition(":")[0]) for chosen in FORMATS]
