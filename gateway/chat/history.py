@@ -58,7 +58,7 @@ def _message(message: Mapping[str, Any], wants: Wants, names: Mapping[str, Any])
     if message.get("tool_calls"):
         made["tool_calls"] = [_call(call, wants) for call in message["tool_calls"]]
     if message.get("role") == "tool":
-        made.setdefault("name", names.get(message.get("tool_call_id")))
+        made.setdefault("name", names.get(str(message.get("tool_call_id"))))
         if wants.short_ids and "tool_call_id" in made:
             made["tool_call_id"] = short_id(str(made["tool_call_id"]))
     reasoning = message.get("reasoning_content") or message.get("reasoning")

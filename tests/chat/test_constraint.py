@@ -19,7 +19,7 @@ SCHEMA: dict[str, Any] = {
     },
     "required": ["s", "n"],
 }
-TOOLS = [{"function": {"name": "f", "parameters": SCHEMA}}, {"function": {"name": "g"}}]
+TOOLS: list[dict[str, Any]] = [{"function": {"name": "f", "parameters": SCHEMA}}, {"function": {"name": "g"}}]
 NAMED = {"type": "function", "function": {"name": "f"}}
 
 

@@ -17,14 +17,8 @@ MESSAGES: list[dict[str, Any]] = [
     {"role": "assistant", "content": None, "reasoning_content": "hm", "tool_calls": [CALL]},
     {"role": "tool", "tool_call_id": "call_1", "content": "3"},
 ]
-AS_OBJECT = "".join(
-    (
-        "{% for m in messages %}",
-        "{{ m.content }}",
-        "{% for c in m.tool_calls %}{{ c.function.arguments | tojson }}{% endfor %}",
-        "{% endfor %}",
-    )
-)
+CALLS_AS_OBJECTS = "{% for c in m.tool_calls %}{{ c.function.arguments | tojson }}{% endfor %}"
+AS_OBJECT = f"{{% for m in messages %}}{{{{ m.content }}}}{CALLS_AS_OBJECTS}{{% endfor %}}"
 EITHER = (
     "{% for m in messages %}{% for c in m.tool_calls %}{% set c = c.function %}"
     "{% if c.arguments is string %}{{ c.arguments }}{% else %}"

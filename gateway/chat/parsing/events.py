@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 
 class Malformed(Exception):  # noqa: N818 - never leaves the parser
@@ -31,7 +30,8 @@ class CutOff(Exception):  # noqa: N818 - likewise
     """The text ended within a call."""
 
 
-class Content(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Content:
     """Text of the answer."""
 
     text: str
@@ -42,7 +42,8 @@ class Content(NamedTuple):
         return self.text
 
 
-class Reasoning(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reasoning:
     """Text of the thinking before the answer."""
 
     text: str
@@ -53,13 +54,15 @@ class Reasoning(NamedTuple):
         return self.text
 
 
-class Markup(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Markup:
     """Marks, and white space beside them."""
 
     source: str
 
 
-class CallBegin(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CallBegin:
     """A call to the tool `name`; `index` counts the calls of the answer from 0."""
 
     index: int
@@ -68,7 +71,8 @@ class CallBegin(NamedTuple):
     source: str
 
 
-class CallArguments(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CallArguments:
     """A piece of the arguments' JSON."""
 
     index: int
@@ -76,7 +80,8 @@ class CallArguments(NamedTuple):
     source: str
 
 
-class CallEnd(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CallEnd:
     """The call is complete, or, with a `reason`, will never be."""
 
     index: int
@@ -84,7 +89,8 @@ class CallEnd(NamedTuple):
     reason: str = ""
 
 
-class Note(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Note:
     """`truncated`: the text ended within a call. `stray`: text where only calls may stand. `recipient`: a
     message to somebody who is no tool of the request. Any other reason says what was wrong with a call: its
     text comes as content.
