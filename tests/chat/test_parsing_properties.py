@@ -94,7 +94,7 @@ def is_object(text: str) -> bool:
 
 @CASES
 @BOTH
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_a_split_gives_what_the_whole_gives(chosen: Format, data: st.DataObject, *, eager: bool) -> None:
     """In pieces of any size, and in single characters, and whether or not the prompt began to think."""
@@ -108,7 +108,7 @@ def test_a_split_gives_what_the_whole_gives(chosen: Format, data: st.DataObject,
 
 @CASES
 @BOTH
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_no_character_is_lost_or_said_twice(chosen: Format, data: st.DataObject, *, eager: bool) -> None:
     """The sources of all events are the text; what is said of it is part of it; complete calls have arguments
@@ -123,7 +123,7 @@ def test_no_character_is_lost_or_said_twice(chosen: Format, data: st.DataObject,
 
 
 @CASES
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_eager_differs_only_where_something_is_noted(chosen: Format, data: st.DataObject) -> None:
     """Where nothing is wrong with any call, it says the same."""
@@ -133,7 +133,7 @@ def test_eager_differs_only_where_something_is_noted(chosen: Format, data: st.Da
 
 
 @CASES
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(text=st.text(alphabet=st.characters(exclude_characters="<[{`", exclude_categories=["Cs"])))
 def test_a_text_without_marks_is_content(chosen: Format, text: str) -> None:
     """All of it, as it stands."""
@@ -142,7 +142,7 @@ def test_a_text_without_marks_is_content(chosen: Format, text: str) -> None:
 
 
 @CASES
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_what_a_constraint_allows_is_a_call(chosen: Format, data: st.DataObject) -> None:
     """A call that is written as the constraint of a forced call wants it is that call, with the arguments
@@ -160,7 +160,7 @@ def test_what_a_constraint_allows_is_a_call(chosen: Format, data: st.DataObject)
 
 
 @CASES
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_calls_one_after_the_other_leave_only_the_text(chosen: Format, data: st.DataObject) -> None:
     """No mark of them is content; where a format cannot have more than one call, there is one."""
