@@ -94,7 +94,8 @@ def _decode_tps(backend: Any, depth: int) -> float:
 def _scheduler() -> Shares:
     """Drive the real scheduler and backend as the decode loop does, with a clock around each part."""
     from gateway.engine.backend import StepResult  # noqa: PLC0415
-    from gateway.engine.cache.prefix_cache import Budget, PrefixCache  # noqa: PLC0415
+    from gateway.engine.cache.prefix_cache import PrefixCache  # noqa: PLC0415
+    from gateway.engine.cache.tiers.ram import RamTier  # noqa: PLC0415
     from gateway.engine.llama import backend as llama_batch  # noqa: PLC0415
     from gateway.engine.schedule.pace import Pace  # noqa: PLC0415
     from gateway.engine.schedule.placement import Placement  # noqa: PLC0415
@@ -103,7 +104,7 @@ def _scheduler() -> Shares:
     sampling_ns = _clock_sampling(llama_batch)
     model, backend = _engine(SEQUENCES)
     pace = Pace(1e6, int(100e6), 512)
-    placement = Placement(SEQUENCES, backend, PrefixCache(Budget()), pace, time.monotonic_ns)
+    placement = Placement(SEQUENCES, backend, PrefixCache(RamTier(0)), pace, time.monotonic_ns)
     scheduler = Scheduler(placement=placement, n_ctx=backend.n_ctx, max_batch=2048, pace=pace, vocabulary=_Endless(model))
     for number in range(SEQUENCES):
         scheduler.add(_sequence(number))

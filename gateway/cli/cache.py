@@ -18,7 +18,7 @@ from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
 from gateway.settings.load import Settings
 
 if TYPE_CHECKING:
-    from gateway.engine.cache.folders import KeyFolder
+    from gateway.engine.cache.disk.folders import KeyFolder
 
 ALL, FOREIGN = "all", "foreign"
 
@@ -83,7 +83,7 @@ def _root(effective: Settings) -> Path:
 
 
 def _found(effective: Settings) -> list[KeyFolder]:
-    from gateway.engine.cache.folders import key_folders
+    from gateway.engine.cache.disk.folders import key_folders
 
     return key_folders(_root(effective))
 
@@ -134,7 +134,7 @@ def _removed(folder: KeyFolder) -> bool:
     Raises:
         CommandError: the system does not allow it.
     """
-    from gateway.engine.cache.folders import remove
+    from gateway.engine.cache.disk.folders import remove
 
     try:
         return remove(folder.path)

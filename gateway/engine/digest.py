@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-CHUNK_BYTES = 8 * 2**20
+from gateway.sha256 import file_sha256
 
 
 def file_digest(path: Path, cache: Path, progress: Callable[[float], None] = lambda _fraction: None) -> str:
@@ -18,19 +17,9 @@ def file_digest(path: Path, cache: Path, progress: Callable[[float], None] = lam
     key = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
     known = _read(cache)
     if key not in known:
-        known[key] = _compute(path, stat.st_size, progress)
+        known[key] = file_sha256(path, progress)
         _write(cache, known)
     return known[key]
-
-
-def _compute(path: Path, size_bytes: int, progress: Callable[[float], None]) -> str:
-    digest, done = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-            done += len(chunk)
-            progress(done / size_bytes)
-    return digest.hexdigest()
 
 
 def _read(cache: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from gateway.engine.cache.blocks import Blocks
-from gateway.engine.cache.entry import Entry, KernelMask, Origin, Tokens
+from gateway.engine.cache.entry import Entry, Holder, KernelMask, Origin, Tokens
 from gateway.engine.cache.reasons import Comparison
 from gateway.engine.cache.spans import MessageSpan
 from gateway.engine.delays import Delays
@@ -28,8 +28,8 @@ MAX_CHUNKS = 32
 
 @dataclass(slots=True, kw_only=True)
 class Lookup:
-    """What the cache did for a sequence. Times are monotonic nanoseconds; `read_ns` is when state was read from disk, before it
-    was queued, and `restore_ns` when state was copied into its slot; `expected` are the tokens that were there when the request
+    """What the cache did for a sequence. Times are monotonic nanoseconds; `read_ns` is when state was read from the tier `read_from`,
+    before it was queued, and `restore_ns` when state was copied into its slot; `expected` are the tokens that were there when the request
     came. What is found is decided with the slot: until then a request that may use the cache has no `reason`.
     """
 
@@ -42,10 +42,16 @@ class Lookup:
     source: CacheSource = CacheSource.NONE
     reason: CacheReason | None = CacheReason.DISABLED
     read_ns: tuple[int, int] | None = None
+    read_from: Holder | None = None
     read_bytes: int = 0
     restore_ns: tuple[int, int] | None = None
     restore_bytes: int = 0
     more: dict[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def read_source(self) -> CacheSource | None:
+        """The source that a state which was read before tells; None if there was none."""
+        return self.read_from.source if self.read_from is not None and self.read_bytes else None
 
     def timings(self) -> list[Timing]:
         """The phases cache_lookup and, if a tier was read, cache_restore: once for the disk and once for the slot."""
@@ -61,11 +67,11 @@ class Lookup:
         if self.spans:
             attributes["messages"] = " ".join(f"{span.role}:{span.end}" for span in self.spans)
         timings = [Timing(Phase.CACHE_LOOKUP, self.start_ns, self.end_ns, attributes | self.more)]
-        if self.read_ns is not None:
-            read: dict[str, Scalar] = {"bytes": self.read_bytes, "source": str(CacheSource.DISK)}
+        if self.read_ns is not None and self.read_from is not None:
+            read: dict[str, Scalar] = {"bytes": self.read_bytes, "source": self.read_from.name}
             timings.append(Timing(Phase.CACHE_RESTORE, *self.read_ns, read))
         if self.restore_ns is not None:
-            source = CacheSource.RAM if self.source is CacheSource.DISK else self.source
+            source = CacheSource.RAM if self.source is self.read_source else self.source
             restored: dict[str, Scalar] = {"bytes": self.restore_bytes, "source": str(source), "tokens": self.matched}
             timings.append(Timing(Phase.CACHE_RESTORE, *self.restore_ns, restored))
         return timings

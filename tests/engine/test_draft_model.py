@@ -11,8 +11,9 @@ import pytest
 
 from bench.layers import write_layers
 from gateway.engine.backend import BackendError, Batch, Part, StepResult
-from gateway.engine.cache.prefix_cache import Budget, PrefixCache
+from gateway.engine.cache.prefix_cache import PrefixCache
 from gateway.engine.cache.reasons import Comparison
+from gateway.engine.cache.tiers.ram import RamTier
 from gateway.engine.embedding.engine import EmbeddingEngine
 from gateway.engine.engine import Engine
 from gateway.engine.llama.backend import LlamaBackend
@@ -65,7 +66,7 @@ class Rig:
         self.engine = engine
         if isinstance(engine.drafting, Drafting):
             engine.drafting.costs = DraftCosts(1, 1, 1)
-        self.cache = PrefixCache(Budget(10**9))
+        self.cache = PrefixCache(RamTier(10**9))
         pace = Pace(3e6, int(10e9), 512, kernel_min_rows=engine.backend.kernel_min_rows)
         self.scheduler = Scheduler(
             placement=Placement(SLOTS, engine.backend, self.cache, pace, time.monotonic_ns),

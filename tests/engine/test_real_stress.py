@@ -9,8 +9,9 @@ from unittest import mock
 import pytest
 
 from gateway.engine.cache.entry import Origin
-from gateway.engine.cache.prefix_cache import Budget, PrefixCache
+from gateway.engine.cache.prefix_cache import PrefixCache
 from gateway.engine.cache.reasons import Comparison
+from gateway.engine.cache.tiers.ram import RamTier
 from gateway.engine.llama.backend import ContextOptions, LlamaBackend
 from gateway.engine.llama.model import LlamaModel
 from gateway.engine.protocol import Sampling
@@ -39,7 +40,7 @@ class Rig:
 
     def __init__(self, model: LlamaModel, ram_bytes: int) -> None:
         self.backend = LlamaBackend(model, ContextOptions(n_ctx=256, slots=SLOTS, n_batch=512, n_ubatch=512, threads=1))
-        self.cache = PrefixCache(Budget(ram_bytes))
+        self.cache = PrefixCache(RamTier(ram_bytes))
         pace = Pace(3e6, int(250e6), 512, kernel_min_rows=self.backend.kernel_min_rows)
         placement = Placement(SLOTS, self.backend, self.cache, pace, time.monotonic_ns)
         self.scheduler = Scheduler(placement=placement, n_ctx=256, max_batch=512, pace=pace, vocabulary=model)

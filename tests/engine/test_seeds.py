@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.engine.backend import StepResult
-from gateway.engine.cache.prefix_cache import Budget, PrefixCache
+from gateway.engine.cache.prefix_cache import PrefixCache
+from gateway.engine.cache.tiers.ram import RamTier
 from gateway.engine.embedding.engine import EmbeddingEngine
 from gateway.engine.engine import Engine
 from gateway.engine.llama.load import load_llama
@@ -72,7 +73,7 @@ def answers(engine: Engine, *requests: tuple[str, int | None, float]) -> list[li
     that the same company is the same batches.
     """
     pace = Pace(3e6, int(10e9), 512, kernel_min_rows=engine.backend.kernel_min_rows)
-    placement = Placement(SLOTS, engine.backend, PrefixCache(Budget(0)), pace, time.monotonic_ns)
+    placement = Placement(SLOTS, engine.backend, PrefixCache(RamTier(0)), pace, time.monotonic_ns)
     scheduler = Scheduler(placement=placement, n_ctx=256, max_batch=512, pace=pace, vocabulary=engine.tokens)
     sequences = [
         Sequence(

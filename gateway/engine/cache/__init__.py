@@ -1,1 +1,1 @@
-"""The prefix cache: one radix tree over token ids, and the tiers that hold what was computed (KV, RAM, disk)."""
+"""The prefix cache: one radix tree over token ids, and the tiers that hold what was computed."""

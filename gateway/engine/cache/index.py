@@ -1,4 +1,4 @@
-"""Every prompt that is known, by its tokens and by its conversation; whether its state is still held or not."""
+"""The index of every known prompt, by tokens and by conversation, whether its state is still held or not."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ class PromptIndex:
             self._openings[entry.origin.opening] = entry
 
     def remember(self, entry: Entry, tier: str, now_ns: int) -> None:
-        """Keep the memory of an entry whose state is gone, and forget the oldest memories when they are too many or too long."""
+        """Keep the memory of an entry whose state is gone, and forget the oldest memories when they are too
+        many or too long.
+        """
         self.recall(entry)
         entry.lost, entry.lost_ns = tier, now_ns
         self._memories[entry] = len(entry.tokens)
@@ -84,7 +86,8 @@ class PromptIndex:
             known = self._openings.get(origin.opening)  # the same first question under another first message
         if known is None or known.namespace != namespace:
             return _named(compare(prompt, nearest, common, same_conversation=False), nearest)
-        return _named(compare(prompt, known, common_length(known.tokens, prompt.tokens), same_conversation=True), known)
+        common = common_length(known.tokens, prompt.tokens)
+        return _named(compare(prompt, known, common, same_conversation=True), known)
 
     def elsewhere(self, tokens: Tokens, namespace: str) -> int:
         """Most leading tokens that another namespace has the state of."""
@@ -101,7 +104,8 @@ class PromptIndex:
         for tree in self._trees.values():
             tree.check_integrity()
         assert len(self._memories) <= MAX_MEMORIES, "too many memories"
-        assert self._memory_tokens == sum(len(entry.tokens) for entry in self._memories), "tokens of memories are miscounted"
+        tokens = sum(len(entry.tokens) for entry in self._memories)
+        assert self._memory_tokens == tokens, "tokens of memories are miscounted"
         assert self._memory_tokens <= MAX_MEMORY_TOKENS, "memories are too long"
         for entry in self._memories:
             assert entry in self, "a memory is not in the tree"

@@ -1,4 +1,6 @@
-"""The cache lookup of a new request, on the intake thread: which known prompt it resembles, and what must be read first."""
+"""The cache lookup of a new request, on the intake thread: which known prompt it resembles, and what must be
+read first.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gateway.engine.cache.blocks import Blocks
-from gateway.engine.cache.disk import DiskTier
-from gateway.engine.cache.entry import Entry, Origin
+from gateway.engine.cache.entry import Entry, Holder, Origin, State
 from gateway.engine.cache.prefix_cache import PrefixCache
 from gateway.engine.cache.reasons import SLACK_TOKENS, Prompt
 from gateway.engine.cache.spans import MessageSpan, message_spans
@@ -27,58 +28,75 @@ class CacheLookup:
     """Fills a sequence's `lookup`. `unsupported` says why this engine cannot cache ("" if it can)."""
 
     def __init__(
-        self, cache: PrefixCache, disk: DiskTier, tokenizer: Tokens, *, kernel_min_rows: int, enabled: bool, unsupported: str = ""
+        self,
+        cache: PrefixCache,
+        tokenizer: Tokens,
+        *,
+        kernel_min_rows: int,
+        enabled: bool,
+        unsupported: str = "",
     ) -> None:
         self._cache = cache
-        self._disk = disk
         self._tokenizer = tokenizer
         self._kernel_min_rows = kernel_min_rows
         self._enabled = enabled
         self._unsupported = unsupported
 
     def look_up(self, sequence: Sequence, request: Submit, text: str, start_ns: int) -> None:
-        """Compare the prompt with what is known. What will be found of it is decided when it gets its slot."""
+        """Compare the prompt with what is known. What is found of it is decided when it gets its slot."""
         lookup = sequence.lookup
         spans = message_spans(text, request.messages, self._tokenizer.sizes(sequence.prompt))
-        sequence.blocks = Blocks(spans, len(sequence.prompt), self._kernel_min_rows, open_answer=request.ending == "open_message")
+        open_answer = request.ending == "open_message"
+        sequence.blocks = Blocks(spans, len(sequence.prompt), self._kernel_min_rows, open_answer=open_answer)
         sequence.pinned = request.pin
         sequence.origin = _origin(request, spans)
-        lookup.spans = spans if len(spans) <= MAX_SPANS else [*spans[: MAX_SPANS - 1], _merged(spans[MAX_SPANS - 1 :])]
+        lookup.spans = _told(spans)
         lookup.start_ns = start_ns
         if self._unsupported:
             lookup.reason, lookup.more = CacheReason.UNSUPPORTED, {"why": self._unsupported}
         elif self._enabled and request.cache:
             sequence.cacheable, lookup.reason = True, None
-            prompt = Prompt(sequence.prompt_array(), spans, [str(message.get("content") or "") for message in request.messages])
+            texts = [str(message.get("content") or "") for message in request.messages]
+            prompt = Prompt(sequence.prompt_array(), spans, texts)
             lookup.comparison = self._cache.compare(prompt, sequence.namespace, sequence.origin)
             found = self._cache.find(prompt.tokens, sequence.namespace)
-            lookup.expected = max(found.available_tokens, found.disk[1])
+            lookup.expected = max(found.available_tokens, found.to_read[1])
         lookup.end_ns = sequence.queued_ns = time.monotonic_ns()
 
     def make_ready(self, sequence: Sequence, deliver: Callable[[Sequence], None]) -> None:
-        """Hand the sequence on: at once, or when the best prefix of it has been read from disk."""
-        if sequence.cacheable and self._cache.budget.disk_bytes:
-            found = self._cache.find(sequence.prompt_array(), sequence.namespace)
-            entry, tokens = found.disk
-            if entry is not None and tokens > found.available_tokens + SLACK_TOKENS:
-                self._disk.load(entry, lambda: _loaded(sequence, entry, deliver))
-                return
-        deliver(sequence)
+        """Hand the sequence on: at once, or when the best prefix of it has been read into RAM."""
+        if not sequence.cacheable or not self._cache.has_lower_tiers:
+            deliver(sequence)
+            return
+        found = self._cache.find(sequence.prompt_array(), sequence.namespace)
+        entry, tokens = found.to_read
+        tier = None if entry is None else self._cache.fastest(entry)
+        if entry is None or tier is None or tokens <= found.available_tokens + SLACK_TOKENS:
+            deliver(sequence)
+            return
+
+        def then(state: State | None) -> None:
+            if state is not None:
+                self._cache.loaded(entry, state, time.monotonic_ns())
+            self._note_read(sequence, entry, tier)
+            deliver(sequence)
+
+        tier.read(entry, then)
+
+    def _note_read(self, sequence: Sequence, entry: Entry, tier: Holder) -> None:
+        """What could be read has been: the sequence is queued from now on."""
+        lookup, state = sequence.lookup, self._cache.state(entry)
+        sequence.queued_ns = time.monotonic_ns()
+        lookup.read_ns = (lookup.end_ns, sequence.queued_ns)
+        lookup.read_from, lookup.read_bytes = tier, 0 if state is None else state.nbytes
 
 
-def _loaded(sequence: Sequence, entry: Entry, deliver: Callable[[Sequence], None]) -> None:
-    """What could be read has been: the sequence is queued from now on."""
-    state = entry.blob
-    sequence.queued_ns = time.monotonic_ns()
-    sequence.lookup.read_ns = (sequence.lookup.end_ns, sequence.queued_ns)
-    sequence.lookup.read_bytes = 0 if state is None else state.nbytes
-    deliver(sequence)
-
-
-def _merged(spans: list[MessageSpan]) -> MessageSpan:
-    """Many messages told as one."""
-    first, last = spans[0], spans[-1]
-    return MessageSpan(f"{len(spans)}-more", first.start, first.content, last.end, 0)
+def _told(spans: list[MessageSpan]) -> list[MessageSpan]:
+    """The spans that are told: where there are too many, the last ones as one."""
+    if len(spans) <= MAX_SPANS:
+        return spans
+    kept, more = spans[: MAX_SPANS - 1], spans[MAX_SPANS - 1 :]
+    return [*kept, MessageSpan(f"{len(more)}-more", more[0].start, more[0].content, more[-1].end, 0)]
 
 
 def _origin(request: Submit, spans: list[MessageSpan]) -> Origin:

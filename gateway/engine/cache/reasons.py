@@ -13,16 +13,21 @@ SLACK_TOKENS = 8
 """Fewer tokens than this are no miss: templates end differently, and one token is always computed again."""
 
 SAME_PLACE_TOKENS = 16
-"""A first message that departs from the one before within this distance of where it did before is volatile."""
+"""A first message that departs from the one before within this distance of where it did before is volatile.
+"""
 
 SMALL_CHANGE = 0.25
 """The largest part of a first message that may differ for it to count as the same message, changed."""
 
+HIT_IF_NOT_LOST = (CacheReason.APPENDED, CacheReason.FULL_HIT, CacheReason.NEW_CONVERSATION)
+"""Reasons that explain no miss of a prefix that was known: if it is not there, it was evicted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a prompt has in common with the nearest known one. Indexes are of the first difference, None without one; `nearest`
-    is the request that the known one came with, '' where that is not known (it was read from disk).
+    """What a prompt has in common with the nearest known one. Indexes are of the first difference, None
+    without one; `nearest` is the request that the known one came with, '' where that is not known (it was
+    read from disk).
     """
 
     reason: CacheReason
@@ -44,8 +49,8 @@ class Prompt:
 def compare(prompt: Prompt, known: Entry | None, common: int, *, same_conversation: bool) -> Comparison:
     """The reason why what is not in the cache is not there, if whatever was known still is.
 
-    `known` is the nearest known prompt and `common` the tokens shared with it; `same_conversation` says that an
-    explicit key or the first user message names both as one conversation.
+    `known` is the nearest known prompt and `common` the tokens shared with it; `same_conversation` says that
+    an explicit key or the first user message names both as one conversation.
     """
     if known is None or common == 0:
         return Comparison(CacheReason.NEW_CONVERSATION)
@@ -57,7 +62,8 @@ def compare(prompt: Prompt, known: Entry | None, common: int, *, same_conversati
     if message == 0:
         reason = CacheReason.HISTORY_EDITED if same_conversation else CacheReason.NEW_CONVERSATION
         return Comparison(reason, common, message)
-    return Comparison(_later_message(prompt, known, message, same_conversation=same_conversation), common, message)
+    reason = _later_message(prompt, known, message, same_conversation=same_conversation)
+    return Comparison(reason, common, message)
 
 
 def _first_message(prompt: Prompt, known: Entry, common: int, *, same_conversation: bool) -> Comparison:
@@ -69,7 +75,8 @@ def _first_message(prompt: Prompt, known: Entry, common: int, *, same_conversati
         return Comparison(CacheReason.NEW_CONVERSATION, common, 0)
     before = known.system_divergence
     recurs = before is not None and abs(before - common) <= SAME_PLACE_TOKENS
-    return Comparison(CacheReason.VOLATILE_PREFIX if recurs else CacheReason.SYSTEM_CHANGED, common, 0, common)
+    reason = CacheReason.VOLATILE_PREFIX if recurs else CacheReason.SYSTEM_CHANGED
+    return Comparison(reason, common, 0, common)
 
 
 def _small_change(prompt: Prompt, known: Entry, common: int) -> bool:
@@ -77,7 +84,8 @@ def _small_change(prompt: Prompt, known: Entry, common: int) -> bool:
     first = prompt.spans[0]
     size = first.end
     behind = 0
-    for length in (size, size - 1, size + 1, size - 2, size + 2):  # the change may have added or removed a token or two
+    # the change may have added or removed a token or two
+    for length in (size, size - 1, size + 1, size - 2, size + 2):
         if 0 < length <= len(known.tokens):
             ours, theirs = prompt.tokens[:size][::-1], known.tokens[:length][::-1]
             behind = max(behind, min(common_length(ours, theirs), size - common))
@@ -90,12 +98,13 @@ def _later_message(prompt: Prompt, known: Entry, message: int, *, same_conversat
     """The first message is shared and a later one differs."""
     keys = [span.key for span in prompt.spans]
     theirs = known.origin.messages
-    if message < len(theirs) and tuple(keys[: message + 1]) == theirs[: message + 1] and message < len(keys) - 1:
-        return CacheReason.TEMPLATE_CHANGED
     if message >= len(keys) - 1:
         return CacheReason.APPENDED
-    shares_a_turn = any(span.role == "user" for span in prompt.spans[:message]) or not set(keys[message + 1 :]).isdisjoint(theirs)
-    if not same_conversation and not shares_a_turn:
+    if message < len(theirs) and tuple(keys[: message + 1]) == theirs[: message + 1]:
+        return CacheReason.TEMPLATE_CHANGED
+    shares_before = any(span.role == "user" for span in prompt.spans[:message])
+    shares_behind = not set(keys[message + 1 :]).isdisjoint(theirs)
+    if not same_conversation and not shares_before and not shares_behind:
         return CacheReason.APPENDED
     if message == len(theirs) and known.reply.strip() == prompt.texts[message].strip():
         return CacheReason.APPENDED  # the same answer, in other tokens than it was sampled in
@@ -105,10 +114,10 @@ def _later_message(prompt: Prompt, known: Entry, message: int, *, same_conversat
 
 
 def explain(comparison: Comparison, *, matched: int, prompt_tokens: int, lost: int) -> CacheReason:
-    """The reason with what was really found: `lost` are leading tokens that were in a tier and are no longer."""
+    """The reason with what was really found; `lost` are leading tokens that no tier has any more."""
     if matched >= prompt_tokens - 1:
         return CacheReason.FULL_HIT
-    if lost > matched + SLACK_TOKENS and comparison.reason in (CacheReason.APPENDED, CacheReason.FULL_HIT, CacheReason.NEW_CONVERSATION):
+    if lost > matched + SLACK_TOKENS and comparison.reason in HIT_IF_NOT_LOST:
         return CacheReason.EVICTED
     if comparison.reason is CacheReason.FULL_HIT:
         return CacheReason.APPENDED if matched else CacheReason.NEW_CONVERSATION

@@ -65,7 +65,9 @@ class RadixTree:
         self._count(entry, marked=entry.stored)
 
     def match(self, tokens: Tokens) -> Iterator[tuple[int, Entry]]:
-        """Every entry with the tokens that it shares with these, longest first; those that share nothing come last."""
+        """Every entry with the tokens that it shares with these, longest first; those that share nothing come
+        last.
+        """
         node, depth = self._descend(tokens)
         seen: Node | None = None
         while True:
@@ -100,7 +102,8 @@ class RadixTree:
                 assert node.parent.children[int(node.edge[0])] is node, "a node is not its parent's child"
                 assert node.depth == node.parent.depth + len(node.edge), "a node's depth is wrong"
                 node = node.parent
-            assert np.array_equal(np.concatenate([EMPTY, *reversed(path)]), entry.tokens), "an entry hangs at other tokens"
+            tokens = np.concatenate([EMPTY, *reversed(path)])
+            assert np.array_equal(tokens, entry.tokens), "an entry hangs at other tokens"
         assert self._root.stored == len(self._marked), "stored entries are miscounted"
 
     def _count(self, entry: Entry, *, marked: bool) -> None:
@@ -113,7 +116,7 @@ class RadixTree:
             node = node.parent
 
     def _descend(self, tokens: Tokens) -> tuple[Node, int]:
-        """The last node that these tokens reach, and how many of them it takes to get as far as they agree."""
+        """The last node that these tokens reach, and how many of them agree with what leads there."""
         node, depth = self._root, 0
         while depth < len(tokens):
             child = node.children.get(int(tokens[depth]))
@@ -140,7 +143,8 @@ class RadixTree:
         """Divide a node's stretch at a depth; returns the upper part."""
         assert node.parent is not None
         keep = len(node.edge) - (node.depth - depth)
-        upper = Node(node.edge[:keep].copy(), node.parent, depth)  # copies: a view would keep all of a prompt that is gone
+        # copies: a view would keep all of a prompt that is gone
+        upper = Node(node.edge[:keep].copy(), node.parent, depth)
         upper.stored = node.stored
         node.parent.children[int(upper.edge[0])] = upper
         node.edge, node.parent = node.edge[keep:].copy(), upper

@@ -128,18 +128,18 @@ class Placement:
             return self._vacate(free), 0, CacheSource.NONE
         if source.slot in free and source is found.kv[0]:
             assert source.slot is not None
-            if not self._worth_a_copy(source, matched) or _is_saved(source) or len(free) == 1 or self.cache.budget.ram_bytes:
+            if not self._worth_a_copy(source, matched) or _is_saved(source) or len(free) == 1 or self.cache.keeps_copies:
                 return self._take_over(source.slot, source, matched)
         if source is found.kv[0]:
             assert source.slot is not None
             others = [slot for slot in free if slot != source.slot]
             return self._fork(request, source.slot, self._vacate(others), matched)
-        state = source.blob
+        state = self.cache.state(source)
         assert state is not None
         target = self._vacate(free)  # may evict the source from RAM; its state is in our hands
         done = self._restore(request, target, state, matched)
         self.cache.touch(source, self._clock_ns())
-        tier = CacheSource.DISK if request.lookup.read_bytes else CacheSource.RAM
+        tier = request.lookup.read_source or CacheSource.RAM
         return target, matched if done else 0, tier if done else CacheSource.NONE
 
     def _pays(self, source: Entry, matched: int, free: Sequence[int]) -> bool:
@@ -232,7 +232,7 @@ class Placement:
         """Copy an idle slot's state into RAM; returns whether it is there."""
         entry = self.slots[slot]
         assert entry is not None
-        if not self.cache.budget.ram_bytes:
+        if not self.cache.keeps_copies:
             return False
         state = self.backend.save(slot)
         return state is not None and self.cache.keep(entry, state, self._clock_ns())
@@ -294,4 +294,4 @@ def _wait(request: Request, found: Found) -> Wait | None:
 
 
 def _is_saved(entry: Entry) -> bool:
-    return entry.stored and entry.blob_tokens >= entry.n_computed
+    return entry.stored and entry.stored_tokens >= entry.n_computed

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import psutil
 
-from gateway.engine.cache.disk import DiskTier
-from gateway.engine.cache.disk_file import DiskKey
+from gateway.engine.cache.disk.file import DiskKey
+from gateway.engine.cache.disk.thread import DiskThread
 from gateway.engine.cache.lookup import CacheLookup
-from gateway.engine.cache.prefix_cache import Budget, PrefixCache
+from gateway.engine.cache.prefix_cache import PrefixCache
+from gateway.engine.cache.tiers.disk import DiskTier
+from gateway.engine.cache.tiers.ram import RamTier
 from gateway.engine.engine import Engine
 from gateway.engine.options import EngineOptions
 from gateway.engine.pipe import EnginePipe
@@ -43,11 +45,12 @@ class ChatWorker:
         self._options = options
         self._pipe = pipe
         config, backend = engine.config, engine.backend
-        self._cache = PrefixCache(Budget(options.cache_ram_bytes, options.cache_disk_bytes))
+        disk = DiskTier(options.cache_disk_bytes)
+        self._cache = PrefixCache(RamTier(options.cache_ram_bytes), disk)
         key = DiskKey(
             config.model_digest, config.llama_cpp_build, config.kv_type_k, config.kv_type_v, 1 if config.kv_unified else config.slots
         )
-        self._disk = DiskTier(Path(options.cache_folder), key, self._cache, options.model)
+        self._disk = DiskThread(Path(options.cache_folder), key, disk, self._cache, options.model)
         pace = Pace(engine.prefill_token_ns, int(options.max_stall_ms * 1e6), config.n_ubatch, kernel_min_rows=backend.kernel_min_rows)
         scheduler = Scheduler(
             placement=Placement(config.slots, backend, self._cache, pace, time.monotonic_ns),
@@ -65,7 +68,6 @@ class ChatWorker:
             n_ctx=config.n_ctx,
             cache=CacheLookup(
                 self._cache,
-                self._disk,
                 engine.tokens,
                 kernel_min_rows=backend.kernel_min_rows,
                 enabled=options.cache_ram_bytes > 0,
@@ -142,7 +144,7 @@ class ChatWorker:
                 dict(self._cache.evicted),
                 dict(self._cache.discarded),
                 loop.scheduler.placement.restore_failures,
-                self._cache.disk_off,
+                self._disk.off,
             ),
         )
         return Heartbeat(sample, 0.0 if started_ns is None else _age_s(started_ns, now_ns))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.cache.tiers import Disk
+from tests.engine.cache.caches import Disk
 
 
 @pytest.fixture
@@ -21,4 +21,4 @@ def disks(tmp_path: Path) -> Iterator[Callable[..., Disk]]:
 
     yield make
     for one in made:
-        one.tier.close()
+        one.thread.close()

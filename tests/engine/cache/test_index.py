@@ -12,6 +12,7 @@ from gateway.engine.cache.entry import Entry, Origin, Tokens
 from gateway.engine.cache.index import PromptIndex
 from gateway.engine.cache.reasons import Prompt
 from gateway.engine.cache.spans import MessageSpan
+from gateway.engine.cache.tiers.ram import RamTier
 from telemetry.events import CacheReason
 
 
@@ -92,7 +93,7 @@ def test_what_was_forgotten_is_nobodys_conversation() -> None:
 def test_other_namespaces_are_only_told_of() -> None:
     """What another adapter has is counted, and never compared with."""
     index = PromptIndex()
-    index.add(Entry(tokens=tokens(1, 2, 3), namespace="sql", blob=np.zeros(1, dtype=np.uint8), blob_tokens=3))
+    index.add(Entry(tokens=tokens(1, 2, 3), namespace="sql", holders=(RamTier(0),), stored_tokens=3))
     assert index.elsewhere(tokens(1, 2, 4), "") == 2
     assert index.elsewhere(tokens(1, 2, 4), "sql") == 0
     assert index.compare(asked(tokens(1, 2, 4), 1), "", Origin()).reason is CacheReason.NEW_CONVERSATION

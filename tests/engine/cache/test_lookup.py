@@ -4,73 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from collections.abc import Sequence as Tokens
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
-from gateway.engine.cache import disk
-from gateway.engine.cache.disk_file import DiskKey, read_file
+from gateway.engine.cache.disk import thread
+from gateway.engine.cache.disk.file import DiskKey, read_file
 from gateway.engine.cache.entry import State
-from gateway.engine.cache.lookup import CacheLookup
-from gateway.engine.protocol import Sampling, Submit
-from gateway.engine.sequence import Sequence
 from telemetry.events import CacheReason, CacheSource, Phase
-from tests.engine.cache.tiers import Disk
-from tests.engine.fakes import Rig, sequence
+from tests.engine.cache.caches import Disk
+from tests.engine.cache.serving import a_rig_on, looked_up, served, turn
+from tests.engine.fakes import sequence
 
 Disks = Callable[..., Disk]
 PROMPT = [7] * 100
 READ_S = 0.02
-
-
-class NoTokenizer:
-    """Each token is one byte of the text."""
-
-    def sizes(self, tokens: Tokens[int]) -> npt.NDArray[np.int64]:
-        return np.ones(len(tokens), dtype=np.int64)
-
-
-def a_rig_on(one: Disk, slots: int = 1) -> Rig:
-    """Scheduler and fake backend over this cache, by the real clock: stamps of both threads are compared."""
-    rig = Rig(slots=slots)
-    rig.cache = rig.placement.cache = one.cache
-    rig.placement._clock_ns = time.monotonic_ns
-    return rig
-
-
-def looked_up(one: Disk, name: str, prompt: list[int]) -> Sequence:
-    """A sequence as intake hands it over: what is on disk of it has been read."""
-    lookup = CacheLookup(one.cache, one.tier, NoTokenizer(), kernel_min_rows=0, enabled=True)  # type: ignore[arg-type]  # what it needs of it
-    made = sequence(name, prompt, 3)
-    request = Submit(id=name, messages=[{"role": "user", "content": "x" * len(prompt)}], sampling=Sampling())
-    lookup.look_up(made, request, "x" * len(prompt), time.monotonic_ns())
-    delivered: list[Sequence] = []
-    lookup.make_ready(made, delivered.append)
-    if not delivered:
-        one.tier.turn(0)
-    assert delivered == [made]
-    return made
-
-
-def turn(rig: Rig) -> None:
-    """One step by the real clock."""
-    rig.now_ns = time.monotonic_ns()
-    rig.step()
-
-
-def served(rig: Rig, one: Sequence) -> dict[Phase, list[tuple[int, int]]]:
-    """Run it; returns its phases."""
-    rig.scheduler.add(one)
-    while one.id not in rig.finished:
-        turn(rig)
-    started = next(started for started in rig.scheduler.started if started.id == one.id)
-    phases: dict[Phase, list[tuple[int, int]]] = {}
-    for timing in [*started.timings, *rig.finished[one.id].timings]:
-        phases.setdefault(Phase(timing.phase), []).append((timing.start_ns, timing.end_ns))
-    return phases
 
 
 @pytest.fixture
@@ -81,7 +29,7 @@ def slow_reads(monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(READ_S)
         return read_file(path, key)
 
-    monkeypatch.setattr(disk, "read_file", slowly)
+    monkeypatch.setattr(thread, "read_file", slowly)
 
 
 @pytest.fixture
@@ -157,7 +105,7 @@ def test_a_file_that_is_of_no_use_is_no_hit(stored: Disk) -> None:
 
 def test_a_tier_that_is_off_keeps_nobody_waiting(stored: Disk) -> None:
     """Requests go on at once, and compute."""
-    stored.cache.turn_disk_off("the disk is full", 0)
+    stored.thread.turn_off("the disk is full")
     one = looked_up(stored, "one", [*PROMPT, 8, 9])
     assert one.lookup.read_ns is None
     assert Phase.CACHE_RESTORE not in served(a_rig_on(stored), one)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gateway.engine.cache.entry import Entry, Tokens, common_length
+from gateway.engine.cache.tiers.ram import RamTier
 from gateway.engine.cache.tree import RadixTree
 
 PROMPTS = st.lists(st.integers(0, 2), max_size=8)
@@ -30,7 +31,7 @@ class AgainstAList(RuleBasedStateMachine):
 
     @rule(prompt=PROMPTS, stored=st.booleans())
     def insert(self, prompt: list[int], stored: bool) -> None:
-        entry = Entry(tokens=tokens(prompt), blob=np.zeros(1, dtype=np.uint8) if stored else None)
+        entry = Entry(tokens=tokens(prompt), holders=(RamTier(0),) if stored else ())
         self.tree.insert(entry)
         self.entries.append(entry)
 
@@ -52,7 +53,7 @@ class AgainstAList(RuleBasedStateMachine):
     def lose(self, data: st.DataObject) -> None:
         if self.entries:
             entry = data.draw(st.sampled_from(self.entries))
-            entry.blob = None
+            entry.holders = ()
             self.tree.mark(entry)
 
     @rule(prompt=PROMPTS)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.engine.cache.disk_file import (
+from gateway.engine.cache.disk.file import (
     HEADER_BYTES,
     LENGTH,
     MAGIC,
@@ -25,7 +25,7 @@ from gateway.engine.cache.disk_file import (
     read_head,
     write_file,
 )
-from tests.engine.cache.tiers import KEY, OTHER_BUILD, prompt, state
+from tests.engine.cache.caches import KEY, OTHER_BUILD, prompt, state
 
 TOKENS, LARGE = prompt(1, 40), np.arange(40) % 3 == 0
 

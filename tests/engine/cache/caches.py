@@ -1,4 +1,4 @@
-"""A prefix cache with a disk tier in a folder, entries with states to put into it, and what can be seen of it from outside."""
+"""A prefix cache with a disk tier in a folder, entries with states, and what can be seen from outside."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gateway.engine.cache.disk import DiskTier
-from gateway.engine.cache.disk_file import DiskKey
+from gateway.engine.cache.disk.file import DiskKey
+from gateway.engine.cache.disk.thread import DiskThread
 from gateway.engine.cache.entry import Entry, State, Tokens
-from gateway.engine.cache.prefix_cache import Budget, PrefixCache
+from gateway.engine.cache.prefix_cache import PrefixCache
+from gateway.engine.cache.tiers.disk import DiskTier
+from gateway.engine.cache.tiers.ram import RamTier
+from gateway.engine.cache.tiers.tier import Tier
 
 KEY = DiskKey("0123456789abcdef" * 4, "llama.cpp 1", "f16", "f16", 8)
 OTHER_BUILD = DiskKey("0123456789abcdef" * 4, "llama.cpp 2", "f16", "f16", 8)
@@ -20,16 +23,32 @@ FLUSH_S = 30.0
 
 
 class Disk:
-    """One engine's cache and disk tier, without its thread."""
+    """One engine's cache with RAM, disk and any `more` tiers; the disk's thread does what it is told to."""
 
-    def __init__(self, root: Path, key: DiskKey = KEY, *, ram_bytes: int = 10**6, disk_bytes: int = 10**6, model: str = "demo") -> None:
-        self.cache = PrefixCache(Budget(ram_bytes, disk_bytes))
-        self.tier = DiskTier(root, key, self.cache, model)
+    def __init__(
+        self,
+        root: Path,
+        key: DiskKey = KEY,
+        *more: Tier,
+        ram_bytes: int = 10**6,
+        disk_bytes: int = 10**6,
+        model: str = "demo",
+    ) -> None:
+        self.ram, self.tier = RamTier(ram_bytes), DiskTier(disk_bytes)
+        self.cache = PrefixCache(self.ram, self.tier, *more)
+        self.thread = DiskThread(root, key, self.tier, self.cache, model)
         self.folder = key.folder(root)
-        self.tier.open()
+        self.thread.open()
 
-    def keep(self, tokens: Tokens, *, size: int = STATE_BYTES, pinned: bool = False, batched_kernel_mask: bool = False) -> Entry:
-        """An ended prompt whose state is in RAM, all of it computed by the `batched_kernel_mask` kernel or by the small one."""
+    def keep(
+        self,
+        tokens: Tokens,
+        *,
+        size: int = STATE_BYTES,
+        pinned: bool = False,
+        batched_kernel_mask: bool = False,
+    ) -> Entry:
+        """An ended prompt whose state is in RAM, computed by the kernel for many rows or for few."""
         entry = Entry(
             tokens=tokens,
             batched_kernel_mask=np.full(len(tokens), batched_kernel_mask, dtype=np.bool_),
@@ -48,17 +67,19 @@ class Disk:
 
     def flush(self) -> None:
         """What is in RAM is written, what nobody wants is deleted."""
-        self.tier.flush(FLUSH_S)
+        self.thread.flush(FLUSH_S)
         self.cache.check_integrity()
 
     def load(self, entry: Entry) -> bool:
         """Read an entry's file, as a request that hits it would; returns whether the state is in RAM then."""
-        called: list[bool] = []
-        self.tier.load(entry, lambda: called.append(True))
-        self.tier.turn(0)
-        assert called, "whoever waits for the file is told, whatever became of it"
+        read: list[State | None] = []
+        self.tier.read(entry, read.append)
+        self.thread.run_once(0)
+        [found] = read  # whoever waits for the file is told, whatever became of it
+        if found is not None:
+            self.cache.loaded(entry, found, time.monotonic_ns())
         self.cache.check_integrity()
-        return entry.blob is not None
+        return self.ram.holds(entry)
 
     def files(self) -> list[Path]:
         """The files that are there."""
@@ -66,7 +87,7 @@ class Disk:
 
     def on_disk(self, tokens: Tokens) -> Entry | None:
         """The entry that a prompt would be read from disk from."""
-        return self.cache.find(np.append(tokens, 1).astype(np.int32), "").disk[0]
+        return self.cache.find(np.append(tokens, 1).astype(np.int32), "").to_read[0]
 
 
 def prompt(first: int, size: int = 100) -> Tokens:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engine.cache.disk_file import DiskKey
-from gateway.engine.cache.folders import About, hold, key_folders, make_room, remove, remove_remains
-from tests.engine.cache.tiers import KEY, OTHER_BUILD, OTHER_MODEL, Disk, prompt
+from gateway.engine.cache.disk.file import DiskKey
+from gateway.engine.cache.disk.folders import About, hold, key_folders, make_room, remove, remove_remains
+from tests.engine.cache.caches import KEY, OTHER_BUILD, OTHER_MODEL, Disk, prompt
 
 Disks = Callable[..., Disk]
 
@@ -28,7 +28,7 @@ def left_by(root: Path, key: DiskKey, *, at: float, prompts: int = 3) -> Path:
     one = Disk(root, key)
     for first in range(prompts):
         one.store(prompt(first))
-    one.tier.close()
+    one.thread.close()
     used(one.folder, at)
     return one.folder
 
@@ -102,7 +102,7 @@ def test_what_is_in_use_stays(tmp_path: Path, disks: Disks) -> None:
     assert not remove(one.folder)
     assert make_room(tmp_path, OTHER_BUILD.folder(tmp_path), 100) == 50, "at least an equal share"
     assert one.files()
-    one.tier.close()
+    one.thread.close()
     make_room(tmp_path, OTHER_BUILD.folder(tmp_path), 100)
     assert not one.folder.exists()
 
@@ -110,7 +110,7 @@ def test_what_is_in_use_stays(tmp_path: Path, disks: Disks) -> None:
 def test_a_killed_engine_uses_nothing(tmp_path: Path) -> None:
     """The lock ends with the process, however that ends; and it is seen from another one."""
     script = (
-        "import sys, time; from pathlib import Path; from tests.engine.cache.tiers import KEY; from gateway.engine.cache.folders import *\n"
+        "import sys, time; from pathlib import Path; from tests.engine.cache.caches import KEY; from gateway.engine.cache.disk.folders import *\n"
         f"held = hold(KEY.folder(Path({str(tmp_path)!r})), About(KEY, 'demo')); print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as engine:
@@ -149,7 +149,7 @@ def test_an_interrupted_removal_is_finished(tmp_path: Path, disks: Disks) -> Non
 
 def test_a_folder_that_is_removed_while_it_is_taken_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for the lock of a folder on its way out gets a new one, not one without a name."""
-    from gateway.engine.cache import folders
+    from gateway.engine.cache.disk import folders
 
     folder = KEY.folder(tmp_path)
     lock = folders._lock

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engine.cache import disk, disk_file
-from tests.engine.cache.tiers import Disk, prompt
+from gateway.engine.cache.disk import file, thread
+from tests.engine.cache.caches import Disk, prompt
 
 Disks = Callable[..., Disk]
 
@@ -34,20 +34,20 @@ def test_a_disk_that_fails_turns_the_tier_off(
         monkeypatch.setattr(Path, "mkdir", fail)
     one = disks()
     if where == "write":
-        monkeypatch.setattr(disk, "write_file", fail)
+        monkeypatch.setattr(thread, "write_file", fail)
     entry = one.keep(prompt(1))
-    one.tier.turn(0)
+    one.thread.run_once(0)
     one.flush()
     if where == "unlink":
         monkeypatch.setattr(Path, "unlink", fail)
         one.cache.forget(entry)
         entry = one.keep(prompt(2))
     with caplog.at_level(logging.WARNING):
-        one.tier.turn(0)
+        one.thread.run_once(0)
         one.flush()
-    assert os.strerror(code) in one.cache.disk_off
+    assert os.strerror(code) in one.tier.off
     assert one.cache.discarded == {"disk_off": 1}
-    assert entry.blob is not None
+    assert one.ram.holds(entry)
     assert one.cache.tiers()[2].entries == 0
     one.cache.check_integrity()
 
@@ -60,9 +60,9 @@ def test_an_unexpected_error_is_the_tiers_own_too(disks: Disks, monkeypatch: pyt
 
     one = disks()
     one.keep(prompt(1))
-    monkeypatch.setattr(disk, "write_file", fail)
+    monkeypatch.setattr(thread, "write_file", fail)
     one.flush()
-    assert "MemoryError" in one.cache.disk_off
+    assert "MemoryError" in one.tier.off
 
 
 def test_a_file_for_which_there_is_no_memory_stays(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_a_file_for_which_there_is_no_memory_stays(disks: Disks, monkeypatch: py
     again = disks()
     found = again.on_disk(prompt(1))
     assert found is not None
-    monkeypatch.setattr(disk, "read_file", fail)
+    monkeypatch.setattr(thread, "read_file", fail)
     assert not again.load(found)
     monkeypatch.undo()
     assert again.load(found)
@@ -86,26 +86,26 @@ def test_a_tier_that_was_off_is_tried_again(disks: Disks, monkeypatch: pytest.Mo
     one = disks()
     kept, written = one.keep(prompt(1)), one.store(prompt(2))
     one.flush()
-    write = disk_file.write_file
+    write = file.write_file
 
     def fail(*_given: object) -> int:
         raise failing(errno.ENOSPC)
 
-    monkeypatch.setattr(disk, "write_file", fail)
+    monkeypatch.setattr(thread, "write_file", fail)
     new = one.keep(prompt(3))
     one.flush()
-    assert one.cache.disk_off
+    assert one.tier.off
     assert one.on_disk(prompt(2)) is None
-    monkeypatch.setattr(disk, "write_file", write)
-    one.tier.turn(0)
-    assert one.cache.disk_off, "not at once"
-    monkeypatch.setattr(disk, "LOOK_S", 0.0)
-    one.tier._retry_s = 0.0
-    one.tier.turn(0)
+    monkeypatch.setattr(thread, "write_file", write)
+    one.thread.run_once(0)
+    assert one.tier.off, "not at once"
+    monkeypatch.setattr(thread, "CHECK_S", 0.0)
+    one.thread._retry_s = 0.0
+    one.thread.run_once(0)
     one.cache.check_integrity()
-    assert one.cache.disk_off == ""
-    assert kept.path is not None
-    assert written.path is not None
+    assert one.tier.off == ""
+    assert one.tier.holds(kept)
+    assert one.tier.holds(written)
     one.flush()
-    assert new.path is not None
+    assert one.tier.holds(new)
     assert one.cache.tiers()[2].entries == 3

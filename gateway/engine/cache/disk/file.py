@@ -1,8 +1,9 @@
 """One file of the disk tier: a prefix and its state.
 
-It is a magic word, the header's length and checksum, a JSON header, the token ids, which kernel computed each of them, the
-state. Its name ends in `.kv` only when it is whole. Nothing in it is believed before its checksum was compared, and no
-length before it was compared with the file's: a damaged file must cost a count, not the process.
+It is a magic word, the header's length and checksum, a JSON header, the token ids, which kernel computed each
+of them, the state. Its name ends in `.kv` only when it is whole. Nothing in it is believed before its
+checksum was compared, and no length before it was compared with the file's: a damaged file must cost a count,
+not the process.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class DiskKey(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The JSON header of a file; sizes are bytes. `checksum` is the state's, `tokens_checksum` that of what is before it."""
+    """The JSON header of a file; sizes are bytes. `checksum` is the state's, `tokens_checksum` that of what
+    is before it.
+    """
 
     key: DiskKey
     namespace: str
@@ -74,7 +77,15 @@ def file_bytes(tokens: int, state: State) -> int:
     return START_BYTES + HEADER_BYTES + TOKEN_BYTES * tokens + state.nbytes
 
 
-def make_header(key: DiskKey, namespace: str, tokens: Tokens, batched_kernel_mask: KernelMask, state: State, *, pinned: bool) -> Header:
+def make_header(
+    key: DiskKey,
+    namespace: str,
+    tokens: Tokens,
+    batched_kernel_mask: KernelMask,
+    state: State,
+    *,
+    pinned: bool,
+) -> Header:
     """The header of a file with these."""
     return Header(
         key=key,
@@ -87,7 +98,7 @@ def make_header(key: DiskKey, namespace: str, tokens: Tokens, batched_kernel_mas
     )
 
 
-def write_file(path: Path, header: Header, tokens: Tokens, batched_kernel_mask: KernelMask, state: State) -> int:
+def write_file(path: Path, header: Header, tokens: Tokens, mask: KernelMask, state: State) -> int:
     """Write a whole file, or none; returns its bytes.
 
     Raises:
@@ -100,7 +111,7 @@ def write_file(path: Path, header: Header, tokens: Tokens, batched_kernel_mask: 
         with partial.open("wb") as file:
             file.write(MAGIC + LENGTH.pack(len(encoded)) + _checksum(encoded) + encoded)
             file.write(tokens.tobytes())
-            file.write(batched_kernel_mask.tobytes())
+            file.write(mask.tobytes())
             file.write(state.data)
         size = partial.stat().st_size
         partial.replace(path)
@@ -146,7 +157,8 @@ def _head(file: BinaryIO, key: DiskKey | None) -> tuple[Header, Tokens, KernelMa
     header = _header(file, size)
     if key is not None and header.key != key:
         raise DamagedError("foreign")
-    if header.tokens < MIN_STORED_TOKENS or file.tell() + TOKEN_BYTES * header.tokens + header.state_bytes != size:
+    behind = TOKEN_BYTES * header.tokens + header.state_bytes
+    if header.tokens < MIN_STORED_TOKENS or file.tell() + behind != size:
         raise DamagedError("corrupt")
     data = file.read(TOKEN_BYTES * header.tokens)
     if _checksum(data).hex() != header.tokens_checksum:

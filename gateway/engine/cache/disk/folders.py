@@ -1,8 +1,8 @@
-"""The folders of the disk tier, one for each `DiskKey`: which there are, who uses them, and one budget over all.
+"""The folders of the disk tier, one for each `DiskKey`: who uses them, and one budget over all.
 
-An engine holds a lock on the folder that it uses for as long as it lives; the system takes it back however it ends. What
-nobody holds may be removed: by an engine that needs the room, by `firsttoken cache clear`. A folder is renamed under the
-lock and then deleted, so that nobody begins to use one that is on its way out.
+An engine holds a lock on the folder that it uses for as long as it lives; the system takes it back however it
+ends. What nobody holds may be removed: by an engine that needs the room, by `firsttoken cache clear`. A
+folder is renamed under the lock and then deleted, so that nobody begins to use one that is on its way out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from gateway.engine.cache.disk_file import DamagedError, DiskKey, read_head
+from gateway.engine.cache.disk.file import DamagedError, DiskKey, read_head
 
 try:
     import fcntl
@@ -26,7 +26,7 @@ except ImportError:  # Windows, where a folder with an open file cannot be renam
 
 LOCK = "lock"
 ABOUT = "about.json"
-MOST_TRIES = 10
+MAX_TRIES = 10
 """To use a folder that somebody is removing; each time it is made anew."""
 
 
@@ -39,8 +39,8 @@ class About(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class KeyFolder:
-    """One key's files. `about` is None where nothing tells; `used_at` is the last use in seconds since 1970; `in_use` says
-    that an engine runs with it now.
+    """One key's files. `about` is None where nothing tells; `used_at` is the last use in seconds since 1970;
+    `in_use` says that an engine runs with it now.
     """
 
     path: Path
@@ -62,7 +62,7 @@ def hold(folder: Path, about: About) -> BinaryIO:
     Raises:
         OSError: it cannot be made or written to.
     """
-    for _ in range(MOST_TRIES):
+    for _ in range(MAX_TRIES):
         with contextlib.suppress(FileNotFoundError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             file = (folder / LOCK).open("ab")
@@ -109,9 +109,9 @@ def remove_remains(root: Path) -> None:
 
 
 def make_room(root: Path, own: Path, budget_bytes: int, need_bytes: int = 0) -> int:
-    """Keep all keys' folders within one budget, though `own` is to grow by `need_bytes`: of those that no engine uses, what was
-    unused for longest goes. Returns what `own` may have: what other engines leave, at least an equal share.
-    What cannot be deleted counts like what is in use.
+    """Keep all keys' folders within one budget, though `own` is to grow by `need_bytes`: of those that no
+    engine uses, what was unused for longest goes. Returns what `own` may have: what other engines leave, at
+    least an equal share. What cannot be deleted counts like what is in use.
     """
     others = [folder for folder in key_folders(root) if folder.path != own]
     staying = [folder for folder in others if folder.in_use]
@@ -203,8 +203,8 @@ def _in_use(folder: Path) -> bool:
 
 
 def _lock(file: BinaryIO, *, exclusive: bool) -> bool:
-    """Share a lock, waiting for it, or have it alone, if nobody else has it; returns whether it worked. Where a file system has
-    no locks, nothing is known to be in use, and an engine whose files go computes again.
+    """Share a lock, waiting for it, or have it alone, if nobody else has it; returns whether it worked. Where
+    a file system has no locks, nothing is known to be in use, and an engine whose files go computes again.
     """
     if fcntl is None:
         return True

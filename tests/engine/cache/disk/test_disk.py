@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.engine.cache import disk, disk_file
-from tests.engine.cache.tiers import KEY, Disk, prompt, state
+from gateway.engine.cache.disk import file, thread
+from tests.engine.cache.caches import KEY, Disk, prompt, state
 
 Disks = Callable[..., Disk]
 
@@ -25,8 +25,9 @@ def test_what_is_written_is_found_by_the_next_process(disks: Disks) -> None:
     assert found is not None
     assert found.pinned
     assert again.load(found)
-    assert found.blob is not None
-    assert np.array_equal(found.blob, state())
+    kept = again.ram.state(found)
+    assert kept is not None
+    assert np.array_equal(kept, state())
 
 
 def test_the_same_prompt_twice_keeps_its_file(disks: Disks) -> None:
@@ -34,8 +35,9 @@ def test_the_same_prompt_twice_keeps_its_file(disks: Disks) -> None:
     one = disks()
     one.store(prompt(1))
     second = one.store(prompt(1))
-    assert second.path is not None
-    assert second.path.exists()
+    path = one.tier.path(second)
+    assert path is not None
+    assert path.exists()
     assert disks().on_disk(prompt(1)) is not None
 
 
@@ -55,7 +57,7 @@ def test_a_state_of_other_kernels_replaces_the_file(disks: Disks) -> None:
     first = one.store(prompt(1))
     one.keep(prompt(1), batched_kernel_mask=True)
     one.flush()
-    assert (first.path, len(one.files())) == (None, 1)
+    assert (one.tier.path(first), len(one.files())) == (None, 1)
     found = disks().on_disk(prompt(1))
     assert found is not None
     assert found.batched_kernel_mask.all()
@@ -74,17 +76,17 @@ def test_a_copy_that_goes_while_it_is_written_leaves_no_orphan(disks: Disks, mon
     """The RAM copy is evicted in the middle of writing: the file is known, counted, found, and deleted when its turn comes."""
     one = disks(ram_bytes=1500, disk_bytes=4000)
     entry = one.keep(prompt(1))
-    write = disk_file.write_file
+    write = file.write_file
 
     def evicting(*given: object) -> int:
         size = write(*given)  # type: ignore[arg-type]  # passed on as they are
-        monkeypatch.setattr(disk, "write_file", write)
+        monkeypatch.setattr(thread, "write_file", write)
         one.keep(prompt(2))
         return size
 
-    monkeypatch.setattr(disk, "write_file", evicting)
+    monkeypatch.setattr(thread, "write_file", evicting)
     one.flush()
-    assert entry.blob is None
+    assert not one.ram.holds(entry)
     one.cache.check_integrity()
     assert one.on_disk(prompt(1)) is entry
     for first in range(3, 9):
@@ -97,14 +99,14 @@ def test_a_forgotten_entry_that_was_being_written_leaves_no_file(disks: Disks, m
     """It is deleted at once."""
     one = disks()
     entry = one.keep(prompt(1))
-    write = disk_file.write_file
+    write = file.write_file
 
     def forgetting(*given: object) -> int:
         size = write(*given)  # type: ignore[arg-type]  # passed on as they are
         one.cache.forget(entry)
         return size
 
-    monkeypatch.setattr(disk, "write_file", forgetting)
+    monkeypatch.setattr(thread, "write_file", forgetting)
     one.flush()
     assert one.files() == []
 
@@ -121,20 +123,20 @@ def test_a_budget_is_kept(disks: Disks) -> None:
 def test_what_the_budget_has_no_room_for_is_not_written_again_and_again(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry that stays in RAM and whose file was the first to go is left alone until it is used."""
     written: list[Path] = []
-    write = disk_file.write_file
+    write = file.write_file
 
     def counting(path: Path, *given: object) -> int:
         written.append(path)
         return write(path, *given)  # type: ignore[arg-type]  # passed on as they are
 
-    monkeypatch.setattr(disk, "write_file", counting)
+    monkeypatch.setattr(thread, "write_file", counting)
     one = disks(disk_bytes=1000)
     entry = one.keep(prompt(1))
     for _ in range(3):
-        one.tier._write_one(entry.used_ns)
+        one.thread._write_one(entry.used_ns)
     assert len(written) == 1
     one.cache.touch(entry, entry.used_ns)
-    one.tier._write_one(entry.used_ns)
+    one.thread._write_one(entry.used_ns)
     assert len(written) == 2
 
 
@@ -164,7 +166,7 @@ def test_a_file_that_is_damaged_after_the_start_is_found_when_it_is_read(disks: 
     assert found is not None
     assert not again.load(found)
     assert again.cache.discarded == {"corrupt": 1}
-    again.tier.turn(0)
+    again.thread.run_once(0)
     assert again.files() == []
 
 
@@ -180,17 +182,17 @@ def test_a_file_that_somebody_deleted_is_computed_again(disks: Disks) -> None:
     assert found is not None
     assert not again.load(found)
     again.store(prompt(2))
-    assert again.cache.disk_off == ""
+    assert again.tier.off == ""
     assert len(again.files()) == 1
 
 
 def test_a_foreign_file_goes(disks: Disks) -> None:
     """A file of another key that lies in this one's folder is not used."""
     tokens, batched_kernel_mask = prompt(1), np.zeros(100, dtype=np.bool_)
-    other = disk_file.DiskKey("another", "build", "f16", "f16", 1)
+    other = file.DiskKey("another", "build", "f16", "f16", 1)
     one = disks()
-    header = disk_file.make_header(other, "", tokens, batched_kernel_mask, state(), pinned=False)
-    disk_file.write_file(one.folder / "x.kv", header, tokens, batched_kernel_mask, state())
+    header = file.make_header(other, "", tokens, batched_kernel_mask, state(), pinned=False)
+    file.write_file(one.folder / "x.kv", header, tokens, batched_kernel_mask, state())
     again = disks()
     assert again.cache.discarded == {"foreign": 1}
     assert again.files() == []
@@ -208,9 +210,9 @@ def test_no_budget_touches_no_disk(tmp_path: Path, disks: Disks) -> None:
     """A tier that is not wanted makes no folder, and is not called off."""
     one = disks(disk_bytes=0)
     one.store(prompt(1))
-    one.tier.turn(0)
+    one.thread.run_once(0)
     assert not list(tmp_path.iterdir())
-    assert one.cache.disk_off == ""
+    assert one.tier.off == ""
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path, disks: Disks) -> None:
