@@ -49,7 +49,9 @@ CACHE_SOURCES = {"kv": "KV", "ram": "RAM", "disk": "disk", "none": "none"}
 ERRORS = {
     "client_disconnect": "The client closed the connection before the answer was complete.",
     "context_length_exceeded": "The prompt does not fit into the model's context. Send less, or raise engine.n_ctx.",
+    "engine_error": "The engine could not do this request, and goes on with others. The message says why.",
     "engine_unavailable": "The engine was not there to answer. Its state and the reason are on the Models page.",
+    "internal_error": "The gateway failed on this request, which is a defect. Its log says why.",
     "model_not_found": "No model of this name is served. The Models page lists those that are.",
     "timeout": "The request took longer than server.request_timeout_s.",
     "record_lost": (

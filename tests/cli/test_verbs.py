@@ -100,12 +100,14 @@ def test_help_is_whole(capsys: pytest.CaptureFixture[str], verb: tuple[str, ...]
     shown = capsys.readouterr().out
     helps = [(getattr(param, "help", "") or "").replace("\\[", "[") for param in command.params]
     assert [word for text in helps for word in re.findall(r"[\w\[\]-]+", text) if word not in shown] == []
-    assert all(flag in shown for flag in ("--home", "--config", "--json"))
+    lacking = [flag for flag in ("--home", "--config", "--json") if flag not in shown]
+    assert not lacking, f"give the verb {lacking}: they are in gateway/cli/options.py"
 
 
 @pytest.mark.parametrize("verb", [verb.split() for verb in all_verbs()], ids=" ".join)
 def test_a_stray_word_is_refused(capsys: pytest.CaptureFixture[str], verb: list[str]) -> None:
     """No verb overlooks an argument that it does not take."""
     arguments = {"tune": ["x.gguf"], "cache clear": ["all"]}.get(" ".join(verb), [])
-    assert main([*verb, *arguments, "stray", "--server-port", "0"]) == 2
+    code = main([*verb, *arguments, "stray", "--server-port", "0"])
+    assert code == 2, "`effective_settings` of gateway/cli/options.py reads what is left of the line"
     assert "unexpected argument 'stray'" in capsys.readouterr().err

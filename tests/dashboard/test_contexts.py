@@ -49,7 +49,10 @@ def used_fields(template: str, name: str) -> set[str]:
 def test_a_template_uses_exactly_its_context(template: str) -> None:
     """No field is missing, and none is passed for nothing."""
     fields = {field.name for field in dataclasses.fields(CONTEXTS[template])}
-    assert used_fields(template, "page") == fields
+    used = used_fields(template, "page")
+    name = CONTEXTS[template].__name__
+    assert not used - fields, f"{template} uses {used - fields}: add them to {name} and to its view"
+    assert not fields - used, f"{name} has {fields - used}, which {template} does not use"
 
 
 def test_the_frame_uses_exactly_its_layout() -> None:
@@ -104,12 +107,13 @@ def test_vendored_files_are_those_of_the_manifest() -> None:
 
 def test_every_name_has_its_words_and_its_colour() -> None:
     """Phases, cache reasons, engine states and configuration fields are all explained; each phase has a colour in both themes."""
-    assert set(PHASE_LABELS) == set(Phase)
-    assert set(explain.CACHE_REASONS) == set(CacheReason)
-    assert set(explain.ENGINE_STATES) == set(EngineState)
+    assert set(PHASE_LABELS) == set(Phase), "charts/timeline.py: PHASE_LABELS has each"
+    assert set(explain.CACHE_REASONS) == set(CacheReason), "words/explain.py: CACHE_REASONS has each"
+    assert set(explain.ENGINE_STATES) == set(EngineState), "words/explain.py: ENGINE_STATES has each"
     assert {key for key, *_ in _FIELDS} == {field.name for field in dataclasses.fields(EngineConfig)} - {"model"}
     style = assets()["app.css"].content.decode()
-    assert all(style.count(f"--phase-{phase.value}:") == 2 for phase in Phase)
+    bare = [phase.value for phase in Phase if style.count(f"--phase-{phase.value}:") != 2]
+    assert not bare, f"dashboard/static/app.css: give {bare} a colour --phase-… in both themes"
 
 
 @pytest.mark.parametrize("reason", CacheReason)

@@ -66,9 +66,9 @@ def test_what_is_awaited_is_asked_for_and_not_there() -> None:
 
 def test_thresholds_are_bucket_boundaries() -> None:
     """A share below a threshold can be read from buckets only at their boundaries; see `objectives.TTFT_S` for the whole numbers."""
-    assert TTFT_S in TTFT_BUCKETS
+    assert TTFT_S in TTFT_BUCKETS, "grafana/sources/objectives.py: TTFT_S is a boundary of TTFT_BUCKETS"
     assert TTFT_S % 1
-    assert LOOP_LAG_S in OVERHEAD_BUCKETS
+    assert LOOP_LAG_S in OVERHEAD_BUCKETS, "LOOP_LAG_S is a boundary of OVERHEAD_BUCKETS"
 
 
 def test_every_family_is_watched_or_may_be_missing() -> None:

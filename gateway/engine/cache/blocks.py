@@ -4,7 +4,7 @@ llama.cpp's flash attention on the CPU has two kernels: one for `kernel_min_rows
 a batch, one for fewer. Each gives a token the same numbers whatever stands beside it, but not the same as the
 other one. So a token must be computed by the same kernel every time: sampled tokens and short stretches by
 the small one, long messages by the large one. Measured: logits differ by up to 0.8 between the two, and by 0
-within either (ARCHITECTURE.md).
+within either (docs/decisions/cache.md).
 """
 
 from __future__ import annotations
