@@ -11,7 +11,7 @@ MAX_KEPT = 64
 MAX_TOLD = 8
 """Other requests that are named in the end, in each direction."""
 
-LEAST_NS = 1_000_000
+MIN_TOLD_NS = 1_000_000
 """Less than this is not told: it is what clocks and averages are worth."""
 
 
@@ -36,5 +36,5 @@ class Delays:
 
     def top(self) -> list[Delay]:
         """The largest, the first first."""
-        worth = (delay for delay in self._kept.values() if delay.total_ns >= LEAST_NS)
+        worth = (delay for delay in self._kept.values() if delay.total_ns >= MIN_TOLD_NS)
         return sorted(worth, key=lambda delay: -delay.total_ns)[:MAX_TOLD]
