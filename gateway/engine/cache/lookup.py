@@ -15,9 +15,9 @@ from gateway.engine.cache.spans import MessageSpan, message_spans
 from telemetry.events import CacheReason
 
 if TYPE_CHECKING:
-    from gateway.engine.engine import Tokens
+    from gateway.engine.engine import Tokenizer
     from gateway.engine.protocol import Submit
-    from gateway.engine.sequence import Sequence
+    from gateway.engine.sequence.sequence import Sequence
 
 MAX_SPANS = 128
 """Messages whose places are told with the lookup; a longer chat tells its last ones' as one."""
@@ -27,7 +27,7 @@ class CacheLookup:
     """Fills a sequence's `lookup`. `unsupported` says why this engine cannot cache ("" if it can)."""
 
     def __init__(
-        self, cache: PrefixCache, disk: DiskTier, tokenizer: Tokens, *, kernel_min_rows: int, enabled: bool, unsupported: str = ""
+        self, cache: PrefixCache, disk: DiskTier, tokenizer: Tokenizer, *, kernel_min_rows: int, enabled: bool, unsupported: str = ""
     ) -> None:
         self._cache = cache
         self._disk = disk
@@ -39,26 +39,28 @@ class CacheLookup:
     def look_up(self, sequence: Sequence, request: Submit, text: str, start_ns: int) -> None:
         """Compare the prompt with what is known. What will be found of it is decided when it gets its slot."""
         lookup = sequence.lookup
-        spans = message_spans(text, request.messages, self._tokenizer.sizes(sequence.prompt))
-        sequence.blocks = Blocks(spans, len(sequence.prompt), self._kernel_min_rows, open_answer=request.ending == "open_message")
-        sequence.pinned = request.pin
-        sequence.origin = _origin(request, spans)
+        tokens = sequence.request.prompt
+        spans = message_spans(text, request.messages, self._tokenizer.sizes(tokens))
+        open_answer = request.ending == "open_message"
+        sequence.progress.blocks = Blocks(spans, len(tokens), self._kernel_min_rows, open_answer=open_answer)
+        lookup.origin = _origin(request, spans)
         lookup.spans = spans if len(spans) <= MAX_SPANS else [*spans[: MAX_SPANS - 1], _merged(spans[MAX_SPANS - 1 :])]
         lookup.start_ns = start_ns
         if self._unsupported:
             lookup.reason, lookup.more = CacheReason.UNSUPPORTED, {"why": self._unsupported}
         elif self._enabled and request.cache:
-            sequence.cacheable, lookup.reason = True, None
-            prompt = Prompt(sequence.prompt_array(), spans, [str(message.get("content") or "") for message in request.messages])
-            lookup.comparison = self._cache.compare(prompt, sequence.namespace, sequence.origin)
-            found = self._cache.find(prompt.tokens, sequence.namespace)
+            lookup.cacheable, lookup.reason = True, None
+            contents = [str(message.get("content") or "") for message in request.messages]
+            prompt = Prompt(sequence.progress.array(), spans, contents)
+            lookup.comparison = self._cache.compare(prompt, sequence.request.namespace, lookup.origin)
+            found = self._cache.find(prompt.tokens, sequence.request.namespace)
             lookup.expected = max(found.available_tokens, found.disk[1])
-        lookup.end_ns = sequence.queued_ns = time.monotonic_ns()
+        lookup.end_ns = sequence.stamps.queued_ns = time.monotonic_ns()
 
     def make_ready(self, sequence: Sequence, deliver: Callable[[Sequence], None]) -> None:
         """Hand the sequence on: at once, or when the best prefix of it has been read from disk."""
-        if sequence.cacheable and self._cache.budget.disk_bytes:
-            found = self._cache.find(sequence.prompt_array(), sequence.namespace)
+        if sequence.lookup.cacheable and self._cache.budget.disk_bytes:
+            found = self._cache.find(sequence.progress.array(), sequence.request.namespace)
             entry, tokens = found.disk
             if entry is not None and tokens > found.available_tokens + SLACK_TOKENS:
                 self._disk.load(entry, lambda: _loaded(sequence, entry, deliver))
@@ -68,10 +70,10 @@ class CacheLookup:
 
 def _loaded(sequence: Sequence, entry: Entry, deliver: Callable[[Sequence], None]) -> None:
     """What could be read has been: the sequence is queued from now on."""
-    state = entry.blob
-    sequence.queued_ns = time.monotonic_ns()
-    sequence.lookup.read_ns = (sequence.lookup.end_ns, sequence.queued_ns)
-    sequence.lookup.read_bytes = 0 if state is None else state.nbytes
+    state, lookup = entry.blob, sequence.lookup
+    sequence.stamps.queued_ns = now_ns = time.monotonic_ns()
+    lookup.read_ns = (lookup.end_ns, now_ns)
+    lookup.read_bytes = 0 if state is None else state.nbytes
     deliver(sequence)
 
 

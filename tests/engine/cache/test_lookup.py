@@ -16,7 +16,7 @@ from gateway.engine.cache.disk_file import DiskKey, read_file
 from gateway.engine.cache.entry import State
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.protocol import Sampling, Submit
-from gateway.engine.sequence import Sequence
+from gateway.engine.sequence.sequence import Sequence
 from telemetry.events import CacheReason, CacheSource, Phase
 from tests.engine.cache.tiers import Disk
 from tests.engine.fakes import Rig, sequence
@@ -35,10 +35,7 @@ class NoTokenizer:
 
 def a_rig_on(one: Disk, slots: int = 1) -> Rig:
     """Scheduler and fake backend over this cache, by the real clock: stamps of both threads are compared."""
-    rig = Rig(slots=slots)
-    rig.cache = rig.placement.cache = one.cache
-    rig.placement._clock_ns = time.monotonic_ns
-    return rig
+    return Rig(slots=slots, cache=one.cache, clock_ns=time.monotonic_ns)
 
 
 def looked_up(one: Disk, name: str, prompt: list[int]) -> Sequence:
@@ -138,8 +135,8 @@ def test_those_who_run_are_held_up_by_the_copy_only(stored: Disk) -> None:
     while "stream" not in rig.finished:
         turn(rig)
     restores = [delay.total_ns for delay in rig.finished["stream"].delayed_by if delay.cause.value == "restore"]
-    assert one.copied_ns is not None
-    assert sum(restores) <= one.copied_ns[1] - one.copied_ns[0]
+    assert one.stamps.copied_ns is not None
+    assert sum(restores) <= one.stamps.copied_ns[1] - one.stamps.copied_ns[0]
 
 
 def test_a_file_that_is_of_no_use_is_no_hit(stored: Disk) -> None:
