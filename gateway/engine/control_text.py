@@ -26,7 +26,7 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PromptPart:
     """A part of a prompt; with `control`, the texts of control tokens in it mean those tokens."""
 
     text: str
@@ -40,7 +40,7 @@ class ControlText:
         self._tokens = tokens
         self._pattern = re.compile(_pattern(tokens)) if tokens else None
 
-    def parts(self, text: str) -> list[Part]:
+    def parts(self, text: str) -> list[PromptPart]:
         """The parts of a rendered prompt that are to be tokenised one by one: all of it, if it is short and
         no client wrote a control token.
 
@@ -49,18 +49,20 @@ class ControlText:
         other.
         """
         plain = str.__str__(text)
-        parts: list[Part] = []
+        parts: list[PromptPart] = []
         reached = start = 0
         before = ""
         for begin, token, forged in self._stretches(plain, runs_of(text)):
             if forged:
-                parts += (Part(plain[reached:start], control=True), Part(self._stripped(before, plain[start:begin], token), control=False))
+                written = self._stripped(before, plain[start:begin], token)
+                parts.append(PromptPart(plain[reached:start], control=True))
+                parts.append(PromptPart(written, control=False))
                 reached = begin
             elif begin - reached > LONG and token and not self._tokens[token].before:
-                parts.append(Part(plain[reached:begin], control=True))
+                parts.append(PromptPart(plain[reached:begin], control=True))
                 reached = begin
             start, before = begin + len(token), token
-        return [part for part in (*parts, Part(plain[reached:], control=True)) if part.text]
+        return [part for part in (*parts, PromptPart(plain[reached:], control=True)) if part.text]
 
     def starts_with(self, text: str, token: str) -> bool:
         """True where a prompt begins with this control token, and not with a client's text that looks like
