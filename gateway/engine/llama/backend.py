@@ -102,7 +102,10 @@ class LlamaBackend:
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         self._adapters.use(self._context, batch.adapter)
         self._abort_flag.clear()
-        return {slot: tokens for parts in groups(batch.parts, self.kernel_min_rows) for slot, tokens in self._compute(parts).items()}
+        sampled: dict[int, list[int]] = {}
+        for parts in groups(batch.parts, self.kernel_min_rows):
+            sampled |= self._compute(parts)
+        return sampled
 
     def _compute(self, parts: Sequence[Part]) -> dict[int, list[int]]:
         wanted = self._columns.fill(parts)
@@ -223,7 +226,8 @@ def groups(parts: Sequence[Part], kernel_min_rows: int) -> list[Sequence[Part]]:
     prompts = [part for part in parts if part.prefill]
     large = [[part] for part in prompts if len(part.tokens) >= kernel_min_rows]
     small = [part for part in prompts if len(part.tokens) < kernel_min_rows]
-    return [group for group in (*large, small, [part for part in parts if not part.prefill]) if group]
+    decodes = [part for part in parts if not part.prefill]
+    return [group for group in (*large, small, decodes) if group]
 
 
 def _pointer(state: State) -> ctypes.Array[ctypes.c_uint8]:

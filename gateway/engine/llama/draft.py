@@ -122,11 +122,16 @@ def _costs(backend: LlamaBackend, slots: int) -> DraftCosts:
     row_ns = token_ns
     if slots > 1:
         backend.trim(0, 0)
-        rows = [[Part(slot, (1,), number, sample=True, prefill=False) for slot in range(slots)] for number in range(ROUNDS)]
-        row_ns = max(0.0, min(_measured_ns(backend, parts) for parts in rows) - one_ns) / (slots - 1)
+        rounds_ns = [_measured_ns(backend, _row_each(slots, number)) for number in range(ROUNDS)]
+        row_ns = max(0.0, min(rounds_ns) - one_ns) / (slots - 1)
     for slot in range(slots):
         backend.trim(slot, 0)
     return DraftCosts(max(0.0, one_ns - row_ns), max(1.0, row_ns), max(1.0, token_ns))
+
+
+def _row_each(slots: int, position: int) -> list[Part]:
+    """One guess for each slot."""
+    return [Part(slot, (1,), position, sample=True, prefill=False) for slot in range(slots)]
 
 
 def _measured_ns(backend: LlamaBackend, parts: list[Part]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.engine.cache.entry import Entry
 from gateway.engine.cache.found import Found
 from gateway.engine.cache.reasons import SLACK_TOKENS, explain
 from gateway.engine.sequence.sequence import Sequence
@@ -17,6 +18,11 @@ class Hit:
     slot: int
     matched: int = 0
     source: CacheSource = CacheSource.NONE
+
+
+def best_of(found: Found) -> tuple[Entry | None, int]:
+    """The entry that has most of a prompt, and how many tokens; of equals the KV's."""
+    return found.kv if found.kv[1] >= found.ram[1] else found.ram
 
 
 def note_hit(sequence: Sequence, found: Found, hit: Hit, now_ns: int) -> None:

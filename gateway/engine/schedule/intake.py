@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
@@ -20,6 +21,28 @@ from gateway.engine.sequence.request import GenerationRequest
 from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.prompt_lookup import PromptLookup
 from telemetry.events import Phase, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """A rendered chat and its tokens; `request` has the messages that are left of it after the truncation."""
+
+    request: Submit
+    text: str
+    tokens: list[int] | AtLeast
+    truncation: Truncation | None
+
+    def attributes(self) -> dict[str, Scalar]:
+        """Of the tokenize phase; a prompt that was not counted to its end has no number of tokens."""
+        attributes: dict[str, Scalar] = {"characters": len(self.text)}
+        if not isinstance(self.tokens, AtLeast):
+            attributes["tokens"] = len(self.tokens)
+        if self.truncation is not None:
+            dropped, tokens = self.truncation.dropped_messages, self.truncation.dropped_tokens
+            attributes["dropped_messages"] = " ".join(map(str, dropped))
+            if tokens is not None:
+                attributes["dropped_tokens"] = tokens
+        return attributes
 
 
 class Intake:
@@ -109,33 +132,39 @@ class Intake:
             return
         rendered_ns = time.monotonic_ns()
         timings.append(Timing(Phase.RENDER, start_ns, rendered_ns, {"characters": len(text)}))
-        tokens = self._tokens(request, text, self._n_ctx)
-        truncation = self._truncate(request, tokens)
-        if truncation is not None:
-            kept = without(request.messages, truncation.dropped_messages)
-            request = msgspec.structs.replace(request, messages=kept)
-            text = self._render(request)
-            tokens = self._tokens(request, text, self._n_ctx)
+        prompt = self._tokenize(request, text)
         tokenized_ns = time.monotonic_ns()
-        attributes = _tokenize_attributes(tokens, len(text), truncation)
-        timings.append(Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, attributes))
-        if isinstance(tokens, AtLeast) or not 0 < len(tokens) < self._n_ctx:
-            self._refuse_size(request, _size(tokens), timings)
+        timings.append(Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, prompt.attributes()))
+        if isinstance(prompt.tokens, AtLeast) or not 0 < len(prompt.tokens) < self._n_ctx:
+            self._refuse_size(request, _size(prompt.tokens), timings)
             return
         self._proceed(request)
-        sequence = self._sequence(request, tokens, tokenized_ns)
-        self._cache.look_up(sequence, request, text, tokenized_ns)
+        sequence = self._sequence(request, prompt.tokens, tokenized_ns)
+        self._cache.look_up(sequence, prompt.request, prompt.text, tokenized_ns)
         predicted_ms = self._predict_ttft_ms(sequence)
         self._send(
             Admitted(
                 id=request.id,
-                prompt_tokens=len(tokens),
+                prompt_tokens=len(prompt.tokens),
                 timings=timings,
                 predicted_ttft_ms=predicted_ms,
-                truncation=truncation,
+                truncation=prompt.truncation,
             )
         )
         self._cache.make_ready(sequence, self.hand_over)
+
+    def _tokenize(self, request: Submit, text: str) -> _Prompt:
+        """The tokens of a rendered chat, or of what is left of it where that was asked for and it is too
+        long.
+        """
+        tokens = self._tokens(request, text, self._n_ctx)
+        truncation = self._truncate(request, tokens)
+        if truncation is None:
+            return _Prompt(request, text, tokens, None)
+        kept = without(request.messages, truncation.dropped_messages)
+        shorter = msgspec.structs.replace(request, messages=kept)
+        text = self._render(shorter)
+        return _Prompt(shorter, text, self._tokens(shorter, text, self._n_ctx), truncation)
 
     def _truncate(self, request: Submit, tokens: list[int] | AtLeast) -> Truncation | None:
         """The turns to leave out, where that was asked for and is needed and enough."""
@@ -239,19 +268,3 @@ class Intake:
 
 def _size(tokens: list[int] | AtLeast) -> int:
     return tokens if isinstance(tokens, AtLeast) else len(tokens)
-
-
-def _tokenize_attributes(
-    tokens: list[int] | AtLeast,
-    characters: int,
-    truncation: Truncation | None,
-) -> dict[str, Scalar]:
-    """The tokenize phase; a prompt that was not counted to its end has no number of tokens."""
-    attributes: dict[str, Scalar] = {"characters": characters}
-    if not isinstance(tokens, AtLeast):
-        attributes["tokens"] = len(tokens)
-    if truncation is not None:
-        attributes["dropped_messages"] = " ".join(str(index) for index in truncation.dropped_messages)
-        if truncation.dropped_tokens is not None:
-            attributes["dropped_tokens"] = truncation.dropped_tokens
-    return attributes

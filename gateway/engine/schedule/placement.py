@@ -9,22 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.engine.backend import Backend
-from gateway.engine.cache.entry import NO_KERNEL_MASK, Entry, KernelMask, State
+from gateway.engine.cache.entry import NO_KERNEL_MASK, Entry, KernelMask
 from gateway.engine.cache.found import Found
 from gateway.engine.cache.prefix_cache import MIN_STORED_TOKENS, PrefixCache
-from gateway.engine.schedule.hit import Hit, note_hit
+from gateway.engine.schedule.hit import Hit, best_of, note_hit
 from gateway.engine.schedule.pace import Pace
-from gateway.engine.schedule.slot_states import SlotStates, is_saved
+from gateway.engine.schedule.prefix_loader import PrefixLoader
+from gateway.engine.schedule.slot_states import SlotStates
 from gateway.engine.sequence.sequence import Sequence
-from telemetry.events import CacheSource
 
 MIN_SHARED_TOKENS = 32
 """A prefix that another sequence is computing is waited for from this size on."""
-
-COPY_FACTOR = 10
-"""The tail of an ended sequence that another prompt does not share is given up, unless computing it again
-would take this many times as long as a copy: its chat may never come back.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class Wait:
 
 
 class Placement:
-    """Gives sequences slots, and brings the best prefix into them that KV and RAM have."""
+    """Gives sequences slots, and keeps what they leave there for the next of their conversation."""
 
     def __init__(
         self,
@@ -49,7 +44,7 @@ class Placement:
         self.backend = backend
         self.states = SlotStates(slots, backend, cache, clock_ns)
         self._cache = cache
-        self._pace = pace
+        self._loader = PrefixLoader(self.states, cache, pace, clock_ns)
         self._clock_ns = clock_ns
 
     def place(self, sequence: Sequence, free: list[int]) -> int | Wait:
@@ -60,10 +55,10 @@ class Placement:
         wait = _wait(sequence, found)
         if wait is not None:
             return wait
-        best = _best(found)[0]
+        best = best_of(found)[0]
         mask = NO_KERNEL_MASK if best is None else best.batched_kernel_mask
         sequence.stamps.copied_ns = None
-        hit = self._fill(sequence, found, free)
+        hit = self._loader.load(sequence, found, free)
         note_hit(sequence, found, hit, self._clock_ns())
         self._settle_in(sequence, hit, mask)
         return hit.slot
@@ -127,82 +122,6 @@ class Placement:
             return Found()
         return self._cache.find(sequence.progress.array(), sequence.request.namespace)
 
-    def _fill(self, sequence: Sequence, found: Found, free: list[int]) -> Hit:
-        """Choose a slot and bring the best prefix into it."""
-        source, common = _best(found)
-        if source is None:
-            return Hit(self.states.vacate(free))
-        matched = sequence.progress.blocks.round_hit(common, source.batched_kernel_mask)
-        if not self._pays(source, matched, free):
-            return Hit(self.states.vacate(free))
-        if source is not found.kv[0]:
-            return self._from_ram(sequence, source, matched, free)
-        assert source.slot is not None
-        if source.slot in free and (len(free) == 1 or self._may_take_over(source, matched)):
-            return self._take_over(source, source.slot, matched)
-        others = [slot for slot in free if slot != source.slot]
-        return self._fork(sequence, source.slot, self.states.vacate(others), matched)
-
-    def _pays(self, source: Entry, matched: int, free: list[int]) -> bool:
-        """True where taking a prefix is faster than computing it; a state can only be copied whole."""
-        if matched == 0 or (source.slot in free and not self._worth_a_copy(source, matched)):
-            return matched > 0
-        return matched * self._pace.prefill_token_ns > source.reachable * self._pace.copy_token_ns
-
-    def _worth_a_copy(self, entry: Entry, matched: int) -> bool:
-        """True where what is behind the matched tokens takes much longer to compute again than to copy."""
-        computing_ns = (entry.n_computed - matched) * self._pace.prefill_token_ns
-        return computing_ns > COPY_FACTOR * entry.n_computed * self._pace.copy_token_ns
-
-    def _may_take_over(self, source: Entry, matched: int) -> bool:
-        """True where what is behind the matched tokens may go, or can be had again from RAM."""
-        in_ram = is_saved(source) or self._cache.budget.ram_bytes > 0
-        return in_ram or not self._worth_a_copy(source, matched)
-
-    def _take_over(self, source: Entry, slot: int, matched: int) -> Hit:
-        """Go on in the slot of an ended sequence."""
-        if self._worth_a_copy(source, matched) and not is_saved(source):
-            self.states.save(slot)
-        kept = self.states.keep_first(slot, matched)
-        return Hit(slot, matched, CacheSource.KV) if kept else Hit(slot)
-
-    def _fork(self, sequence: Sequence, source: int, target: int, matched: int) -> Hit:
-        """Share the prefix of another slot: natively if that costs nothing, else by a copy, which others can
-        use too.
-        """
-        if self.backend.fork(source, target, matched):
-            return Hit(target, matched, CacheSource.KV)
-        start_ns = self._clock_ns()
-        state = self.backend.save(source)
-        if state is None:
-            return Hit(target)
-        sequence.stamps.copied_ns = (start_ns, start_ns)
-        self.states.keep_copy(source, state)
-        restored = self._restore(sequence, target, state, matched)
-        return Hit(target, matched, CacheSource.KV) if restored else Hit(target)
-
-    def _from_ram(self, sequence: Sequence, source: Entry, matched: int, free: list[int]) -> Hit:
-        """Read a copy back."""
-        state = source.blob
-        assert state is not None
-        target = self.states.vacate(free)  # may evict the source from RAM; its state is in our hands
-        restored = self._restore(sequence, target, state, matched)
-        self._cache.touch(source, self._clock_ns())
-        tier = CacheSource.DISK if sequence.lookup.read_bytes else CacheSource.RAM
-        return Hit(target, matched, tier) if restored else Hit(target)
-
-    def _restore(self, sequence: Sequence, slot: int, state: State, tokens: int) -> bool:
-        """Put a copy's first tokens into an empty slot, and stamp it; returns whether they are there."""
-        start_ns, stamps = self._clock_ns(), sequence.stamps
-        restored = self.states.restore(slot, state, tokens)
-        end_ns = self._clock_ns()
-        stamps.copied_ns = (start_ns if stamps.copied_ns is None else stamps.copied_ns[0], end_ns)
-        if stamps.started_ns is None:
-            sequence.lookup.restore_bytes = state.nbytes
-        if restored:
-            self._pace.learn_copy(end_ns - start_ns, tokens)
-        return restored
-
     def _settle_in(self, sequence: Sequence, hit: Hit, mask: KernelMask) -> None:
         """The slot is the sequence's now."""
         entry = Entry(
@@ -234,11 +153,6 @@ class Placement:
             return True
         progress.cut(tokens)
         return self.backend.trim(slot, tokens)
-
-
-def _best(found: Found) -> tuple[Entry | None, int]:
-    """The entry that has most of a prompt, and how many tokens; of equals the KV's."""
-    return found.kv if found.kv[1] >= found.ram[1] else found.ram
 
 
 def _wait(sequence: Sequence, found: Found) -> Wait | None:

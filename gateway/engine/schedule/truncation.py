@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -50,11 +51,11 @@ def truncate(
     fewest, found = _search(messages, turns, int(most * FILL), measure)
     if found is None or found > most:
         return None
-    dropped = [index for turn in turns[:fewest] for index in turn]
+    dropped = list(chain.from_iterable(turns[:fewest]))
     return (dropped, found) if dropped and (size is None or found < size) else None
 
 
-def without(messages: Messages, dropped: Sequence[int]) -> list[dict[str, Any]]:
+def without(messages: Messages, dropped: Iterable[int]) -> list[dict[str, Any]]:
     """The messages that stay."""
     gone = set(dropped)
     return [message for index, message in enumerate(messages) if index not in gone]
@@ -85,8 +86,8 @@ def _search(
     sizes: dict[int, int] = {}
     while low < high:
         middle = (low + high) // 2
-        sizes[middle] = measure(without(messages, [index for turn in turns[:middle] for index in turn]))
+        sizes[middle] = measure(without(messages, chain.from_iterable(turns[:middle])))
         low, high = (low, middle) if sizes[middle] <= most else (middle + 1, high)
     if low not in sizes:
-        sizes[low] = measure(without(messages, [index for turn in turns[:low] for index in turn]))
+        sizes[low] = measure(without(messages, chain.from_iterable(turns[:low])))
     return low, sizes[low]

@@ -45,7 +45,7 @@ class ChatWorker:
         self._engine = engine
         self._options = options
         self._pipe = pipe
-        config, backend = engine.config, engine.backend
+        config = engine.config
         self._cache = PrefixCache(Budget(options.cache_ram_bytes, options.cache_disk_bytes))
         key = DiskKey(
             config.model_digest,
@@ -55,6 +55,12 @@ class ChatWorker:
             1 if config.kv_unified else config.slots,
         )
         self._disk = DiskTier(Path(options.cache_folder), key, self._cache, options.model)
+        self._loop = self._decode_loop()
+        self._intake = self._new_intake()
+
+    def _decode_loop(self) -> DecodeLoop:
+        engine, options = self._engine, self._options
+        config, backend = engine.config, engine.backend
         pace = Pace(
             engine.prefill_token_ns,
             int(options.max_stall_ms * 1e6),
@@ -76,11 +82,15 @@ class ChatWorker:
             pace=pace,
             adaptive=options.threads_adaptive,
         )
-        self._loop = DecodeLoop(scheduler, backend, pipe.send, threads, engine.draft_model)
-        self._intake = Intake(
+        return DecodeLoop(scheduler, backend, self._pipe.send, threads, engine.draft_model)
+
+    def _new_intake(self) -> Intake:
+        engine, options, scheduler = self._engine, self._options, self._loop.scheduler
+        backend = engine.backend
+        return Intake(
             template=engine.template,
             tokenizer=engine.tokens,
-            n_ctx=config.n_ctx,
+            n_ctx=engine.config.n_ctx,
             cache=CacheLookup(
                 self._cache,
                 self._disk,
@@ -92,7 +102,7 @@ class ChatWorker:
             namespaces=engine.namespaces,
             speculative=options.speculative == "ngram" and backend.trims,
             predict_ttft_ms=lambda sequence: predict_ttft_ms(scheduler, sequence),
-            send=pipe.send,
+            send=self._pipe.send,
             deliver=self._loop.deliver,
         )
 
