@@ -64,15 +64,15 @@ def test_a_draft_that_is_wrong_costs_next_to_nothing() -> None:
 
 
 def test_a_request_that_drafts_badly_stops_by_itself() -> None:
-    """The chance of one request falls, though others go on to be right."""
+    """The rate of one request falls, though others go on to be right."""
     engine, one = AcceptanceRate(), RequestDrafts(0.8)
     for _ in range(20):
         one.learn(4, 0, engine)
     good = RequestDrafts(0.8)
     for _ in range(20):
         good.learn(4, 4, engine)
-    assert one.chance < 0.15
-    assert good.chance > 0.9
+    assert one.rate < 0.15
+    assert good.rate > 0.9
 
 
 def test_it_comes_back_when_a_draft_gets_right() -> None:

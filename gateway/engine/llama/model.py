@@ -1,4 +1,4 @@
-"""A GGUF model through llama.cpp: loading, metadata, tokens. No decoding here (`llama_batch`)."""
+"""A GGUF model through llama.cpp: loading, metadata, tokens. No decoding here (`gateway.engine.llama.backend`)."""
 
 from __future__ import annotations
 

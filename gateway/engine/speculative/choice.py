@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from gateway.engine.schedule.pace import FORGET, WEIGHT, Pace
 from gateway.engine.speculative.prompt_lookup import MARGIN, Tally
 
-FIRST_CHANCE = 0.9
+FIRST_RATE = 0.9
 """That a guess is right, before any was verified: more than most pairs of models reach, since hope is soon
 corrected and doubt is not.
 """
 
 FIRST_TESTS = 8
-"""Verified guesses that the first chance counts as."""
+"""Verified guesses that the first rate counts as."""
 
 MAX_TESTS = 64
 """An engine's average follows its last guesses, about this many."""
 
-CHANCE_WEIGHT = 0.1
+RATE_WEIGHT = 0.1
 """Of one more verified guess in a request's average."""
 
 
@@ -71,22 +71,22 @@ class AcceptanceRate:
     """
 
     def __init__(self) -> None:
-        self.chance = FIRST_CHANCE
+        self.rate = FIRST_RATE
         self._tests = FIRST_TESTS
 
     def learn(self, *, right: bool) -> None:
         """Take in one verified guess."""
         self._tests = min(MAX_TESTS, self._tests + 1)
-        self.chance += (right - self.chance) / self._tests
+        self.rate += (right - self.rate) / self._tests
 
 
 @dataclass(slots=True)
 class RequestDrafts:
-    """A draft model's account of one request: its chance to be right, tests of it that were in vain, and the
+    """A draft model's account of one request: its rate of right guesses, tests of it that were in vain, and the
     tally.
     """
 
-    chance: float
+    rate: float
     failed_probes: int = 0
     tally: Tally = field(default_factory=Tally)
 
@@ -96,7 +96,7 @@ class RequestDrafts:
         self.tally.accepted += accepted
         for index in range(min(drafted, accepted + 1)):
             right = index < accepted
-            self.chance += CHANCE_WEIGHT * (right - self.chance)
+            self.rate += RATE_WEIGHT * (right - self.rate)
             engine.learn(right=right)
 
 

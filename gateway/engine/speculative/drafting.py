@@ -62,8 +62,8 @@ class _Candidate:
     missing_tokens: int
 
     @property
-    def chance(self) -> DraftCandidate:
-        return DraftCandidate(self.drafts.chance, self.missing_tokens - 1)
+    def candidate(self) -> DraftCandidate:
+        return DraftCandidate(self.drafts.rate, self.missing_tokens - 1)
 
     def draft_request(self, catch_up: int, guesses: int = 0) -> DraftRequest:
         tokens = self.sequence.progress.tokens
@@ -105,7 +105,7 @@ class Drafting(NoDrafting):
         max_feed: int,
     ) -> None:
         self.costs = costs
-        self.chance = AcceptanceRate()
+        self.acceptance = AcceptanceRate()
         self.credit_ns = 0.0
         self._states = states
         self._max_tokens = max_tokens
@@ -165,7 +165,7 @@ class Drafting(NoDrafting):
         self._stopped = True
 
     def _learn(self, drafts: RequestDrafts, part: Part, accepted: int, batch: Batch, pace: Pace) -> None:
-        drafts.learn(part.drafted, accepted, self.chance)
+        drafts.learn(part.drafted, accepted, self.acceptance)
         verifying_ns = pace.draft_ns(batch.drafted) * part.drafted / batch.drafted
         drafts.tally.saved_ns += accepted * pace.decode_step_ns - verifying_ns
         if self._probing:
@@ -181,7 +181,7 @@ class Drafting(NoDrafting):
             if part.drafted or len(tokens) + self._max_tokens > self._n_ctx:
                 continue
             if (max_guesses := room(sequence, len(decoding))) > 0:
-                sequence.drafts = sequence.drafts or RequestDrafts(self.chance.chance)
+                sequence.drafts = sequence.drafts or RequestDrafts(self.acceptance.rate)
                 missing_tokens = len(tokens) - self._states.common(part.slot, tokens)
                 found.append(_Candidate(sequence, sequence.drafts, part.slot, max_guesses, missing_tokens))
         return found
@@ -189,8 +189,8 @@ class Drafting(NoDrafting):
     def _worthwhile(self, candidates: Items[_Candidate], step: PlannedStep, pace: Pace) -> list[DraftRequest]:
         """Drafts for those whose slots are near; those that are far behind catch up in the time left."""
         near = [one for one in candidates if one.missing_tokens <= NEAR]
-        near.sort(key=lambda one: -one.drafts.chance)
-        choice = choose([one.chance for one in near], step, pace, self.costs)
+        near.sort(key=lambda one: -one.drafts.rate)
+        choice = choose([one.candidate for one in near], step, pace, self.costs)
         chosen = near[: choice.sequences]
         drafts = [one.draft_request(one.missing_tokens, choice.length) for one in chosen]
         room = self._room(pace, choice.step_ns or pace.decode_step_ns)
@@ -217,7 +217,7 @@ class Drafting(NoDrafting):
         """The time (ns) that drafting for a sequence is expected to save until its end, less what catching up
         with it takes.
         """
-        choice = choose([DraftCandidate(one.drafts.chance, 1)], step, pace, self.costs)
+        choice = choose([DraftCandidate(one.drafts.rate, 1)], step, pace, self.costs)
         ahead = min(one.max_guesses + 1, max(HOPED_TOKENS, one.sequence.progress.completion_tokens))
         steps = ahead / (1 + choice.gained)
         return steps * choice.saved_ns - MARGIN * one.missing_tokens * self.costs.token_ns
