@@ -60,7 +60,7 @@ def _chat_engine(model: LlamaModel, options: EngineOptions, digest: str, report:
     prefill_token_ns = _warm_up(backend)
     model.read_vocabulary()
     source, special = model.chat_template, model.special_tokens
-    draft_buffers = {} if drafting is None else drafting.buffers
+    draft_buffers: Mapping[str, int] = {} if drafting is None else drafting.buffers
     return Engine(
         backend=backend,
         tokens=model,
