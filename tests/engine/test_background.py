@@ -53,7 +53,7 @@ class Watched(Rig):
             suspend(suspended)
 
         self.placement.place = noting_place  # type: ignore[method-assign,assignment]  # to look at what is done
-        self.placement.suspend = noting_suspend  # type: ignore[method-assign]
+        self.placement.suspend = noting_suspend  # type: ignore[method-assign,assignment]
 
     def step(self) -> Any:
         idle = self.scheduler.idle
