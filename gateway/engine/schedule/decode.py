@@ -27,7 +27,8 @@ class DecodePlanner:
 
     def apply(self, sequence: Sequence, part: Part, sampled: list[int], sequences: int) -> None:
         """Take in that a part was computed in a batch of so many sequences."""
-        sequence.progress.decoded(sequences)
+        sequence.progress.steps += 1
+        sequence.progress.batch_sum += sequences
         if sequence.drafter is not None:
             drafted = part.drafted if part.source is DraftSource.LOOKUP else 0
             sequence.drafter.learn(drafted, sampled, self._pace)

@@ -98,11 +98,12 @@ class Scheduler:
         if not active:
             return Batch()
         adapter = self._turns.choose({sequence.request.adapter for sequence in active}, now_ns)
-        chosen = [sequence for sequence in active if sequence.request.adapter == adapter]
-        decoding = [sequence for sequence in chosen if not sequence.progress.prefilling]
-        prompts = [sequence for sequence in chosen if sequence.progress.prefilling]
+        decoding = [sequence for sequence in active if not sequence.progress.prefilling]
+        delayed = len(decoding)
+        prompts = [] if delayed == len(active) else _prompts(active, adapter)
+        decoding = [sequence for sequence in decoding if sequence.request.adapter == adapter]
         parts = self._decode.plan(decoding)
-        parts += self._prefill.plan(prompts, self._prompt_budget(active, parts))
+        parts += self._prefill.plan(prompts, self._prompt_budget(delayed, parts))
         batch = Batch(tuple(parts), adapter)
         return self.drafting.draft_requests(batch, decoding, self._decode.room, self.pace)
 
@@ -112,7 +113,10 @@ class Scheduler:
         outcome = StepOutcome()
         for part in batch.parts:
             sequence, sampled = self.slots[part.slot], result.sampled.get(part.slot, [])
-            self._advance(sequence, part, sampled)
+            assert sequence.entry is not None
+            right = max(0, len(sampled) - 1)
+            sequence.progress.advance(len(part.tokens) - part.drafted + right)
+            sequence.entry.n_computed = sequence.progress.n_computed
             if part.prefill:
                 self._prefill.apply(sequence, part, result, len(batch.parts))
                 self._shares.computed(sequence.request, len(part.tokens))
@@ -138,11 +142,8 @@ class Scheduler:
         self._queue.check_integrity()
         self.slots.check_integrity(self.n_ctx)
 
-    def _prompt_budget(self, active: list[Sequence], decode: list[Part]) -> int:
-        """Prompt tokens for the step: beside all that decode, also those of other adapters, whom it keeps
-        waiting.
-        """
-        delayed = sum(not sequence.progress.prefilling for sequence in active)
+    def _prompt_budget(self, delayed: int, decode: list[Part]) -> int:
+        """Prompt tokens for the step, which delays so many that decode, also those of other adapters."""
         left = self._max_batch - sum(len(part.tokens) for part in decode)
         return min(self.pace.budget(delayed), left)
 
@@ -158,14 +159,6 @@ class Scheduler:
         blame.of_contention(running, lost_ns, result.start_ns)
         blame.of_step(batch, result, [*running, *suspended], self.pace.decode_step_ns + lost_ns)
 
-    @staticmethod
-    def _advance(sequence: Sequence, part: Part, sampled: list[int]) -> None:
-        """The part's tokens are in the state, and of its guesses those that were right."""
-        assert sequence.entry is not None
-        right = max(0, len(sampled) - 1)
-        sequence.progress.advance(len(part.tokens) - part.drafted + right)
-        sequence.entry.n_computed = sequence.progress.n_computed
-
     def _answer(self, sequence: Sequence, sampled: list[int], now_ns: int, outcome: StepOutcome) -> None:
         """Add the sampled tokens, if there are any, and end the sequence where it must end."""
         progress = sequence.progress
@@ -173,7 +166,8 @@ class Scheduler:
         text, reason = sequence.extend(sampled, self._vocabulary, self.n_ctx, now_ns)
         self._shares.sampled(sequence.request, progress.completion_tokens - before)
         if text or not reason:
-            outcome.deltas.append(Delta(sequence.id, text, progress.completion_tokens, progress.prefilled))
+            name = sequence.request.id
+            outcome.deltas.append(Delta(name, text, progress.completion_tokens, progress.prefilled))
         if reason:
             outcome.finished.append(self._end(sequence, reason, now_ns))
 
@@ -188,3 +182,8 @@ class Scheduler:
         else:
             self.slots.release(sequence, reason, now_ns)
         return finished
+
+
+def _prompts(active: list[Sequence], adapter: str) -> list[Sequence]:
+    """Those whose prompts are to be computed with an adapter."""
+    return [one for one in active if one.progress.prefilling and one.request.adapter == adapter]

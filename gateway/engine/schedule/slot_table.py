@@ -43,6 +43,8 @@ class SlotTable:
     def fill(self, now_ns: int) -> list[Started]:
         """Give free slots to those whose turn it is; returns what those say that start now."""
         started: list[Started] = []
+        if not self._queue:
+            return started
         for sequence in self._queue.in_turn(now_ns):
             free = [slot for slot, held in enumerate(self._sequences) if held is None]
             if not free:

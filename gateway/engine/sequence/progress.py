@@ -82,8 +82,3 @@ class Progress:
         """Only the first tokens are in the state."""
         self.n_computed = tokens
         del self.batched_kernel_mask[tokens:]
-
-    def decoded(self, sequences: int) -> None:
-        """A step decoded it, with so many sequences in the batch."""
-        self.steps += 1
-        self.batch_sum += sequences

@@ -93,11 +93,20 @@ class Sequence:
 
         Returns their text and why the answer ends: stop, length, or "" if it goes on.
         """
-        before = self.progress.completion_tokens
-        text, reason = self._append(sampled, vocabulary, self.request.output_limit(n_ctx))
-        self.stamps.sampled(self.progress.completion_tokens - before, now_ns)
+        progress, text, reason = self.progress, "", ""
+        before, limit = progress.completion_tokens, self.request.output_limit(n_ctx)
+        for token in sampled:
+            if vocabulary.is_end(token) or token in self.request.stop_tokens:
+                reason = "stop"
+                break
+            progress.tokens.append(token)
+            text += progress.text.push(vocabulary.piece(token))
+            if progress.text.stopped or progress.completion_tokens >= limit:
+                reason = "stop" if progress.text.stopped else "length"
+                break
+        self.stamps.sampled(progress.completion_tokens - before, now_ns)
         if text:
-            self.progress.answer.append(text)
+            progress.answer.append(text)
         return text, reason
 
     def finished(self, reason: str, now_ns: int, message: str = "") -> Finished:
@@ -117,19 +126,6 @@ class Sequence:
             delayed_by=self.waiting.delayed_by.top(),
             delayed=self.waiting.delayed.top(),
         )
-
-    def _append(self, sampled: list[int], vocabulary: Vocabulary, limit: int) -> tuple[str, str]:
-        progress, text = self.progress, ""
-        for token in sampled:
-            if vocabulary.is_end(token) or token in self.request.stop_tokens:
-                return text, "stop"
-            progress.tokens.append(token)
-            text += progress.text.push(vocabulary.piece(token))
-            if progress.text.stopped:
-                return text, "stop"
-            if progress.completion_tokens >= limit:
-                return text, "length"
-        return text, ""
 
     def _timings(self, now_ns: int) -> list[Timing]:
         """The phases that were not told when it started."""
