@@ -153,19 +153,18 @@ class _Endless:
 
 def _sequence(number: int) -> Any:
     from gateway.engine.protocol import Sampling  # noqa: PLC0415
-    from gateway.engine.sequence import Sequence  # noqa: PLC0415
+    from gateway.engine.sequence.request import GenerationRequest  # noqa: PLC0415
+    from gateway.engine.sequence.sequence import Sequence  # noqa: PLC0415
     from gateway.engine.speculative.prompt_lookup import PromptLookup  # noqa: PLC0415
-    from gateway.engine.text import TextAssembler  # noqa: PLC0415
 
-    sequence = Sequence(
+    request = GenerationRequest(
         id=str(number),
         prompt=[PROMPT_TOKEN + number] * PROMPT_TOKENS,
         sampling=Sampling(temperature=0),
         max_tokens=10 * STEPS,
-        text=TextAssembler(()),
-        queued_ns=time.monotonic_ns(),
     )
-    sequence.drafter = PromptLookup(sequence.tokens)  # as in the product; random text gives it nothing to propose
+    sequence = Sequence(request, time.monotonic_ns())
+    sequence.drafter = PromptLookup(sequence.progress.tokens)  # as in the product; random text gives it nothing to propose
     return sequence
 
 

@@ -18,8 +18,9 @@ class BackendError(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class Part:
     """One sequence's share of a batch: `tokens` go to positions `position` … of `slot`; `sample` asks for the
-    next token after the last of them. The last `drafted` tokens are guesses: the next token is sampled before each of
-    them too, until one was wrong; the state keeps those that were right. `source` says whose guesses they are.
+    next token after the last of them. The last `drafted` tokens are guesses: the next token is sampled before
+    each of them too, until one was wrong; the state keeps those that were right. `source` says whose guesses
+    they are.
     """
 
     slot: int
@@ -33,8 +34,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class DraftRequest:
-    """What a draft model is to do for one slot before the batch is computed: of these tokens, compute at most `catch_up` that its
-    state lacks; then guess so many more, which needs all of them in the state.
+    """The draft model's task for one slot before the batch is computed: of these tokens, compute at most
+    `catch_up` that its state lacks; then guess so many more, which needs all of them in the state.
     """
 
     slot: int
@@ -45,8 +46,8 @@ class DraftRequest:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one `llama_decode` computes, all of it with one LoRA adapter ("": the bare model); `draft_requests` are to be drafted
-    first.
+    """The tokens that one `llama_decode` computes, all of it with one LoRA adapter ("": the bare model);
+    `draft_requests` are to be drafted first.
     """
 
     parts: tuple[Part, ...] = ()
@@ -68,8 +69,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What came of a batch: sampled tokens by slot (one, and one more for each guess that was right), and when it began
-    and ended (monotonic ns); `drafting_ns` of that went to a draft model.
+    """The results of a batch: sampled tokens by slot (one, and one more for each guess that was right), and
+    when it began and ended (monotonic ns); `drafting_ns` of that went to a draft model.
     """
 
     start_ns: int
@@ -79,20 +80,21 @@ class StepResult:
 
 
 class Vocabulary(Protocol):
-    """What the scheduler must know of tokens."""
+    """The meaning of tokens, as far as the scheduler must know it."""
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; none for control tokens."""
 
     def is_end(self, token: int) -> bool:
-        """Whether a token ends generation."""
+        """True where a token ends generation."""
 
 
 class Backend(Protocol):
     """Computes batches and keeps the state of each slot.
 
-    `keeps_idle` tells whether the state of ended sequences may stay in the KV without slowing running ones; `trims`
-    whether the end of a state can be cut off; `kernel_min_rows` is what `gateway.engine.cache.blocks` needs (0: nothing).
+    `keeps_idle` tells whether the state of ended sequences may stay in the KV without slowing running ones;
+    `trims` whether the end of a state can be cut off; `kernel_min_rows` is what `gateway.engine.cache.blocks`
+    needs (0: nothing).
     """
 
     keeps_idle: bool
@@ -100,8 +102,8 @@ class Backend(Protocol):
     kernel_min_rows: int
 
     def open(self, slot: int, sampling: Sampling, sampler: object | None = None) -> None:
-        """Prepare a slot for choosing the tokens of a sequence, a new one or one that was here before and left its
-        `sampler`; the state in the slot stays.
+        """Prepare a slot for choosing the tokens of a sequence, a new one or one that was here before and
+        left its `sampler`; the state in the slot stays.
         """
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
@@ -115,21 +117,29 @@ class Backend(Protocol):
         """Compute with so many threads from the next batch on: tokens of answers, and prompts."""
 
     def abort(self) -> None:
-        """Give up the computation that is under way, if it can be: `compute` raises. Called from another thread."""
+        """Give up the computation that is under way, if it can be: `compute` raises. Called from another
+        thread.
+        """
 
     def close(self, slot: int) -> object | None:
-        """End what `open` prepared; the state stays. Returns what chose the tokens, with its random numbers and what
-        penalties remember: for `open`, if the sequence goes on later.
+        """End what `open` prepared; the state stays. Returns what chose the tokens, with its random numbers
+        and what penalties remember: for `open`, if the sequence goes on later.
         """
 
     def trim(self, slot: int, tokens: int) -> bool:
-        """Keep the first tokens of a slot's state only; returns whether the state is as asked for (if not, clear it)."""
+        """Keep the first tokens of a slot's state only; returns whether the state is as asked for (if not,
+        clear it).
+        """
 
     def save(self, slot: int) -> State | None:
         """A copy of a slot's state; None if it cannot be had."""
 
     def restore(self, slot: int, state: State, tokens: int) -> bool:
-        """Put a copy's first tokens into an empty slot; returns whether it worked (if not, the slot is empty)."""
+        """Put a copy's first tokens into an empty slot; returns whether it worked (if not, the slot is
+        empty).
+        """
 
     def fork(self, source: int, target: int, tokens: int) -> bool:
-        """Let an empty slot share the first tokens of another's state, where that costs nothing; else returns False."""
+        """Let an empty slot share the first tokens of another's state, where that costs nothing; else returns
+        False.
+        """

@@ -1,4 +1,6 @@
-"""Where a prompt has the texts of control tokens, and which of them are only text because a client wrote them."""
+"""The places where a prompt has the texts of control tokens, and which of them are only text because a client
+wrote them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from typing import Any
 from gateway.chat.marked import Run, runs_of
 
 LONG = 16_384
-"""Characters from which on a prompt is divided where a control token begins: llama.cpp takes quadratic time for many of them."""
+"""Characters from which on a prompt is divided where a control token begins: llama.cpp takes quadratic time
+for many of them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PromptPart:
     """A part of a prompt; with `control`, the texts of control tokens in it mean those tokens."""
 
     text: str
@@ -36,33 +40,40 @@ class ControlText:
         self._tokens = tokens
         self._pattern = re.compile(_pattern(tokens)) if tokens else None
 
-    def parts(self, text: str) -> list[Part]:
-        """The parts of a rendered prompt that are to be tokenised one by one: all of it, if it is short and no client wrote a control
-        token.
+    def parts(self, text: str) -> list[PromptPart]:
+        """The parts of a rendered prompt that are to be tokenised one by one: all of it, if it is short and
+        no client wrote a control token.
 
-        Parts end where a control token of the template begins or ends, and a tokenizer begins anew anyway: so what stands around
-        a text that is no control token becomes the tokens that it would become around any other.
+        Parts end where a control token of the template begins or ends, and a tokenizer begins anew anyway: so
+        what stands around a text that is no control token becomes the tokens that it would become around any
+        other.
         """
         plain = str.__str__(text)
-        parts: list[Part] = []
+        parts: list[PromptPart] = []
         reached = start = 0
         before = ""
         for begin, token, forged in self._stretches(plain, runs_of(text)):
             if forged:
-                parts += (Part(plain[reached:start], control=True), Part(self._stripped(before, plain[start:begin], token), control=False))
+                written = self._stripped(before, plain[start:begin], token)
+                parts.append(PromptPart(plain[reached:start], control=True))
+                parts.append(PromptPart(written, control=False))
                 reached = begin
             elif begin - reached > LONG and token and not self._tokens[token].before:
-                parts.append(Part(plain[reached:begin], control=True))
+                parts.append(PromptPart(plain[reached:begin], control=True))
                 reached = begin
             start, before = begin + len(token), token
-        return [part for part in (*parts, Part(plain[reached:], control=True)) if part.text]
+        return [part for part in (*parts, PromptPart(plain[reached:], control=True)) if part.text]
 
     def starts_with(self, text: str, token: str) -> bool:
-        """Whether a prompt begins with this control token, and not with a client's text that looks like it."""
+        """True where a prompt begins with this control token, and not with a client's text that looks like
+        it.
+        """
         return bool(token) and text.startswith(token) and not _Writers(runs_of(text)).wrote(token, 0)
 
     def _stretches(self, text: str, runs: tuple[Run, ...]) -> Iterable[tuple[int, str, bool]]:
-        """The template's control tokens and where they begin, and whether a client wrote one since the last; then the end."""
+        """The template's control tokens and where they begin, and whether a client wrote one since the last;
+        then the end.
+        """
         writers, at, forged = _Writers(runs), 0, False
         if self._pattern is None or not (runs or len(text) > LONG):
             return
@@ -89,7 +100,7 @@ class _Writers:
         self._known: dict[tuple[str, tuple[str, ...]], bool] = {}
 
     def wrote(self, token: str, start: int) -> bool:
-        """Whether a client wrote this text, or a part of it; places come in ascending order."""
+        """True where a client wrote this text, or a part of it; places come in ascending order."""
         while self._first < len(self._runs) and self._runs[self._first].end <= start:
             self._first += 1
         for run in self._runs[self._first : self._first + len(token)]:
@@ -100,7 +111,7 @@ class _Writers:
         return False
 
     def _is_in(self, token: str, sources: tuple[str, ...]) -> bool:
-        """Where it is not known what of a text a client wrote: whether they wrote this anywhere."""
+        """True where they wrote this anywhere: it is not known what of a text a client wrote."""
         key = (token, sources)
         if key not in self._known:
             self._known[key] = any(token in source for source in sources)
@@ -108,7 +119,9 @@ class _Writers:
 
 
 def _pattern(texts: Iterable[str]) -> str:
-    """A pattern for the longest of these texts at a place, which looks at each character once however many they are."""
+    """A pattern for the longest of these texts at a place, which looks at each character once however many
+    they are.
+    """
     tree: dict[str, Any] = {}
     for text in texts:
         node = tree

@@ -23,7 +23,7 @@ def file_digest(path: Path, cache: Path, progress: Callable[[float], None] = lam
 
 
 def _read(cache: Path) -> dict[str, str]:
-    """What was remembered; a missing or damaged cache only costs computing again."""
+    """The digests that were remembered; a missing or damaged cache only costs computing again."""
     try:
         known = json.loads(cache.read_text())
     except (OSError, ValueError):
@@ -32,7 +32,9 @@ def _read(cache: Path) -> dict[str, str]:
 
 
 def _write(cache: Path, known: dict[str, str]) -> None:
-    """Engines that load side by side each write a file of their own; one that cannot only computes again next time."""
+    """Engines that load side by side each write a file of their own; one that cannot only computes again next
+    time.
+    """
     partial = cache.with_suffix(f".{os.getpid()}.partial")
     with contextlib.suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from gateway.engine.tuning import Tuning
 from telemetry.events import EngineConfig
 
 
-class Tokens(Vocabulary, Protocol):
+class Tokenizer(Vocabulary, Protocol):
     """Both directions between text and tokens."""
 
     def tokenize(self, text: str) -> list[int]:
@@ -29,15 +29,15 @@ class Tokens(Vocabulary, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """Everything that was loaded. `prefill_token_ns` is the measured cost of a prompt token, the scheduler's first
-    estimate; `chat_template` is the Jinja source, None where the model has none; `namespaces` says, by LoRA adapter, which
-    part of the prefix cache is its own; `tuning` is what was chosen by measurement; `buffers` are bytes that were
-    allocated, by part (weights, kv, compute), for the draft model too; `drafting` says what `draft_model` is to do; `threads_limit` what decided the number
-    of threads.
+    """Everything that was loaded. `prefill_token_ns` is the measured cost of a prompt token, the scheduler's
+    first estimate; `chat_template` is the Jinja source, None where the model has none; `namespaces` says, by
+    LoRA adapter, which part of the prefix cache is its own; `tuning` is what was chosen by measurement;
+    `buffers` are bytes that were allocated, by part (weights, kv, compute), for the draft model too;
+    `drafting` says what `draft_model` is to do; `threads_limit` what decided the number of threads.
     """
 
     backend: Backend
-    tokens: Tokens
+    tokens: Tokenizer
     template: ChatTemplate | None
     config: EngineConfig
     chat_template: str | None

@@ -1,4 +1,4 @@
-"""How messages go on the pipe: msgpack, each behind a 4-byte little-endian length."""
+"""Frames of the messages on the pipe: msgpack, each behind a 4-byte little-endian length."""
 
 from __future__ import annotations
 

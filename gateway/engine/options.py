@@ -1,4 +1,4 @@
-"""What an engine process is started with: one JSON argument."""
+"""The options that an engine process is started with: one JSON argument."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import msgspec
 
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """See the `engine` settings. `model` is the name that clients use, `path` its file; 0 and None mean "choose"; `adapters` are the
-    files of its LoRA adapters by name; `draft_model` is the file of its draft model ("": none).
+    """See the `engine` settings. `model` is the name that clients use, `path` its file; 0 and None mean
+    "choose"; `adapters` are the files of its LoRA adapters by name; `draft_model` is the file of its draft
+    model ("": none).
     """
 
     model: str

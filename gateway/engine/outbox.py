@@ -1,8 +1,9 @@
-"""What the decode loop tells the gateway, and when: every message costs both processes a wake-up, on cores that decode needs.
+"""The outbox: what the decode loop tells the gateway, and when: every message costs both processes a wake-up,
+on cores that decode needs.
 
-Text that is streamed goes with its step. Everything else (progress of a prompt, tokens of an answer that is sent whole or
-that is held back) is told together, ten times a second: only the live view looks at it. Stamps and gaps are exact in any
-case, since `Finished` carries them. It knows no clock: time is an argument.
+Text that is streamed goes with its step. Everything else (progress of a prompt, tokens of an answer that is
+sent whole or that is held back) is told together, ten times a second: only the live view looks at it. Stamps
+and gaps are exact in any case, since `Finished` carries them. It knows no clock: time is an argument.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class Outbox:
             self._whole.add(request_id)
 
     def post(self, deltas: list[Delta], finished: list[Finished], end_ns: int) -> list[Message]:
-        """What a step (or a cancel, or a failure) at `end_ns` led to, and of it the messages to send now, in order."""
+        """The messages to send now, in order, of what a step (or a cancel, or a failure) at `end_ns` led to
+        and of what was kept.
+        """
         ended = [message.id for message in finished]
         urgent = [delta.id for delta in deltas if self._keep(delta, end_ns)]
         if end_ns - self._told_ns >= self._every_ns:
@@ -40,7 +43,9 @@ class Outbox:
         return [*told, *finished]
 
     def _keep(self, delta: Delta, end_ns: int) -> bool:
-        """Add to what is kept of a request; returns whether it must be told now: a first token, or text that is waited for."""
+        """Add to what is kept of a request; returns whether it must be told now: a first token, or text that
+        is waited for.
+        """
         _, before = self._kept.get(delta.id, (0, None))
         text = delta.text if before is None else before.text + delta.text
         self._kept[delta.id] = end_ns, Delta(delta.id, text, delta.tokens, delta.prefilled)
@@ -50,7 +55,9 @@ class Outbox:
         return bool(text) and delta.id not in self._whole
 
     def _steps(self, ids: set[str]) -> list[Message]:
-        """What is kept of these requests; a message for each step that was the last to give one of them something."""
+        """The news that are kept of these requests; a message for each step that was the last to give one of
+        them something.
+        """
         steps: dict[int, list[Delta]] = {}
         for request_id in ids & self._kept.keys():
             end_ns, delta = self._kept.pop(request_id)

@@ -1,4 +1,4 @@
-"""The engine's end of the pipe: a private copy of standard output, so that native prints cannot corrupt it."""
+"""The engine's end of the pipe: a private copy of standard output, so that no native print corrupts it."""
 
 from __future__ import annotations
 

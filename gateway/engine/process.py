@@ -1,4 +1,4 @@
-"""What the threads of an engine process have in common."""
+"""The end of an engine process whose thread failed."""
 
 from __future__ import annotations
 

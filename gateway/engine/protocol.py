@@ -177,7 +177,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
     sequences: int
 
 
-class Delay(msgspec.Struct, array_like=True):
+class DelayTotal(msgspec.Struct, array_like=True):
     """Time lost to (or taken from) the request `other`, as `telemetry.events.Delay`."""
 
     cause: DelayCause
@@ -207,8 +207,8 @@ class Finished(Message, frozen=True, kw_only=True):
     bursts: list[int] = []
     chunks: list[Chunk] = []
     timings: list[Timing] = []
-    delayed_by: list[Delay] = []
-    delayed: list[Delay] = []
+    delayed_by: list[DelayTotal] = []
+    delayed: list[DelayTotal] = []
 
 
 class Embedded(Message, frozen=True, kw_only=True):

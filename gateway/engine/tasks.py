@@ -1,4 +1,4 @@
-"""What an engine is for, and the answer to a request of another kind."""
+"""The tasks that engines are for, and the answer to a request of another kind."""
 
 from __future__ import annotations
 

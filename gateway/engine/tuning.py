@@ -1,7 +1,8 @@
-"""Which settings are fastest for a model on this machine: what is tried, what wins, and where that is remembered.
+"""The settings that are fastest for a model on this machine: what is tried, what wins, and where that is
+remembered.
 
-Pure but for the file; `gateway.engine.llama.tune` measures. A candidate must be better than what stands by a sixth, since
-machines are noisy and what is chosen stays.
+Pure but for the file; `gateway.engine.llama.tune` measures. A candidate must be better than what stands by a
+sixth, since machines are noisy and what is chosen stays.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ PROMPT_TOKENS, ANSWER_TOKENS = 256, 128
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """What one combination gave: microseconds per prompt token, and per answer token with two sequences beside idle ones."""
+    """The figures of one combination of settings: microseconds per prompt token, and per answer token with
+    two sequences beside idle ones.
+    """
 
     values: dict[str, int | bool]
     prompt_token_us: float
@@ -28,7 +31,8 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
-    """What was chosen for a model (by its digest) on a machine with a build of llama.cpp, and the trials that decided.
+    """The choice for a model (by its digest) on a machine with a build of llama.cpp, and the trials that
+    decided.
 
     `measured_at` is ISO 8601, UTC.
     """
@@ -57,7 +61,7 @@ LAYOUTS = ((False, True), (True, True), (True, False), (False, False))
 
 
 def questions(*, physical: int, logical: int, unset: Iterable[str], quantised_values: bool) -> Iterator[Question]:
-    """What to ask, given the machine's cores and the settings that nobody has set."""
+    """The questions to ask, given the machine's cores and the settings that nobody has set."""
     names = tuple(name for name in ("kv_unified", "flash_attention") if name in set(unset))
     layouts = [layout for layout in LAYOUTS if layout[1] or not quantised_values]
     if names:
@@ -76,7 +80,9 @@ def _request_cost(trial: Trial) -> float:
 
 
 def choose(start: Values, asked: Iterable[Question], measure: Callable[[Values], Trial]) -> tuple[dict[str, int | bool], list[Trial]]:
-    """Answer one question after the other, each with the answers so far; returns what was chosen of them, and all trials."""
+    """Answer one question after the other, each with the answers so far; returns what was chosen of them, and
+    all trials.
+    """
     chosen, trials = dict(start), [measure(start)]
     best, names = trials[0], list[str]()
     for question in asked:
@@ -99,7 +105,7 @@ def most_trials(asked: Iterable[Question]) -> int:
 
 
 def summary(tuning: Tuning) -> str:
-    """What was chosen and the figures that decided, in one line."""
+    """The choice and the figures that decided, in one line."""
     if not tuning.chosen:
         return ""
     standing, best = tuning.trials[0], next(trial for trial in tuning.trials if tuning.chosen.items() <= trial.values.items())
@@ -114,7 +120,9 @@ def _shown(value: int | bool) -> str:
 
 
 def remembered(folder: Path, digest: str, *, machine: str, build: str, names: Iterable[str]) -> Tuning | None:
-    """What was chosen before for this model here, if it covers all of these settings; a file that cannot be read is none."""
+    """The choice that was made before for this model here, if it covers all of these settings; a file that
+    cannot be read is none.
+    """
     try:
         found = msgspec.json.decode(_file(folder, digest).read_bytes(), type=Tuning)
     except (OSError, msgspec.MsgspecError):

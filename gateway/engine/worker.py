@@ -1,12 +1,13 @@
-"""The engine process: `python -m gateway.engine.worker OPTIONS` (JSON), spoken to over standard input and output.
+"""The engine process: `python -m gateway.engine.worker OPTIONS` (JSON), spoken to over standard input and
+output.
 
-Threads: the main thread loads the model and then runs the scheduler and llama.cpp; `reader` takes requests (and ends the
-process when the gateway is gone, whatever the others do), `intake` renders and tokenises, `disk` reads and writes the
-cache's files, `heartbeat` reports once a second.
+Threads: the main thread loads the model and then runs the scheduler and llama.cpp; `reader` takes requests
+(and ends the process when the gateway is gone, whatever the others do), `intake` renders and tokenises,
+`disk` reads and writes the cache's files, `heartbeat` reports once a second.
 
-Loading and decoding share a thread for a reason: OpenMP keeps a team of workers for each thread that ever computed, and
-once there are more of those than cores they sleep between operations instead of spinning, which costs a third of the
-decode speed (measured: 90 against 131 tokens/s on two cores).
+Loading and decoding share a thread for a reason: OpenMP keeps a team of workers for each thread that ever
+computed, and once there are more of those than cores they sleep between operations instead of spinning, which
+costs a third of the decode speed (measured: 90 against 131 tokens/s on two cores).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Loader = Callable[[EngineOptions, Callable[[Message], None]], Engine | Embedding
 
 
 def serve(load: Loader, argument: str) -> None:
-    """Load with `load` and serve; leaves by `os._exit`, since native threads may be in the middle of a step."""
+    """Load with `load` and serve; leaves by `os._exit`, since native threads may be in a step."""
     begun_ns = time.monotonic_ns()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     pipe = EnginePipe.take_standard_streams()

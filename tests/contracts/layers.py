@@ -138,6 +138,7 @@ LAYERS = (
     Layer("gateway/engine/embedding/", ("gateway.engine", *WORDS), ("psutil",)),
     Layer("gateway/engine/llama/", ("gateway.engine", "gateway.chat", *WORDS), ("llama_cpp", "msgspec", "numpy", "psutil")),
     Layer("gateway/engine/schedule/", ("gateway.engine", "gateway.chat", *WORDS), ("msgspec", "psutil")),
+    Layer("gateway/engine/sequence/", ("gateway.engine", *WORDS), ("numpy",)),
     Layer("gateway/engine/speculative/", ("gateway.engine", *WORDS)),
     Layer("gateway/engine/threads/", ("gateway.engine.schedule.pace", *WORDS), ("psutil",)),
     Layer(

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Tokens
 from typing import Any
 
 import numpy as np
 
 from gateway.engine.backend import BackendError, Batch, StepResult
-from gateway.engine.cache.entry import State
+from gateway.engine.cache.entry import Origin, State
 from gateway.engine.cache.prefix_cache import PrefixCache
 from gateway.engine.cache.reasons import Comparison
 from gateway.engine.cache.tiers.ram import RamTier
 from gateway.engine.protocol import Finished, Sampling
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.placement import Placement
-from gateway.engine.schedule.scheduler import Outcome, Scheduler
-from gateway.engine.sequence import Lookup, Sequence
+from gateway.engine.schedule.scheduler import Scheduler, StepOutcome
+from gateway.engine.sequence.lookup import Lookup
+from gateway.engine.sequence.request import GenerationRequest
+from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.drafting import NoDrafting
 from gateway.engine.speculative.prompt_lookup import PromptLookup
-from gateway.engine.text import TextAssembler
 from telemetry.events import CacheReason
 
 END = 0
@@ -157,22 +159,24 @@ def expected(prompt: Tokens[int], count: int, period: int = 0) -> list[int]:
 
 
 def sequence(name: str, prompt: list[int], max_tokens: int, **more: Any) -> Sequence:
-    """A sequence ready to be queued; `stop` are strings that end it."""
-    text = TextAssembler(more.pop("stop", ()))
-    found = Lookup(comparison=Comparison(CacheReason.NEW_CONVERSATION))
-    drafting = more.pop("drafting", False)
-    made = Sequence(
+    """A sequence ready to be queued, that comes from an `origin`; `more` is of its request."""
+    queued_ns, drafting = more.pop("queued_ns", 0), more.pop("drafting", False)
+    found = Lookup(
+        origin=more.pop("origin", Origin()),
+        cacheable=more.pop("cacheable", True),
+        comparison=Comparison(CacheReason.NEW_CONVERSATION),
+    )
+    background = found.origin.background
+    request = GenerationRequest(
         id=name,
         prompt=prompt,
         sampling=Sampling(),
         max_tokens=max_tokens,
-        text=text,
-        queued_ns=more.pop("queued_ns", 0),
-        cacheable=more.pop("cacheable", True),
-        lookup=found,
+        background=background,
         **more,
     )
-    made.drafter = PromptLookup(made.tokens) if drafting else None
+    made = Sequence(request, queued_ns, lookup=found)
+    made.drafter = PromptLookup(made.progress.tokens) if drafting else None
     return made
 
 
@@ -193,13 +197,15 @@ class Rig:
         period: int = 0,
         step_tokens: int = 0,
         drafting: NoDrafting | None = None,
+        cache: PrefixCache | None = None,
+        clock_ns: Callable[[], int] | None = None,
     ) -> None:
         self.now_ns = 0
         self.step_tokens = step_tokens
         self.backend = FakeBackend(slots, keeps_idle=keeps_idle, period=period)
-        self.cache = PrefixCache(RamTier(ram_bytes))
+        self.cache = cache or PrefixCache(RamTier(ram_bytes))
         pace = Pace(float(TOKEN_NS), max_stall_tokens * TOKEN_NS, max_chunk=max_batch)
-        self.placement = Placement(slots, self.backend, self.cache, pace, lambda: self.now_ns)
+        self.placement = Placement(slots, self.backend, self.cache, pace, clock_ns or (lambda: self.now_ns))
         self.scheduler = Scheduler(
             placement=self.placement,
             n_ctx=n_ctx,
@@ -215,7 +221,7 @@ class Rig:
     def add(self, *sequences: Sequence) -> None:
         """Queue sequences, now."""
         for queued in sequences:
-            queued.queued_ns = self.now_ns
+            queued.stamps.queued_ns = self.now_ns
             self.scheduler.add(queued)
 
     def step(self) -> Batch:
@@ -266,14 +272,14 @@ class Rig:
         self.scheduler.check_integrity()
         running = {sequence.slot: sequence for sequence in self.scheduler.running}
         assert set(running) == set(self.backend.opened), f"scheduler runs {set(running)}, backend {self.backend.opened}"
-        for slot, entry in enumerate(self.placement.slots):
+        for slot, entry in enumerate(self.placement.states.entries):
             state = self.backend.slots[slot]
             assert len(state) == (0 if entry is None else entry.n_computed), f"slot {slot}: {len(state)} tokens in the backend"
             one = running.get(slot)
-            known = one.tokens if one is not None else [] if entry is None else [int(token) for token in entry.tokens]
+            known = one.progress.tokens if one is not None else [] if entry is None else [int(token) for token in entry.tokens]
             assert known[: len(state)] == state, f"slot {slot} holds another sequence's tokens"
 
-    def _take(self, outcome: Outcome) -> None:
+    def _take(self, outcome: StepOutcome) -> None:
         for delta in outcome.deltas:
             self.texts[delta.id] = self.texts.get(delta.id, "") + delta.text
         for finished in outcome.finished:

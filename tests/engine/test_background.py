@@ -14,7 +14,7 @@ from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.entry import Origin, State
 from gateway.engine.cache.spans import MessageSpan
 from gateway.engine.schedule.fairness import BACKGROUND_PATIENCE_NS
-from gateway.engine.sequence import Sequence
+from gateway.engine.sequence.sequence import Sequence
 from tests.engine.fakes import TOKEN_NS, Rig, expected, sequence
 
 ROWS = 64
@@ -43,17 +43,17 @@ class Watched(Rig):
         self.suspended: list[str] = []
         place, suspend = self.placement.place, self.placement.suspend
 
-        def noting_place(request: Sequence, free: list[int]) -> Any:
-            found = place(request, free)
-            self.placed += [request.id] if isinstance(found, int) else []
+        def noting_place(placed: Sequence, free: list[int]) -> Any:
+            found = place(placed, free)
+            self.placed += [placed.id] if isinstance(found, int) else []
             return found
 
-        def noting_suspend(request: Sequence) -> None:
-            self.suspended.append(request.id)
-            suspend(request)
+        def noting_suspend(suspended: Sequence) -> None:
+            self.suspended.append(suspended.id)
+            suspend(suspended)
 
         self.placement.place = noting_place  # type: ignore[method-assign,assignment]  # to look at what is done
-        self.placement.suspend = noting_suspend  # type: ignore[method-assign]
+        self.placement.suspend = noting_suspend  # type: ignore[method-assign,assignment]
 
     def step(self) -> Any:
         idle = self.scheduler.idle
@@ -69,7 +69,7 @@ def test_an_aged_one_gets_the_prefix_that_it_waits_for() -> None:
     rig.step()
     old = behind("old", [*PREFIX, 2], 5)
     rig.add(old)
-    old.queued_ns -= BACKGROUND_PATIENCE_NS
+    old.stamps.queued_ns -= BACKGROUND_PATIENCE_NS
     rig.run()
     assert (rig.texts["young"], rig.texts["old"]) == (text([*PREFIX, 1], 5), text([*PREFIX, 2], 5))
     assert rig.backend.computed < len(PREFIX) + 32 + 2 * (1 + 5), "the prefix is computed once, but for what is not worth waiting for"
@@ -84,7 +84,7 @@ def test_an_aged_one_gets_it_beside_an_interactive_one_in_full_slots() -> None:
     rig.step()
     old = behind("old", [*PREFIX, 2], 5)
     rig.add(old)
-    old.queued_ns -= BACKGROUND_PATIENCE_NS
+    old.stamps.queued_ns -= BACKGROUND_PATIENCE_NS
     while "old" not in rig.finished:
         rig.step()
     assert "chat" not in rig.finished
@@ -113,7 +113,8 @@ def test_nobody_is_thrown_out_for_one_that_waits_for_a_prefix() -> None:
 
 def with_blocks(made: Sequence) -> Sequence:
     """As if llama.cpp computed it with two kernels."""
-    made.blocks = Blocks([MessageSpan("user", 0, 0, len(made.prompt), 1)], len(made.prompt), ROWS)
+    size = len(made.request.prompt)
+    made.progress.blocks = Blocks([MessageSpan("user", 0, 0, size, 1)], size, ROWS)
     return made
 
 
@@ -122,9 +123,9 @@ def test_a_suspended_answer_goes_on_from_its_state() -> None:
     rig = Watched(slots=1, n_ctx=512)
     title = with_blocks(behind("title", [3] * 150, 60))
     rig.add(title)
-    while title.completion_tokens < 20:
+    while title.progress.completion_tokens < 20:
         rig.step()
-    before, kernels = rig.backend.computed, bytes(title.batched_kernel_mask)
+    before, kernels = rig.backend.computed, bytes(title.progress.batched_kernel_mask)
     rig.add(with_blocks(sequence("chat", [4] * 100, 10)))
     while "chat" not in rig.finished:
         rig.step()
@@ -133,8 +134,8 @@ def test_a_suspended_answer_goes_on_from_its_state() -> None:
     assert chat == 100 + 9
     assert rig.backend.computed - before - chat == 40, "one token per token of the answer that was left"
     assert rig.texts["title"] == text([3] * 150, 60)
-    assert bytes(title.batched_kernel_mask[: len(kernels)]) == kernels
-    assert not any(title.batched_kernel_mask[150:])
+    assert bytes(title.progress.batched_kernel_mask[: len(kernels)]) == kernels
+    assert not any(title.progress.batched_kernel_mask[150:])
 
 
 def test_a_suspended_answer_that_shared_its_steps_goes_on_from_its_state() -> None:
@@ -143,19 +144,19 @@ def test_a_suspended_answer_that_shared_its_steps_goes_on_from_its_state() -> No
     rig.add(sequence("stream", [5] * 4, 300))
     rig.step()
     title = with_blocks(behind("title", [3] * 150, 60))
-    title.queued_ns = -BACKGROUND_PATIENCE_NS
+    title.stamps.queued_ns = -BACKGROUND_PATIENCE_NS
     rig.scheduler.add(title)  # computed beside the stream, as one that has waited for long
-    while title.completion_tokens < 20:
+    while title.progress.completion_tokens < 20:
         rig.step()
-    held = title.n_computed
-    title.queued_ns = rig.now_ns  # and yields now
+    held = title.progress.n_computed
+    title.stamps.queued_ns = rig.now_ns  # and yields now
     rig.add(sequence("chat", [4] * 100, 3))
     rig.cancel("stream")
     rig.add(sequence("other", [6] * 100, 3))
     while "chat" not in rig.finished or "other" not in rig.finished:
         rig.step()
     assert rig.suspended == ["title"]
-    before, left = rig.backend.computed, 60 - title.completion_tokens
+    before, left = rig.backend.computed, 60 - title.progress.completion_tokens
     rig.run()
     assert held > 150
     assert rig.backend.computed - before == left
@@ -166,14 +167,14 @@ def test_a_suspended_answer_whose_state_is_gone_is_computed_as_it_was() -> None:
     rig = Watched(slots=1, n_ctx=512, ram_bytes=0)
     title = with_blocks(behind("title", [3] * 150, 100))
     rig.add(title)
-    while title.completion_tokens < 80:
+    while title.progress.completion_tokens < 80:
         rig.step()
-    kernels = bytes(title.batched_kernel_mask)
+    kernels = bytes(title.progress.batched_kernel_mask)
     rig.add(with_blocks(sequence("chat", [4] * 100, 10)))
     rig.run()
     assert rig.suspended == ["title"]
-    assert bytes(title.batched_kernel_mask[: len(kernels)]) == kernels
-    assert not any(title.batched_kernel_mask[150:])
+    assert bytes(title.progress.batched_kernel_mask[: len(kernels)]) == kernels
+    assert not any(title.progress.batched_kernel_mask[150:])
     assert rig.texts["title"] == text([3] * 150, 100)
 
 
@@ -211,14 +212,14 @@ def test_what_was_read_once_is_blamed_once(monkeypatch: pytest.MonkeyPatch) -> N
     title = behind("title", [3] * 101, 60)
     rig.add(title)
     rig.step()
-    first = title.copied_ns
+    first = title.stamps.copied_ns
     rig.step()
     rig.add(sequence("chat", [6] * 20, 100), sequence("more", [7] * 20, 8))
     while "more" not in rig.finished:
         rig.step()
     while title.slot is None:
         rig.step()
-    second = title.copied_ns
+    second = title.stamps.copied_ns
     rig.run()
     lost = {delay.cause.value: delay for delay in rig.finished["chat"].delayed_by if delay.other == "title"}
     assert first is not None
@@ -250,7 +251,7 @@ def test_any_load_goes_on(
         name, prompt = f"r{number}", [first + 1] * shared + [10 + number] * own
         prompts[name] = (prompt, count)
         made = sequence(name, prompt, count, origin=Origin(background=is_background))
-        made.blocks = Blocks([MessageSpan("user", 0, 0, len(prompt), 1)], len(prompt), rows)
+        made.progress.blocks = Blocks([MessageSpan("user", 0, 0, len(prompt), 1)], len(prompt), rows)
         rig.add(made)
         if data.draw(st.integers(0, 5)) == 0:
             rig.now_ns += BACKGROUND_PATIENCE_NS

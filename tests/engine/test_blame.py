@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from gateway.engine.cache.entry import Origin
 from gateway.engine.delays import MAX_KEPT, MAX_TOLD, Delays
-from gateway.engine.protocol import Delay
+from gateway.engine.protocol import DelayTotal
 from telemetry.events import DelayCause, Phase
 from tests.engine.fakes import TOKEN_NS, Rig, sequence
 
 
-def top(rig: Rig, name: str) -> dict[tuple[str, str], Delay]:
+def top(rig: Rig, name: str) -> dict[tuple[str, str], DelayTotal]:
     return {(delay.cause.value, delay.other): delay for delay in rig.finished[name].delayed_by}
 
 
-def mirrored(rig: Rig, name: str) -> dict[tuple[str, str], Delay]:
+def mirrored(rig: Rig, name: str) -> dict[tuple[str, str], DelayTotal]:
     return {(delay.cause.value, delay.other): delay for delay in rig.finished[name].delayed}
 
 

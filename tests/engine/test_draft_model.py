@@ -24,10 +24,11 @@ from gateway.engine.protocol import Delta, Finished, Sampling
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.placement import Placement
 from gateway.engine.schedule.scheduler import Scheduler
-from gateway.engine.sequence import Lookup, Sequence
+from gateway.engine.sequence.lookup import Lookup
+from gateway.engine.sequence.request import GenerationRequest
+from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.choice import DraftCosts
 from gateway.engine.speculative.drafting import Drafting
-from gateway.engine.text import TextAssembler
 from gateway.models.storage import DEMO_MODEL, resolve
 from telemetry.events import CacheReason
 from tests.engine.tiny_bert import write_bert
@@ -80,18 +81,14 @@ class Rig:
         self.drafted = self.accepted = self.step_ns = 0
 
     def add(self, name: str, prompt: str, count: int) -> None:
-        self.scheduler.add(
-            Sequence(
-                id=name,
-                prompt=self.engine.tokens.tokenize(prompt),
-                sampling=Sampling(temperature=0.0),
-                max_tokens=count,
-                text=TextAssembler(()),
-                queued_ns=time.monotonic_ns(),
-                cacheable=True,
-                lookup=Lookup(comparison=Comparison(CacheReason.NEW_CONVERSATION)),
-            )
+        request = GenerationRequest(
+            id=name,
+            prompt=self.engine.tokens.tokenize(prompt),
+            sampling=Sampling(temperature=0.0),
+            max_tokens=count,
         )
+        lookup = Lookup(cacheable=True, comparison=Comparison(CacheReason.NEW_CONVERSATION))
+        self.scheduler.add(Sequence(request, time.monotonic_ns(), lookup=lookup))
 
     def turn(self) -> None:
         """A step takes 100 ms on this clock, its drafts nothing."""
@@ -123,7 +120,7 @@ class Rig:
         if self.engine.draft_model is not None:
             backend = self.engine.draft_model.backend
             assert isinstance(backend, LlamaBackend)
-            for slot, held in enumerate(self.engine.draft_model.states.held):
+            for slot, held in enumerate(self.engine.draft_model.states.tokens):
                 assert backend.holds(slot) == len(held), f"slot {slot}"
 
 
@@ -191,7 +188,7 @@ def test_a_draft_that_is_given_up(shallow: Path, tmp_path: Path) -> None:
     assert engine.draft_model is not None
     backend = engine.draft_model.backend
     assert isinstance(backend, LlamaBackend)
-    backend._abort_flag.release = lambda: None  # type: ignore[method-assign]  # it is pulled while the computation runs
+    backend._abort_flag.clear = lambda: None  # type: ignore[method-assign]  # it is set while the computation runs
     backend.abort()
     with pytest.raises(BackendError, match="given up"):
         backend.compute(Batch((Part(0, (1, 2, 3), 0, sample=True, prefill=True),)))

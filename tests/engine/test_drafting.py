@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.engine.schedule.pace import KNOWN_AFTER, MIN_CHUNK, Pace
-from gateway.engine.speculative.choice import AcceptanceRate, DraftCandidate, DraftCosts, RequestDrafts, Step, choose
-from gateway.engine.speculative.drafting import MOST_CREDIT_NS, PROBE_SHARE
+from gateway.engine.speculative.choice import AcceptanceRate, DraftCandidate, DraftCosts, PlannedStep, RequestDrafts, choose
+from gateway.engine.speculative.drafting import MAX_CREDIT_NS, PROBE_SHARE
 from gateway.engine.speculative.prompt_lookup import MARGIN
 from telemetry.drafts import Drafted, DraftSource, drafted_by
 from tests.engine.fake_draft import DraftRig, FakeDraft, Sizes
@@ -64,15 +64,15 @@ def test_a_draft_that_is_wrong_costs_next_to_nothing() -> None:
 
 
 def test_a_request_that_drafts_badly_stops_by_itself() -> None:
-    """The chance of one request falls, though others go on to be right."""
+    """The rate of one request falls, though others go on to be right."""
     engine, one = AcceptanceRate(), RequestDrafts(0.8)
     for _ in range(20):
         one.learn(4, 0, engine)
     good = RequestDrafts(0.8)
     for _ in range(20):
         good.learn(4, 4, engine)
-    assert one.chance < 0.15
-    assert good.chance > 0.9
+    assert one.rate < 0.15
+    assert good.rate > 0.9
 
 
 def test_it_comes_back_when_a_draft_gets_right() -> None:
@@ -120,7 +120,7 @@ def test_prompts_do_not_wait_for_drafts() -> None:
 def test_catching_up_keeps_the_time_budget() -> None:
     """A long prompt that the draft model has not seen is caught up with in chunks that fit into a step."""
     used = rig(FakeDraft(2), slots=2, n_ctx=2000, max_stall_tokens=60)
-    held = used.draft_model.states.held[0]
+    held = used.draft_model.states.tokens[0]
     used.add(sequence("long", [2] * 1200, 300))
     chunks = []
     while not used.scheduler.idle:
@@ -226,7 +226,7 @@ def test_what_is_chosen_pays(
     chosen from drafts that are never right.
     """
     decoding = len(chances) + others
-    choice = choose([DraftCandidate(one, missing_tokens) for one in chances], Step(decoding, verified, most), pace, costs)
+    choice = choose([DraftCandidate(one, missing_tokens) for one in chances], PlannedStep(decoding, verified, most), pace, costs)
     assert 0 <= choice.length <= most
     assert 0 <= choice.sequences <= len(chances)
     assert bool(choice.length) == bool(choice.sequences)
@@ -248,7 +248,7 @@ def test_lengths_follow_the_chance(chance: float, round_tokens: int, step_tokens
     """A better chance never makes drafts shorter."""
     pace = Pace(1e6, 10**12, 512, decode_step_ns=step_tokens * 1e6, draft_token_ns=1e6, draft_step_ns=1e6)
     costs = DraftCosts(round_tokens * 1e5, 1e5, 1e5)
-    lengths = [choose([DraftCandidate(one)], Step(1, 0, 16), pace, costs).length for one in (chance / 2, chance, (1 + chance) / 2)]
+    lengths = [choose([DraftCandidate(one)], PlannedStep(1, 0, 16), pace, costs).length for one in (chance / 2, chance, (1 + chance) / 2)]
     assert lengths == sorted(lengths)
 
 
@@ -288,4 +288,4 @@ def test_credit_is_bounded() -> None:
     used = rig(FakeDraft(4, wrong=10))
     for number in range(30):
         used.answer(f"r{number}", [number + 1] * 30, 400)
-    assert 0 < used.drafting.credit_ns <= MOST_CREDIT_NS
+    assert 0 < used.drafting.credit_ns <= MAX_CREDIT_NS

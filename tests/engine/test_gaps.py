@@ -20,7 +20,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 8), st.integers(1, 10**9)), min_size=1
 @given(st.integers(0, 10**6), STEPS)
 def test_the_gaps_of_a_request_add_up(first_us: int, steps: list[tuple[int, int]]) -> None:
     """To the time from its first token to its last, however many tokens came with each step; equal ones within a step."""
-    one = sequence("a", [1], 1000)
+    one = sequence("a", [1], 1000).stamps
     now_ns = first_us * 1000
     one.sampled(1, now_ns)
     waits = []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.engine.threads.governor import FIRST_HOLD_NS, LONGEST_HOLD_NS, Governor, Window
+from gateway.engine.threads.governor import FIRST_HOLD_NS, LONGEST_HOLD_NS, CoreWindow, Governor
 
 SECOND = 1_000_000_000
 STEP_NS = 30_000_000
@@ -26,13 +26,13 @@ class Machine:
         self.used: list[int] = []
         """Threads of each window."""
 
-    def window(self) -> Window:
+    def window(self) -> CoreWindow:
         threads = self.governor.threads
         share = min(1.0, self.cores / (threads + self.busy))
         wall_ns = self.governor.window_ns
         ran, waited = round(wall_ns * share), round(wall_ns * (1 - share))
         idle = max(0.0, self.cores - threads - self.busy) if self.tells_idle else None
-        return Window(wall_ns, ran * threads, waited * threads, idle)
+        return CoreWindow(wall_ns, ran * threads, waited * threads, idle)
 
     def run(self, seconds: float, each: Callable[[], None] = lambda: None) -> None:
         end_ns = self.now_ns + int(seconds * SECOND)

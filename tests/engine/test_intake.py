@@ -17,7 +17,7 @@ from gateway.engine.protocol import Admitted, Finished, Message, Refused, Sampli
 from gateway.engine.schedule import prompt_size
 from gateway.engine.schedule.intake import Intake
 from gateway.engine.schedule.prompt_size import AtLeast, tokens_within
-from gateway.engine.sequence import Sequence
+from gateway.engine.sequence.sequence import Sequence
 from telemetry.events import Phase
 
 N_CTX = 1000

@@ -78,7 +78,7 @@ def test_no_budget_means_no_copies() -> None:
     rig.run()
     assert (again.lookup.matched, again.lookup.source, again.lookup.reason) == (0, CacheSource.NONE, CacheReason.EVICTED)
     assert again.lookup.more["lost_tier"] == "kv"
-    assert rig.texts["a2"] == text(again.prompt, 3)
+    assert rig.texts["a2"] == text(again.request.prompt, 3)
 
 
 def test_failed_restore_falls_back_to_prefill() -> None:
@@ -89,8 +89,8 @@ def test_failed_restore_falls_back_to_prefill() -> None:
     rig.backend.fail_restores = True
     again = rig.answer("a2", turn([5] * 40, 10, [6] * 8), 3)
     assert again.lookup.matched == 0
-    assert rig.placement.restore_failures == 1
-    assert rig.texts["a2"] == text(again.prompt, 3)
+    assert rig.placement.states.restore_failures == 1
+    assert rig.texts["a2"] == text(again.request.prompt, 3)
 
 
 def test_unified_kv_keeps_nothing_idle() -> None:
@@ -117,7 +117,7 @@ def test_request_without_cache_leaves_nothing() -> None:
     """`cache_prompt: false` neither finds nor stays."""
     rig = Rig(slots=1)
     rig.answer("a1", [5] * 40, 10, cacheable=False)
-    assert rig.placement.slots == [None]
+    assert rig.placement.states.entries == [None]
     again = rig.answer("a2", turn([5] * 40, 10, [6] * 8), 3)
     assert again.lookup.matched == 0
 

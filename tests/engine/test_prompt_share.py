@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.engine.schedule.prompt_share import PromptShare
-from gateway.engine.sequence import Sequence
+from gateway.engine.sequence.sequence import Sequence
 from tests.engine.fakes import sequence
 
 ROWS = 64
@@ -19,9 +19,9 @@ def prompts(*sizes: int) -> list[Sequence]:
 
 def compute(waiting: list[Sequence], share: PromptShare, budget: int, rows: int = ROWS) -> list[str]:
     """One step; returns whose tokens it had."""
-    given = share.divide([one for one in waiting if one.remaining], budget, rows)
+    given = share.divide([one for one in waiting if one.progress.remaining], budget, rows)
     for one, tokens in given:
-        one.n_computed += tokens
+        one.progress.n_computed += tokens
     return [one.id for one, _ in given]
 
 
@@ -47,11 +47,11 @@ def test_everything_is_computed_within_the_budget(sizes: list[int], budget: int,
     """Every step computes something and never too much; all prompts end."""
     waiting, share = prompts(*sizes), PromptShare()
     for _ in range(sum(sizes)):
-        before = sum(one.remaining for one in waiting)
+        before = sum(one.progress.remaining for one in waiting)
         if not before:
             return
         compute(waiting, share, budget, rows)
-        assert 0 < before - sum(one.remaining for one in waiting) <= budget
+        assert 0 < before - sum(one.progress.remaining for one in waiting) <= budget
 
 
 @given(st.integers(64, 600), st.integers(16, 130), st.integers(5, 120))
@@ -61,13 +61,13 @@ def test_an_endless_row_of_short_prompts_leaves_the_oldest_its_half(size: int, b
     oldest, *_ = waiting = prompts(size)
     computed = 0
     for number in range(1, 1000):
-        if not oldest.remaining:
+        if not oldest.progress.remaining:
             break
-        waiting = [one for one in waiting if one.remaining]
+        waiting = [one for one in waiting if one.progress.remaining]
         while len(waiting) < 4:
             waiting.append(sequence(f"s{number}-{len(waiting)}", list(range(short)), 1, queued_ns=number))
-        before = sum(one.remaining for one in waiting)
+        before = sum(one.progress.remaining for one in waiting)
         compute(waiting, share, budget)
-        computed += before - sum(one.remaining for one in waiting)
-    assert not oldest.remaining
+        computed += before - sum(one.progress.remaining for one in waiting)
+    assert not oldest.progress.remaining
     assert computed <= 2 * size + 4 * budget + 2 * short

@@ -18,9 +18,10 @@ from gateway.engine.protocol import Sampling
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.placement import Placement
 from gateway.engine.schedule.scheduler import Scheduler
-from gateway.engine.sequence import Lookup, Sequence
+from gateway.engine.sequence.lookup import Lookup
+from gateway.engine.sequence.request import GenerationRequest
+from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.prompt_lookup import PromptLookup
-from gateway.engine.text import TextAssembler
 from gateway.models.storage import DEMO_MODEL, resolve
 from telemetry.events import CacheReason, CacheSource
 
@@ -61,25 +62,28 @@ class Rig:
             self.answers[finished.id] = self.answers.get(finished.id, "") + finished.text
             self.reasons[finished.id] = finished.reason
         self.scheduler.check_integrity()
-        for slot, entry in enumerate(self.scheduler.placement.slots):
+        for slot, entry in enumerate(self.scheduler.placement.states.entries):
             held = 0 if entry is None else entry.n_computed
             assert self.backend.holds(slot) == held, f"slot {slot} holds {self.backend.holds(slot)} cells for {held} tokens"
 
 
 def sequence(model: LlamaModel, name: str, text: str, count: int, sampling: Sampling = GREEDY, **more: bool) -> Sequence:
-    one = Sequence(
+    background = more.get("background", False)
+    request = GenerationRequest(
         id=name,
         prompt=model.tokenize(text),
         sampling=sampling,
         max_tokens=count,
-        text=TextAssembler(()),
-        queued_ns=time.monotonic_ns(),
-        cacheable=more.get("cacheable", True),
+        background=background,
         pinned=more.get("pinned", False),
-        origin=Origin(background=more.get("background", False)),
-        lookup=Lookup(comparison=Comparison(CacheReason.NEW_CONVERSATION)),
     )
-    one.drafter = PromptLookup(one.tokens)
+    lookup = Lookup(
+        origin=Origin(background=background),
+        cacheable=more.get("cacheable", True),
+        comparison=Comparison(CacheReason.NEW_CONVERSATION),
+    )
+    one = Sequence(request, time.monotonic_ns(), lookup=lookup)
+    one.drafter = PromptLookup(one.progress.tokens)
     return one
 
 
@@ -120,7 +124,7 @@ def test_random_load_on_the_real_model(model: LlamaModel) -> None:
     assert rig.cache.evicted[CacheSource.RAM] > 0, "the budget was too large to evict anything"
     assert ram.size_bytes is not None
     assert ram.size_bytes <= 6_000_000
-    assert rig.scheduler.placement.restore_failures == 0
+    assert rig.scheduler.placement.states.restore_failures == 0
 
 
 def test_a_suspended_answer_goes_on_with_its_own_random_numbers(model: LlamaModel) -> None:

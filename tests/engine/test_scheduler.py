@@ -210,7 +210,7 @@ def test_the_oldest_prompt_gets_its_half(sizes: list[int], max_batch: int) -> No
         rig.add(sequence(f"s{index}", [index + 1] * size, 1))
     own = total = 0
     while "old" not in rig.finished:
-        before = next((running.computed for running in rig.scheduler.running if running.id == "old"), 0)
+        before = next((running.progress.prefilled for running in rig.scheduler.running if running.id == "old"), 0)
         total += rig.step().prefill_tokens
-        own += next((running.computed for running in rig.scheduler.running if running.id == "old"), 400) - before
+        own += next((running.progress.prefilled for running in rig.scheduler.running if running.id == "old"), 400) - before
         assert own >= total / 2 - 2 * max_batch

@@ -20,8 +20,8 @@ from gateway.engine.protocol import Sampling
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.placement import Placement
 from gateway.engine.schedule.scheduler import Scheduler
-from gateway.engine.sequence import Sequence
-from gateway.engine.text import TextAssembler
+from gateway.engine.sequence.request import GenerationRequest
+from gateway.engine.sequence.sequence import Sequence
 from gateway.models.storage import DEMO_MODEL, resolve
 
 SLOTS = 3
@@ -77,11 +77,12 @@ def answers(engine: Engine, *requests: tuple[str, int | None, float]) -> list[li
     scheduler = Scheduler(placement=placement, n_ctx=256, max_batch=512, pace=pace, vocabulary=engine.tokens)
     sequences = [
         Sequence(
-            id=str(number),
-            prompt=engine.tokens.tokenize(prompt),
-            sampling=Sampling(temperature=temperature, seed=seed),
-            max_tokens=12,
-            text=TextAssembler(()),
+            GenerationRequest(
+                id=str(number),
+                prompt=engine.tokens.tokenize(prompt),
+                sampling=Sampling(temperature=temperature, seed=seed),
+                max_tokens=12,
+            ),
             queued_ns=number,
         )
         for number, (prompt, seed, temperature) in enumerate(requests)
@@ -95,7 +96,7 @@ def answers(engine: Engine, *requests: tuple[str, int | None, float]) -> list[li
         step_ns += 10**7
     for slot in range(SLOTS):
         engine.backend.trim(slot, 0)
-    return [sequence.tokens[len(sequence.prompt) :] for sequence in sequences]
+    return [sequence.progress.tokens[sequence.progress.prompt_tokens :] for sequence in sequences]
 
 
 @pytest.mark.parametrize("seed", ODD_SEEDS)

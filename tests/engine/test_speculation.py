@@ -21,7 +21,7 @@ def test_repeating_text_takes_fewer_steps() -> None:
     rig = Rig(period=10, max_batch=64, step_tokens=20)
     one = rig.answer("a", [3] * 5, 200, drafting=True)
     assert rig.texts["a"] == text([3] * 5, 200, 10)
-    assert one.steps < 100
+    assert one.progress.steps < 100
     assert one.drafter is not None
     assert one.drafter.tally.accepted == rig.backend.guessed > 100
 

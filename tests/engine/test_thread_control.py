@@ -13,7 +13,7 @@ import pytest
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.threads.control import ThreadControl
 from gateway.engine.threads.core_time import KernelClock, ProcessClock, core_clock
-from gateway.engine.threads.governor import Window
+from gateway.engine.threads.governor import CoreWindow
 from telemetry.events import ThreadSample
 
 STEP_NS = 100_000_000
@@ -26,9 +26,9 @@ class _Clock:
         self.waited = 0.0
         self.idle: float | None = 0.0
 
-    def window(self, threads: int, computed_ns: int) -> Window:
+    def window(self, threads: int, computed_ns: int) -> CoreWindow:
         waited = int(computed_ns * self.waited)
-        return Window(computed_ns, (computed_ns - waited) * threads, waited * threads, self.idle)
+        return CoreWindow(computed_ns, (computed_ns - waited) * threads, waited * threads, self.idle)
 
 
 class _Rig:

@@ -16,9 +16,9 @@ from gateway.engine.cache.spans import MessageSpan, message_spans
 from telemetry.events import CacheReason
 
 if TYPE_CHECKING:
-    from gateway.engine.engine import Tokens
+    from gateway.engine.engine import Tokenizer
     from gateway.engine.protocol import Submit
-    from gateway.engine.sequence import Sequence
+    from gateway.engine.sequence.sequence import Sequence
 
 MAX_SPANS = 128
 """Messages whose places are told with the lookup; a longer chat tells its last ones' as one."""
@@ -30,7 +30,7 @@ class CacheLookup:
     def __init__(
         self,
         cache: PrefixCache,
-        tokenizer: Tokens,
+        tokenizer: Tokenizer,
         *,
         kernel_min_rows: int,
         enabled: bool,
@@ -45,30 +45,30 @@ class CacheLookup:
     def look_up(self, sequence: Sequence, request: Submit, text: str, start_ns: int) -> None:
         """Compare the prompt with what is known. What is found of it is decided when it gets its slot."""
         lookup = sequence.lookup
-        spans = message_spans(text, request.messages, self._tokenizer.sizes(sequence.prompt))
+        tokens, namespace = sequence.request.prompt, sequence.request.namespace
+        spans = message_spans(text, request.messages, self._tokenizer.sizes(tokens))
         open_answer = request.ending == "open_message"
-        sequence.blocks = Blocks(spans, len(sequence.prompt), self._kernel_min_rows, open_answer=open_answer)
-        sequence.pinned = request.pin
-        sequence.origin = _origin(request, spans)
+        sequence.progress.blocks = Blocks(spans, len(tokens), self._kernel_min_rows, open_answer=open_answer)
+        lookup.origin = _origin(request, spans)
         lookup.spans = _told(spans)
         lookup.start_ns = start_ns
         if self._unsupported:
             lookup.reason, lookup.more = CacheReason.UNSUPPORTED, {"why": self._unsupported}
         elif self._enabled and request.cache:
-            sequence.cacheable, lookup.reason = True, None
+            lookup.cacheable, lookup.reason = True, None
             texts = [str(message.get("content") or "") for message in request.messages]
-            prompt = Prompt(sequence.prompt_array(), spans, texts)
-            lookup.comparison = self._cache.compare(prompt, sequence.namespace, sequence.origin)
-            found = self._cache.find(prompt.tokens, sequence.namespace)
+            prompt = Prompt(sequence.progress.array(), spans, texts)
+            lookup.comparison = self._cache.compare(prompt, namespace, lookup.origin)
+            found = self._cache.find(prompt.tokens, namespace)
             lookup.expected = max(found.available_tokens, found.to_read[1])
-        lookup.end_ns = sequence.queued_ns = time.monotonic_ns()
+        lookup.end_ns = sequence.stamps.queued_ns = time.monotonic_ns()
 
     def make_ready(self, sequence: Sequence, deliver: Callable[[Sequence], None]) -> None:
         """Hand the sequence on: at once, or when the best prefix of it has been read into RAM."""
-        if not sequence.cacheable or not self._cache.has_lower_tiers:
+        if not sequence.lookup.cacheable or not self._cache.has_lower_tiers:
             deliver(sequence)
             return
-        found = self._cache.find(sequence.prompt_array(), sequence.namespace)
+        found = self._cache.find(sequence.progress.array(), sequence.request.namespace)
         entry, tokens = found.to_read
         tier = None if entry is None else self._cache.fastest(entry)
         if entry is None or tier is None or tokens <= found.available_tokens + SLACK_TOKENS:
@@ -86,8 +86,8 @@ class CacheLookup:
     def _note_read(self, sequence: Sequence, entry: Entry, tier: Holder) -> None:
         """What could be read has been: the sequence is queued from now on."""
         lookup, state = sequence.lookup, self._cache.state(entry)
-        sequence.queued_ns = time.monotonic_ns()
-        lookup.read_ns = (lookup.end_ns, sequence.queued_ns)
+        sequence.stamps.queued_ns = now_ns = time.monotonic_ns()
+        lookup.read_ns = (lookup.end_ns, now_ns)
         lookup.read_from, lookup.read_bytes = tier, 0 if state is None else state.nbytes
 
 

@@ -1,4 +1,4 @@
-"""What an engine that embeds or ranks consists of, whatever computes behind it."""
+"""The parts of an engine that embeds or ranks, whatever computes behind it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from telemetry.events import EngineConfig
 
 
 class Embedder(Protocol):
-    """Computes one vector of `dimensions` per input: an L2-normalised embedding, or with `ranks` one relevance score."""
+    """Computes one vector of `dimensions` per input: an L2-normalised embedding, or with `ranks` one
+    relevance score.
+    """
 
     ranks: bool
     dimensions: int
@@ -23,7 +25,7 @@ class Embedder(Protocol):
         """Token ids of a query with a document to rank for it."""
 
     def known(self, tokens: list[int]) -> bool:
-        """Whether the vocabulary has these token ids."""
+        """True where the vocabulary has these token ids."""
 
     def use_threads(self, threads: int) -> None:
         """Compute with so many threads from the next batch on."""

@@ -13,7 +13,9 @@ Vector = bytes
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One request: the tokens of each input, and the vectors that are there. Stamps are monotonic nanoseconds."""
+    """One request: the tokens of each input, and the vectors that are there. Stamps are monotonic
+    nanoseconds.
+    """
 
     id: str
     inputs: list[list[int]]
@@ -26,7 +28,7 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """Whether every input has its vector."""
+        """True where every input has its vector."""
         return len(self.vectors) == len(self.inputs)
 
 
@@ -43,10 +45,11 @@ class Item:
 
 
 class Packer:
-    """The caller who has had least is next, and the jobs of one caller take turns, one input at a time: neither many inputs
-    nor many requests hold others up.
+    """The caller who has had least is next, and the jobs of one caller take turns, one input at a time:
+    neither many inputs nor many requests hold others up.
 
-    A batch has at most `max_tokens` tokens and `max_sequences` inputs; no input may be longer than `max_tokens`.
+    A batch has at most `max_tokens` tokens and `max_sequences` inputs; no input may be longer than
+    `max_tokens`.
     """
 
     def __init__(self, *, max_tokens: int, max_sequences: int) -> None:
@@ -59,7 +62,8 @@ class Packer:
     def add(self, job: Job) -> None:
         """Take a job in."""
         assert job.inputs, "intake refuses requests without inputs"
-        assert all(0 < len(tokens) <= self._max_tokens for tokens in job.inputs), "intake refuses inputs that fit no batch"
+        fit = all(0 < len(tokens) <= self._max_tokens for tokens in job.inputs)
+        assert fit, "intake refuses inputs that fit no batch"
         self._shares.arrived(job, self.jobs)
         self.jobs.append(job)
 
@@ -71,7 +75,9 @@ class Packer:
         return job
 
     def plan(self, now_ns: int) -> list[Item]:
-        """The next batch. It ends at the first input that does not fit, so that long inputs are not passed for ever."""
+        """The next batch. It ends at the first input that does not fit, so that long inputs are not passed
+        for ever.
+        """
         items: list[Item] = []
         tokens = 0
         while self.jobs and len(items) < self._max_sequences:

@@ -1,5 +1,5 @@
-"""The engine process of a model that embeds or ranks. Threads as in `gateway.engine.worker`: main computes, `reader` takes
-requests, `intake` tokenises, `heartbeat` reports once a second.
+"""The engine process of a model that embeds or ranks. Threads as in `gateway.engine.worker`: main computes,
+`reader` takes requests, `intake` tokenises, `heartbeat` reports once a second.
 """
 
 from __future__ import annotations
@@ -20,7 +20,17 @@ from gateway.engine.embedding.packer import Item, Job, Packer
 from gateway.engine.options import EngineOptions
 from gateway.engine.pipe import EnginePipe
 from gateway.engine.process import exit_on_failure
-from gateway.engine.protocol import Cancel, Embed, Embedded, Finished, Heartbeat, Share, Started, Submit, Timing
+from gateway.engine.protocol import (
+    Cancel,
+    Embed,
+    Embedded,
+    Finished,
+    Heartbeat,
+    Share,
+    Started,
+    Submit,
+    Timing,
+)
 from gateway.engine.schedule.loop import MAX_SAMPLES, TRACED_EVERY
 from gateway.engine.tasks import refusal
 from gateway.engine.threads.control import ThreadControl
@@ -28,7 +38,7 @@ from telemetry.events import EngineSample, Phase, StepSample
 
 
 def task_of(embedder: Embedder) -> str:
-    """What an engine with this embedder can do."""
+    """The task of an engine with this embedder."""
     return "rerank" if embedder.ranks else "embeddings"
 
 
@@ -44,14 +54,16 @@ class EmbeddingWorker:
         self._intake = EmbeddingIntake(engine.embedder, engine.config.n_ctx, pipe.send, self._inbox.put)
         self._packer = Packer(max_tokens=engine.config.n_ctx, max_sequences=engine.config.slots)
         threads, use = engine.config.threads, engine.embedder.use_threads
-        self._threads = ThreadControl(threads, threads, lambda now, _batch: use(now), adaptive=options.threads_adaptive)
+        adaptive = options.threads_adaptive
+        self._threads = ThreadControl(threads, threads, lambda now, _batch: use(now), adaptive=adaptive)
         self._steps = 0
         self._samples: deque[StepSample] = deque(maxlen=MAX_SAMPLES)
         self._step: tuple[int, list[Item]] | None = None
 
     def run(self) -> None:
         """Serve until the gateway closes the pipe or says to stop, then end the process."""
-        for name, target in {"reader": self._read, "intake": self._intake.run, "heartbeat": self._beat}.items():
+        threads = {"reader": self._read, "intake": self._intake.run, "heartbeat": self._beat}
+        for name, target in threads.items():
             threading.Thread(target=exit_on_failure, args=(target,), name=name, daemon=True).start()
         exit_on_failure(self._compute)
 
@@ -117,13 +129,14 @@ class EmbeddingWorker:
         """The engine now, read without locks; at worst one step old."""
         now_ns, step, jobs = time.monotonic_ns(), self._step, self._packer.jobs.copy()
         busy = 0 if step is None else len(step[1])
+        ages_s = [max(0, now_ns - job.queued_ns) / 1e9 for job in jobs if job.started_ns is None]
         sample = EngineSample(
             model=self._options.model,
             slots_idle=self._engine.config.slots - busy,
             slots_prefill=busy,
             slots_decode=0,
-            queue_depth=sum(job.started_ns is None for job in jobs),
-            queue_oldest_age_s=max((max(0, now_ns - job.queued_ns) / 1e9 for job in jobs if job.started_ns is None), default=0.0),
+            queue_depth=len(ages_s),
+            queue_oldest_age_s=max(ages_s, default=0.0),
             kv_used_tokens=0 if step is None else sum(len(item.tokens) for item in step[1]),
             kv_limit_tokens=self._engine.config.n_ctx,
             memory_bytes=psutil.Process().memory_info().rss,
@@ -151,4 +164,5 @@ def _finished(job: Job, reason: str, message: str = "") -> Finished:
 
 def _embedded(job: Job) -> Embedded:
     vectors = b"".join(job.vectors[index] for index in range(len(job.inputs)))
-    return Embedded(id=job.id, vectors=vectors, dimensions=len(job.vectors[0]) // 4, steps=job.steps, timings=_prefill(job))
+    dimensions = len(job.vectors[0]) // 4
+    return Embedded(id=job.id, vectors=vectors, dimensions=dimensions, steps=job.steps, timings=_prefill(job))

@@ -21,17 +21,21 @@ from gateway.engine.llama.sampler import Sampler
 from gateway.engine.protocol import Sampling
 
 SMALL_KERNEL_ROWS = 64
-"""From this many query tokens on, llama.cpp's flash attention uses another kernel on the CPU (GGML_FA_TILE_Q)."""
+"""From this many query tokens on, llama.cpp's flash attention uses another kernel on the CPU
+(GGML_FA_TILE_Q).
+"""
 
 
 UNDIVIDED_CELLS = 256
-"""A KV with fewer cells in use is not divided among the threads: llama.cpp does that from 512 on, in steps of 256 cells."""
+"""A KV with fewer cells in use is not divided among the threads: llama.cpp does that from 512 on, in steps of
+256 cells.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextOptions:
-    """What a context is made with; `n_ctx` is per sequence, `threads_batch` for prompts (0: the same). `rope` are llama.cpp's context
-    parameters for RoPE and YaRN that differ from the model's own.
+    """The options that a context is made with; `n_ctx` is per sequence, `threads_batch` for prompts (0: the
+    same). `rope` are llama.cpp's context parameters for RoPE and YaRN that differ from the model's own.
     """
 
     n_ctx: int
@@ -97,8 +101,11 @@ class LlamaBackend:
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         self._adapters.use(self._context, batch.adapter)
-        self._abort_flag.release()
-        return {slot: tokens for parts in groups(batch.parts, self.kernel_min_rows) for slot, tokens in self._compute(parts).items()}
+        self._abort_flag.clear()
+        sampled: dict[int, list[int]] = {}
+        for parts in groups(batch.parts, self.kernel_min_rows):
+            sampled |= self._compute(parts)
+        return sampled
 
     def _compute(self, parts: Sequence[Part]) -> dict[int, list[int]]:
         wanted = self._columns.fill(parts)
@@ -115,8 +122,8 @@ class LlamaBackend:
         return {part.slot: self._sample(part, index) for part, index in wanted}
 
     def _threads_for(self, parts: Sequence[Part]) -> int:
-        """As they are now, but for one token alone on a long KV: llama.cpp divides the KV among the threads there, so that
-        another number of them gives other sums, and may turn a near tie (promise 5).
+        """As they are now, but for one token alone on a long KV: llama.cpp divides the KV among the threads
+        there, so that another number of them gives other sums, and may turn a near tie (promise 5).
         """
         alone = len(parts) == 1 and len(parts[0].tokens) == 1
         if alone and self.options.flash_attention and (self.options.kv_unified or parts[0].position >= UNDIVIDED_CELLS):
@@ -127,10 +134,12 @@ class LlamaBackend:
         self._threads = decode, batch
 
     def abort(self) -> None:
-        self._abort_flag.pull()
+        self._abort_flag.set()
 
     def _sample(self, part: Part, last: int) -> list[int]:
-        """The next token; where the part ends in guesses, one before each of them until one was wrong, which cuts them off."""
+        """The next token; where the part ends in guesses, one before each of them until one was wrong, which
+        cuts them off.
+        """
         sampler, first = self._samplers[part.slot], last - part.drafted
         sampled = [sampler.sample(self._context, first)]
         for index in range(first + 1, last + 1):
@@ -196,25 +205,29 @@ class LlamaBackend:
 
 
 def _has_two_kernels(options: ContextOptions) -> bool:
-    """Whether both are used; a chunk for the larger one may be nearly twice its rows (`gateway.engine.cache.blocks`)."""
+    """True where both are used; a chunk for the larger one may be nearly twice its rows
+    (`gateway.engine.cache.blocks`).
+    """
     exact = options.flash_attention and (options.kv_type_k, options.kv_type_v) == ("f16", "f16")
     fits = min(options.n_ubatch, options.n_batch) >= SMALL_KERNEL_ROWS and options.n_batch >= 2 * SMALL_KERNEL_ROWS
     return exact and fits and not llama.llama_supports_gpu_offload()
 
 
 def groups(parts: Sequence[Part], kernel_min_rows: int) -> list[Sequence[Part]]:
-    """What to compute together, in this order: with a kernel for `kernel_min_rows` tokens and more (0: there is none), each part that is
-    as large by itself, then all smaller prompts, then decodes.
+    """The groups of parts to compute together, in this order: with a kernel for `kernel_min_rows` tokens and
+    more (0: there is none), each part that is as large by itself, then all smaller prompts, then decodes.
 
-    llama.cpp cuts a batch into pieces with as many tokens of each sequence: beside a decode, the first token of a prompt
-    goes with it and what is left may be too small for the kernel. Together is not faster on a CPU.
+    llama.cpp cuts a batch into pieces with as many tokens of each sequence: beside a decode, the first token
+    of a prompt goes with it and what is left may be too small for the kernel. Together is not faster on a
+    CPU.
     """
     if not kernel_min_rows:
         return [parts]
     prompts = [part for part in parts if part.prefill]
     large = [[part] for part in prompts if len(part.tokens) >= kernel_min_rows]
     small = [part for part in prompts if len(part.tokens) < kernel_min_rows]
-    return [group for group in (*large, small, [part for part in parts if not part.prefill]) if group]
+    decodes = [part for part in parts if not part.prefill]
+    return [group for group in (*large, small, decodes) if group]
 
 
 def _pointer(state: State) -> ctypes.Array[ctypes.c_uint8]:
@@ -234,7 +247,9 @@ class Columns:
         self._size = size
 
     def fill(self, parts: Sequence[Part]) -> list[tuple[Part, int]]:
-        """Write the parts of a batch; returns those that want a sample, each with the position of its last token."""
+        """Write the parts of a batch; returns those that want a sample, each with the position of its last
+        token.
+        """
         wanted: list[tuple[Part, int]] = []
         at = 0
         for part in parts:

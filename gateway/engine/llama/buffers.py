@@ -1,4 +1,4 @@
-"""How large the buffers are that llama.cpp allocates: it tells so in its log, and nowhere else."""
+"""The sizes of the buffers that llama.cpp allocates: it tells so in its log, and nowhere else."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ _LINE = re.compile(rf"\S+ +({'|'.join(PARTS)}) buffer size = +([0-9.]+) MiB")
 
 @contextmanager
 def watch_buffers() -> Iterator[Counter[str]]:
-    """Bytes by part of what is allocated meanwhile, on all devices; the log goes on to standard error as ever.
+    """Bytes by part of what is allocated meanwhile, on all devices; the log goes on to standard error as
+    ever.
 
-    A part that llama.cpp does not tell is missing. Weights that are mapped from the file count as they are in the file.
+    A part that llama.cpp does not tell is missing. Weights that are mapped from the file count as they are in
+    the file.
     """
     found: Counter[str] = Counter()
 
@@ -39,6 +41,8 @@ def watch_buffers() -> Iterator[Counter[str]]:
 
 
 def buffer_bytes(line: str) -> dict[str, int]:
-    """What one line of the log tells: `load_tensors: CPU_Mapped model buffer size = 92.10 MiB` is {"weights": 96573849}."""
+    """The sizes that one line of the log tells: `load_tensors: CPU_Mapped model buffer size = 92.10 MiB` is
+    {"weights": 96573849}.
+    """
     match = _LINE.search(line)
     return {} if match is None else {PARTS[match[1]]: round(float(match[2]) * 2**20)}

@@ -42,7 +42,7 @@ def context_options(model: LlamaModel, options: EngineOptions, draft: LlamaModel
 
 
 def threads_limit(options: EngineOptions, tuning: Tuning | None) -> str:
-    """What decided the number of threads, in words."""
+    """The limit that decided the number of threads, in words."""
     if options.threads:
         return "set by engine.threads"
     limit = usable_cores().limit
@@ -50,7 +50,9 @@ def threads_limit(options: EngineOptions, tuning: Tuning | None) -> str:
 
 
 def _affordable_context(model: LlamaModel, options: EngineOptions, more_token_bytes: int) -> int:
-    """The trained context, or what of it fits into memory for every slot; a token needs so many bytes more elsewhere."""
+    """The trained context, or what of it fits into memory for every slot; a token needs so many bytes more
+    elsewhere.
+    """
     trained = int(llama.llama_model_n_ctx_train(model.handle))
     budget = psutil.virtual_memory().available * KV_SHARE_OF_MEMORY
     token_bytes = max(1.0, model.kv_bytes_per_token * kv_types.share(options.kv_type_k, options.kv_type_v)) + more_token_bytes
@@ -59,7 +61,7 @@ def _affordable_context(model: LlamaModel, options: EngineOptions, more_token_by
 
 
 def _rope(options: EngineOptions) -> dict[str, float]:
-    """What was set of RoPE and YaRN; the rest is the model's own."""
+    """The parameters of RoPE and YaRN that were set; the rest is the model's own."""
     given: dict[str, float] = {name: getattr(options, name) for name in ROPE_POSITIVE if getattr(options, name) > 0}
     given |= {name: getattr(options, name) for name in YARN_FACTORS if getattr(options, name) >= 0}
     return given | ({"rope_scaling_type": ROPE_SCALING[options.rope_scaling]} if options.rope_scaling else {})

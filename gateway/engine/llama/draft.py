@@ -1,4 +1,6 @@
-"""Loading a draft model with llama.cpp: weights, whether its vocabulary fits the model's, context, what its work takes."""
+"""Loading a draft model with llama.cpp: weights, whether its vocabulary fits the model's, context, what its
+work takes.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,13 @@ from gateway.engine.speculative.choice import DraftCosts
 from gateway.engine.speculative.draft_model import DraftModel
 from gateway.engine.speculative.drafting import NEAR, Drafting
 
-MOST_PADDING = 128
+MAX_PADDING = 128
 """Tokens that one vocabulary may have more than the other (llama.cpp's `SPEC_VOCAB_MAX_SIZE_DIFFERENCE`)."""
 
 FIRST_COMPARED = 5
-"""Texts of the tokens before are not compared: names of special ones differ in kin models (llama.cpp does the same)."""
+"""Texts of the tokens before are not compared: names of special ones differ in kin models (llama.cpp does the
+same).
+"""
 
 MAX_FEED = 512
 """Most tokens that it catches up with at once."""
@@ -86,11 +90,11 @@ def _cannot_draft(draft: LlamaModel) -> str:
 
 
 def _misfit(model: LlamaModel, draft: LlamaModel) -> str:
-    """What of the vocabularies differs; '' if a token of one means the same to the other."""
+    """The difference of the vocabularies, in words; '' if a token of one means the same to the other."""
     kinds = [llama.llama_vocab_type(one.vocab) for one in (model, draft)]
     if kinds[0] != kinds[1]:
         return f"its vocabulary is of another kind (llama.cpp's type {kinds[1]}, the model's is {kinds[0]})"
-    if abs(model.n_vocab - draft.n_vocab) > MOST_PADDING:
+    if abs(model.n_vocab - draft.n_vocab) > MAX_PADDING:
         return f"its vocabulary has {draft.n_vocab:,} tokens, and the model's {model.n_vocab:,}"
     for name, token_of in (("begins", llama.llama_vocab_bos), ("ends", llama.llama_vocab_eos)):
         if (theirs := token_of(draft.vocab)) != (ours := token_of(model.vocab)):
@@ -107,7 +111,9 @@ def _shown(text: bytes | None) -> str:
 
 
 def _costs(backend: LlamaBackend, slots: int) -> DraftCosts:
-    """Compute a throw-away prompt twice (the first time touches the weights), then rounds of one row, and of one for each slot."""
+    """Compute a throw-away prompt twice (the first time touches the weights), then rounds of one row, and of
+    one for each slot.
+    """
     prompt = Part(0, range(1, WARM_UP_TOKENS + 1), 0, sample=False, prefill=True)
     for _ in range(2):
         backend.trim(0, 0)
@@ -116,11 +122,16 @@ def _costs(backend: LlamaBackend, slots: int) -> DraftCosts:
     row_ns = token_ns
     if slots > 1:
         backend.trim(0, 0)
-        rows = [[Part(slot, (1,), number, sample=True, prefill=False) for slot in range(slots)] for number in range(ROUNDS)]
-        row_ns = max(0.0, min(_measured_ns(backend, parts) for parts in rows) - one_ns) / (slots - 1)
+        rounds_ns = [_measured_ns(backend, _row_each(slots, number)) for number in range(ROUNDS)]
+        row_ns = max(0.0, min(rounds_ns) - one_ns) / (slots - 1)
     for slot in range(slots):
         backend.trim(slot, 0)
     return DraftCosts(max(0.0, one_ns - row_ns), max(1.0, row_ns), max(1.0, token_ns))
+
+
+def _row_each(slots: int, position: int) -> list[Part]:
+    """One guess for each slot."""
+    return [Part(slot, (1,), position, sample=True, prefill=False) for slot in range(slots)]
 
 
 def _measured_ns(backend: LlamaBackend, parts: list[Part]) -> int:

@@ -21,7 +21,7 @@ ENCODERS = frozenset({"bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "ne
 
 
 def embeds(model: LlamaModel, wanted: str) -> bool:
-    """Whether a model is to be served for embeddings; `wanted` is the setting `engine.embeddings`."""
+    """True where a model is to be served for embeddings; `wanted` is the setting `engine.embeddings`."""
     return wanted == "on" or (wanted == "auto" and (pooling(model) > 0 or model.metadata("general.architecture") in ENCODERS))
 
 

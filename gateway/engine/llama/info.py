@@ -1,4 +1,4 @@
-"""What llama.cpp says about itself: `python -m gateway.engine.llama.info` prints one JSON object.
+"""The build of llama.cpp, as it says itself: `python -m gateway.engine.llama.info` prints one JSON object.
 
 Run as a process of its own, because loading native code may end the process that does it.
 """

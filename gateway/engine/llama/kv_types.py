@@ -1,4 +1,4 @@
-"""Which types keys and values may have in the KV cache, and which go together."""
+"""The types that keys and values may have in the KV cache, and which go together."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ EXACT = ("f16", "bf16")
 
 
 def refusal(keys: str, values: str, *, flash_attention: bool) -> str:
-    """Why this pair cannot be served, with what to do, or ''.
+    """The reason why this pair cannot be served, with what to do, or ''.
 
-    Source: llama.cpp's own check (`llama_init_from_model`: "V cache quantization requires flash_attn"): without flash
-    attention values are stored transposed, which blocks of quantised values do not allow.
+    Source: llama.cpp's own check (`llama_init_from_model`: "V cache quantization requires flash_attn"):
+    without flash attention values are stored transposed, which blocks of quantised values do not allow.
     """
     for name, setting in ((keys, "engine.kv_type_k"), (values, "engine.kv_type_v")):
         if name not in TYPES:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,86 +30,123 @@ from gateway.engine.llama.tune import tuned, unset
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import Loading, Message, Sampling
 from gateway.engine.speculative.drafting import NoDrafting
+from gateway.engine.tuning import Tuning
 from telemetry.events import EngineConfig
 
 WARM_UP_TOKENS = 64
 
 
 def load_llama(options: EngineOptions, send: Callable[[Message], None]) -> Engine | EmbeddingEngine:
-    """Load the model file of `options`.
+    """The engine of the model file of `options`.
 
     Raises:
         ModelError: the file cannot be served.
     """
-    path = Path(options.path)
-    digest = _digest(options, path, send)
-    report = _Progress(send)
-    model = LlamaModel(
-        path, gpu_layers=options.gpu_layers, load_mode=options.load_mode, progress=lambda fraction: report("loading weights", fraction)
-    )
+    report = _ProgressReport(send)
+    digest = _digest(options, Path(options.path), report)
+    model = _weights(options, report)
     if embeds(model, options.embeddings):
         return _embedding_engine(model, options, digest)
+    return _chat_engine(model, options, digest, report)
+
+
+def _chat_engine(model: LlamaModel, options: EngineOptions, digest: str, report: _ProgressReport) -> Engine:
     draft = _draft_weights(options, model, report)
-    send(Loading("allocating the KV cache"))
-    digests = {name: _digest(options, Path(file), send) for name, file in options.adapters.items()}
-    context = context_options(model, options, draft)
-    tuning = tuned(model, options, context, digest, lambda fraction: report("measuring which settings are fastest", fraction))
-    if tuning is not None:
-        context = replace(context, **{name: tuning.chosen[name] for name in unset(options)})  # type: ignore[arg-type]  # by name
+    report.begin("allocating the KV cache")
+    adapters = {name: _digest(options, Path(file), report) for name, file in options.adapters.items()}
+    context, tuning = _tuned_context(model, options, draft, digest, report)
     backend = _backend(model, context, LlamaAdapters(model, options.adapters))
     drafting = None if draft is None else _drafting(draft, model, backend, options)
     prefill_token_ns = _warm_up(backend)
     model.read_vocabulary()
     source, special = model.chat_template, model.special_tokens
+    draft_buffers: Mapping[str, int] = {} if drafting is None else drafting.buffers
     return Engine(
         backend=backend,
         tokens=model,
         template=None if source is None else _template(source, special, options),
-        config=_config(model, options, backend, digest, digests, _told(options, send) if draft is not None else ""),
+        config=_config(model, options, backend, digest, adapters, _draft_name(options, report)),
         chat_template=source,
         special_tokens=special,
         prefill_token_ns=prefill_token_ns,
-        namespaces=digests,
+        namespaces=adapters,
         tuning=tuning,
-        buffers=Counter({**model.buffers, **backend.buffers}) + Counter({} if drafting is None else drafting.buffers),
+        buffers=Counter({**model.buffers, **backend.buffers}) + Counter(draft_buffers),
         draft_model=None if drafting is None else drafting.model,
         drafting=NoDrafting() if drafting is None else drafting.drafting,
         threads_limit=threads_limit(options, tuning),
     )
 
 
-def _draft_weights(options: EngineOptions, model: LlamaModel, report: _Progress) -> LlamaModel | None:
-    if not options.draft_model or options.speculative == "off":
+def _weights(options: EngineOptions, report: _ProgressReport) -> LlamaModel:
+    return LlamaModel(
+        Path(options.path),
+        gpu_layers=options.gpu_layers,
+        load_mode=options.load_mode,
+        progress=partial(report, "loading weights"),
+    )
+
+
+def _tuned_context(
+    model: LlamaModel,
+    options: EngineOptions,
+    draft: LlamaModel | None,
+    digest: str,
+    report: _ProgressReport,
+) -> tuple[ContextOptions, Tuning | None]:
+    """The context's options, with what was chosen by measurement for those that nobody set."""
+    context = context_options(model, options, draft)
+    progress = partial(report, "measuring which settings are fastest")
+    tuning = tuned(model, options, context, digest, progress)
+    if tuning is None:
+        return context, None
+    chosen = {name: tuning.chosen[name] for name in unset(options)}
+    return replace(context, **chosen), tuning  # type: ignore[arg-type]  # by name
+
+
+def _drafts(options: EngineOptions) -> bool:
+    """True where a draft model is to be loaded."""
+    return bool(options.draft_model) and options.speculative != "off"
+
+
+def _draft_weights(options: EngineOptions, model: LlamaModel, report: _ProgressReport) -> LlamaModel | None:
+    if not _drafts(options):
         return None
-    return load_draft_weights(options, model, lambda fraction: report("loading the draft model", fraction))
+    return load_draft_weights(options, model, partial(report, "loading the draft model"))
 
 
-def _drafting(draft: LlamaModel, model: LlamaModel, backend: LlamaBackend, options: EngineOptions) -> LoadedDraft:
+def _drafting(
+    draft: LlamaModel,
+    model: LlamaModel,
+    backend: LlamaBackend,
+    options: EngineOptions,
+) -> LoadedDraft:
     if not backend.trims:
-        raise ModelError(
-            f"engine.draft_model: {Path(options.path).name} cannot take wrong guesses back (its state cannot be cut); set none for it"
-        )
+        cannot = f"{Path(options.path).name} cannot take wrong guesses back (its state cannot be cut)"
+        raise ModelError(f"engine.draft_model: {cannot}; set none for it")
     return start_drafting(draft, model, backend.options, options)
 
 
-def _told(options: EngineOptions, send: Callable[[Message], None]) -> str:
-    """The draft model for the configuration."""
+def _draft_name(options: EngineOptions, report: _ProgressReport) -> str:
+    """The draft model for the configuration; "" where there is none."""
+    if not _drafts(options):
+        return ""
     path = Path(options.draft_model)
-    return f"{path.name} ({_digest(options, path, send)[:12]}), up to {options.draft_max_tokens} tokens"
+    return f"{path.name} ({_digest(options, path, report)[:12]}), up to {options.draft_max_tokens} tokens"
 
 
 def _embedding_engine(model: LlamaModel, options: EngineOptions, digest: str) -> EmbeddingEngine:
     """For embeddings nothing is kept between steps: the context is as large as a batch."""
     if options.adapters:
-        raise ModelError("LoRA adapters cannot be used for embeddings; take this model's out of engine.adapters")
+        remedy = "take this model's out of engine.adapters"
+        raise ModelError(f"LoRA adapters cannot be used for embeddings; {remedy}")
     if options.draft_model:
-        raise ModelError(
-            f"engine.draft_model: nothing is drafted for embeddings; set it to nothing with engine.overrides = {options.model}:draft_model="
-        )
+        remedy = f"set it to nothing with engine.overrides = {options.model}:draft_model="
+        raise ModelError(f"engine.draft_model: nothing is drafted for embeddings; {remedy}")
     trained = int(llama.llama_model_n_ctx_train(model.handle))
     n_ctx = min(trained, options.n_ctx or trained, options.n_batch)
-    context = replace(context_options(model, options), n_ctx=n_ctx, n_batch=n_ctx, n_ubatch=n_ctx, kv_unified=True)
-    embedder = LlamaEmbedder(model, replace(context, kv_type_k="f16", kv_type_v="f16"))
+    context = replace(context_options(model, options), n_ctx=n_ctx, n_batch=n_ctx, n_ubatch=n_ctx)
+    embedder = LlamaEmbedder(model, replace(context, kv_unified=True, kv_type_k="f16", kv_type_v="f16"))
     return EmbeddingEngine(
         embedder=embedder,
         config=_config(model, options, embedder, digest, {}),
@@ -119,15 +157,15 @@ def _embedding_engine(model: LlamaModel, options: EngineOptions, digest: str) ->
     )
 
 
-def _digest(options: EngineOptions, path: Path, send: Callable[[Message], None]) -> str:
+def _digest(options: EngineOptions, path: Path, report: _ProgressReport) -> str:
     """The file's digest, with progress for the first time."""
     if not path.is_file():
         raise ModelError(f"there is no file at {path}")
-    report = _Progress(send)
-    return file_digest(path, Path(options.digest_cache), lambda fraction: report("computing the file's digest", fraction))
+    progress = partial(report.anew(), "computing the file's digest")
+    return file_digest(path, Path(options.digest_cache), progress)
 
 
-class _Progress:
+class _ProgressReport:
     """Passes on progress in whole steps of 5 %, so that the pipe is not flooded."""
 
     def __init__(self, send: Callable[[Message], None]) -> None:
@@ -140,14 +178,25 @@ class _Progress:
             self._last = step
             self._send(Loading(what, round(fraction, 3)))
 
+    def begin(self, what: str) -> None:
+        """Something else is done now, and nobody knows how far it is."""
+        self._send(Loading(what))
+
+    def anew(self) -> _ProgressReport:
+        """A report on something else, which begins with its first step."""
+        return _ProgressReport(self._send)
+
 
 def _template(source: str, special: dict[str, str], options: EngineOptions) -> ChatTemplate:
     bos, eos = special.get("bos", ""), special.get("eos", "")
-    return ChatTemplate(source, bos=bos, eos=eos, timeout_s=options.template_timeout_s, mark=not options.allow_control_tokens)
+    mark = not options.allow_control_tokens
+    return ChatTemplate(source, bos=bos, eos=eos, timeout_s=options.template_timeout_s, mark=mark)
 
 
 def _backend(model: LlamaModel, context: ContextOptions, adapters: LlamaAdapters) -> LlamaBackend:
-    """With flash attention if asked for, which keeps sequences from slowing each other; without it where it cannot be had."""
+    """With flash attention if asked for, which keeps sequences from slowing each other; without it where it
+    cannot be had.
+    """
     try:
         return LlamaBackend(model, context, adapters)
     except ModelError:
@@ -157,7 +206,9 @@ def _backend(model: LlamaModel, context: ContextOptions, adapters: LlamaAdapters
 
 
 def _warm_up(backend: LlamaBackend) -> int:
-    """Compute one throw-away prompt twice: the first touches the weights, the second is measured (ns per token)."""
+    """Compute one throw-away prompt twice: the first touches the weights, the second is measured (ns per
+    token).
+    """
     part = Part(0, [0] * WARM_UP_TOKENS, 0, sample=True, prefill=True)
     for _ in range(2):
         backend.open(0, Sampling(temperature=0.0))
@@ -167,6 +218,11 @@ def _warm_up(backend: LlamaBackend) -> int:
         backend.close(0)
         backend.trim(0, 0)
     return max(1, duration_ns // WARM_UP_TOKENS)
+
+
+def _build() -> str:
+    """The libraries that compute, by their own names."""
+    return f"llama-cpp-python {version('llama-cpp-python')} (llama.cpp {llama.llama_version().decode()})"
 
 
 def _config(
@@ -204,7 +260,7 @@ def _config(
         rope=", ".join(f"{name} {value:g}" for name, value in context.rope.items()),
         adapters=", ".join(f"{name} ({adapter_digest[:12]})" for name, adapter_digest in adapters.items()),
         draft_model=draft_model,
-        llama_cpp_build=f"llama-cpp-python {version('llama-cpp-python')} (llama.cpp {llama.llama_version().decode()})",
+        llama_cpp_build=_build(),
     )
     fingerprint = hashlib.sha256(msgspec.json.encode(config, order="sorted")).hexdigest()[:16]
     return replace(config, config_id=fingerprint, model=options.model)

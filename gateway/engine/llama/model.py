@@ -1,4 +1,4 @@
-"""A GGUF model through llama.cpp: loading, metadata, tokens. No decoding here (`llama_batch`)."""
+"""A GGUF model through llama.cpp: loading, metadata, tokens. No decoding here (`gateway.engine.llama.backend`)."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ class LlamaModel:
         return int(2 * 2 * head_size * llama.llama_model_n_head_kv(self.handle) * llama.llama_model_n_layer(self.handle))
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids of a rendered prompt: control tokens in it are recognised, but not those that a client wrote; BOS is added where the
-        model wants it and the text does not begin with it already.
+        """Token ids of a rendered prompt: control tokens in it are recognised, but not those that a client
+        wrote; BOS is added where the model wants it and the text does not begin with it already.
         """
         whole = not self.control_text.starts_with(text, self.special_tokens.get("bos", ""))
         parts = self.control_text.parts(text)
@@ -125,7 +125,9 @@ class LlamaModel:
         return [int(token(self.vocab))] if wanted and asks(self.vocab) and token(self.vocab) >= 0 else []
 
     def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        """Token ids of a text, with the special tokens that the model puts around one, and with those in it recognised."""
+        """Token ids of a text, with the special tokens that the model puts around one, and with those in it
+        recognised.
+        """
         data = text.encode("utf-8", errors="replace")
         tokens = np.empty(len(data) + 8, dtype=np.int32)
         pointer = tokens.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
@@ -147,7 +149,7 @@ class LlamaModel:
         return self._sizes[np.array(tokens, dtype=np.int64)]
 
     def is_end(self, token: int) -> bool:
-        """Whether a token ends generation."""
+        """True where a token ends generation."""
         return bool(llama.llama_vocab_is_eog(self.vocab, token))
 
     def _bytes(self, token: int, *, special: bool) -> bytes:

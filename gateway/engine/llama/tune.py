@@ -1,6 +1,7 @@
 """Measuring a model with different settings, at its first load or for `firsttoken tune`.
 
-`python -m gateway.engine.llama.tune OPTIONS` (JSON) prints lines of JSON: progress, then the tuning or an error.
+`python -m gateway.engine.llama.tune OPTIONS` (JSON) prints lines of JSON: progress, then the tuning or an
+error.
 """
 
 from __future__ import annotations
@@ -34,17 +35,15 @@ FIRST_LOAD_S, THOROUGH_S = 0.08, 0.3
 """For each run of a trial (two of a prompt, two of answers), as far as the model's speed allows."""
 
 SLOTS, DECODING, CONTEXT = 4, 2, 512
-LEAST_TOKENS, MOST_TOKENS = 16, 192
-LEAST_STEPS, MOST_STEPS = 4, 16
+MIN_TOKENS, MAX_TOKENS = 16, 192
+MIN_STEPS, MAX_STEPS = 4, 16
 
 NAMES = ("kv_unified", "flash_attention", "threads", "threads_batch")
 
-Progress = Callable[[float], None]
-
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What a trial computes: tokens of a prompt, and steps of two sequences."""
+class TrialLoad:
+    """The work of a trial: tokens of a prompt, and steps of two sequences."""
 
     tokens: int
     steps: int
@@ -55,8 +54,10 @@ def unset(options: EngineOptions) -> list[str]:
     return [name for name in NAMES if getattr(options, name) in (None, 0) and getattr(options, name) is not False]
 
 
-def tuned(model: LlamaModel, options: EngineOptions, base: ContextOptions, digest: str, progress: Progress) -> Tuning | None:
-    """What was or is now chosen for the unset settings; None where all are set, or nothing is to be measured."""
+def tuned(model: LlamaModel, options: EngineOptions, base: ContextOptions, digest: str, progress: Callable[[float], None]) -> Tuning | None:
+    """The choice that was made before or is made now for the unset settings; None where all are set, or
+    nothing is to be measured.
+    """
     names = unset(options)
     if options.tune == "off" or not names:
         return None
@@ -69,7 +70,14 @@ def tuned(model: LlamaModel, options: EngineOptions, base: ContextOptions, diges
     return measured
 
 
-def measure(model: LlamaModel, base: ContextOptions, names: list[str], digest: str, progress: Progress, budget_s: float) -> Tuning:
+def measure(
+    model: LlamaModel,
+    base: ContextOptions,
+    names: list[str],
+    digest: str,
+    progress: Callable[[float], None],
+    budget_s: float,
+) -> Tuning:
     """Try the candidates for these settings, each for some times `budget_s`."""
     cores, logical = usable_cores().count, psutil.cpu_count() or 1
     most = logical if cores == psutil.cpu_count(logical=False) else cores
@@ -91,7 +99,9 @@ def measure(model: LlamaModel, base: ContextOptions, names: list[str], digest: s
 
 
 def machine() -> str:
-    """What a tuning is good for: the processor, how many of its cores are here, and how many may be used."""
+    """The machine that a tuning is good for: the processor, how many of its cores are here, and how many may
+    be used.
+    """
     return f"{platform.machine()} {platform.processor()} {usable_cores().count}/{psutil.cpu_count(logical=False)}/{psutil.cpu_count()}"
 
 
@@ -100,21 +110,23 @@ def build() -> str:
     return str(llama.llama_version().decode())
 
 
-def _load(model: LlamaModel, base: ContextOptions, budget_s: float) -> Load:
+def _load(model: LlamaModel, base: ContextOptions, budget_s: float) -> TrialLoad:
     """Warm the weights, and see how much fits into the budget."""
     backend = LlamaBackend(model, _small(base))
     try:
         for _ in range(2):
-            token_s = _prompt_s(backend, LEAST_TOKENS) / LEAST_TOKENS
-        step_s = _decode_s(backend, LEAST_TOKENS, LEAST_STEPS) / LEAST_STEPS
+            token_s = _prompt_s(backend, MIN_TOKENS) / MIN_TOKENS
+        step_s = _decode_s(backend, MIN_TOKENS, MIN_STEPS) / MIN_STEPS
     finally:
         backend.free()
-    tokens = max(LEAST_TOKENS, min(MOST_TOKENS, int(budget_s / token_s)))
-    return Load(tokens, max(LEAST_STEPS, min(MOST_STEPS, int(budget_s / step_s))))
+    tokens = max(MIN_TOKENS, min(MAX_TOKENS, int(budget_s / token_s)))
+    return TrialLoad(tokens, max(MIN_STEPS, min(MAX_STEPS, int(budget_s / step_s))))
 
 
-def _trial(model: LlamaModel, context: ContextOptions, load: Load) -> tuple[float, float]:
-    """Microseconds per prompt token, and per answer token of two sequences beside idle ones (the better of two runs)."""
+def _trial(model: LlamaModel, context: ContextOptions, load: TrialLoad) -> tuple[float, float]:
+    """Microseconds per prompt token, and per answer token of two sequences beside idle ones (the better of
+    two runs).
+    """
     try:
         backend = LlamaBackend(model, _small(context))
     except ModelError:

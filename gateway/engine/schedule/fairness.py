@@ -1,6 +1,7 @@
-"""Whose request comes next: interactive before background, and callers by what they have had so far.
+"""The order of requests: interactive before background, and callers by what they have had so far.
 
-Source of the fair share: virtual token counters (Sheng et al., "Fairness in Serving Large Language Models", 2024).
+Source of the fair share: virtual token counters (Sheng et al., "Fairness in Serving Large Language Models",
+2024).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from gateway.engine.sequence import Sequence
+from gateway.engine.sequence.sequence import Sequence
 
 OUTPUT_WEIGHT = 2.0
 """An output token counts as much as this many prompt tokens that are computed."""
@@ -22,7 +23,9 @@ MAX_CALLERS = 1000
 class Called(Protocol):
     """A request, whatever it asks for."""
 
-    caller: str
+    @property
+    def caller(self) -> str:
+        """The name of whoever shares the engine with others."""
 
 
 class FairShare:
@@ -32,7 +35,7 @@ class FairShare:
         self._served: dict[str, float] = {}
 
     def arrived(self, request: Called, present: Iterable[Called]) -> None:
-        """A caller that comes (back) begins where the least served one present stands: absence is no credit."""
+        """A caller that comes (back) begins where the least served one present is: absence is no credit."""
         callers = {other.caller for other in present}
         if request.caller in callers:
             return
@@ -45,19 +48,25 @@ class FairShare:
         """Prompt tokens were computed for a caller."""
         self._served[request.caller] = self.served(request) + tokens
 
-    def sampled(self, sequence: Sequence) -> None:
-        """A token was sampled for a caller."""
-        self._served[sequence.caller] = self.served(sequence) + OUTPUT_WEIGHT
+    def sampled(self, request: Called, tokens: int) -> None:
+        """Tokens were sampled for a caller."""
+        self._served[request.caller] = self.served(request) + OUTPUT_WEIGHT * tokens
 
     def served(self, request: Called) -> float:
-        """What the caller of a request has had, since others are here."""
+        """The prompt tokens' worth that the caller of a request has had, since others are here."""
         return self._served.get(request.caller, 0.0)
 
     def order(self, waiting: Iterable[Sequence], now_ns: int) -> list[Sequence]:
-        """Who is next: interactive first, then the caller who had least, then who came first."""
-        return sorted(waiting, key=lambda one: (yields(one, now_ns), self.served(one), one.queued_ns))
+        """Those that wait, the next one first: interactive first, then the caller who had least, then who
+        came first.
+        """
+
+        def place(one: Sequence) -> tuple[bool, float, int]:
+            return yields(one, now_ns), self.served(one.request), one.stamps.queued_ns
+
+        return sorted(waiting, key=place)
 
 
 def yields(sequence: Sequence, now_ns: int) -> bool:
-    """Whether a sequence lets interactive ones pass."""
-    return sequence.background and now_ns - sequence.queued_ns < BACKGROUND_PATIENCE_NS
+    """True while a sequence lets interactive ones pass."""
+    return sequence.request.background and now_ns - sequence.stamps.queued_ns < BACKGROUND_PATIENCE_NS

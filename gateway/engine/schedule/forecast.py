@@ -1,37 +1,40 @@
-"""How long a new request's first token will take: from the tokens ahead of it and the measured speed."""
+"""The forecast of a new request's time to first token: from the tokens ahead of it and the measured speed."""
 
 from __future__ import annotations
 
 from gateway.engine.schedule.scheduler import Scheduler
-from gateway.engine.sequence import Sequence
+from gateway.engine.sequence.sequence import Sequence
 
 
 def predict_ttft_ms(scheduler: Scheduler, sequence: Sequence) -> float:
     """Milliseconds until the first token, estimated when the request arrives.
 
-    Prompts share the budget, short ones first, so another prompt delays this one by at most as many tokens as this one
-    has. Read from another thread than the scheduler's: at worst one step old.
+    Prompts share the budget, short ones first, so another prompt delays this one by at most as many tokens as
+    this one has. Read from another thread than the scheduler's: at worst one step old.
     """
-    own = uncached(sequence)
-    others = [other.remaining for other in scheduler.running if other.prefilling] + [uncached(other) for other in list(scheduler.waiting)]
+    own, waiting = uncached(sequence), scheduler.waiting
+    computing = [other.progress.remaining for other in scheduler.running if other.progress.prefilling]
+    others = computing + [uncached(other) for other in waiting]
     tokens = own + sum(min(own, other) for other in others)
-    return (tokens * token_ns(scheduler, tokens) + slot_wait_ns(scheduler, len(scheduler.waiting) + 1)) / 1e6
+    return (tokens * token_ns(scheduler, tokens) + slot_wait_ns(scheduler, len(waiting) + 1)) / 1e6
 
 
 def uncached(sequence: Sequence) -> int:
-    """Tokens of a waiting prompt that the cache is not expected to supply; at least one is always computed."""
-    return max(1, len(sequence.prompt) - sequence.lookup.expected)
+    """Tokens of a waiting prompt that the cache is not expected to supply; one at least is computed."""
+    return max(1, sequence.progress.prompt_tokens - sequence.lookup.expected)
 
 
 def token_ns(scheduler: Scheduler, tokens: int) -> float:
-    """What each of so many prompt tokens costs now: its own share, and that of the decodes beside it."""
-    decoding = sum(not sequence.prefilling for sequence in scheduler.running)
+    """The time of each of so many prompt tokens now (ns): its own share, and the decodes beside it."""
+    decoding = sum(not sequence.progress.prefilling for sequence in scheduler.running)
     pace = scheduler.pace
     beside_ns = pace.decode_step_ns / pace.budget(decoding) if decoding else 0.0
     return pace.token_ns(tokens) + beside_ns
 
 
 def slot_wait_ns(scheduler: Scheduler, position: int) -> float:
-    """How long the request at this place of the queue (1 is next) waits for a slot, by the mean time that one is held."""
-    free = scheduler.slots.count(None)
-    return max(0, position - free) * scheduler.mean_held_ns / len(scheduler.slots)
+    """The wait (ns) for a slot of the request at this place of the queue (1 is next), by the mean time that
+    one is held.
+    """
+    slots = scheduler.slots
+    return max(0, position - slots.free) * slots.mean_held_ns / len(slots)

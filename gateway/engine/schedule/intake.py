@@ -6,28 +6,48 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
 from gateway.chat.ending import cut, tagged
 from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.cache.lookup import CacheLookup
-from gateway.engine.engine import Tokens
+from gateway.engine.engine import Tokenizer
 from gateway.engine.protocol import Admitted, Finished, Message, Refused, Submit, Timing
-from gateway.engine.schedule.prompt_size import AtLeast, tokens_within
+from gateway.engine.schedule.prompt_size import AtLeast, RequestCancelledError, tokens_within
 from gateway.engine.schedule.truncation import Messages, Truncation, room, truncate, without
-from gateway.engine.sequence import Sequence
+from gateway.engine.sequence.request import GenerationRequest
+from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.prompt_lookup import PromptLookup
-from gateway.engine.text import TextAssembler
 from telemetry.events import Phase, Scalar
 
 
-class _CancelledError(Exception):
-    """Nobody waits for the request any more."""
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """A rendered chat and its tokens; `request` has the messages that are left of it after the truncation."""
+
+    request: Submit
+    text: str
+    tokens: list[int] | AtLeast
+    truncation: Truncation | None
+
+    def attributes(self) -> dict[str, Scalar]:
+        """Of the tokenize phase; a prompt that was not counted to its end has no number of tokens."""
+        attributes: dict[str, Scalar] = {"characters": len(self.text)}
+        if not isinstance(self.tokens, AtLeast):
+            attributes["tokens"] = len(self.tokens)
+        if self.truncation is not None:
+            dropped, tokens = self.truncation.dropped_messages, self.truncation.dropped_tokens
+            attributes["dropped_messages"] = " ".join(map(str, dropped))
+            if tokens is not None:
+                attributes["dropped_tokens"] = tokens
+        return attributes
 
 
 class Intake:
-    """Takes `Submit`s, answers `Admitted` or `Refused`, and hands ready sequences to `deliver`, by way of `cache`.
+    """Takes `Submit`s, answers `Admitted` or `Refused`, and hands ready sequences to `deliver`, by way of
+    `cache`.
 
     `namespaces` are the cache's, by adapter.
     """
@@ -36,7 +56,7 @@ class Intake:
         self,
         *,
         template: ChatTemplate | None,
-        tokenizer: Tokens,
+        tokenizer: Tokenizer,
         n_ctx: int,
         cache: CacheLookup,
         namespaces: Mapping[str, str],
@@ -78,11 +98,12 @@ class Intake:
             timings: list[Timing] = []
             try:
                 self._take(request, timings)
-            except _CancelledError:
+            except RequestCancelledError:
                 self._forget(request)
                 self._send(Finished(id=request.id, reason="cancelled", timings=timings))
             except Exception as error:  # one bad request must not end intake for all others
-                self._refuse(request, "server_error", f"the engine could not prepare this request: {error!r}", timings)
+                message = f"the engine could not prepare this request: {error!r}"
+                self._refuse(request, "server_error", message, timings)
 
     def hand_over(self, sequence: Sequence) -> None:
         """Deliver a sequence that is ready to run, unless it was cancelled meanwhile."""
@@ -99,7 +120,7 @@ class Intake:
         """From messages to a sequence, or to a refusal; `timings` are the phases so far, however it ends.
 
         Raises:
-            _CancelledError: the request was cancelled meanwhile.
+            RequestCancelledError: the request was cancelled meanwhile.
         """
         self._proceed(request)
         start_ns = time.monotonic_ns()
@@ -111,46 +132,65 @@ class Intake:
             return
         rendered_ns = time.monotonic_ns()
         timings.append(Timing(Phase.RENDER, start_ns, rendered_ns, {"characters": len(text)}))
-        tokens = self._tokens(request, text, self._n_ctx)
-        truncation = self._truncate(request, tokens)
-        if truncation is not None:
-            request = msgspec.structs.replace(request, messages=without(request.messages, truncation.dropped_messages))
-            text = self._render(request)
-            tokens = self._tokens(request, text, self._n_ctx)
+        prompt = self._tokenize(request, text)
         tokenized_ns = time.monotonic_ns()
-        timings.append(Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, _tokenize_attributes(tokens, len(text), truncation)))
-        if isinstance(tokens, AtLeast) or not 0 < len(tokens) < self._n_ctx:
-            self._refuse_size(request, _size(tokens), timings)
+        timings.append(Timing(Phase.TOKENIZE, rendered_ns, tokenized_ns, prompt.attributes()))
+        if isinstance(prompt.tokens, AtLeast) or not 0 < len(prompt.tokens) < self._n_ctx:
+            self._refuse_size(request, _size(prompt.tokens), timings)
             return
         self._proceed(request)
-        sequence = self._sequence(request, tokens, tokenized_ns)
-        self._cache.look_up(sequence, request, text, tokenized_ns)
+        sequence = self._sequence(request, prompt.tokens, tokenized_ns)
+        self._cache.look_up(sequence, prompt.request, prompt.text, tokenized_ns)
         predicted_ms = self._predict_ttft_ms(sequence)
         self._send(
-            Admitted(id=request.id, prompt_tokens=len(tokens), timings=timings, predicted_ttft_ms=predicted_ms, truncation=truncation)
+            Admitted(
+                id=request.id,
+                prompt_tokens=len(prompt.tokens),
+                timings=timings,
+                predicted_ttft_ms=predicted_ms,
+                truncation=prompt.truncation,
+            )
         )
         self._cache.make_ready(sequence, self.hand_over)
 
+    def _tokenize(self, request: Submit, text: str) -> _Prompt:
+        """The tokens of a rendered chat, or of what is left of it where that was asked for and it is too
+        long.
+        """
+        tokens = self._tokens(request, text, self._n_ctx)
+        truncation = self._truncate(request, tokens)
+        if truncation is None:
+            return _Prompt(request, text, tokens, None)
+        kept = without(request.messages, truncation.dropped_messages)
+        shorter = msgspec.structs.replace(request, messages=kept)
+        text = self._render(shorter)
+        return _Prompt(shorter, text, self._tokens(shorter, text, self._n_ctx), truncation)
+
     def _truncate(self, request: Submit, tokens: list[int] | AtLeast) -> Truncation | None:
-        """Which turns to leave out, where that was asked for and is needed and enough."""
+        """The turns to leave out, where that was asked for and is needed and enough."""
         most = room(self._n_ctx, request.max_tokens)
         size = _size(tokens)
         if not request.truncate or size <= most:
             return None
 
         def measure(messages: Messages) -> int:
-            return _size(self._tokens(request, self._render(msgspec.structs.replace(request, messages=list(messages))), most))
+            text = self._render(msgspec.structs.replace(request, messages=list(messages)))
+            return _size(self._tokens(request, text, most))
 
         counted = None if isinstance(size, AtLeast) else size
         found = truncate(request.messages, counted, most, measure)
-        return None if found is None else Truncation(found[0], None if counted is None else counted - found[1])
+        if found is None:
+            return None
+        dropped, left = found
+        return Truncation(dropped, None if counted is None else counted - left)
 
     def _render(self, request: Submit) -> str:
         if self._template is None:
             raise TemplateError("this model has no chat template; it cannot be used for chat")
         if request.ending == "open_message":
             return cut(self._template.render(tagged(request.messages), generation_prompt=False))
-        return self._template.render(request.messages, generation_prompt=request.ending == "generation_prompt")
+        generation_prompt = request.ending == "generation_prompt"
+        return self._template.render(request.messages, generation_prompt=generation_prompt)
 
     def _tokens(self, request: Submit, text: str, most: int) -> list[int] | AtLeast:
         return tokens_within(text, most, self._tokenizer.tokenize, lambda: self._proceed(request))
@@ -159,27 +199,29 @@ class Intake:
         """Between two pieces of work.
 
         Raises:
-            _CancelledError: it is of no use any more.
+            RequestCancelledError: it is of no use any more.
         """
         with self._lock:
             if request.id in self._cancelled:
-                raise _CancelledError
+                raise RequestCancelledError
 
     def _sequence(self, request: Submit, tokens: list[int], now_ns: int) -> Sequence:
-        sequence = Sequence(
+        asked = GenerationRequest(
             id=request.id,
             prompt=tokens,
             sampling=request.sampling,
             max_tokens=self._n_ctx if request.max_tokens is None else request.max_tokens,
-            text=TextAssembler(request.stop),
-            queued_ns=now_ns,
+            stop=request.stop,
             stop_tokens=frozenset(request.stop_tokens),
             caller=request.caller,
             adapter=request.adapter,
-            streamed=request.streamed,
             namespace=self._namespaces.get(request.adapter, ""),
+            background=request.background,
+            pinned=request.pin,
+            streamed=request.streamed,
         )
-        sequence.drafter = PromptLookup(sequence.tokens) if self._speculative else None
+        sequence = Sequence(asked, now_ns)
+        sequence.drafter = PromptLookup(sequence.progress.tokens) if self._speculative else None
         return sequence
 
     def _refuse_size(self, request: Submit, size: int, timings: list[Timing]) -> None:
@@ -188,9 +230,10 @@ class Intake:
             return
         at_least = isinstance(size, AtLeast)
         message = (
-            f"The prompt has {'at least ' if at_least else ''}{size} tokens and the context holds {self._n_ctx}, of which one is kept for "
-            "the answer. "
-            'Shorten the messages, send `"truncate": "auto"` to drop the oldest turns, or serve the model with a larger engine.n_ctx.'
+            f"The prompt has {'at least ' if at_least else ''}{size} tokens "
+            f"and the context holds {self._n_ctx}, of which one is kept for the answer. "
+            'Shorten the messages, send `"truncate": "auto"` to drop the oldest turns, '
+            "or serve the model with a larger engine.n_ctx."
         )
         details = {"n_prompt_tokens": int(size), "n_ctx": self._n_ctx}
         self._refuse(request, "context_length_exceeded", message, timings, details, at_least=at_least)
@@ -207,7 +250,13 @@ class Intake:
     ) -> None:
         self._forget(request)
         refused = Refused(
-            id=request.id, code=code, message=message, param="messages", details=details or {}, at_least=at_least, timings=timings
+            id=request.id,
+            code=code,
+            message=message,
+            param="messages",
+            details=details or {},
+            at_least=at_least,
+            timings=timings,
         )
         self._send(refused)
 
@@ -219,15 +268,3 @@ class Intake:
 
 def _size(tokens: list[int] | AtLeast) -> int:
     return tokens if isinstance(tokens, AtLeast) else len(tokens)
-
-
-def _tokenize_attributes(tokens: list[int] | AtLeast, characters: int, truncation: Truncation | None) -> dict[str, Scalar]:
-    """The tokenize phase; a prompt that was not counted to its end has no number of tokens."""
-    told: dict[str, Scalar] = {"characters": characters}
-    if not isinstance(tokens, AtLeast):
-        told["tokens"] = len(tokens)
-    if truncation is not None:
-        told["dropped_messages"] = " ".join(str(index) for index in truncation.dropped_messages)
-        if truncation.dropped_tokens is not None:
-            told["dropped_tokens"] = truncation.dropped_tokens
-    return told

@@ -16,8 +16,8 @@ from typing import Protocol
 from gateway.engine.backend import Backend, BackendError, Batch, StepResult
 from gateway.engine.outbox import Outbox
 from gateway.engine.protocol import Message
-from gateway.engine.schedule.scheduler import Outcome, Scheduler
-from gateway.engine.sequence import Sequence
+from gateway.engine.schedule.scheduler import Scheduler, StepOutcome
+from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.draft_model import DraftModel
 from gateway.engine.threads.control import ThreadControl
 from telemetry.events import StepSample
@@ -32,7 +32,9 @@ TRACED_EVERY = 100
 
 
 IDLE_S = 0.2
-"""After this long without work, ended sequences are copied out of the KV: their next turn may come after others'."""
+"""After this long without work, ended sequences are copied out of the KV: their next turn may come after
+others'.
+"""
 
 
 class Send(Protocol):
@@ -79,7 +81,7 @@ class DecodeLoop:
             self._draft_model.backend.abort()
 
     def save_all(self, timeout_s: float) -> bool:
-        """Ask the thread to copy what only the KV has into RAM, and wait for it: the engine is about to stop."""
+        """Ask the thread to copy what only the KV has into RAM, and wait for it: the engine will stop."""
         done = threading.Event()
         self._inbox.put(done)
         return done.wait(timeout_s)
@@ -100,7 +102,9 @@ class DecodeLoop:
             self._step(batch)
 
     def _receive(self) -> None:
-        """Take in what has arrived; when there is nothing to compute, wait for it, and save ended sequences meanwhile."""
+        """Take in what has arrived; when there is nothing to compute, wait for it, and save ended sequences
+        meanwhile.
+        """
         try:
             while True:
                 self._handle(self._inbox.get_nowait())
@@ -117,7 +121,7 @@ class DecodeLoop:
 
     def _handle(self, arrived: Sequence | str | threading.Event) -> None:
         if isinstance(arrived, Sequence):
-            self._outbox.expect(arrived.id, streamed=arrived.streamed)
+            self._outbox.expect(arrived.id, streamed=arrived.request.streamed)
             self.scheduler.add(arrived)
         elif isinstance(arrived, str):
             now_ns = time.monotonic_ns()
@@ -147,28 +151,41 @@ class DecodeLoop:
         self.threads.stepped(end_ns - start_ns, end_ns)
 
     def _draft(self, batch: Batch) -> Batch:
-        """Have the draft model do what is wished; when it fails, nobody is harmed but speed."""
+        """Have the draft model do what is asked of it; when it fails, nobody is harmed but speed."""
         if self._draft_model is None or not batch.draft_requests:
             return batch
         try:
             return self.scheduler.drafting.take(batch, self._draft_model.draft(batch.draft_requests))
         except BackendError as error:
-            log.warning("the draft model failed and is not used any more until the engine is started again: %s", error)
+            message = "the draft model failed and is not used any more until the engine is started again: %s"
+            log.warning(message, error)
             self.scheduler.drafting.stop()
             return batch
 
     def _ids(self, batch: Batch) -> list[str]:
-        slots = self.scheduler.slots
-        return [sequence.id for part in batch.parts if (sequence := slots[part.slot]) is not None]
+        return [self.scheduler.slots[part.slot].id for part in batch.parts]
 
-    def _publish(self, outcome: Outcome, end_ns: int) -> None:
+    def _publish(self, outcome: StepOutcome, end_ns: int) -> None:
         """Tell the gateway, in one write: its end of the pipe wakes up once."""
         if messages := self._outbox.post(outcome.deltas, outcome.finished, end_ns):
             self._send(*messages)
 
 
-def _sample(batch: Batch, sampled: Mapping[int, Sized], start_ns: int, end_ns: int, requests: tuple[str, ...]) -> StepSample:
-    """What a step took and gave."""
+def _sample(
+    batch: Batch,
+    sampled: Mapping[int, Sized],
+    start_ns: int,
+    end_ns: int,
+    requests: tuple[str, ...],
+) -> StepSample:
+    """The sample of a step: what it took and gave."""
     given = sum(len(sampled[part.slot]) for part in batch.parts if not part.prefill)
-    rejected = batch.decode_tokens - given
-    return StepSample(end_ns - start_ns, len(batch.parts), batch.prefill_tokens, given, start_ns, requests, rejected_tokens=rejected)
+    return StepSample(
+        end_ns - start_ns,
+        len(batch.parts),
+        batch.prefill_tokens,
+        given,
+        start_ns,
+        requests,
+        rejected_tokens=batch.decode_tokens - given,
+    )

@@ -1,4 +1,6 @@
-"""How many prompt tokens fit into a step: from measured speed, so that running streams never wait long."""
+"""The pace: how many prompt tokens fit into a step, from measured speed, so that running streams never wait
+long.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ SURPRISE, SURPRISED_WEIGHT = 1.8, 0.6
 """A measurement that is so many times more or less than expected counts for more: the machine has changed."""
 
 FORGET = 0.01
-"""How fast a bad experience with drafting is forgotten, per step without: it may have been another program's doing."""
+"""The speed at which a bad experience with drafting is forgotten, per step without: it may have been another
+program's doing.
+"""
 
 SMALL_SHARE = 0.5
 """From this share of the faster kernel's rows on, a chunk is filled up to them: it takes about as long."""
@@ -23,7 +27,9 @@ KNOWN_AFTER = 3
 """Steps with as many sequences, until it is known what one takes."""
 
 MIN_ALONE = 64
-"""The same for a step that nobody else waits for: enough for the faster kernel (`gateway.engine.cache.blocks`)."""
+"""The same for a step that nobody else waits for: enough for the faster kernel
+(`gateway.engine.cache.blocks`).
+"""
 
 
 def moved(average: float, measured: float) -> float:
@@ -34,7 +40,7 @@ def moved(average: float, measured: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class PromptSpeed:
-    """What prompt tokens cost with some number of threads (ns)."""
+    """The time of prompt tokens with some number of threads (ns)."""
 
     token_ns: float
     small_token_ns: float
@@ -46,7 +52,7 @@ class PromptSpeed:
 
 @dataclass(frozen=True, slots=True)
 class DecodeSpeed:
-    """What steps of answers cost with some number of threads (ns), by sequences in them."""
+    """The time of steps of answers with some number of threads (ns), by sequences in them."""
 
     step_ns: float
     by_decoding: dict[int, tuple[int, float]]
@@ -54,11 +60,13 @@ class DecodeSpeed:
 
 @dataclass(slots=True)
 class Pace:
-    """Moving averages of what a prompt token, a decode-only step, the copy of a token's state and a drafted token cost (ns).
+    """Moving averages of what a prompt token, a decode-only step, the copy of a token's state and a drafted
+    token cost (ns).
 
-    `max_stall_ns` bounds a step that decodes; `max_chunk` bounds any step (tokens), which also bounds how long a
-    cancel or a new request waits. `kernel_min_rows` are the tokens from which the backend's faster kernel computes a prompt;
-    `small_token_ns` is what a prompt token costs with the slower one (0: not measured).
+    `max_stall_ns` bounds a step that decodes; `max_chunk` bounds any step (tokens), which also bounds how
+    long a cancel or a new request waits. `kernel_min_rows` are the tokens from which the backend's faster
+    kernel computes a prompt; `small_token_ns` is what a prompt token costs with the slower one (0: not
+    measured).
     """
 
     prefill_token_ns: float
@@ -76,12 +84,13 @@ class Pace:
     """Sequences in a decode-only step → such steps seen, and their moving average (ns)."""
     _prompt_by_threads: dict[int, PromptSpeed] = field(default_factory=dict)
     _decode_by_threads: dict[int, DecodeSpeed] = field(default_factory=dict)
-    """What was last measured with other numbers of threads."""
+    """The speeds that were last measured with other numbers of threads."""
     _calm: tuple[PromptSpeed, DecodeSpeed] | None = None
-    """What was last measured while nobody else took cores."""
+    """The speeds that were last measured while nobody else took cores."""
 
     def expect(self, decoding: int) -> bool:
-        """So many sequences will decode: from now on `decode_step_ns` is for them. Returns whether that is known.
+        """So many sequences will decode: from now on `decode_step_ns` is for them. Returns whether that is
+        known.
 
         Where most steps carry drafts, few plain ones are left to follow a change of their number.
         """
@@ -92,9 +101,11 @@ class Pace:
         return True
 
     def draft_ns(self, drafted: int) -> float:
-        """How much longer a step with so many drafted tokens takes: a part for the step, and one for each of them.
+        """The time (ns) that a step with so many drafted tokens takes longer: a part for the step, and one
+        for each of them.
 
-        Until it is measured: half a step (more than one row takes slower kernels), and what a prompt token costs.
+        Until it is measured: half a step (more than one row takes slower kernels), and what a prompt token
+        costs.
         """
         step_ns = self.draft_step_ns or self.decode_step_ns / 2
         return step_ns + drafted * (self.draft_token_ns or self.prefill_token_ns)
@@ -112,8 +123,10 @@ class Pace:
         return max(MIN_CHUNK, min(self.max_chunk, chunk))
 
     def token_ns(self, tokens: int) -> float:
-        """What each of so many prompt tokens costs that are computed in one step."""
-        return self.small_token_ns if 0 < tokens < self.kernel_min_rows and self.small_token_ns else self.prefill_token_ns
+        """The time (ns) of each of so many prompt tokens that are computed in one step."""
+        if 0 < tokens < self.kernel_min_rows and self.small_token_ns:
+            return self.small_token_ns
+        return self.prefill_token_ns
 
     def learn(self, duration_ns: int, prefill_tokens: int, decode_tokens: int, drafted: int = 0) -> None:
         """Take in one measured step."""
@@ -129,7 +142,8 @@ class Pace:
             cost_ns = max(1.0, (duration_ns - beside_ns) / prefill_tokens)
             if prefill_tokens < self.kernel_min_rows:
                 self.small_token_ns = moved(self.small_token_ns, cost_ns) if self.small_token_ns else cost_ns
-                if self.small_token_ns < self.prefill_token_ns:  # the faster kernel is never slower: its figure is old
+                # the faster kernel is never slower: its figure is old
+                if self.small_token_ns < self.prefill_token_ns:
                     self.prefill_token_ns = moved(self.prefill_token_ns, self.small_token_ns)
             else:
                 self.prefill_token_ns = moved(self.prefill_token_ns, cost_ns)
@@ -140,7 +154,8 @@ class Pace:
         self._prompt_by_threads[prompt_threads], self._decode_by_threads[decode_threads] = prompt, decode
 
     def use_prompt_threads(self, before: int, after: int) -> None:
-        """Another number of threads computes prompts from now on: what was last measured with as many holds, or else a guess.
+        """Another number of threads computes prompts from now on: what was last measured with as many holds,
+        or else a guess.
 
         Where threads are given up, others slowed them: what is remembered of them is from before that.
         """
@@ -154,11 +169,14 @@ class Pace:
         """The same for tokens of answers."""
         if after > before:
             self._decode_by_threads[before] = self._decode_speed()
-        speed = self._decode_by_threads.get(after) or self._decode_by_threads.get(before) or self._decode_speed()
+        known = self._decode_by_threads.get(before) or self._decode_speed()
+        speed = self._decode_by_threads.get(after) or known
         self.decode_step_ns, self._by_decoding = speed.step_ns, dict(speed.by_decoding)
 
     def lost_ns(self, duration_ns: int, prefill_tokens: int, decode_tokens: int) -> int:
-        """How much longer a step took than it would have with all cores: 0 unless others take some (estimated)."""
+        """The time (ns) that a step took longer than it would have with all cores: 0 unless others take some
+        (estimated).
+        """
         if not self.contended or self._calm is None:
             return 0
         prompt, decode = self._calm
@@ -182,7 +200,8 @@ class Pace:
     def _learn_draft(self, extra_ns: float, drafted: int) -> None:
         """Share what a step took longer than expected between its two parts."""
         wrong_ns = WEIGHT * (extra_ns - self.draft_ns(drafted))
-        token_ns, step_ns = self.draft_token_ns or self.prefill_token_ns, self.draft_step_ns or self.decode_step_ns / 2
+        token_ns = self.draft_token_ns or self.prefill_token_ns
+        step_ns = self.draft_step_ns or self.decode_step_ns / 2
         self.draft_token_ns = max(1.0, token_ns + wrong_ns / 2 / drafted)
         self.draft_step_ns = max(1.0, step_ns + wrong_ns / 2)
 

@@ -1,5 +1,6 @@
-"""The engine process of a model that chats. Threads as in `gateway.engine.worker`: main computes, `reader` takes requests, `intake`
-renders and tokenises, `disk` reads and writes the cache's files, `heartbeat` reports once a second.
+"""The engine process of a model that chats. Threads as in `gateway.engine.worker`: main computes, `reader`
+takes requests, `intake` renders and tokenises, `disk` reads and writes the cache's files, `heartbeat` reports
+once a second.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ from gateway.engine.threads.control import ThreadControl
 from telemetry.events import CacheSample, EngineSample
 
 SAVE_S = 0.7
-"""Longest time for each of the two things that are done before the process ends: out of the KV, and onto the disk."""
+"""Longest time for each of the two things that are done before the process ends: out of the KV, and onto the
+disk.
+"""
 
 
 class ChatWorker:
@@ -44,14 +47,29 @@ class ChatWorker:
         self._engine = engine
         self._options = options
         self._pipe = pipe
-        config, backend = engine.config, engine.backend
+        config = engine.config
         disk = DiskTier(options.cache_disk_bytes)
         self._cache = PrefixCache(RamTier(options.cache_ram_bytes), disk)
         key = DiskKey(
-            config.model_digest, config.llama_cpp_build, config.kv_type_k, config.kv_type_v, 1 if config.kv_unified else config.slots
+            config.model_digest,
+            config.llama_cpp_build,
+            config.kv_type_k,
+            config.kv_type_v,
+            1 if config.kv_unified else config.slots,
         )
         self._disk = DiskThread(Path(options.cache_folder), key, disk, self._cache, options.model)
-        pace = Pace(engine.prefill_token_ns, int(options.max_stall_ms * 1e6), config.n_ubatch, kernel_min_rows=backend.kernel_min_rows)
+        self._loop = self._decode_loop()
+        self._intake = self._new_intake()
+
+    def _decode_loop(self) -> DecodeLoop:
+        engine, options = self._engine, self._options
+        config, backend = engine.config, engine.backend
+        pace = Pace(
+            engine.prefill_token_ns,
+            int(options.max_stall_ms * 1e6),
+            config.n_ubatch,
+            kernel_min_rows=backend.kernel_min_rows,
+        )
         scheduler = Scheduler(
             placement=Placement(config.slots, backend, self._cache, pace, time.monotonic_ns),
             n_ctx=config.n_ctx,
@@ -60,12 +78,22 @@ class ChatWorker:
             vocabulary=engine.tokens,
             drafting=engine.drafting,
         )
-        threads = ThreadControl(config.threads, config.threads_batch, engine.use_threads, pace=pace, adaptive=options.threads_adaptive)
-        self._loop = DecodeLoop(scheduler, backend, pipe.send, threads, engine.draft_model)
-        self._intake = Intake(
+        threads = ThreadControl(
+            config.threads,
+            config.threads_batch,
+            engine.use_threads,
+            pace=pace,
+            adaptive=options.threads_adaptive,
+        )
+        return DecodeLoop(scheduler, backend, self._pipe.send, threads, engine.draft_model)
+
+    def _new_intake(self) -> Intake:
+        engine, options, scheduler = self._engine, self._options, self._loop.scheduler
+        backend = engine.backend
+        return Intake(
             template=engine.template,
             tokenizer=engine.tokens,
-            n_ctx=config.n_ctx,
+            n_ctx=engine.config.n_ctx,
             cache=CacheLookup(
                 self._cache,
                 engine.tokens,
@@ -76,14 +104,19 @@ class ChatWorker:
             namespaces=engine.namespaces,
             speculative=options.speculative == "ngram" and backend.trims,
             predict_ttft_ms=lambda sequence: predict_ttft_ms(scheduler, sequence),
-            send=pipe.send,
+            send=self._pipe.send,
             deliver=self._loop.deliver,
         )
 
     def run(self) -> None:
         """Serve until the gateway closes the pipe or says to stop, then end the process."""
         self._disk.open()
-        threads = {"reader": self._read, "intake": self._intake.run, "disk": self._disk.run, "heartbeat": self._beat}
+        threads = {
+            "reader": self._read,
+            "intake": self._intake.run,
+            "disk": self._disk.run,
+            "heartbeat": self._beat,
+        }
         for name, target in threads.items():
             threading.Thread(target=exit_on_failure, args=(target,), name=name, daemon=True).start()
         exit_on_failure(self._loop.run)
@@ -120,10 +153,10 @@ class ChatWorker:
             time.sleep(self._options.heartbeat_s)
 
     def _heartbeat(self) -> Heartbeat:
-        """The engine now; read without locks from the decode thread's state, which is at worst one step old."""
+        """The engine now; read without locks from the decode thread's state, at worst one step old."""
         now_ns, loop = time.monotonic_ns(), self._loop
-        running, waiting = loop.scheduler.running, list(loop.scheduler.waiting)
-        prefilling = sum(sequence.prefilling for sequence in running)
+        running, waiting = loop.scheduler.running, loop.scheduler.waiting
+        prefilling = sum(sequence.progress.prefilling for sequence in running)
         started_ns = loop.step_started_ns
         samples = [loop.samples.popleft() for _ in range(len(loop.samples))]
         sample = EngineSample(
@@ -132,8 +165,8 @@ class ChatWorker:
             slots_prefill=prefilling,
             slots_decode=len(running) - prefilling,
             queue_depth=len(waiting),
-            queue_oldest_age_s=max((_age_s(sequence.queued_ns, now_ns) for sequence in waiting), default=0.0),
-            kv_used_tokens=sum(sequence.n_computed for sequence in running),
+            queue_oldest_age_s=max((_age_s(one.stamps.queued_ns, now_ns) for one in waiting), default=0.0),
+            kv_used_tokens=sum(sequence.progress.n_computed for sequence in running),
             kv_limit_tokens=self._engine.config.n_ctx * self._engine.config.slots,
             memory_bytes=psutil.Process().memory_info().rss,
             buffers=dict(self._engine.buffers),
@@ -143,7 +176,7 @@ class ChatWorker:
                 tuple(self._cache.tiers()),
                 dict(self._cache.evicted),
                 dict(self._cache.discarded),
-                loop.scheduler.placement.restore_failures,
+                loop.scheduler.placement.states.restore_failures,
                 self._disk.off,
             ),
         )

@@ -1,7 +1,9 @@
-"""How many tokens a draft model should guess, and for which sequences: what drafting costs, how often it is right, what pays.
+"""The choice of drafts, their length and their sequences: what drafting costs, how often it is
+right, what pays.
 
-Pure: times are measured elsewhere. The expected length of a draft that is verified is that of Leviathan et al., "Fast
-Inference from Transformers via Speculative Decoding" (2023): the k-th guess counts if all before it were right.
+Pure: times are measured elsewhere. The expected length of a draft that is verified is that of Leviathan et
+al., "Fast Inference from Transformers via Speculative Decoding" (2023): the k-th guess counts if all before
+it were right.
 """
 
 from __future__ import annotations
@@ -12,22 +14,25 @@ from dataclasses import dataclass, field
 from gateway.engine.schedule.pace import FORGET, WEIGHT, Pace
 from gateway.engine.speculative.prompt_lookup import MARGIN, Tally
 
-FIRST_CHANCE = 0.9
-"""That a guess is right, before any was verified: more than most pairs of models reach, since hope is soon corrected and doubt is not."""
+FIRST_RATE = 0.9
+"""That a guess is right, before any was verified: more than most pairs of models reach, since hope is soon
+corrected and doubt is not.
+"""
 
 FIRST_TESTS = 8
-"""Verified guesses that the first chance counts as."""
+"""Verified guesses that the first rate counts as."""
 
-MOST_TESTS = 64
+MAX_TESTS = 64
 """An engine's average follows its last guesses, about this many."""
 
-CHANCE_WEIGHT = 0.1
+RATE_WEIGHT = 0.1
 """Of one more verified guess in a request's average."""
 
 
 @dataclass(slots=True)
 class DraftCosts:
-    """What a draft model's work takes (ns): a round, each of its rows, and a token that it only catches up with.
+    """The time of a draft model's work (ns): a round, each of its rows, and a token that it only catches up
+    with.
 
     The first figures are measured at load; while nothing is drafted, later ones drift back to them.
     """
@@ -61,23 +66,27 @@ class DraftCosts:
 
 
 class AcceptanceRate:
-    """How often a guess is right that follows right ones, over all requests: where each new one begins."""
+    """The rate at which a guess is right that follows right ones, over all requests: where each new one
+    begins.
+    """
 
     def __init__(self) -> None:
-        self.chance = FIRST_CHANCE
+        self.rate = FIRST_RATE
         self._tests = FIRST_TESTS
 
     def learn(self, *, right: bool) -> None:
         """Take in one verified guess."""
-        self._tests = min(MOST_TESTS, self._tests + 1)
-        self.chance += (right - self.chance) / self._tests
+        self._tests = min(MAX_TESTS, self._tests + 1)
+        self.rate += (right - self.rate) / self._tests
 
 
 @dataclass(slots=True)
 class RequestDrafts:
-    """What a draft model does for one request: its chance to be right, tests of it that were in vain, and the tally."""
+    """A draft model's account of one request: its rate of right guesses, tests of it that were in vain, and the
+    tally.
+    """
 
-    chance: float
+    rate: float
     failed_probes: int = 0
     tally: Tally = field(default_factory=Tally)
 
@@ -87,14 +96,14 @@ class RequestDrafts:
         self.tally.accepted += accepted
         for index in range(min(drafted, accepted + 1)):
             right = index < accepted
-            self.chance += CHANCE_WEIGHT * (right - self.chance)
+            self.rate += RATE_WEIGHT * (right - self.rate)
             engine.learn(right=right)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Guess `length` tokens for each of the `sequences` that are right most often. `gained` is how many tokens more a step is
-    expected to give, `step_ns` what it takes and `saved_ns` what it saves.
+class DraftChoice:
+    """Guess `length` tokens for each of the `sequences` that are right most often. `gained` is how many
+    tokens more a step is expected to give, `step_ns` what it takes and `saved_ns` what it saves.
     """
 
     length: int = 0
@@ -104,48 +113,60 @@ class Choice:
     saved_ns: float = 0.0
 
 
-NOTHING = Choice()
+NO_DRAFT = DraftChoice()
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What is decided beside: sequences that decode, tokens that are verified anyway, and the most that a draft may have."""
+class PlannedStep:
+    """The step that drafts are for: sequences that decode, tokens that are verified anyway, and the longest
+    draft.
+    """
 
     decoding: int
     verified: int
-    most: int
+    max_length: int
 
 
 @dataclass(frozen=True, slots=True)
 class DraftCandidate:
-    """How often guesses for a sequence are right, and how many tokens before the last one the draft model lacks of it."""
+    """A sequence: the rate at which guesses for it are right, and the tokens before the last that the draft
+    model lacks.
+    """
 
     right: float
     missing_tokens: int = 0
 
 
-def choose(chances: Sequence[DraftCandidate], step: Step, pace: Pace, costs: DraftCosts) -> Choice:
-    """The draft that gives most tokens per second, if it beats none by `MARGIN` and fits into `pace.max_stall_ns`.
+def choose(
+    candidates: Sequence[DraftCandidate],
+    step: PlannedStep,
+    pace: Pace,
+    costs: DraftCosts,
+) -> DraftChoice:
+    """The draft that gives most tokens per second, if it beats none by `MARGIN` and fits into
+    `pace.max_stall_ns`.
 
-    `chances` begin with the best. All drafts have one length, since llama.cpp computes sequences of a batch together as
-    far as they are equally long.
+    `candidates` begin with the best. All drafts have one length, since llama.cpp computes sequences of a
+    batch together as far as they are equally long.
     """
     if not pace.decode_step_ns:
-        return NOTHING
+        return NO_DRAFT
     plain_ns = pace.decode_step_ns + (pace.draft_ns(step.verified) if step.verified else 0.0)
-    best, choice = MARGIN * step.decoding / plain_ns, NOTHING
-    powers, sums = [chance.right for chance in chances], [0.0] * len(chances)
-    for length in range(1, step.most + 1):
+    best, choice = MARGIN * step.decoding / plain_ns, NO_DRAFT
+    powers, sums = [candidate.right for candidate in candidates], [0.0] * len(candidates)
+    for length in range(1, step.max_length + 1):
         tokens, missing_tokens = float(step.decoding), 0
-        for index, chance in enumerate(chances):
+        for index, candidate in enumerate(candidates):
             sums[index] += powers[index]
-            powers[index] *= chance.right
+            powers[index] *= candidate.right
             tokens += sums[index]
-            missing_tokens += chance.missing_tokens
+            missing_tokens += candidate.missing_tokens
             verified = step.verified + length * (index + 1)
-            cost_ns = pace.decode_step_ns + pace.draft_ns(verified) + length * costs.of_round(index + 1) + missing_tokens * costs.row_ns
+            verifying_ns = pace.decode_step_ns + pace.draft_ns(verified)
+            drafting_ns = length * costs.of_round(index + 1)
+            cost_ns = verifying_ns + drafting_ns + missing_tokens * costs.row_ns
             if tokens / cost_ns > best and cost_ns <= pace.max_stall_ns:
                 best = tokens / cost_ns
                 saved_ns = tokens * plain_ns / step.decoding - cost_ns
-                choice = Choice(length, index + 1, tokens - step.decoding, cost_ns, saved_ns)
+                choice = DraftChoice(length, index + 1, tokens - step.decoding, cost_ns, saved_ns)
     return choice

@@ -1,4 +1,6 @@
-"""What a draft model's slots hold, and the computing of drafts: catching up, then one guess per round for all sequences at once."""
+"""A draft model: the states of its slots, and the computing of drafts: catching up, then one guess per round
+for all sequences at once.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ BLOCK = 256
 
 @dataclass(slots=True)
 class Drafts:
-    """What came of wishes: guesses by slot, and for learning the tokens caught up with and the rounds with their rows, with
-    what each took (ns).
+    """The answer to draft requests: guesses by slot, and for learning the tokens caught up with and the
+    rounds with their rows, with what each took (ns).
     """
 
     guesses: dict[int, list[int]] = field(default_factory=dict)
@@ -25,18 +27,21 @@ class Drafts:
 
 
 class DraftStates:
-    """The tokens in each slot of the draft model, and how many of them are those of the sequence that is there now."""
+    """The tokens in each slot of the draft model, and how many of them are those of the sequence that is
+    there now.
+    """
 
     def __init__(self, slots: int) -> None:
-        self.held: list[list[int]] = [[] for _ in range(slots)]
+        self.tokens: list[list[int]] = [[] for _ in range(slots)]
         self._followed: list[tuple[Sequence[int] | None, int]] = [(None, 0)] * slots
 
     def common(self, slot: int, tokens: Sequence[int]) -> int:
-        """How many of the sequence's tokens the slot holds; the last one is always to be computed (again).
+        """The number of the sequence's tokens that the slot holds; the last one is always to be computed
+        (again).
 
         A sequence's list of tokens only grows, so what was compared once is not compared again.
         """
-        held, (followed, same) = self.held[slot], self._followed[slot]
+        held, (followed, same) = self.tokens[slot], self._followed[slot]
         most = min(len(held), len(tokens) - 1)
         same = min(same, most) if followed is tokens else 0
         while same + BLOCK <= most and held[same : same + BLOCK] == tokens[same : same + BLOCK]:
@@ -48,7 +53,8 @@ class DraftStates:
 
 
 class DraftModel:
-    """Computes wishes with a backend of its own, one sequence per slot, always taking the likeliest token.
+    """Computes draft requests with a backend of its own, one sequence per slot, always taking the likeliest
+    token.
 
     `n_vocab` bounds what may be fed and guessed: padding at the end of vocabularies differs.
     """
@@ -71,61 +77,58 @@ class DraftModel:
             backend.open(slot, Sampling(temperature=0.0))
 
     def draft(self, draft_requests: Sequence[DraftRequest]) -> Drafts:
-        """Do what is wished.
+        """Do what is asked for.
 
         Raises:
-            BackendError: it cannot be computed; nothing may be wished afterwards.
+            BackendError: it cannot be computed; nothing may be asked for afterwards.
         """
         drafts = Drafts()
         for draft_request in draft_requests:
             self._cut(draft_request)
-        self._catch_up([draft_request for draft_request in draft_requests if not draft_request.guesses], drafts)
-        self._guess([draft_request for draft_request in draft_requests if draft_request.guesses], drafts)
+        self._catch_up([one for one in draft_requests if not one.guesses], drafts)
+        self._guess([one for one in draft_requests if one.guesses], drafts)
         return drafts
 
     def _cut(self, draft_request: DraftRequest) -> None:
         """Take off what is not the sequence's."""
-        held, keep = self.states.held[draft_request.slot], self.states.common(draft_request.slot, draft_request.tokens)
+        slot = draft_request.slot
+        held, keep = self.states.tokens[slot], self.states.common(slot, draft_request.tokens)
         if keep < len(held):
-            kept = self.backend.trim(draft_request.slot, keep)
+            kept = self.backend.trim(slot, keep)
             del held[keep if kept else 0 :]
 
     def _catch_up(self, draft_requests: Sequence[DraftRequest], drafts: Drafts) -> None:
-        parts = [
-            part
-            for draft_request in draft_requests
-            if (part := self._part(draft_request, draft_request.catch_up, sample=False)) is not None
-        ]
+        found = [self._part(one, one.catch_up, sample=False) for one in draft_requests]
+        parts = [part for part in found if part is not None]
         if parts:
             start_ns = self._clock_ns()
             self._compute(parts)
             drafts.caught_up = (sum(len(part.tokens) for part in parts), self._clock_ns() - start_ns)
 
     def _guess(self, draft_requests: Sequence[DraftRequest], drafts: Drafts) -> None:
-        """Rounds until all have what was wished; a guess that would end the text is the last one."""
-        wished = {draft_request.slot: draft_request.guesses for draft_request in draft_requests}
-        parts = [
-            part
-            for draft_request in draft_requests
-            if (part := self._part(draft_request, len(draft_request.tokens), sample=True)) is not None
-        ]
+        """Rounds until all have what was asked for; a guess that would end the text is the last one."""
+        asked = {draft_request.slot: draft_request.guesses for draft_request in draft_requests}
+        found = [self._part(one, len(one.tokens), sample=True) for one in draft_requests]
+        parts = [part for part in found if part is not None]
         while parts:
             start_ns = self._clock_ns()
             sampled = self._compute(parts)
             drafts.rounds.append((sum(len(part.tokens) for part in parts), self._clock_ns() - start_ns))
             following: list[Part] = []
             for part in parts:
-                token, guesses = sampled[part.slot][0], drafts.guesses.setdefault(part.slot, [])
+                slot, token = part.slot, sampled[part.slot][0]
+                guesses = drafts.guesses.setdefault(slot, [])
                 if token >= self._n_vocab:
                     continue
                 guesses.append(token)
-                if len(guesses) < wished[part.slot] and not self._is_end(token):
-                    following.append(Part(part.slot, (token,), len(self.states.held[part.slot]), sample=True, prefill=False))
+                if len(guesses) < asked[slot] and not self._is_end(token):
+                    position = len(self.states.tokens[slot])
+                    following.append(Part(slot, (token,), position, sample=True, prefill=False))
             parts = following
 
     def _part(self, draft_request: DraftRequest, most: int, *, sample: bool) -> Part | None:
         """The next tokens that the slot lacks; None where there is one that the draft model does not know."""
-        at = len(self.states.held[draft_request.slot])
+        at = len(self.states.tokens[draft_request.slot])
         tokens = draft_request.tokens[at : at + most]
         if not tokens or max(tokens) >= self._n_vocab:
             return None
@@ -134,5 +137,5 @@ class DraftModel:
     def _compute(self, parts: Sequence[Part]) -> dict[int, list[int]]:
         sampled = self.backend.compute(Batch(tuple(parts)))
         for part in parts:
-            self.states.held[part.slot].extend(part.tokens)
+            self.states.tokens[part.slot].extend(part.tokens)
         return sampled

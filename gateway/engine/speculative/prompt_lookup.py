@@ -1,8 +1,8 @@
 """Speculative decoding by prompt lookup: what followed the last few tokens before may follow them again.
 
-Source: prompt lookup decoding (Saxena, 2023). A draft is verified in the same step as the token before it, so it changes
-speed only (but for kernels that differ: docs/speculative.md). Whether it pays is measured without risk: while nothing is drafted, what would have been drafted is compared
-with what was sampled.
+Source: prompt lookup decoding (Saxena, 2023). A draft is verified in the same step as the token before it, so
+it changes speed only (but for kernels that differ: docs/speculative.md). Whether it pays is measured without
+risk: while nothing is drafted, what would have been drafted is compared with what was sampled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ SHORT, LONG = 3, 8
 """Tokens that must repeat before what followed them is proposed; after `LONG` ones it is far more certain."""
 
 INDEXED_PER_STEP = 4096
-"""Tokens of a prompt that are indexed in one step at most, which takes 3 ms; repetitions in the rest are seen later."""
+"""Tokens of a prompt that are indexed in one step at most, which takes 3 ms; repetitions in the rest are seen
+later.
+"""
 
 MAX_DRAFT = 16
 WEIGHT = 0.15
@@ -30,7 +32,9 @@ MARGIN = 1.1
 
 @dataclass(slots=True)
 class Tally:
-    """What drafting did for one request: tokens proposed and accepted, and the time that it saved (estimated, ns)."""
+    """The account of drafting for one request: tokens proposed and accepted, and the time that it saved
+    (estimated, ns).
+    """
 
     drafted: int = 0
     accepted: int = 0
@@ -44,9 +48,11 @@ class Tallied(Protocol):
 
 
 def attributes(lookup: Tallied | None, model: Tallied | None) -> dict[str, Scalar]:
-    """What speculative decoding did, for the decode phase: by both sources, and what of it the draft model did.
+    """The decode phase's attributes of speculative decoding: by both sources, and what of it the draft model
+    did.
 
-    `gain_ms` is estimated from what steps and drafted tokens cost on average; a draft model's own time is taken off.
+    `gain_ms` is estimated from what steps and drafted tokens cost on average; a draft model's own time is
+    taken off.
     """
     tallies = [one.tally for one in (lookup, model) if one is not None]
     if not tallies:
@@ -56,15 +62,17 @@ def attributes(lookup: Tallied | None, model: Tallied | None) -> dict[str, Scala
         "accepted": sum(tally.accepted for tally in tallies),
         "gain_ms": round(sum(tally.saved_ns for tally in tallies) / 1e6, 3),
     }
-    return both if model is None else both | {"draft_model": model.tally.drafted, "draft_model_accepted": model.tally.accepted}
+    if model is None:
+        return both
+    return both | {"draft_model": model.tally.drafted, "draft_model_accepted": model.tally.accepted}
 
 
 class PromptLookup:
-    """One request's repetitions. `tokens` is its list of all tokens, which grows; the index follows it while the request
-    decodes: it takes 300 bytes per token, which one that waits must not have.
+    """One request's repetitions. `tokens` is its list of all tokens, which grows; the index follows it while
+    the request decodes: it takes 300 bytes per token, which one that waits must not have.
 
-    The source of a draft is where the last one was right, else what followed the last `LONG` tokens before, else the
-    last `SHORT` ones.
+    The source of a draft is where the last one was right, else what followed the last `LONG` tokens before,
+    else the last `SHORT` ones.
     """
 
     def __init__(self, tokens: Sequence[int]) -> None:
@@ -81,13 +89,15 @@ class PromptLookup:
     def propose(self, most: int, pace: Pace, decoding: int) -> tuple[int, ...]:
         """Tokens that may come next and are worth verifying now, beside `decoding` sequences; often none.
 
-        As many as give most tokens per second: each is reached with the chance that all before it are right, and makes
-        the step longer.
+        As many as give most tokens per second: each is reached with the chance that all before it are right,
+        and makes the step longer.
         """
         self._index(len(self._tokens))
         if self._source is None:
             self._find_source()
-        self._proposed = () if self._source is None else tuple(self._tokens[self._source : self._source + MAX_DRAFT])
+        self._proposed = ()
+        if self._source is not None:
+            self._proposed = tuple(self._tokens[self._source : self._source + MAX_DRAFT])
         worth = self._worth(pace, decoding)
         return self._proposed[: max(0, min(most, worth))]
 
@@ -119,7 +129,9 @@ class PromptLookup:
         return self._run >= LONG
 
     def _find_source(self) -> None:
-        """What followed the last tokens before; a long match counts as so many right guesses."""
+        """Find the source of drafts: what followed the last tokens before; a long match counts as so many
+        right guesses.
+        """
         for size in (LONG, SHORT):
             at = self._follows[size].get(tuple(self._tokens[-size:]))
             if at is not None:
@@ -140,7 +152,9 @@ class PromptLookup:
         return worth
 
     def _index(self, size: int) -> None:
-        """Note what follows every run of tokens but the last one, which nothing follows yet; of many tokens the first."""
+        """Note what follows every run of tokens but the last one, which nothing follows yet; of many tokens
+        the first.
+        """
         tokens, size = self._tokens, min(size, self._indexed + INDEXED_PER_STEP)
         for length, follows in self._follows.items():
             for end in range(max(self._indexed, length), size):

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from gateway.engine.threads.governor import Window
+from gateway.engine.threads.governor import CoreWindow
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 IDLE, IOWAIT = 4, 5
@@ -23,7 +23,7 @@ IDLE, IOWAIT = 4, 5
 class CoreClock(Protocol):
     """Measures one window after the other."""
 
-    def window(self, threads: int, computed_ns: int) -> Window:
+    def window(self, threads: int, computed_ns: int) -> CoreWindow:
         """Since the last call; `threads` computed for `computed_ns` of it."""
 
 
@@ -42,10 +42,10 @@ class KernelClock:
         self._threads = self._read()
         self._idle = self._read_idle()
 
-    def window(self, threads: int, computed_ns: int) -> Window:  # noqa: ARG002 - the kernel knows
+    def window(self, threads: int, computed_ns: int) -> CoreWindow:  # noqa: ARG002 - the kernel knows
         before, self._threads = self._threads, self._read()
         spent = [(ran - before[task][0], waited - before[task][1]) for task, (ran, waited) in self._threads.items() if task in before]
-        return Window(computed_ns, sum(ran for ran, _ in spent), sum(waited for _, waited in spent), self._idle_cores())
+        return CoreWindow(computed_ns, sum(ran for ran, _ in spent), sum(waited for _, waited in spent), self._idle_cores())
 
     def _read(self) -> dict[str, tuple[int, int]]:
         """Thread → ns on a core, ns waiting for one."""
@@ -85,8 +85,8 @@ class ProcessClock:
     def __init__(self) -> None:
         self._ran_ns = time.process_time_ns()
 
-    def window(self, threads: int, computed_ns: int) -> Window:
+    def window(self, threads: int, computed_ns: int) -> CoreWindow:
         before, self._ran_ns = self._ran_ns, time.process_time_ns()
         ran = self._ran_ns - before
         waited = max(0, threads * computed_ns - ran)
-        return Window(computed_ns, ran, waited)
+        return CoreWindow(computed_ns, ran, waited)

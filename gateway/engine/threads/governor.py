@@ -34,7 +34,7 @@ IDLE_CORE = 0.65
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class CoreWindow:
     """What was measured while steps were computed for `computed_ns`: what all threads together had of it on a core, and what
     they were ready to run and had no core (ns).
 
@@ -114,7 +114,7 @@ class Governor:
             self.threads, self._before = min(self.most, threads), None
             self.contention = 0.0
 
-    def observe(self, window: Window, now_ns: int) -> None:
+    def observe(self, window: CoreWindow, now_ns: int) -> None:
         """Judge one window; `threads` is the answer."""
         lost = window.lost_cores
         if lost >= self._limit_now + NOISE * self.threads:
@@ -126,7 +126,7 @@ class Governor:
         else:
             self.contention = window.contention
 
-    def _fewer(self, window: Window, lost: float, now_ns: int) -> None:
+    def _fewer(self, window: CoreWindow, lost: float, now_ns: int) -> None:
         self.contention = window.contention
         if self._before is not None or now_ns < self._next_try_ns:  # a try was in vain, or did not last
             self._hold_ns = min(LONGEST_HOLD_NS, 2 * self._hold_ns)
@@ -135,7 +135,7 @@ class Governor:
         self._before = None
         self._next_try_ns = now_ns + self._hold_ns
 
-    def _keep(self, window: Window, now_ns: int) -> None:
+    def _keep(self, window: CoreWindow, now_ns: int) -> None:
         """More threads did not wait."""
         self._before = None
         self.contention = window.contention
@@ -143,7 +143,7 @@ class Governor:
         if self.threads == self.most:
             self._hold_ns = max(FIRST_HOLD_NS, self._hold_ns // 2)
 
-    def _try_more(self, window: Window, now_ns: int) -> None:
+    def _try_more(self, window: CoreWindow, now_ns: int) -> None:
         free = 0.0 if window.idle_cores is None else window.idle_cores
         if now_ns < self._next_try_ns and (free < IDLE_CORE or now_ns < self._next_try_ns - self._hold_ns + FIRST_HOLD_NS // 4):
             return

@@ -143,11 +143,11 @@ def _outcome(attributes: dict[str, Scalar]) -> CacheOutcome:
     )
 
 
-def _delays(delays: Iterable[engine.Delay]) -> list[Delay]:
+def _delays(delays: Iterable[engine.DelayTotal]) -> list[Delay]:
     return [_delay(delay) for delay in delays]
 
 
-def _delay(delay: engine.Delay) -> Delay:
+def _delay(delay: engine.DelayTotal) -> Delay:
     other = int(delay.other) if delay.other else None
     return Delay(delay.cause, other, delay.total_ns, delay.times, delay.longest_ns, delay.longest_at_ns)
 

@@ -86,8 +86,8 @@ def test_those_who_run_are_held_up_by_the_copy_only(stored: Disk) -> None:
     while "stream" not in rig.finished:
         turn(rig)
     restores = [delay.total_ns for delay in rig.finished["stream"].delayed_by if delay.cause.value == "restore"]
-    assert one.copied_ns is not None
-    assert sum(restores) <= one.copied_ns[1] - one.copied_ns[0]
+    assert one.stamps.copied_ns is not None
+    assert sum(restores) <= one.stamps.copied_ns[1] - one.stamps.copied_ns[0]
 
 
 def test_a_file_that_is_of_no_use_is_no_hit(stored: Disk) -> None:

@@ -1,0 +1,1 @@
+"""One request inside the engine, from admission to its last token, in parts by what they are about."""
