@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.protocol import Sampling, Submit
-from gateway.engine.sequence import Sequence
+from gateway.engine.sequence.sequence import Sequence
 from telemetry.events import Phase
 from tests.engine.cache.caches import Disk
 from tests.engine.fakes import Rig, sequence
@@ -26,10 +26,7 @@ class NoTokenizer:
 
 def a_rig_on(one: Disk, slots: int = 1) -> Rig:
     """Scheduler and fake backend over this cache, by the real clock: stamps of both threads are compared."""
-    rig = Rig(slots=slots)
-    rig.cache = rig.placement.cache = one.cache
-    rig.placement._clock_ns = time.monotonic_ns
-    return rig
+    return Rig(slots=slots, cache=one.cache, clock_ns=time.monotonic_ns)
 
 
 def looked_up(one: Disk, name: str, prompt: list[int]) -> Sequence:

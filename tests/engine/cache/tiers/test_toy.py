@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.engine.sequence import Sequence
+from gateway.engine.sequence.sequence import Sequence
 from telemetry.events import CacheReason, CacheSource, Phase
 from tests.engine.cache.caches import KEY, Disk
 from tests.engine.cache.serving import a_rig_on, looked_up, served
@@ -64,7 +64,8 @@ def test_what_the_others_evict_is_found_in_it(evicted: Disk, rig: Rig, toy: ToyT
     assert lookup.attributes["matched"] == len(PROMPT)
     assert (read.phase, read.attributes) == (Phase.CACHE_RESTORE, {"bytes": STATE_BYTES, "source": "toy"})
     assert copied.attributes["source"] == CacheSource.RAM.value
-    assert again.tokens == [*again.prompt, *expected(again.prompt, ANSWER)]
+    prompt = again.request.prompt
+    assert again.progress.tokens == [*prompt, *expected(prompt, ANSWER)]
 
 
 def test_its_bytes_are_counted_with_its_source(evicted: Disk, toy: ToyTier) -> None:
@@ -91,7 +92,7 @@ def test_what_it_evicts_is_told_by_its_name(evicted: Disk, rig: Rig, toy: ToyTie
 
 def test_a_forgotten_prefix_leaves_it_too(evicted: Disk, toy: ToyTier) -> None:
     """What is dropped is dropped everywhere."""
-    found = evicted.on_disk(tokens := sequence("x", PROMPT, 1).prompt_array())
+    found = evicted.on_disk(tokens := sequence("x", PROMPT, 1).progress.array())
     assert found is not None
     assert toy.holds(found)
     evicted.cache.forget(found)
