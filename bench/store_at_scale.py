@@ -26,7 +26,7 @@ from bench.store_reads import Timed
 from bench.store_records import BURST_RATE, Requests, configs, pieces
 from telemetry.record import RequestRecord
 from telemetry.store import migrate
-from telemetry.store.engine import create_reader, create_writer
+from telemetry.store.engine import create_reader, create_writer, file_size_bytes
 from telemetry.store.retention import Retention
 from telemetry.store.rollups.compaction import compact
 from telemetry.store.writer import StoreSink
@@ -144,7 +144,7 @@ def _measure(url: str, count: int) -> AtScale:
         else:
             alone.append(feed.write(piece))
     dropped = feed.stop()
-    size = feed.sink.file_size_bytes()
+    size = file_size_bytes(url)
     backend = url.partition(":")[0].partition("+")[0]
     capped = None if size is None else (size // 2, _capped(url, size // 2))
     return AtScale(count, backend, fill, alone, beside, reads, dropped, complaints.found, compaction_s, plans, size, capped)
@@ -177,7 +177,7 @@ class Feed:
             self._open.append(record)
             if len(self._open) > LAG:
                 self.sink.completed(self._open.pop(0))
-        while self.sink.queue_size:
+        while self.sink.health().queued:
             time.sleep(0.005)
         return len(piece) / (time.perf_counter() - began)
 
@@ -191,7 +191,7 @@ class Feed:
         for record in self._open:
             self.sink.completed(record)
         assert self.sink.stop(60), "the writer did not end"
-        return self.sink.dropped
+        return self.sink.health().dropped
 
 
 async def _compact(url: str) -> list[float]:
@@ -254,9 +254,9 @@ def _capped(url: str, cap: int) -> int:
     sink = StoreSink(url, 10, retention=Retention(max_bytes=cap))
     sink.start()
     deadline = time.monotonic() + 600
-    size = sink.file_size_bytes() or 0
+    size = file_size_bytes(url) or 0
     while size > cap and time.monotonic() < deadline:
         time.sleep(0.5)
-        size = sink.file_size_bytes() or 0
+        size = file_size_bytes(url) or 0
     sink.stop(60)
-    return sink.file_size_bytes() or 0
+    return file_size_bytes(url) or 0

@@ -84,7 +84,7 @@ async def _heat(engine: AsyncEngine, window: Window, now_s: float) -> None:
 
 _OF_WINDOW: Mapping[str, Callable[[AsyncEngine, Window, float], Awaitable[Any]]] = {
     "totals": statistics.totals,
-    "spreads": statistics.spreads,
+    "spreads": statistics.percentiles,
     "points": statistics.points,
     "ledger": ledger,
     "cached share": cache_share,
@@ -120,7 +120,7 @@ def _lists(seq: int, request_id: str) -> dict[str, Read]:
         "one request": lambda engine: requests.one(engine, request_id),
         "models": requests.models,
         "configurations": requests.configurations,
-        "anything": statistics.anything,
+        "anything": statistics.has_rollups,
     }
 
 

@@ -12,18 +12,9 @@ from dashboard.pages.settings.context import Setting
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report as EnergyReport
-from telemetry.health import HealthView
+from telemetry.health import HealthChecks
 from telemetry.live import LiveView
 from telemetry.slo import ObjectiveReport
-
-
-@dataclass(frozen=True, slots=True)
-class StoreState:
-    """How the store's writer does: events waiting and dropped since the start, and why it cannot write ('' when it can)."""
-
-    queued: int = 0
-    dropped: int = 0
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +30,8 @@ class DashboardDeps:
 
     reader: AsyncEngine
     live: LiveView
-    health: HealthView
+    health: HealthChecks
     buckets: ContextBuckets
-    store_state: Callable[[], StoreState]
     objectives: Callable[[], Sequence[ObjectiveReport]]
     energy: Callable[[], EnergyReport]
     prices: Prices

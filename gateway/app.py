@@ -16,7 +16,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.response import Redirect
 
-from dashboard.deps import DashboardDeps, StoreState
+from dashboard.deps import DashboardDeps
 from dashboard.page import PATH as DASHBOARD
 from dashboard.refusal import refusal_page
 from dashboard.router import ErrorPages, dashboard_router
@@ -42,10 +42,9 @@ from gateway.serving.admission import Admission
 from gateway.serving.predicted_wait import PredictedWait
 from gateway.serving.router import Router
 from gateway.settings.load import Settings
-from gateway.settings.retention import retention_of
 from gateway.settings.sections import ServerSettings
 from gateway.settings.values import shown_settings
-from gateway.telemetry_options import capture_options, energy_options, slo_options
+from gateway.telemetry_options import telemetry_options
 from telemetry.context_buckets import ContextBuckets
 from telemetry.stack import TelemetryStack
 
@@ -87,23 +86,8 @@ class Gateway:
         self.asgi = self._application()
 
     def _telemetry(self) -> TelemetryStack:
-        settings = self.settings
-        return TelemetryStack(
-            env=self._env,
-            store_url=settings.store_url,
-            store_queue_size=settings.store.queue_size,
-            buckets=ContextBuckets(settings.telemetry.context_buckets),
-            served=lambda: self.router.names,
-            log_level=settings.telemetry.log_level,
-            enabled=settings.telemetry.enabled,
-            home=settings.home,
-            allowed_baggage=settings.telemetry.baggage,
-            slo=slo_options(settings.slo, self.base_url),
-            energy=energy_options(settings.telemetry, settings.cost),
-            retention=retention_of(settings),
-            capture=capture_options(settings.capture),
-            more_sinks=[self.announcer],
-        )
+        options = telemetry_options(self.settings, self._env, self.base_url)
+        return TelemetryStack(options, lambda: self.router.names, more_sinks=[self.announcer])
 
     @property
     def base_url(self) -> str:
@@ -141,7 +125,7 @@ class Gateway:
             "router": self.router,
             "bodies": BodyReader(_body_limits(self.settings.server)),
             "started_at": int(time.time()),
-            "store_state": self._store_words,
+            "store_health": self.telemetry.store_health,
             "metrics_page": self.telemetry.metrics.render,
             "slo_reports": lambda: self.telemetry.slo.reports,
             "stats_source": StatsSource(
@@ -208,7 +192,6 @@ class Gateway:
                     self.settings.home,
                 ),
                 buckets=ContextBuckets(self.settings.telemetry.context_buckets),
-                store_state=self._store_state,
                 objectives=lambda: self.telemetry.slo.reports,
                 energy=lambda: self.telemetry.energy.report,
                 prices=self.telemetry.prices,
@@ -218,17 +201,6 @@ class Gateway:
                 content_kept=self.settings.capture.content,
             )
         )
-
-    def _store_state(self) -> StoreState:
-        store = self.telemetry.store_health()
-        return StoreState(store.queued, store.dropped, store.error)
-
-    def _store_words(self) -> str:
-        """`ok` once the database was written to, and as long as it can be; `off`; else what is the matter."""
-        store = self.telemetry.store_health()
-        if not store.enabled:
-            return "off"
-        return store.error or store.opening or "ok"
 
 
 def _body_limits(server: ServerSettings) -> BodyLimits:

@@ -1,4 +1,4 @@
-"""What the gateway knows of its own health, gathered for pages and `/readyz`."""
+"""The health of a running gateway, gathered for pages from its engines and its telemetry."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from telemetry.events import EngineStatus
-from telemetry.health import DiskHealth, ExporterHealth, Readiness, StoreHealth, readiness
+from telemetry.health import DiskHealth, ExporterHealth, ReadinessResult, StoreHealth, readiness
 from telemetry.stack import TelemetryStack
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayHealth:
-    """`telemetry.health.HealthView` of a running gateway."""
+    """`telemetry.health.HealthChecks` of a running gateway."""
 
     statuses: Callable[[], Sequence[EngineStatus]]
     telemetry: TelemetryStack
     home: Path
 
-    def readiness(self) -> Readiness:
+    def readiness(self) -> ReadinessResult:
         return readiness(self.statuses())
 
     def store(self) -> StoreHealth:
@@ -33,4 +33,6 @@ class GatewayHealth:
 
     def disk(self) -> DiskHealth:
         room = self.telemetry.disk_room()
-        return DiskHealth(str(self.home), None, None) if room is None else DiskHealth(str(self.home), room.free_bytes, room.total_bytes)
+        if room is None:
+            return DiskHealth(str(self.home), None, None)
+        return DiskHealth(str(self.home), room.free_bytes, room.total_bytes)

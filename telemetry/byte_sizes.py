@@ -1,4 +1,6 @@
-"""Bytes as people read them, on every surface in the same units: KiB, MiB, GiB and TiB, each 1024 of the one before."""
+"""Bytes as people read them, on every surface in the same
+units: KiB, MiB, GiB and TiB, each 1024 of the one before.
+"""
 
 from __future__ import annotations
 

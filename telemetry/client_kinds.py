@@ -1,17 +1,21 @@
-"""What kind of program a client is, from its User-Agent: a label of metrics, so one of a few words."""
+"""Kinds of client programs, from the User-Agent: a label of metrics, so one of a few words."""
 
 from __future__ import annotations
 
 import re
 
 OTHER = "_other"
-"""Whatever is not in `KINDS`, and a client that does not say: what clients invent makes no series."""
+"""The kind of what is not in `KINDS`, and of a client that does
+not say: what clients invent makes no series.
+"""
 
 KINDS = frozenset(
     {
-        "ai-sdk", "aider", "aiohttp", "anthropic", "cherrystudio", "claude-cli", "cline", "codex", "continue", "crush", "curl", "cursor", "go-http-client",
-        "goose", "httpie", "httpx", "jan", "langchain", "librechat", "litellm", "llamaindex", "mozilla", "node", "ollama", "open-webui", "openai-js",
-        "openai-python", "opencode", "postmanruntime", "python-requests", "roo-code", "sillytavern", "wget", "zed",
+        "ai-sdk", "aider", "aiohttp", "anthropic", "cherrystudio", "claude-cli", "cline", "codex",
+        "continue", "crush", "curl", "cursor", "go-http-client", "goose", "httpie", "httpx", "jan",
+        "langchain", "librechat", "litellm", "llamaindex", "mozilla", "node", "ollama", "open-webui",
+        "openai-js", "openai-python", "opencode", "postmanruntime", "python-requests", "roo-code",
+        "sillytavern", "wget", "zed",
     }
 )  # fmt: skip
 

@@ -1,4 +1,6 @@
-"""Time: monotonic nanoseconds everywhere, and an anchor to turn them into wall-clock time, taken anew when the wall clock jumped."""
+"""Time: monotonic nanoseconds everywhere, and an anchor to turn
+them into wall-clock time, taken anew when the wall clock jumped.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from telemetry.logs.events import event
 log = logging.getLogger(__name__)
 
 JUMP_NS = 100_000_000
-"""By so much the wall clock may be away from the anchor before that is a jump. What a clock is slewed by, the monotonic one is too."""
+"""By so much the wall clock may be away from the anchor before that
+is a jump. What a clock is slewed by, the monotonic one is too.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +42,21 @@ class ClockAnchor:
 
 
 def asleep_ns() -> int | None:
-    """How long the machine has slept since it was booted: the monotonic clock stands still meanwhile, CLOCK_BOOTTIME does not
-    (clock_gettime(2)). None where there is no such clock.
+    """Nanoseconds that the machine has slept since it was booted: the monotonic clock stands still meanwhile,
+    CLOCK_BOOTTIME does not (clock_gettime(2)). None where there is no such clock.
     """
     boot = getattr(time, "CLOCK_BOOTTIME", None)
     return None if boot is None else time.clock_gettime_ns(boot) - time.monotonic_ns()
 
 
 class WallClock:
-    """The anchor in use. A suspend of the machine and a wall clock that somebody sets make a new one; a record keeps the one
-    that it began with, so that its own times add up.
+    """The anchor in use. A suspend of the machine and a wall clock that somebody sets make a new one; a
+    record keeps the one that it began with, so that its own times add up.
     """
 
-    def __init__(self, read: Callable[[], ClockAnchor] = ClockAnchor.now, asleep: Callable[[], int | None] = asleep_ns) -> None:
+    def __init__(
+        self, read: Callable[[], ClockAnchor] = ClockAnchor.now, asleep: Callable[[], int | None] = asleep_ns
+    ) -> None:
         self._read = read
         self._asleep = asleep
         self.anchor = read()
@@ -67,7 +73,7 @@ class WallClock:
         return self.anchor
 
     def is_steady(self, seconds: float) -> bool:
-        """Whether it has not jumped for so long."""
+        """True where it has not jumped for so long."""
         now_ns = self._read().monotonic_ns
         self.look()
         return self.jumped_ns is None or now_ns - self.jumped_ns >= seconds * 1e9
@@ -77,6 +83,9 @@ class WallClock:
         slept_ns = 0 if before is None or self._slept_ns is None else self._slept_ns - before
         why = "the machine slept" if abs(moved_ns - slept_ns) <= JUMP_NS else "the clock was set"
         log.warning(
-            "the wall clock moved by %+.1f s (%s): times are told by it from now on", moved_ns / 1e9, why, extra=event("clock.moved")
+            "the wall clock moved by %+.1f s (%s): times are told by it from now on",
+            moved_ns / 1e9,
+            why,
+            extra=event("clock.moved"),
         )
         self.anchor, self.jumped_ns = now, now.monotonic_ns

@@ -1,7 +1,10 @@
-"""What was said in a request: the messages that went to the engine, and the answer. Kept only where a setting asks for it."""
+"""The content of a request: the messages that went to the
+engine, and the answer. Kept only where a setting asks for it.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +16,9 @@ Messages = Sequence[Mapping[str, Any]]
 
 @dataclass(slots=True)
 class Content:
-    """Messages as the engine was given them, and the pieces of the answer as they came; nothing is redacted yet."""
+    """Messages as the engine was given them, and the pieces of
+    the answer as they came; nothing is redacted yet.
+    """
 
     messages: Messages
     answer: list[str] = field(default_factory=list)
@@ -21,9 +26,9 @@ class Content:
     @property
     def size_chars(self) -> int:
         """About how much memory it holds."""
-        return sum(len(value) for message in self.messages for value in message.values() if isinstance(value, str)) + sum(
-            map(len, self.answer)
-        )
+        values = itertools.chain.from_iterable(message.values() for message in self.messages)
+        prompt = sum(len(value) for value in values if isinstance(value, str))
+        return prompt + sum(map(len, self.answer))
 
 
 def words(message: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Who guessed tokens ahead for speculative decoding, and what the decode phase says of it."""
+"""Draft tokens of speculative decoding: who guessed them, as the decode phase says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from telemetry.events import Scalar
 
 
 class DraftSource(StrEnum):
-    """Where a draft came from: what followed the same tokens before (`lookup`), or a smaller model."""
+    """The source of a draft: what followed the same tokens before (`lookup`), or a smaller model."""
 
     LOOKUP = "lookup"
     DRAFT_MODEL = "draft_model"

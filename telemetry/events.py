@@ -119,7 +119,7 @@ class PhaseTiming:
 
 
 @dataclass(frozen=True, slots=True)
-class Delay:
+class RequestDelay:
     """Time that a request lost to another: in all, how many times, and the longest with its start (monotonic nanoseconds).
 
     `seq` is the other request's; None where a model was loaded, which `model` names then.

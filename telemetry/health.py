@@ -1,4 +1,6 @@
-"""How the parts of the gateway do now, for whoever asks: one definition for `/readyz` and for pages. Holds no secrets."""
+"""The health of the gateway's parts now: one shape for
+`/readyz`, pages, metrics and log lines. Holds no secrets.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +13,34 @@ from telemetry.events import EngineState, EngineStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether a configured model can answer; `reason` says why not ('' when one can)."""
+class ReadinessResult:
+    """The answer of the readiness check: whether a configured
+    model can answer; `reason` says why not ('' when one can).
+    """
 
     ready: bool
     reason: str = ""
 
 
-def readiness(statuses: Iterable[EngineStatus]) -> Readiness:
+def readiness(statuses: Iterable[EngineStatus]) -> ReadinessResult:
     """Ready when one engine is: the store never makes the gateway unready."""
     known = list(statuses)
     if any(status.state is EngineState.READY for status in known):
-        return Readiness(ready=True)
-    return Readiness(ready=False, reason="; ".join(f"{status.model} {status.reason}" for status in known) or "no model is configured")
+        return ReadinessResult(ready=True)
+    reasons = "; ".join(f"{status.model} {status.reason}" for status in known)
+    return ReadinessResult(ready=False, reason=reasons or "no model is configured")
 
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """The store's writer. `error` is why it cannot write ('' when it can); `opening` says what is done before its first write
-    ('' afterwards); `file_bytes` None where the database is no file of ours; `max_bytes` 0 is no limit; `flush_age_s` is the
-    time since the last transaction (None: none yet). Of `dropped` events the database refused `refused`, the others found the
-    queue full; `failure` is what kept it from writing last, `failure_age_s` ago.
+    """The state of the store's writer; nobody keeps another one.
+
+    `error` is why it cannot write ('' when it can), `opening` what is done before its first write (''
+    afterwards), `failure` what kept it from writing last, `failure_age_s` ago. `queued` events wait in a
+    queue of `queue_size`; of `dropped` events the database refused `refused`, the others found the queue
+    full; `pruned` requests were forgotten, by age or for size. `file_bytes` is None where the database is no
+    file of ours, and where its size cannot be read; `max_bytes` 0 is no limit. `flush_age_s` is the time
+    since the last transaction (None: none yet). Nothing is written where it is not `enabled`.
     """
 
     error: str = ""
@@ -46,11 +55,21 @@ class StoreHealth:
     refused: int = 0
     failure: str = ""
     failure_age_s: float | None = None
+    pruned: int = 0
+
+    @property
+    def summary(self) -> str:
+        """`ok` once the database was written to, and as long as it can be; `off`; else what is the matter."""
+        if not self.enabled:
+            return "off"
+        return self.error or self.opening or "ok"
 
 
 @dataclass(frozen=True, slots=True)
 class ExporterHealth:
-    """One signal's OTLP exporter: where it sends (scheme, host and port only), items since the start, whether its last batch failed."""
+    """One signal's OTLP exporter: where it sends (scheme, host and port only), items since the start, and
+    whether its last batch failed.
+    """
 
     signal: str
     endpoint: str
@@ -69,11 +88,11 @@ class DiskHealth:
     total_bytes: int | None
 
 
-class HealthView(Protocol):
-    """What a page may read of the gateway's own health."""
+class HealthChecks(Protocol):
+    """The checks of the gateway's own health, as pages may read them."""
 
-    def readiness(self) -> Readiness:
-        """What `/readyz` says."""
+    def readiness(self) -> ReadinessResult:
+        """The readiness that `/readyz` tells."""
 
     def store(self) -> StoreHealth:
         """The store's writer."""

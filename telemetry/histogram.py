@@ -18,7 +18,7 @@ RESOLUTION = 40
 """Buckets per doubling."""
 
 ZERO_BUCKET = -(10**6)
-"""Where zero and negative values go; its middle is 0."""
+"""The bucket of zero and negative values; its middle is 0."""
 
 _GAMMA = 2 ** (1 / RESOLUTION)
 
@@ -27,7 +27,9 @@ _NEAR = 1e-9
 
 
 class Buckets(Mapping[int, int]):
-    """A histogram in two arrays: filled buckets, ascending, and their counts. Several quantiles of it take microseconds."""
+    """A histogram in two arrays: filled buckets, ascending, and
+    their counts. Several quantiles of it take microseconds.
+    """
 
     __slots__ = ("buckets", "counts")
 
@@ -60,11 +62,11 @@ class Buckets(Mapping[int, int]):
 
     @property
     def total(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return int(self.counts.sum())
 
     def above(self, bucket: int) -> int:
-        """How many values lie in later buckets than this one."""
+        """The number of values in later buckets than this one."""
         return int(self.counts[np.searchsorted(self.buckets, bucket, side="right") :].sum())
 
     def percentiles(self, quantiles: Sequence[float]) -> list[float | None]:
@@ -86,7 +88,9 @@ def bucket_of(value: float) -> int:
 
 
 def buckets_of(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The bucket index of each value, exactly as `bucket_of` has it: numpy's logarithm may differ in its last bit."""
+    """The bucket index of each value, exactly as `bucket_of`
+    has it: numpy's logarithm may differ in its last bit.
+    """
     positive = values > 0
     found = np.full(len(values), float(ZERO_BUCKET))
     np.log2(values, out=found, where=positive)

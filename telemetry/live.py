@@ -1,8 +1,8 @@
 """The live sink: requests that run now and the state of every engine, for pages that follow along.
 
-Held in memory, written and read on the gateway's event loop; readers wait for `changes()`, at most a few a second.
-What requests do and what their engine does is one thing, told by the engine request by request; its heartbeat, once a second,
-has the rest. What is known of an engine ends with its process.
+Held in memory, written and read on the gateway's event loop; readers wait for `changes()`, at most a few a
+second. What requests do and what their engine does is one thing, reported by the engine request by request;
+its heartbeat, once a second, has the rest. What is known of an engine ends with its process.
 """
 
 from __future__ import annotations
@@ -19,18 +19,23 @@ from telemetry.record import RequestRecord
 from telemetry.recorder import NullSink
 
 MIN_INTERVAL_S = 0.2
-"""Changes closer together than this are told as one."""
+"""Changes closer together than this are reported as one."""
 
 SILENT_S = 5.0
-"""A heartbeat comes every second; `engine.heartbeat_timeout_s` (10 s by default) ends an engine without one."""
+"""A heartbeat comes every second; `engine.heartbeat_timeout_s`
+(10 s by default) ends an engine without one.
+"""
 
 BY_INPUT = "embeddings"
-"""The operation whose slots are inputs of a batch, several of a request among them: the engine alone counts those."""
+"""The operation whose slots are inputs of a batch, several of a
+request among them: the engine alone counts those.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveEngine:
-    """One engine: what its supervisor says, its last heartbeat and the last failure if there was one (`_ns`: monotonic).
+    """One engine: what its supervisor says, its last heartbeat
+    and the last failure if there was one (`_ns`: monotonic).
 
     `sample` is None where no process is ready; `silent_s` is the heartbeat's age where it is late.
     """
@@ -44,7 +49,7 @@ class LiveEngine:
 
 
 class LiveView(Protocol):
-    """What a page may read of the present moment."""
+    """The present moment, as pages may read it."""
 
     def running(self) -> list[RequestRecord]:
         """Requests that have not ended, oldest first."""
@@ -132,7 +137,7 @@ class LiveSink(NullSink):
 
 
 def _present(sample: EngineSample, at_work: Iterable[RequestRecord], now_ns: int) -> EngineSample:
-    """A heartbeat, with queue and slots as the engine has told since: by the phases of its requests."""
+    """A heartbeat, with queue and slots as the engine has reported since: by the phases of its requests."""
     at_work = list(at_work)
     phases = Counter(record.current_phase for record in at_work)
     ages_ns = [now_ns - _queued_ns(record) for record in at_work if record.current_phase is Phase.QUEUE]
@@ -141,7 +146,9 @@ def _present(sample: EngineSample, at_work: Iterable[RequestRecord], now_ns: int
         return queue
     slots = sample.slots_idle + sample.slots_prefill + sample.slots_decode
     prefill, decode = phases[Phase.PREFILL], phases[Phase.DECODE]
-    return replace(queue, slots_prefill=prefill, slots_decode=decode, slots_idle=max(0, slots - prefill - decode))
+    return replace(
+        queue, slots_prefill=prefill, slots_decode=decode, slots_idle=max(0, slots - prefill - decode)
+    )
 
 
 def _queued_ns(record: RequestRecord) -> int:

@@ -1,4 +1,4 @@
-"""How a request ended, in one word; pure. Whatever counts requests that failed counts these."""
+"""Outcomes: how a request ended, in one word; pure. Whatever counts requests that failed counts these."""
 
 from __future__ import annotations
 
@@ -45,9 +45,16 @@ REJECTIONS = (
 FINISH_REASONS = ("stop", "length")
 
 BROKEN_BY_CLIENT = frozenset(
-    {CacheReason.SYSTEM_CHANGED, CacheReason.TOOLS_CHANGED, CacheReason.HISTORY_EDITED, CacheReason.VOLATILE_PREFIX}
+    {
+        CacheReason.SYSTEM_CHANGED,
+        CacheReason.TOOLS_CHANGED,
+        CacheReason.HISTORY_EDITED,
+        CacheReason.VOLATILE_PREFIX,
+    }
 )
-"""Reasons of the prefix cache for which a prompt was computed again though one like it was there, by what the client changed."""
+"""Reasons of the prefix cache for which a prompt was computed
+again though one like it was there, by what the client changed.
+"""
 
 
 def outcome(record: RequestRecord) -> Outcome:

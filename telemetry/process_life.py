@@ -1,4 +1,6 @@
-"""Which process this is, and whether another one is over: by what no later process can have."""
+"""The life of a process: this one's identity, and whether
+another one is over, by what no later process can have.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,15 @@ import psutil
 
 _PROC = Path("/proc")
 _STARTED = 19
-"""Field of `/proc/PID/stat` after the command's closing bracket: ticks from the machine's boot to the start of the process (proc(5))."""
+"""Field of `/proc/PID/stat` after the command's closing bracket: ticks from the machine's boot to the start
+of the process (proc(5)).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessLife:
-    """A process: the `host` where its id means something (name, boot and, in a container, name space), its id, and when it
-    was `born` (a number that only compares with itself).
+    """A process: the `host` where its id means something (name, boot and, in a container, name space), its
+    id, and when it was `born` (a number that only compares with itself).
     """
 
     host: str
@@ -31,7 +35,7 @@ class ProcessLife:
         return cls(_host(), os.getpid(), _born(os.getpid()) or 0)
 
     def is_over(self) -> bool:
-        """Whether it has surely ended; of a process on another host nothing is sure."""
+        """True where it has surely ended; of a process on another host nothing is sure."""
         return self.host == _host() and _born(self.pid) != self.born
 
 

@@ -15,7 +15,7 @@ from itertools import islice, repeat
 from telemetry.client_kinds import OTHER
 from telemetry.clock import ClockAnchor
 from telemetry.content import Content
-from telemetry.events import CacheOutcome, CacheReason, Delay, DelayCause, Phase, PhaseTiming, PrefillChunk, Scalar, Status
+from telemetry.events import CacheOutcome, CacheReason, DelayCause, Phase, PhaseTiming, PrefillChunk, RequestDelay, Scalar, Status
 from telemetry.trace_ids import TraceIds
 
 STALL_FACTOR = 4
@@ -95,8 +95,8 @@ class RequestRecord:
     gaps_us: Sequence[int] = ()
     bursts: Sequence[int] = ()
     slow_gap_ms: float | None = None
-    delayed_by: Sequence[Delay] = ()
-    delayed: Sequence[Delay] = ()
+    delayed_by: Sequence[RequestDelay] = ()
+    delayed: Sequence[RequestDelay] = ()
     client_blocked_ns: int = 0
     client_blocked_tail_ns: int = 0
     ended_ns: int | None = None

@@ -1,6 +1,7 @@
 """Secrets in texts: what they look like, and texts without them.
 
-Each pattern also matches a secret that was cut off after its first characters, so that cutting a text never saves one.
+Each pattern also matches a secret that was cut off after its
+first characters, so that cutting a text never saves one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def without_passwords(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A kind of secret; where none of `hints` is in the text (in lower case), the expression need not be tried."""
+    """A kind of secret; where none of `hints` is in the text
+    (in lower case), the expression need not be tried.
+    """
 
     kind: str
     hints: tuple[str, ...]
@@ -41,13 +44,19 @@ DEFAULT_PATTERNS = (
     Pattern(
         "private key",
         ("private key",),
-        re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL),
+        re.compile(
+            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
+            r"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
+            re.DOTALL,
+        ),
     ),
     Pattern("token", ("eyj",), re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*){0,4}")),
     Pattern(
         "token",
         ("bearer", "basic"),
-        re.compile(r"\b(?:bearer|basic)\s+(?:(?=[\w.~+/=-]*[0-9])[\w.~+/=-]{8,}|[\w.~+/=-]{20,})", re.IGNORECASE),
+        re.compile(
+            r"\b(?:bearer|basic)\s+(?:(?=[\w.~+/=-]*[0-9])[\w.~+/=-]{8,}|[\w.~+/=-]{20,})", re.IGNORECASE
+        ),
     ),
     Pattern(
         "key",
@@ -57,7 +66,10 @@ DEFAULT_PATTERNS = (
     Pattern(
         "key",
         ("key", "token", "secret", "passw"),
-        re.compile(rf"(?:{_NAMES_OF_SECRETS})[\"']?\s*[:=]\s*(?:\"[^\"\n]{{4,}}|'[^'\n]{{4,}}|[^\s\"',;]{{4,}})", re.IGNORECASE),
+        re.compile(
+            rf"(?:{_NAMES_OF_SECRETS})[\"']?\s*[:=]\s*(?:\"[^\"\n]{{4,}}|'[^'\n]{{4,}}|[^\s\"',;]{{4,}})",
+            re.IGNORECASE,
+        ),
     ),
     Pattern("e-mail", ("@",), re.compile(rf"(?<![{_EMAIL_CHARS}])[{_EMAIL_CHARS}]++@[\w-]+(?:\.[\w-]+)+")),
 )
@@ -72,11 +84,17 @@ class Redactor:
     """
 
     def __init__(self, extra: Iterable[str] = ()) -> None:
-        self._patterns: Sequence[Pattern] = (*DEFAULT_PATTERNS, *(Pattern("text", (), re.compile(text)) for text in extra))
+        self._patterns: Sequence[Pattern] = (
+            *DEFAULT_PATTERNS,
+            *(Pattern("text", (), re.compile(text)) for text in extra),
+        )
 
     def redact(self, text: str, limit: int) -> str:
-        """The first `limit` characters, with `[redacted: kind]` in place of each secret that begins in them."""
-        seen = text[: limit + LOOK_AHEAD_CHARS].encode("utf-8", "replace").decode()  # no half of a surrogate pair
+        """The first `limit` characters, with `[redacted: kind]`
+        in place of each secret that begins in them.
+        """
+        # no half of a surrogate pair
+        seen = text[: limit + LOOK_AHEAD_CHARS].encode("utf-8", "replace").decode()
         parts, reached = [], 0
         for start, end, kind in self._secrets(seen):
             if start >= limit:
@@ -102,4 +120,8 @@ class Redactor:
         lower = text.lower()
         for pattern in self._patterns:
             if not pattern.hints or any(hint in lower for hint in pattern.hints):
-                yield from ((*match.span(), pattern.kind) for match in pattern.expression.finditer(text) if match.end() > match.start())
+                yield from (
+                    (*match.span(), pattern.kind)
+                    for match in pattern.expression.finditer(text)
+                    if match.end() > match.start()
+                )

@@ -1,4 +1,4 @@
-"""Whether speeds differ beyond noise: a rank test on two log histograms; pure.
+"""The regression test, of speeds that differ beyond noise: a rank test on two log histograms; pure.
 
 The Mann-Whitney U test asks nothing of the distributions and is hardly moved by outliers; buckets are ties
 (https://en.wikipedia.org/wiki/Mann%E2%80%93Whitney_U_test#Normal_approximation_and_tie_correction).
@@ -12,19 +12,23 @@ from dataclasses import dataclass
 
 from telemetry.histogram import percentile
 
-LEAST_REQUESTS = 20
+MIN_REQUESTS = 20
 """On each side; below that nothing is said."""
 
 P_LIMIT = 1e-4
-"""Of the whole comparison of two configurations, shared among its parts; small, since it is asked again with every minute."""
+"""Of the whole comparison of two configurations, shared among
+its parts; small, since it is asked again with every minute.
+"""
 
-LEAST_CHANGE = 0.10
+MIN_CHANGE = 0.10
 """Of the median; a smaller one may be certain and is still not worth an event."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
-    """Two medians (in the histograms' unit), how many values each is of, and the chance that they differ by chance."""
+class MedianShift:
+    """Two medians (in the histograms' unit), how many values
+    each is of, and the chance that they differ by chance.
+    """
 
     before: float
     after: float
@@ -38,19 +42,19 @@ class Shift:
         return self.after / self.before
 
     def matters(self, parts: int) -> bool:
-        """Whether it is beyond noise, as one of so many parts of a comparison."""
-        return self.p_value < P_LIMIT / max(1, parts) and abs(math.log(self.ratio)) > math.log(1 + LEAST_CHANGE)
+        """True where it is beyond noise, as one of so many parts of a comparison."""
+        return self.p_value < P_LIMIT / max(1, parts) and abs(math.log(self.ratio)) > math.log(1 + MIN_CHANGE)
 
 
-def compare(before: Mapping[int, int], after: Mapping[int, int]) -> Shift | None:
+def compare(before: Mapping[int, int], after: Mapping[int, int]) -> MedianShift | None:
     """Compare two histograms; None where one has too few values, or none above 0."""
     n, m = sum(before.values()), sum(after.values())
-    if min(n, m) < LEAST_REQUESTS:
+    if min(n, m) < MIN_REQUESTS:
         return None
     medians = percentile(before, 0.5), percentile(after, 0.5)
     if not medians[0] or not medians[1]:
         return None
-    return Shift(medians[0], medians[1], n, m, _p_value(before, after, n, m))
+    return MedianShift(medians[0], medians[1], n, m, _p_value(before, after, n, m))
 
 
 def _p_value(before: Mapping[int, int], after: Mapping[int, int], n: int, m: int) -> float:

@@ -1,7 +1,9 @@
-"""Service-level objectives: what share of requests was good, how fast the budget for the others is spent, and what that means; pure.
+"""Service-level objectives: what share of requests was good, how
+fast the budget for the others is spent, and what that means; pure.
 
-Burn rates and windows are those of the SRE workbook, chapter 5 ("Alerting on SLOs"): a state holds while both windows of
-its pair are over its factor, so that it begins late enough to matter and ends soon after the cause.
+Burn rates and windows are those of the SRE workbook, chapter 5 ("Alerting
+on SLOs"): a state holds while both windows of its rule are over its factor,
+so that it begins late enough to matter and ends soon after the cause.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ BURN_MINUTES = (5, 30, 60, 360)
 
 
 class State(StrEnum):
-    """What the burn rates and the budget say: `used_up` is a budget that is spent and does not burn now."""
+    """The state of an objective, by burn rates and budget:
+    `used_up` is a budget that is spent and does not burn now.
+    """
 
     OK = "ok"
     USED_UP = "used_up"
@@ -28,7 +32,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class BurnRule:
     """A state, and the burn rate that both of its windows (minutes) must be over."""
 
     state: State
@@ -37,7 +41,7 @@ class Pair:
     short_minutes: int
 
 
-PAIRS = (Pair(State.FAST_BURN, 14.4, 60, 5), Pair(State.SLOW_BURN, 6.0, 360, 30))
+BURN_RULES = (BurnRule(State.FAST_BURN, 14.4, 60, 5), BurnRule(State.SLOW_BURN, 6.0, 360, 30))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many there were, and how many of them were bad."""
+    """Numbers of requests (or gaps) in all, and of the bad ones among them."""
 
     total: int = 0
     bad: int = 0
@@ -67,11 +71,11 @@ NOTHING = Counts()
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveReport:
-    """One objective at one moment, `at_s` (Unix seconds): every figure was read then. `counts` are over the objective's own
-    window of `window_days`; None: not measured there.
+    """One objective at one moment, `at_s` (Unix seconds): every figure was read then. `counts` are over the
+    objective's own window of `window_days`; None: not measured there.
 
-    `budget_left` is 1 when nothing was spent, 0 when all was, below 0 when more; `burns` are burn rates by minutes (1 is as
-    fast as allowed), None where there were no requests.
+    `budget_left` is 1 when nothing was spent, 0 when all was, below 0 when more; `burns` are burn rates by
+    minutes (1 is as fast as allowed), None where there were no requests.
     """
 
     objective: Objective
@@ -92,34 +96,46 @@ class ObjectiveReport:
         return None if self.counts is None else budget_left(self.objective, self.counts)
 
     def age_s(self, now_s: float) -> float:
-        """How old the figures are; a clock that was set back makes none of the future."""
+        """The age of the figures; a clock that was set back makes none of the future."""
         return max(0.0, now_s - self.at_s)
 
 
 def burn(objective: Objective, counts: Counts) -> float | None:
-    """How many times faster than allowed the budget is spent, exactly as fast where that is so (9 digits); None without requests."""
+    """The burn rate: how many times faster than allowed the budget is spent, exactly as fast where that is so
+    (9 digits); None without requests.
+    """
     return round(counts.bad / counts.total / (1 - objective.share), 9) if counts.total else None
 
 
 def budget_left(objective: Objective, counts: Counts) -> float | None:
-    """What is left of the budget of a window, 0 where exactly all of it is spent; None without requests."""
+    """The part of a window's budget that is left, 0 where
+    exactly all of it is spent; None without requests.
+    """
     spent = burn(objective, counts)
     return None if spent is None else round(1 - spent, 9)
 
 
 def report(
-    objective: Objective, window_days: float, recent: Mapping[int, Counts], whole: Counts | None, at_s: float = 0.0
+    objective: Objective,
+    window_days: float,
+    recent: Mapping[int, Counts],
+    whole: Counts | None,
+    at_s: float = 0.0,
 ) -> ObjectiveReport:
-    """What the counts of the burn windows and of the objective's own window, all read at `at_s`, mean."""
+    """The report from the counts of the burn windows and of the
+    objective's own window, all read at `at_s`.
+    """
     burns = {minutes: burn(objective, recent.get(minutes, NOTHING)) for minutes in BURN_MINUTES}
     state = state_of(burns, None if whole is None else budget_left(objective, whole))
     return ObjectiveReport(objective, window_days, whole, burns, state, at_s)
 
 
 def state_of(burns: Mapping[int, float | None], left: float | None) -> State:
-    """The gravest state whose pair of windows is over its factor, else whether the budget is used up; without requests nothing burns."""
-    for pair in PAIRS:
-        rates = burns.get(pair.long_minutes), burns.get(pair.short_minutes)
-        if all(rate is not None and rate > pair.factor for rate in rates):
-            return pair.state
+    """The gravest state both of whose windows are over their factor, else
+    whether the budget is used up; without requests nothing burns.
+    """
+    for rule in BURN_RULES:
+        rates = burns.get(rule.long_minutes), burns.get(rule.short_minutes)
+        if all(rate is not None and rate > rule.factor for rate in rates):
+            return rule.state
     return State.USED_UP if left is not None and left <= 0 else State.OK

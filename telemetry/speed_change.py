@@ -1,4 +1,4 @@
-"""What the regression watch finds: a speed that changed with the engine's configuration."""
+"""A finding of the regression watch: a speed that changed with the engine's configuration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SpeedChange:
-    """A measure of one model and context bucket that changed beyond noise from one engine configuration to the next.
+    """A measure of one model and context bucket that changed
+    beyond noise from one engine configuration to the next.
 
     `before` and `after` are medians in tokens per second, `p_value` the chance that they differ by chance.
     """
@@ -25,7 +26,7 @@ class SpeedChange:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What makes it one event: it is told once."""
+        """The key that makes it one event, reported once."""
         return self.before_config_id, self.after_config_id, self.context_bucket, self.measure
 
     @property

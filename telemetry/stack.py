@@ -4,48 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from telemetry.clock import WallClock
-from telemetry.context_buckets import ContextBuckets
-from telemetry.cost import Prices
 from telemetry.energy.meter import EnergyMeter
-from telemetry.energy.rapl import DEFAULT_PATH
-from telemetry.energy.sources import NO_TELEMETRY, NVML, RAPL, find
+from telemetry.energy.sources import NO_TELEMETRY, find
 from telemetry.health import ExporterHealth, StoreHealth
 from telemetry.live import LiveSink
 from telemetry.logs import output as log_lines
+from telemetry.metrics.catalog import sources_of
 from telemetry.metrics.otel import OtelBackend
-from telemetry.metrics.outlets import Backend
-from telemetry.metrics.sink import MetricsSink, Source
-from telemetry.metrics.sources import (
-    BuildSource,
-    DiskRoom,
-    DiskSource,
-    EnergySource,
-    ExportSource,
-    ProcessSource,
-    StoreSource,
-    SystemMonitor,
-)
+from telemetry.metrics.sink import MetricsSink
+from telemetry.metrics.sources import DiskRoom, Parts
+from telemetry.options import TelemetryOptions
 from telemetry.otlp import providers
 from telemetry.otlp.logs import OtlpHandler
-from telemetry.otlp.sampling import Sampled, read_or_none
+from telemetry.polled import Polled
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder, Sink
-from telemetry.redact import Redactor, without_passwords
-from telemetry.slo import INTER_TOKEN, Objective
+from telemetry.redact import Redactor
+from telemetry.slo import ObjectiveReport, State
 from telemetry.store.contents import Capture
 from telemetry.store.engine import create_reader
-from telemetry.store.retention import Retention
-from telemetry.store.writer import OK, StoreSink
+from telemetry.store.writer import StoreSink
 from telemetry.tracing.sink import SpanSink
+from telemetry.watches.event_loop import EventLoopMonitor
 from telemetry.watches.loads import LoadWatch
-from telemetry.watches.slo import EVERY_S, SloWatch
+from telemetry.watches.slo import SloWatch
 from telemetry.watches.speed import SpeedWatch
 from telemetry.watches.webhook import Webhook
 
@@ -53,156 +40,121 @@ DISPOSE_S = 2.0
 """Longest time of closing the readers' connections."""
 
 
-@dataclass(frozen=True, slots=True)
-class SloOptions:
-    """Objectives, the days that their budgets are for, where changes of state are posted ('' is nowhere) as whose, and how
-    often they are looked at (seconds).
-    """
-
-    objectives: tuple[Objective, ...] = ()
-    window_days: float = 30.0
-    webhook_url: str = ""
-    gateway: str = ""
-    every_s: float = EVERY_S
-
-    @property
-    def slow_gap_ms(self) -> float | None:
-        """What is too long between two tokens; None where there is no objective for that."""
-        return next((objective.threshold_ms for objective in self.objectives if objective.name == INTER_TOKEN), None)
-
-
-@dataclass(frozen=True, slots=True)
-class EnergyOptions:
-    """Which sources of energy are looked for (`rapl`, `nvml`), where RAPL is, and what energy and tokens cost."""
-
-    sources: tuple[str, ...] = (RAPL, NVML)
-    rapl_path: Path = Path(DEFAULT_PATH)
-    prices: Prices = field(default_factory=Prices)
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureOptions:
-    """Whether what is said in chats is kept in the store, how much of each text, and what is taken out besides the usual secrets."""
-
-    content: bool = False
-    max_text_chars: int = 65_536
-    redact_patterns: tuple[str, ...] = ()
-
-
 class TelemetryStack:
-    """What the gateway tells of itself goes through `recorder`; pages read `live` and `reader`, scrapes `metrics`.
+    """Everything that the gateway says of itself goes through
+    `recorder`; pages read `live` and `reader`, scrapes `metrics`.
 
-    With `enabled` False only the live view is kept: no spans, no metrics of requests, no rows, no lines. What is said in chats is noted only where `capture` or OpenTelemetry's own variable asks for it.
+    `served` are the names of the models that clients may ask
+    for; `more_sinks` come before those that keep records.
     """
 
     def __init__(
         self,
-        *,
-        env: Mapping[str, str],
-        store_url: str,
-        store_queue_size: int,
-        buckets: ContextBuckets,
+        options: TelemetryOptions,
         served: Callable[[], Collection[str]],
-        log_level: str,
-        enabled: bool,
-        home: Path | None = None,
-        retention: Retention | None = None,
-        slo: SloOptions | None = None,
-        energy: EnergyOptions | None = None,
-        capture: CaptureOptions | None = None,
-        allowed_baggage: Sequence[str] = (),
         more_sinks: Sequence[Sink] = (),
     ) -> None:
-        self.live = LiveSink()
-        objectives, charged, kept = slo or SloOptions(), energy or EnergyOptions(), capture or CaptureOptions()
-        self.prices = charged.prices
-        self.energy = EnergyMeter(partial(find, charged.sources, charged.rapl_path))
-        if not enabled:
-            self.energy.report = NO_TELEMETRY
-        self._redactor = Redactor(kept.redact_patterns)
-        contents = Capture(self._redactor, kept.max_text_chars) if kept.content else None
+        self._options = options
         self._wall = WallClock()
-        self.store = StoreSink(
-            store_url, queue_size=store_queue_size, retention=retention, settle=self._settle, capture=contents, wall=self._wall
+        self._redactor = Redactor(options.capture.redact_patterns)
+        self.prices = options.energy.prices
+        self.live = LiveSink()
+        self.energy = self._energy_meter()
+        self.store = self._store_sink()
+        self.reader = create_reader(options.store.url)
+        self._disk = Polled(partial(DiskRoom.of, options.home)) if options.home else None
+        self._output = log_lines.configure(options.output.log_level)
+        self._providers = providers.build(options.output.env if options.enabled else {})
+        self._otlp_handler = self._add_otlp_handler()
+        self.metrics = self._metrics_sink(served)
+        self.recorder = self._recorder([LoadWatch(), self.live, *more_sinks, *self._keeping_sinks()])
+        self._loop_monitor = EventLoopMonitor(self.metrics, self.live.running)
+        self._speed_watch = SpeedWatch(self.reader, self.recorder.speed_changed)
+        self._webhook = (
+            Webhook(options.slo.webhook_url, options.slo.gateway) if options.slo.webhook_url else None
         )
-        self._file_size = Sampled(self.store.file_size_bytes)
-        self.disk = Sampled(partial(DiskRoom.of, home)) if home else None
-        self.reader = create_reader(store_url)
-        self._store_url = store_url
-        self._enabled = enabled
-        self._store_queue_size, self._max_bytes = store_queue_size, retention.max_bytes if retention else 0
-        self._output = log_lines.configure(log_level)
-        self._providers = providers.build(env if enabled else {})
-        self._told = OtlpHandler(self._providers.logger, self._redactor) if self._providers.logger else None
-        if self._told is not None:
-            self._output.add(self._told)
-        backends: list[Backend] = [OtelBackend(self._providers.meter)] if self._providers.meter else []
-        self.metrics = MetricsSink(
-            served, others=backends, sources=self._sources(), objectives=objectives.objectives, counts_requests=enabled
-        )
-        sinks: list[Sink] = [LoadWatch(), self.live, *more_sinks, *(self._sinks() if enabled else [])]
-        self.recorder = Recorder(
-            sinks,
-            buckets,
-            self._wall,
-            keep_content=enabled and (kept.content or self._providers.capture_content),
-            allowed_baggage=allowed_baggage,
-            slow_gap_ms=objectives.slow_gap_ms,
-        )
-        self._monitor = SystemMonitor(self.metrics, self.live.running)
-        self._watch = SpeedWatch(self.reader, self.recorder.speed_changed)
-        self._webhook = Webhook(objectives.webhook_url, objectives.gateway) if objectives.webhook_url else None
-        tell = self._webhook.tell if self._webhook else lambda _report, _was: None
-        self.slo = SloWatch(self.reader, self.metrics, objectives.objectives, objectives.window_days, tell, objectives.every_s)
+        self.slo = self._slo_watch()
 
-    def _sources(self) -> list[Source]:
-        """What is read at each scrape, not told as it happens."""
-        return [
-            StoreSource(self.store, self._max_bytes, self._file_size),
-            ExportSource(self._providers),
-            EnergySource(self.energy),
-            ProcessSource(),
-            BuildSource(),
-            *([DiskSource(self.disk)] if self.disk else []),
-        ]
+    def _energy_meter(self) -> EnergyMeter:
+        wanted = self._options.energy
+        meter = EnergyMeter(partial(find, wanted.sources, wanted.rapl_path))
+        if not self._options.enabled:
+            meter.report = NO_TELEMETRY
+        return meter
 
-    def _sinks(self) -> list[Sink]:
-        sinks: list[Sink] = [self.energy, self.store, self.metrics, log_lines.LogSink(self._providers.logger)]
-        if self._providers.tracer is not None:
+    def _store_sink(self) -> StoreSink:
+        store, capture = self._options.store, self._options.capture
+        return StoreSink(
+            store.url,
+            store.queue_size,
+            retention=store.retention,
+            finalize=self._finalize,
+            capture=Capture(self._redactor, capture.max_text_chars) if capture.content else None,
+            wall=self._wall,
+        )
+
+    def _add_otlp_handler(self) -> OtlpHandler | None:
+        """Warnings and errors go out over OTLP too, where a collector takes logs."""
+        if self._providers.logger is None:
+            return None
+        handler = OtlpHandler(self._providers.logger, self._redactor)
+        self._output.add(handler)
+        return handler
+
+    def _metrics_sink(self, served: Callable[[], Collection[str]]) -> MetricsSink:
+        meter = self._providers.meter
+        return MetricsSink(
+            served,
+            others=[OtelBackend(meter)] if meter else [],
+            sources=sources_of(Parts(self.store, self._providers, self.energy, self._disk)),
+            objectives=self._options.slo.objectives,
+            counts_requests=self._options.enabled,
+        )
+
+    def _keeping_sinks(self) -> list[Sink]:
+        """The sinks that keep or send records: none where telemetry is off."""
+        if not self._options.enabled:
+            return []
+        made = self._providers
+        sinks: list[Sink] = [self.energy, self.store, self.metrics, log_lines.LogSink(made.logger)]
+        if made.tracer is not None:
+            capture = made.capture_content
             sinks.append(
-                SpanSink(self._providers.tracer, capture_content=self._providers.capture_content, redactor=self._redactor, wall=self._wall)
+                SpanSink(made.tracer, capture_content=capture, redactor=self._redactor, wall=self._wall)
             )
         return sinks
 
-    def _settle(self, records: Sequence[RequestRecord]) -> None:
+    def _recorder(self, sinks: Sequence[Sink]) -> Recorder:
+        options = self._options
+        wanted = options.capture.content or self._providers.capture_content
+        return Recorder(
+            sinks,
+            options.requests.buckets,
+            self._wall,
+            keep_content=options.enabled and wanted,
+            allowed_baggage=options.requests.allowed_baggage,
+            slow_gap_ms=options.slo.slow_gap_ms,
+        )
+
+    def _slo_watch(self) -> SloWatch:
+        slo = self._options.slo
+        changed = self._webhook.post if self._webhook else _nowhere
+        return SloWatch(self.reader, self.metrics, slo.objectives, slo.window_days, changed, slo.every_s)
+
+    def _finalize(self, records: Sequence[RequestRecord]) -> None:
         """Energy first: it has a price. Called on the store's thread."""
-        self.energy.settle(max((record.ended_ns or 0 for record in records), default=0))
+        self.energy.wait_until(max((record.ended_ns or 0 for record in records), default=0))
         for record in records:
             record.cost = self.prices.cost_of(record)
 
     def store_health(self) -> StoreHealth:
-        """The store's writer now, without secrets."""
-        store, now_s = self.store, time.monotonic()
-        state, flushed_s, failure = store.state, store.flushed_s, store.failure
-        opening = flushed_s is None and failure is None
-        return StoreHealth(
-            error="" if opening or state == OK else without_passwords(state),
-            opening=state if opening and self._enabled else "",
-            queued=store.queue_size,
-            queue_size=self._store_queue_size,
-            dropped=store.dropped,
-            file_bytes=read_or_none(self._file_size),
-            max_bytes=self._max_bytes,
-            flush_age_s=None if flushed_s is None else now_s - flushed_s,
-            enabled=self._enabled,
-            refused=store.losses.bad,
-            failure="" if failure is None else without_passwords(failure[0]),
-            failure_age_s=None if failure is None else now_s - failure[1],
-        )
+        """The store's state now, without secrets."""
+        health = self.store.health()
+        return health if self._options.enabled else replace(health, enabled=False, opening="")
 
     def disk_room(self) -> DiskRoom | None:
         """Room on the disk of the home folder; None where it cannot be asked now."""
-        return None if self.disk is None else read_or_none(self.disk)
+        return None if self._disk is None else self._disk.newest_or_none()
 
     def exporter_health(self) -> list[ExporterHealth]:
         """Each OTLP exporter now."""
@@ -210,34 +162,41 @@ class TelemetryStack:
 
     def loop_lag_s(self) -> float | None:
         """The event loop's worst lag of the last minute."""
-        return self._monitor.worst_lag_s
+        return self._loop_monitor.worst_lag_s
 
     async def start(self) -> None:
-        """Begin. Nothing waits for the database: the store's thread opens it, and takes what happens meanwhile from its queue."""
-        if self._enabled:
+        """Begin. Nothing waits for the database: the store's thread opens it, and takes what happens
+        meanwhile from its queue.
+        """
+        if self._options.enabled:
             self.store.start()
             self.energy.start()
-            self._watch.start()
+            self._speed_watch.start()
             self.slo.start()
-        self.metrics.refresh()  # what is sampled is there when somebody asks
-        self._monitor.start()
+        self.metrics.refresh()  # what is polled is there when somebody asks
+        self._loop_monitor.start()
 
     async def stop(self, deadline_s: float) -> None:
         """Write and send what waits, within the deadline."""
-        await self._monitor.stop()
-        await self._watch.stop()
+        await self._loop_monitor.stop()
+        await self._speed_watch.stop()
         await self.slo.stop()
         if self._webhook is not None:
             await self._webhook.stop()
-        if self._told is not None:
-            self._output.remove(self._told)
-        if self._enabled:
+        if self._otlp_handler is not None:
+            self._output.remove(self._otlp_handler)
+        if self._options.enabled:
             await asyncio.gather(
                 asyncio.to_thread(self.store.stop, deadline_s),
                 asyncio.to_thread(self._providers.shutdown, deadline_s),
             )
             self.energy.stop()
-        with contextlib.suppress(TimeoutError):  # connections to a server that says nothing end with the process
+        # connections to a server that says nothing end with the process
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DISPOSE_S):
                 await self.reader.dispose()
         self._output.stop()
+
+
+def _nowhere(_report: ObjectiveReport, _before: State) -> None:
+    """Takes changes of an objective's state where nobody is to be sent them."""

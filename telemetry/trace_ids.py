@@ -1,4 +1,4 @@
-"""The W3C ids of a span of ours."""
+"""W3C trace context: the ids of a span of ours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TraceIds:
-    """W3C trace context of a request's server span; ids are lower-case hex, `parent_span_id` None at a root."""
+    """W3C trace context of a request's server span; ids are
+    lower-case hex, `parent_span_id` None at a root.
+    """
 
     trace_id: str
     span_id: str

@@ -55,8 +55,8 @@ def _requests(points: Sequence[Point]) -> TimeChart:
 
 
 def _ttft(points: Sequence[Point]) -> TimeChart:
-    p50 = [point.spread(Measure.TTFT).p50 for point in points]
-    p95 = [point.spread(Measure.TTFT).p95 for point in points]
+    p50 = [point.percentiles(Measure.TTFT).p50 for point in points]
+    p95 = [point.percentiles(Measure.TTFT).p95 for point in points]
     scale = Scale("ttft", "Time to first token", scale_top(p95), formats.axis_ms)
     ms, steps = formats.milliseconds, zip(p50, p95, strict=True)
     notes = [f"p50 {ms(middle)}, p95 {ms(slow)}" for middle, slow in steps]
@@ -66,8 +66,8 @@ def _ttft(points: Sequence[Point]) -> TimeChart:
 
 def _output_rate(points: Sequence[Point]) -> TimeChart:
     """The slow side of a rate is below its median."""
-    p50 = [point.spread(Measure.OUTPUT_RATE).p50 for point in points]
-    p5 = [point.spread(Measure.OUTPUT_RATE).p5 for point in points]
+    p50 = [point.percentiles(Measure.OUTPUT_RATE).p50 for point in points]
+    p5 = [point.percentiles(Measure.OUTPUT_RATE).p5 for point in points]
     scale = Scale("rate", "Output rate, tokens/s", scale_top(p50), formats.axis_rate)
     rate, steps = formats.rate, zip(p50, p5, strict=True)
     notes = [f"p50 {rate(middle)} tokens/s, p5 (slow) {rate(slow)}" for middle, slow in steps]

@@ -98,7 +98,7 @@ ENGINE_REMEDIES = {
 }
 """Remedies for an engine that is not ready."""
 
-CONDITIONS = {"well": "well", "off": "off", "unmeasured": "not measured", "look": "worth a look", "bad": "not well"}
+CONDITIONS = {"well": "well", "off": "off", "unmeasured": "not measured", "warn": "needs attention", "bad": "not well"}
 """How a part does (`dashboard.pages.health.context.Condition`)."""
 
 STORE_REMEDY = "Check the database at store.url and its disk; serving goes on."

@@ -118,9 +118,9 @@ def _failures_told(effective: Settings) -> Iterator[None]:
     """What a database or its driver raises becomes one line that names the database, without its password."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from telemetry.store.failures import is_of_a_driver
+    from telemetry.store.failures import first_line, is_driver_error
     from telemetry.store.migrate import StoreVersionError
-    from telemetry.store.queries.reading import StoreUnreadable, first_line
+    from telemetry.store.queries.reading import StoreUnreadable
 
     shown, logged = redact(effective.store_url), logging.NullHandler()
     logging.getLogger().addHandler(logged)  # what goes wrong is told below; a pool would write a traceback of its own
@@ -131,7 +131,7 @@ def _failures_told(effective: Settings) -> Iterator[None]:
         remedy = ": another program writes to it; try again" if "locked" in said else ""
         raise CommandError(f"the database {shown} failed: {said}{remedy}") from error
     except Exception as error:
-        if not is_of_a_driver(error):
+        if not is_driver_error(error):
             raise
         raise CommandError(f"the database {shown} failed: {redact(first_line(error))}") from error
     finally:

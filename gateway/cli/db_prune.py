@@ -87,14 +87,14 @@ async def _too_old(reader: AsyncEngine, days: float) -> int:
 
 async def _prune(writer: AsyncEngine, retention: Retention, *, quiet: bool) -> tuple[int, int]:
     """Requests forgotten, and contents of those that stay."""
-    from telemetry.store.retention import Keeper
+    from telemetry.store.retention import Pruner
 
-    keeper = Keeper(retention)
+    pruner = Pruner(retention)
     with spinner("forgetting requests …", quiet=quiet) as tell:
-        while keeper.wait_s() == 0:
-            await keeper.turn(writer)
-            tell(f"{keeper.pruned:,} requests forgotten …")
-    return keeper.pruned, keeper.contents_pruned
+        while pruner.wait_s() == 0:
+            await pruner.run_once(writer)
+            tell(f"{pruner.pruned:,} requests forgotten …")
+    return pruner.pruned, pruner.contents_pruned
 
 
 def _tell(answer: dict[str, int], words: str, *, as_json: bool) -> None:

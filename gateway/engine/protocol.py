@@ -178,7 +178,7 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DelayTotal(msgspec.Struct, array_like=True):
-    """Time lost to (or taken from) the request `other`, as `telemetry.events.Delay`."""
+    """Time lost to (or taken from) the request `other`, as `telemetry.events.RequestDelay`."""
 
     cause: DelayCause
     other: str

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from gateway.serving.handle import Handle
 from telemetry.events import EngineState
 from telemetry.metrics import instruments as metric
-from telemetry.metrics.sink import MetricsSink
+from telemetry.metrics.outlets import Outlets
 
 
 class PredictedWait:
@@ -17,6 +17,7 @@ class PredictedWait:
     """
 
     name = "predicted_wait"
+    instruments = (metric.PREDICTED_WAIT,)
 
     def __init__(
         self, handles: Callable[[], Sequence[Handle]], clock_ns: Callable[[], int] = time.monotonic_ns
@@ -24,11 +25,11 @@ class PredictedWait:
         self._handles = handles
         self._clock_ns = clock_ns
 
-    def collect(self, sink: MetricsSink) -> None:
+    def collect(self, out: Outlets) -> None:
         now_ns = self._clock_ns()
         for handle in self._handles():
             next_ms = handle.next_start_ms(now_ns) if handle.capacity.awaiting else 0.0
             if next_ms is None or handle.status.state is not EngineState.READY:
-                sink.forget(metric.PREDICTED_WAIT, handle.model)
+                out.forget(metric.PREDICTED_WAIT, handle.model)
             else:
-                sink.record(metric.PREDICTED_WAIT, max(0.0, next_ms) / 1e3, handle.model)
+                out.record(metric.PREDICTED_WAIT, max(0.0, next_ms) / 1e3, handle.model)

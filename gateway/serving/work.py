@@ -15,7 +15,7 @@ import msgspec
 from gateway.chat.ending import Ending
 from gateway.errors import ApiError
 from gateway.sampling import DEFAULT_SAMPLING, Sampling
-from telemetry.events import CacheOutcome, Delay, PhaseTiming, PrefillChunk, Scalar
+from telemetry.events import CacheOutcome, PhaseTiming, PrefillChunk, RequestDelay, Scalar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +126,8 @@ class Done:
     chunks: Sequence[PrefillChunk] = ()
     phases: Sequence[PhaseTiming] = ()
     cache: CacheOutcome | None = None
-    delayed_by: Sequence[Delay] = ()
-    delayed: Sequence[Delay] = ()
+    delayed_by: Sequence[RequestDelay] = ()
+    delayed: Sequence[RequestDelay] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Whose energy it was: an interval's joules shared among the requests that were active in it; pure."""
+"""Attribution of energy: an interval's joules shared among the requests that were active in it; pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from telemetry.record import RequestRecord
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """When an engine worked on a request (monotonic ns); `end_ns` is None while it still does."""
+    """The time in which an engine worked on a request
+    (monotonic ns); `end_ns` is None while it still does.
+    """
 
     seq: int
     start_ns: int
@@ -30,9 +32,13 @@ class Split:
 def split(joules: float, start_ns: int, end_ns: int, activities: Iterable[Activity]) -> Split:
     """Share the energy of [start, end] by active time; each moment equally among the requests active at it.
 
-    Power is taken as constant within the interval, since a counter tells no more: that is why intervals are short.
+    Power is taken as constant within the interval, since a
+    counter tells no more: that is why intervals are short.
     """
-    bounds = {one.seq: (max(one.start_ns, start_ns), end_ns if one.end_ns is None else min(one.end_ns, end_ns)) for one in activities}
+    bounds = {
+        one.seq: (max(one.start_ns, start_ns), end_ns if one.end_ns is None else min(one.end_ns, end_ns))
+        for one in activities
+    }
     active = {seq: (begin, end) for seq, (begin, end) in bounds.items() if begin < end}
     shares = dict.fromkeys(active, 0.0)
     idle_j = 0.0 if active else joules
@@ -48,7 +54,8 @@ def split(joules: float, start_ns: int, end_ns: int, activities: Iterable[Activi
 
 
 def activity(record: RequestRecord) -> Activity | None:
-    """When an engine worked on it: from leaving the queue to its last token; None where it has not begun.
+    """The time in which an engine worked on it: from leaving
+    the queue to its last token; None where it has not begun.
 
     An engine tells of prefill at its end, so without that phase the request is still at work.
     """

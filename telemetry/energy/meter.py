@@ -1,7 +1,9 @@
-"""The energy meter: a thread that reads the counters and gives each interval's joules to the requests active in it.
+"""The energy meter: a thread that reads the counters and gives
+each interval's joules to the requests active in it.
 
-The event loop pays for a dictionary entry per request. A counter that fails is read again at the next turn; one that
-hangs costs requests their figure, never an answer. Whatever else runs on the machine is in its counters, too.
+The event loop pays for a dictionary entry per request. A counter that fails
+is read again at the next turn; one that hangs costs requests their figure,
+never an answer. Whatever else runs on the machine is in its counters, too.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ EVERY_S = 0.25
 """Between two readings; power is taken as constant in between."""
 
 MAX_GAP_S = 10.0
-"""Readings further apart measure nothing: power was not constant, and a counter may have begun again twice."""
+"""Readings further apart measure nothing: power was not
+constant, and a counter may have begun again twice.
+"""
 
 MAX_POWER_W = 50_000.0
 """More is no energy but a counter that was set back (which reads like one that began again)."""
@@ -43,7 +47,9 @@ class EnergyMeter(NullSink):
     `report` says what is read; without a source nothing is, and every figure stays "not measured".
     """
 
-    def __init__(self, find: Find, clock_ns: Callable[[], int] = time.monotonic_ns, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self, find: Find, clock_ns: Callable[[], int] = time.monotonic_ns, every_s: float = EVERY_S
+    ) -> None:
         self.report = LOOKING
         self._find = find
         self._clock_ns = clock_ns
@@ -57,10 +63,10 @@ class EnergyMeter(NullSink):
         self._failure = ""
         self._over = False
         self._wake = threading.Event()
-        self._told = threading.Condition()
+        self._read_done = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="energy-meter", daemon=True)
 
-    # On the gateway's event loop ------------------------------------------------------------------------------------
+    # On the gateway's event loop ----------------------------------------------------------------------------
     def admitted(self, record: RequestRecord) -> None:
         if not self._over:
             self._records[record.seq] = record
@@ -80,20 +86,27 @@ class EnergyMeter(NullSink):
         self._over = True
         self._wake.set()
 
-    # On any thread --------------------------------------------------------------------------------------------------
+    # On any thread ------------------------------------------------------------------------------------------
     def totals(self) -> Mapping[str, float]:
         """Joules since the start, `active` and `idle`; empty without a source."""
         return dict(self._totals) if self._counters else {}
 
-    def settle(self, until_ns: int) -> None:
-        """Wait until the energy up to then is given out; not long, and not at all while readings fail."""
-        if self._read_ns is None or self._over or self._failure or self._clock_ns() - self._read_ns > MAX_GAP_S * 1e9:
+    def wait_until(self, until_ns: int) -> None:
+        """Wait until the energy up to a monotonic time is given
+        out; not long, and not at all while readings fail.
+        """
+        if (
+            self._read_ns is None
+            or self._over
+            or self._failure
+            or self._clock_ns() - self._read_ns > MAX_GAP_S * 1e9
+        ):
             return
         self._wake.set()
-        with self._told:
-            self._told.wait_for(lambda: self._over or (self._read_ns or 0) >= until_ns, PATIENCE_S)
+        with self._read_done:
+            self._read_done.wait_for(lambda: self._over or (self._read_ns or 0) >= until_ns, PATIENCE_S)
 
-    # On the meter's thread ------------------------------------------------------------------------------------------
+    # On the meter's thread ----------------------------------------------------------------------------------
     def _run(self) -> None:
         self.open()
         while not self._over:
@@ -112,17 +125,20 @@ class EnergyMeter(NullSink):
         """Read every counter, and give out what was used since they were last read."""
         try:
             total_j = sum(counter.total_j() for counter in self._counters)
-        except Exception as error:  # a driver may raise anything; what it counts meanwhile is in the next reading
+        except Exception as error:
+            # a driver may raise anything; what it counts meanwhile is in the next reading
             self._fail(f"{type(error).__name__}: {error}")
             return
         now_ns, self._failure = self._clock_ns(), ""
         records = list(self._records.values())
-        self._give_out(total_j, now_ns, [found for record in records if (found := activity(record)) is not None])
+        self._give_out(
+            total_j, now_ns, [found for record in records if (found := activity(record)) is not None]
+        )
         for record in records:
             self._finish(record, now_ns)
-        with self._told:
+        with self._read_done:
             self._read_ns, self._read_j = now_ns, total_j
-            self._told.notify_all()
+            self._read_done.notify_all()
 
     def _give_out(self, total_j: float, now_ns: int, activities: Sequence[Activity]) -> None:
         """An interval that measures nothing takes the figure from the requests that were active in it."""

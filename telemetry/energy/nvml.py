@@ -1,7 +1,7 @@
 """NVML: the energy counters of NVIDIA GPUs, through nvidia-ml-py where it is installed (extra `nvidia`).
 
-Volta and later count millijoules themselves; of older devices power is read and integrated, which is as fine as the
-readings are frequent.
+Volta and later count millijoules themselves; of older devices power is read and integrated, which is as fine
+as the readings are frequent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class EnergyDevice:
 
     def total_j(self) -> float:
         now_mj = self._read_mj()
-        self._total_mj += now_mj - self._last_mj if now_mj >= self._last_mj else now_mj  # from 0 when the driver is loaded again
+        # from 0 when the driver is loaded again
+        self._total_mj += now_mj - self._last_mj if now_mj >= self._last_mj else now_mj
         self._last_mj = now_mj
         return self._total_mj / 1e3
 
@@ -49,7 +50,7 @@ Device = EnergyDevice | PowerDevice
 
 
 def open_devices(module: str = "pynvml") -> tuple[Sequence[Device], list[str]]:
-    """Every GPU whose energy can be told, and why others' cannot."""
+    """Every GPU whose energy can be read, and why others' cannot."""
     try:
         api: Any = importlib.import_module(module)
     except ImportError:

@@ -1,8 +1,9 @@
 """RAPL: the energy counters of CPU packages, as Linux shows them under `/sys/class/powercap`.
 
-Source: https://www.kernel.org/doc/html/latest/power/powercap/powercap.html. `energy_uj` counts microjoules and begins
-again at 0 after `max_energy_range_uj`. Only package domains are read: those below them (core, uncore) are parts of a
-package, and `psys` is the whole platform, which would count packages twice. DRAM outside the package is not counted.
+Source: https://www.kernel.org/doc/html/latest/power/powercap/powercap.html. `energy_uj` counts microjoules
+and begins again at 0 after `max_energy_range_uj`. Only package domains are read: those below them (core,
+uncore) are parts of a package, and `psys` is the whole platform, which would count packages twice. DRAM
+outside the package is not counted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from pathlib import Path
 DEFAULT_PATH = "/sys/class/powercap"
 
 _DOMAIN = re.compile(r"intel-rapl:\d+")
-"""Top-level domains, on AMD too. `intel-rapl-mmio:0` is the same package once more, `intel-rapl:0:0` a part of it."""
+"""Top-level domains, on AMD too. `intel-rapl-mmio:0` is the
+same package once more, `intel-rapl:0:0` a part of it.
+"""
 
 
 class Domain:
@@ -54,7 +57,9 @@ def open_domains(path: Path) -> tuple[Sequence[Domain], list[str]]:
         try:
             domains.append(Domain(folder))
         except PermissionError:
-            missing.append(f"RAPL: only root may read {folder / 'energy_uj'}; `sudo chmod a+r` it, after each boot")
+            missing.append(
+                f"RAPL: only root may read {folder / 'energy_uj'}; `sudo chmod a+r` it, after each boot"
+            )
         except (OSError, ValueError) as error:
             missing.append(f"RAPL: {folder} cannot be read ({error})")
     return domains, missing

@@ -1,4 +1,6 @@
-"""Where joules come from on this machine: RAPL for CPU packages, NVML for NVIDIA GPUs; and why there are none."""
+"""Sources of joules on this machine: RAPL for CPU packages,
+NVML for NVIDIA GPUs; and why there are none.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ class Counter(Protocol):
 
     @property
     def name(self) -> str:
-        """What it counts, for people: `RAPL package-0`."""
+        """The thing that it counts, for people: `RAPL package-0`."""
 
     def total_j(self) -> float:
         """Joules since the counter was opened; never falls.
@@ -29,7 +31,7 @@ class Counter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What energy is read from, and for each source that is not, why; for people."""
+    """The sources that energy is read from, and for each that is not, why; for people."""
 
     sources: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -51,10 +53,15 @@ Found = tuple[Sequence[Counter], list[str]]
 
 
 def find(names: Collection[str], rapl_path: Path) -> tuple[list[Counter], Report]:
-    """Open every counter of the named sources (`rapl`, `nvml`). Never raises: what is missing is in the report."""
+    """Open every counter of the named sources (`rapl`, `nvml`).
+    Never raises: what is missing is in the report.
+    """
     if not names:
         return [], OFF
-    openers: Mapping[str, Callable[[], Found]] = {RAPL: lambda: rapl.open_domains(rapl_path), NVML: nvml.open_devices}
+    openers: Mapping[str, Callable[[], Found]] = {
+        RAPL: lambda: rapl.open_domains(rapl_path),
+        NVML: nvml.open_devices,
+    }
     counters: list[Counter] = []
     missing: list[str] = []
     for name in names:

@@ -1,6 +1,8 @@
-"""What a log line of ours is about, for those who search for it: the name of the event, and the ids that belong to it.
+"""Events of log lines: what a line is about, for those who search
+for it: the name of the event, and the ids that belong to it.
 
-It travels in the line's record (`extra=event(…)`); the JSON lines on stderr say it in words, the lines over OTLP as attributes.
+It travels in the line's record (`extra=event(…)`); the JSON lines
+on stderr say it in words, the lines over OTLP as attributes.
 """
 
 from __future__ import annotations
@@ -27,8 +29,12 @@ class LogEvent:
     attributes: dict[str, Scalar] = field(default_factory=dict)
 
 
-def event(name: str, *, trace: TraceIds | None = None, request_id: str = "", **attributes: Scalar) -> dict[str, Any]:
-    """The `extra` of a line about `firsttoken.{name}`, of a request where there is one; names of attributes get the prefix too."""
+def event(
+    name: str, *, trace: TraceIds | None = None, request_id: str = "", **attributes: Scalar
+) -> dict[str, Any]:
+    """The `extra` of a line about `firsttoken.{name}`, of a request
+    where there is one; names of attributes get the prefix too.
+    """
     named = {f"{PREFIX}{key}": value for key, value in attributes.items()}
     if request_id:
         named[REQUEST_ID] = request_id

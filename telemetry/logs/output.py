@@ -1,6 +1,7 @@
 """Logs: JSON lines on stderr, and one wide line per completed request. Never content, never headers.
 
-Lines are written by a thread: a reader that does not read (a full pipe) costs dropped lines, not a stalled event loop.
+Lines are written by a thread: a reader that does not read (a
+full pipe) costs dropped lines, not a stalled event loop.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ MAX_WAITING_LINES = 10_000
 """Lines that wait for stderr; more are dropped and counted."""
 
 STOP_S = 5.0
-"""How long the last lines may take: a reader that does not read must not keep the gateway."""
+"""Longest time of writing the last lines: a reader that does not read must not keep the gateway."""
 
 GATHER_S = 0.05
-"""How long lines are gathered before they are written together."""
+"""The time in which lines are gathered before they are written together."""
 
 EVENT = "request"
 """The `event` of a request's line."""
@@ -54,7 +55,8 @@ class _BoundedHandler(logging.Handler):
         self.dropped = 0
         self._lines = lines
 
-    def handle(self, record: logging.LogRecord) -> bool:  # without the lock of other handlers: the queue needs none
+    # without the lock of other handlers: the queue needs none
+    def handle(self, record: logging.LogRecord) -> bool:
         if self._lines.qsize() >= MAX_WAITING_LINES:
             self.dropped += 1
         else:
@@ -98,7 +100,7 @@ class LogOutput:
         self._lines.put(None)
         self._thread.join(STOP_S)
 
-    # On the writing thread ------------------------------------------------------------------------------------------
+    # On the writing thread ----------------------------------------------------------------------------------
     def _run(self) -> None:
         """Write until the end: a busy gateway has its lines written a few times a second, not one by one."""
         while (first := self._lines.get()) is not None:
@@ -118,18 +120,30 @@ class LogOutput:
         try:
             return self._formatter.format(record) + "\n"
         except Exception as error:
-            return json.dumps({"event": "a log line could not be written", "logger": record.name, "error": repr(error)}) + "\n"
+            return (
+                json.dumps(
+                    {"event": "a log line could not be written", "logger": record.name, "error": repr(error)}
+                )
+                + "\n"
+            )
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(Exception):  # nobody reads standard error any more, or its disk is full: there is nowhere to say so
+        # nobody reads standard error any more, or its disk is full: there is nowhere to say so
+        with contextlib.suppress(Exception):
             self._stream.write(text)
             self._stream.flush()
 
 
 def configure(level: str = "info", stream: TextIO | None = None) -> LogOutput:
-    """JSON lines from structlog and from every stdlib logger; `level` as in the setting `telemetry.log_level`."""
+    """JSON lines from structlog and from every stdlib logger;
+    `level` as in the setting `telemetry.log_level`.
+    """
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
@@ -146,7 +160,7 @@ class WideLine:
         self._record = record
 
     def fields(self) -> dict[str, Any]:
-        """What the line says."""
+        """The fields of the line."""
         return {**wide_fields(self._record), "event": EVENT}
 
     def __str__(self) -> str:
@@ -159,15 +173,24 @@ class JsonFormatter(structlog.stdlib.ProcessorFormatter):
     def __init__(self) -> None:
         super().__init__(
             foreign_pre_chain=_SHARED,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
         )
 
     def format(self, record: logging.LogRecord) -> str:
         line = record.msg
         if not isinstance(line, WideLine):
             return super().format(record)
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        return json.dumps(line.fields() | {"level": record.levelname.lower(), "logger": record.name, "timestamp": at})
+        at = (
+            datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="microseconds")
+            .replace("+00:00", "Z")
+        )
+        return json.dumps(
+            line.fields() | {"level": record.levelname.lower(), "logger": record.name, "timestamp": at}
+        )
 
 
 class LogSink(NullSink):
@@ -195,8 +218,8 @@ class LogSink(NullSink):
 
     def speed_changed(self, change: SpeedChange) -> None:
         logger = structlog.stdlib.get_logger(REQUESTS_LOGGER)
-        told = logger.warning if change.direction == "slower" else logger.info
-        told("speed changed", **asdict(change), direction=change.direction)
+        log_line = logger.warning if change.direction == "slower" else logger.info
+        log_line("speed changed", **asdict(change), direction=change.direction)
 
 
 def wide_fields(record: RequestRecord) -> Mapping[str, str | int | float | bool]:
@@ -230,4 +253,8 @@ def wide_fields(record: RequestRecord) -> Mapping[str, str | int | float | bool]
         "unaccounted_ms": record.unaccounted_ms,
         "engine_config_id": record.engine_config_id,
     }
-    return {key: round(value, 3) if isinstance(value, float) else value for key, value in values.items() if value is not None}
+    return {
+        key: round(value, 3) if isinstance(value, float) else value
+        for key, value in values.items()
+        if value is not None
+    }

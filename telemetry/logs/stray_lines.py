@@ -1,7 +1,7 @@
-"""What Python would write to standard error as plain text is a JSON line like all others.
+"""Stray lines: what Python would write to standard error as plain text is a JSON line like all others.
 
-These are warnings, exceptions that nobody caught (in any thread, or where they cannot be raised), and lines of loggers
-before the log is configured and after it has stopped.
+These are warnings, exceptions that nobody caught (in any thread, or where they cannot be raised), and lines
+of loggers before the log is configured and after it has stopped.
 """
 
 from __future__ import annotations
@@ -25,14 +25,22 @@ UNCAUGHT = "an exception that nobody caught"
 @contextlib.contextmanager
 def in_json() -> Iterator[None]:
     """Until the block ends."""
-    former = sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning, logging.lastResort
+    former = (
+        sys.excepthook,
+        threading.excepthook,
+        sys.unraisablehook,
+        warnings.showwarning,
+        logging.lastResort,
+    )
     sys.excepthook, threading.excepthook, sys.unraisablehook = _uncaught, _uncaught_in_thread, _unraisable
     warnings.showwarning = _warning
     logging.lastResort = _LastResort()
     try:
         yield
     finally:
-        sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning, logging.lastResort = former
+        sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning, logging.lastResort = (
+            former
+        )
 
 
 class _LastResort(logging.Handler):
@@ -49,7 +57,12 @@ class _LastResort(logging.Handler):
 
 
 def _warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
 ) -> None:
     del file, line  # where it would be printed, and the source text there
     log.warning("%s: %s (%s:%d)", category.__name__, message, filename, lineno)
@@ -63,11 +76,21 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 
 def _uncaught_in_thread(failed: threading.ExceptHookArgs) -> None:
     if not issubclass(failed.exc_type, SystemExit):
-        log.critical("%s, in the thread %s", UNCAUGHT, failed.thread.name if failed.thread else "?", exc_info=_of(failed))
+        log.critical(
+            "%s, in the thread %s",
+            UNCAUGHT,
+            failed.thread.name if failed.thread else "?",
+            exc_info=_of(failed),
+        )
 
 
 def _unraisable(failed: sys.UnraisableHookArgs) -> None:
-    log.error("%s: %r", failed.err_msg or "an exception that cannot be raised, in", failed.object, exc_info=_of(failed))
+    log.error(
+        "%s: %r",
+        failed.err_msg or "an exception that cannot be raised, in",
+        failed.object,
+        exc_info=_of(failed),
+    )
 
 
 def _of(

@@ -1,7 +1,7 @@
-"""What engines report in numbers: their heartbeats, their states, and what they run with.
+"""Engines in numbers: their heartbeats, their states, and what they run with.
 
-A gauge says what is true of an engine that is ready. When it is not any more, its gauges fall to zero, and those of which zero
-would not be true are forgotten; `firsttoken.engine.state` says what it is instead.
+A gauge says what is true of an engine that is ready. When it is not any more, its gauges fall to zero, and
+those of which zero would not be true are forgotten; `firsttoken.engine.state` says what it is instead.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from telemetry.speed_change import SpeedChange
 from telemetry.trace_ids import TraceIds
 
 DISCARD_REASONS = ("corrupt", "foreign", "unreadable", "disk_off")
-"""Why a file of the prefix cache is of no use; `disk_off` counts how often the whole disk tier was turned off."""
+"""Reasons why a file of the prefix cache is of no use;
+`disk_off` counts how often the whole disk tier was turned off.
+"""
 
-Series = tuple[Instrument, tuple[str, ...]]
+GaugeSeries = tuple[Instrument, tuple[str, ...]]
 
 
 class EngineMetrics:
@@ -25,15 +27,16 @@ class EngineMetrics:
     def __init__(self, out: Outlets) -> None:
         self._out = out
         self._states: dict[str, EngineState] = {}
-        self._gauges: dict[str, set[Series]] = {}
+        self._gauges: dict[str, set[GaugeSeries]] = {}
         self._configs: dict[str, tuple[str, ...]] = {}
 
     def status(self, status: EngineStatus) -> None:
-        """An engine's state; told again, it changes nothing."""
+        """An engine's state; the same again changes nothing."""
         model, state = status.model, status.state
         before, self._states[model] = self._states.get(model), state
         if before is None:
-            for outcome in (EngineState.READY, EngineState.FAILED):  # a series that begins with its first failure has no increase
+            # a series that begins with its first failure has no increase
+            for outcome in (EngineState.READY, EngineState.FAILED):
                 self._out.record(metric.LOADS, 0, model, outcome.value)
         if before is state:
             return
@@ -44,11 +47,14 @@ class EngineMetrics:
         if state in (EngineState.READY, EngineState.FAILED):
             self._out.record(metric.LOADS, 1, model, state.value)
         if state is EngineState.READY and status.load_ms is not None:
-            self._out.record(metric.LOAD_DURATION, status.load_ms / 1e3, model, trace=TraceIds.of(status.load_traceparent))
+            self._out.record(
+                metric.LOAD_DURATION, status.load_ms / 1e3, model, trace=TraceIds.of(status.load_traceparent)
+            )
 
     def config(self, config: EngineConfig) -> None:
         """An engine is ready with this configuration."""
-        for direction in ("faster", "slower"):  # a series that begins with its first event has no increase to alert on
+        # a series that begins with its first event has no increase to alert on
+        for direction in ("faster", "slower"):
             self._out.record(metric.SPEED_CHANGES, 0, config.model, direction)
         labels = (config.model, *(str(getattr(config, field)) for field in metric.CONFIG_LABELS))
         before = self._configs.get(config.model)
@@ -62,7 +68,9 @@ class EngineMetrics:
         self._out.record(metric.SPEED_CHANGES, 1, model, change.direction)
 
     def sample(self, sample: EngineSample) -> None:
-        """A heartbeat. One that was under way when the engine ended still counts, but says nothing of how it is."""
+        """A heartbeat. One that was under way when the engine
+        ended still counts, but says nothing of how it is.
+        """
         if self._states.get(sample.model, EngineState.READY) is EngineState.READY:
             self._present(sample)
         if sample.steps:
@@ -75,7 +83,9 @@ class EngineMetrics:
         self._out.record(instrument, value, model, *labels)
 
     def _clear(self, model: str) -> None:
-        """The engine is gone: it has no slots, requests, cells, threads and bytes; what lies on the disk is not known."""
+        """The engine is gone: it has no slots, requests, cells,
+        threads and bytes; what lies on the disk is not known.
+        """
         for instrument, labels in self._gauges.pop(model, ()):
             if CacheSource.DISK.value in labels or instrument is metric.ENGINE_CONTENTION:
                 self._out.forget(instrument, *labels)
@@ -109,7 +119,9 @@ class EngineMetrics:
 
     def _cache_counts(self, model: str, cache: CacheSample) -> None:
         for tier in cache.tiers:
-            self._out.total(metric.CACHE_EVICTIONS, cache.evicted_tokens.get(tier.tier.value, 0), model, tier.tier.value)
+            self._out.total(
+                metric.CACHE_EVICTIONS, cache.evicted_tokens.get(tier.tier.value, 0), model, tier.tier.value
+            )
         for reason in DISCARD_REASONS:
             self._out.total(metric.CACHE_DISCARDED, cache.discarded.get(reason, 0), model, reason)
         self._out.total(metric.CACHE_RESTORE_FAILURES, cache.restore_failures, model)
@@ -118,11 +130,29 @@ class EngineMetrics:
         model, steps, out = sample.model, sample.steps, self._out
         for step in steps:
             if step.traceparent:
-                out.record(metric.STEP_DURATION, step.duration_ns / 1e9, model, trace=TraceIds.of(step.traceparent))
-        out.record_many(metric.STEP_DURATION, [step.duration_ns / 1e9 for step in steps if not step.traceparent], model)
+                out.record(
+                    metric.STEP_DURATION, step.duration_ns / 1e9, model, trace=TraceIds.of(step.traceparent)
+                )
+        out.record_many(
+            metric.STEP_DURATION, [step.duration_ns / 1e9 for step in steps if not step.traceparent], model
+        )
         out.record_many(metric.BATCH_SEQUENCES, [step.sequences for step in steps], model)
-        out.record_many(metric.BATCH_TOKENS, [step.prefill_tokens + step.decode_tokens + step.rejected_tokens for step in steps], model)
+        out.record_many(
+            metric.BATCH_TOKENS,
+            [step.prefill_tokens + step.decode_tokens + step.rejected_tokens for step in steps],
+            model,
+        )
         out.record(metric.ENGINE_TOKENS, sum(step.prefill_tokens for step in steps), model, "prefill")
         out.record(metric.ENGINE_TOKENS, sum(step.decode_tokens for step in steps), model, "decode")
-        out.record(metric.ENGINE_TIME, sum(step.duration_ns for step in steps if step.prefill_tokens) / 1e9, model, "prefill")
-        out.record(metric.ENGINE_TIME, sum(step.duration_ns for step in steps if step.decode_tokens) / 1e9, model, "decode")
+        out.record(
+            metric.ENGINE_TIME,
+            sum(step.duration_ns for step in steps if step.prefill_tokens) / 1e9,
+            model,
+            "prefill",
+        )
+        out.record(
+            metric.ENGINE_TIME,
+            sum(step.duration_ns for step in steps if step.decode_tokens) / 1e9,
+            model,
+            "decode",
+        )

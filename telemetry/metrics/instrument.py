@@ -7,7 +7,9 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What a metric does with a value: sum it, distribute it, replace it, or move up and down by it."""
+    """The kind of an OpenTelemetry instrument: it sums values,
+    distributes them, keeps the last, or moves up and down.
+    """
 
     COUNTER = "counter"
     HISTOGRAM = "histogram"
@@ -35,7 +37,9 @@ class Instrument:
         return prometheus_name(self.name, self.unit, self.kind)
 
 
-def histogram(name: str, unit: str, help_: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Instrument:
+def histogram(
+    name: str, unit: str, help_: str, labels: tuple[str, ...], buckets: tuple[float, ...]
+) -> Instrument:
     """A distribution."""
     return Instrument(name, Kind.HISTOGRAM, unit, help_, labels, buckets)
 
@@ -56,8 +60,9 @@ _UNITS = {"s": "seconds", "By": "bytes", "J": "joules", "1": "ratio"}
 def prometheus_name(name: str, unit: str, kind: Kind) -> str:
     """The name that the OTLP → Prometheus translation gives.
 
-    Source: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/ : dots become
-    underscores, `{annotations}` are dropped, units are spelled out, `x/s` is `x_per_second`, counters end in `_total`.
+    Source: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
+    : dots become underscores, `{annotations}` are dropped, units are spelled out, `x/s` is
+    `x_per_second`, counters end in `_total`.
     """
     result = label_name(name)
     suffix = _unit_suffix(unit, kind)
@@ -72,7 +77,9 @@ def _unit_suffix(unit: str, kind: Kind) -> str:
         return ""
     main, _, per = unit.partition("/")
     spelled = "" if main.startswith("{") else _UNITS.get(main, main)
-    return "_".join(part for part in (spelled, f"per_{_UNITS.get(per, per).removesuffix('s')}" if per else "") if part)
+    return "_".join(
+        part for part in (spelled, f"per_{_UNITS.get(per, per).removesuffix('s')}" if per else "") if part
+    )
 
 
 def label_name(attribute: str) -> str:

@@ -1,14 +1,14 @@
-"""Every metric, declared once: name, unit, kind, buckets, labels, help. Both metric backends are built from `ALL`."""
+"""Metrics of requests and engines that no GenAI convention has, each declared once: name, unit, kind,
+buckets, labels, help. `telemetry.metrics.catalog.ALL` has them with all others.
+"""
 
 from __future__ import annotations
 
 from telemetry import semconv as names
-from telemetry.metrics import instruments_genai
 from telemetry.metrics.buckets import (
     BATCH_SEQUENCE_BUCKETS,
     BATCH_TOKEN_BUCKETS,
     DURATION_BUCKETS,
-    HTTP_BUCKETS,
     INTER_TOKEN_BUCKETS,
     OUTPUT_RATE_BUCKETS,
     OVERHEAD_BUCKETS,
@@ -16,10 +16,10 @@ from telemetry.metrics.buckets import (
     PROMPT_RATE_BUCKETS,
     TTFT_BUCKETS,
 )
-from telemetry.metrics.instrument import Instrument, Kind, counter, gauge, histogram
+from telemetry.metrics.instrument import Instrument, counter, gauge, histogram
 from telemetry.metrics.instruments_genai import REQUEST_LABELS
 
-# Labels -------------------------------------------------------------------------------------------------------------
+# Labels -----------------------------------------------------------------------------------------------------
 _MODEL = (names.GEN_AI_REQUEST_MODEL,)
 CONFIG_LABELS = (
     "config_id",
@@ -35,12 +35,15 @@ CONFIG_LABELS = (
 )
 """Fields of `EngineConfig` that the info gauge names; all follow from the first."""
 _BY_CONTEXT = (*REQUEST_LABELS, names.CONTEXT_BUCKET)
-_HTTP_ACTIVE = (names.HTTP_REQUEST_METHOD, names.URL_SCHEME)
 
 
-# Requests -----------------------------------------------------------------------------------------------------------
+# Requests ---------------------------------------------------------------------------------------------------
 OUTPUT_RATE = histogram(
-    names.METRIC_OUTPUT_RATE, "{token}/s", "(output tokens - 1) / (last - first token), per request.", _BY_CONTEXT, OUTPUT_RATE_BUCKETS
+    names.METRIC_OUTPUT_RATE,
+    "{token}/s",
+    "(output tokens - 1) / (last - first token), per request.",
+    _BY_CONTEXT,
+    OUTPUT_RATE_BUCKETS,
 )
 PROMPT_RATE = histogram(
     names.METRIC_PROMPT_RATE,
@@ -49,7 +52,9 @@ PROMPT_RATE = histogram(
     _BY_CONTEXT,
     PROMPT_RATE_BUCKETS,
 )
-TTFT_BY_CONTEXT = histogram(names.METRIC_TTFT_BY_CONTEXT, "s", "Time to first token by context size.", _BY_CONTEXT, TTFT_BUCKETS)
+TTFT_BY_CONTEXT = histogram(
+    names.METRIC_TTFT_BY_CONTEXT, "s", "Time to first token by context size.", _BY_CONTEXT, TTFT_BUCKETS
+)
 INTER_TOKEN = histogram(
     names.METRIC_INTER_TOKEN,
     "s",
@@ -57,25 +62,42 @@ INTER_TOKEN = histogram(
     _MODEL,
     INTER_TOKEN_BUCKETS,
 )
-PHASE_DURATION = histogram(names.METRIC_PHASE_DURATION, "s", "Time that a request spent in a phase.", (*_MODEL, names.PHASE), PHASE_BUCKETS)
+PHASE_DURATION = histogram(
+    names.METRIC_PHASE_DURATION,
+    "s",
+    "Time that a request spent in a phase.",
+    (*_MODEL, names.PHASE),
+    PHASE_BUCKETS,
+)
 OVERHEAD = histogram(
-    names.METRIC_OVERHEAD, "s", "The gateway's own time: wall minus queue, engine and waiting for the client.", _MODEL, OVERHEAD_BUCKETS
+    names.METRIC_OVERHEAD,
+    "s",
+    "The gateway's own time: wall minus queue, engine and waiting for the client.",
+    _MODEL,
+    OVERHEAD_BUCKETS,
 )
 DELAY_TIME = counter(
     names.METRIC_DELAY_TIME,
     "s",
-    "Time that requests lost to other requests (estimated where prompts are computed in shared steps) and to model loads, by cause.",
+    "Time that requests lost to other requests (estimated where prompts are computed in shared steps) "
+    "and to model loads, by cause.",
     (*_MODEL, names.CAUSE),
 )
 REQUESTS = counter(
     names.METRIC_REQUESTS,
     "{request}",
-    "Requests that ended: ok, failed (by us), client_error, cancelled (their client left); its rate is the service rate.",
+    "Requests that ended: ok, failed (by us), client_error, cancelled (their client left); its rate "
+    "is the service rate.",
     (*_MODEL, names.OUTCOME),
 )
-REQUESTS_ARRIVED = counter(names.METRIC_REQUESTS_ARRIVED, "{request}", "Requests that came, refused ones among them.", _MODEL)
+REQUESTS_ARRIVED = counter(
+    names.METRIC_REQUESTS_ARRIVED, "{request}", "Requests that came, refused ones among them.", _MODEL
+)
 REQUESTS_FINISHED = counter(
-    names.METRIC_REQUESTS_FINISHED, "{request}", "Answers by why they ended (stop, length).", (*_MODEL, names.REASON)
+    names.METRIC_REQUESTS_FINISHED,
+    "{request}",
+    "Answers by why they ended (stop, length).",
+    (*_MODEL, names.REASON),
 )
 REQUESTS_GOOD = counter(
     names.METRIC_REQUESTS_GOOD,
@@ -83,27 +105,36 @@ REQUESTS_GOOD = counter(
     "Goodput: answered requests whose first token and whose tokens after it came within the objectives.",
     _MODEL,
 )
-CLIENT_BLOCKED = histogram(names.METRIC_CLIENT_BLOCKED, "s", "Time that an answer waited for its client to read.", _MODEL, PHASE_BUCKETS)
+CLIENT_BLOCKED = histogram(
+    names.METRIC_CLIENT_BLOCKED,
+    "s",
+    "Time that an answer waited for its client to read.",
+    _MODEL,
+    PHASE_BUCKETS,
+)
 REJECTED = counter(names.METRIC_REJECTED, "{request}", "Requests turned away at the door.", (names.REASON,))
 
 IGNORED_FIELDS = counter(
     names.METRIC_IGNORED_FIELDS,
     "{field}",
-    "Fields of requests that the API took and did not obey; `_other` is every one that no server is known to have.",
+    "Fields of requests that the API took and did not obey; `_other` is every one that no server is "
+    "known to have.",
     (names.API, names.FIELD),
 )
 
-# Engines ------------------------------------------------------------------------------------------------------------
+# Engines ----------------------------------------------------------------------------------------------------
 ENGINE_TOKENS = counter(
     names.METRIC_ENGINE_TOKENS,
     "{token}",
-    "Tokens that went through an engine: `cached` ones were not computed, `decode` are those of answers, accepted guesses among them.",
+    "Tokens that went through an engine: `cached` ones were not computed, `decode` are those of "
+    "answers, accepted guesses among them.",
     (*_MODEL, names.PHASE),
 )
 DRAFT_TOKENS = counter(
     names.METRIC_DRAFT_TOKENS,
     "{token}",
-    "Tokens guessed ahead (speculative decoding), by who guessed (`lookup`, `draft_model`) and whether the model `accepted` or `rejected` them.",
+    "Tokens guessed ahead (speculative decoding), by who guessed (`lookup`, `draft_model`) and "
+    "whether the model `accepted` or `rejected` them.",
     (*_MODEL, names.SOURCE, names.STATE),
 )
 ENGINE_TIME = counter(
@@ -112,27 +143,50 @@ ENGINE_TIME = counter(
     "Time of the engine's steps that held tokens of the phase; a mixed step counts for both.",
     (*_MODEL, names.PHASE),
 )
-BATCH_SEQUENCES = histogram(names.METRIC_BATCH_SEQUENCES, "{sequence}", "Sequences in one step.", _MODEL, BATCH_SEQUENCE_BUCKETS)
-BATCH_TOKENS = histogram(names.METRIC_BATCH_TOKENS, "{token}", "Tokens in one step.", _MODEL, BATCH_TOKEN_BUCKETS)
-STEP_DURATION = histogram(names.METRIC_STEP_DURATION, "s", "Time of one llama_decode.", _MODEL, INTER_TOKEN_BUCKETS)
+BATCH_SEQUENCES = histogram(
+    names.METRIC_BATCH_SEQUENCES, "{sequence}", "Sequences in one step.", _MODEL, BATCH_SEQUENCE_BUCKETS
+)
+BATCH_TOKENS = histogram(
+    names.METRIC_BATCH_TOKENS, "{token}", "Tokens in one step.", _MODEL, BATCH_TOKEN_BUCKETS
+)
+STEP_DURATION = histogram(
+    names.METRIC_STEP_DURATION, "s", "Time of one llama_decode.", _MODEL, INTER_TOKEN_BUCKETS
+)
 ENGINE_THREADS = gauge(
-    names.METRIC_ENGINE_THREADS, "{thread}", "CPU threads that an engine computes with now: fewer while others take the cores.", _MODEL
+    names.METRIC_ENGINE_THREADS,
+    "{thread}",
+    "CPU threads that an engine computes with now: fewer while others take the cores.",
+    _MODEL,
 )
 ENGINE_CONTENTION = gauge(
     names.METRIC_ENGINE_CONTENTION,
     "1",
-    "Share of time that an engine's threads waited for a core; with fewer threads than usual, when more were last tried.",
+    "Share of time that an engine's threads waited for a core; with fewer threads than usual, when "
+    "more were last tried.",
     _MODEL,
 )
 ENGINE_STATE = gauge(
-    names.METRIC_ENGINE_STATE, "{engine}", "1 for the state that an engine is in, 0 for the others.", (*_MODEL, names.STATE)
+    names.METRIC_ENGINE_STATE,
+    "{engine}",
+    "1 for the state that an engine is in, 0 for the others.",
+    (*_MODEL, names.STATE),
 )
-ENGINE_CONFIG_INFO = gauge(names.METRIC_ENGINE_CONFIG_INFO, "", "1: what the engine that is ready runs with.", (*_MODEL, *CONFIG_LABELS))
+ENGINE_CONFIG_INFO = gauge(
+    names.METRIC_ENGINE_CONFIG_INFO,
+    "",
+    "1: what the engine that is ready runs with.",
+    (*_MODEL, *CONFIG_LABELS),
+)
 SLOTS = gauge(names.METRIC_SLOTS, "{slot}", "Slots by state.", (*_MODEL, names.STATE))
 QUEUE_DEPTH = gauge(names.METRIC_QUEUE_DEPTH, "{request}", "Requests that wait for a slot.", _MODEL)
-QUEUE_OLDEST_AGE = gauge(names.METRIC_QUEUE_OLDEST_AGE, "s", "How long the oldest waiting request has waited.", _MODEL)
+QUEUE_OLDEST_AGE = gauge(
+    names.METRIC_QUEUE_OLDEST_AGE, "s", "How long the oldest waiting request has waited.", _MODEL
+)
 PREDICTED_WAIT = gauge(
-    names.METRIC_PREDICTED_WAIT, "s", "Until the next first token of those who wait for one, as predicted; 0 while nobody waits.", _MODEL
+    names.METRIC_PREDICTED_WAIT,
+    "s",
+    "Until the next first token of those who wait for one, as predicted; 0 while nobody waits.",
+    _MODEL,
 )
 KV_USAGE = gauge(
     names.METRIC_KV_USAGE,
@@ -144,26 +198,36 @@ KV_LIMIT = gauge(names.METRIC_KV_LIMIT, "{token}", "KV cells there are.", _MODEL
 CACHE_QUERIES = counter(
     names.METRIC_CACHE_QUERIES,
     "{token}",
-    "Prompt tokens looked up in the prefix cache, of requests that got their first token; minus the hits of a reason, its misses.",
+    "Prompt tokens looked up in the prefix cache, of requests that got their first token; minus the "
+    "hits of a reason, its misses.",
     (*_MODEL, names.REASON),
 )
 CACHE_HITS = counter(
     names.METRIC_CACHE_HITS,
     "{token}",
-    "Prompt tokens that the prefix cache supplied, of requests that got their first token; hits / queries is the cached share.",
+    "Prompt tokens that the prefix cache supplied, of requests that got their first token; hits / "
+    "queries is the cached share.",
     (*_MODEL, names.SOURCE, names.REASON),
 )
 CACHE_EVICTIONS = counter(
-    names.METRIC_CACHE_EVICTIONS, "{token}", "Tokens that a tier of the prefix cache let go.", (*_MODEL, names.SOURCE)
+    names.METRIC_CACHE_EVICTIONS,
+    "{token}",
+    "Tokens that a tier of the prefix cache let go.",
+    (*_MODEL, names.SOURCE),
 )
 CACHE_LOST = counter(
     names.METRIC_CACHE_LOST,
     "{token}",
-    "Prompt tokens that were computed again because the client changed what came before them, by the kind of client.",
+    "Prompt tokens that were computed again because the client changed what came before them, by the "
+    "kind of client.",
     (*_MODEL, names.CLIENT, names.REASON),
 )
-CACHE_BYTES = gauge(names.METRIC_CACHE_BYTES, "By", "Bytes in a tier of the prefix cache (ram, disk).", (*_MODEL, names.TIER))
-CACHE_ENTRIES = gauge(names.METRIC_CACHE_ENTRIES, "{entry}", "Prefixes in a tier of the prefix cache.", (*_MODEL, names.TIER))
+CACHE_BYTES = gauge(
+    names.METRIC_CACHE_BYTES, "By", "Bytes in a tier of the prefix cache (ram, disk).", (*_MODEL, names.TIER)
+)
+CACHE_ENTRIES = gauge(
+    names.METRIC_CACHE_ENTRIES, "{entry}", "Prefixes in a tier of the prefix cache.", (*_MODEL, names.TIER)
+)
 CACHE_DISCARDED = counter(
     names.METRIC_CACHE_DISCARDED,
     "{file}",
@@ -171,7 +235,10 @@ CACHE_DISCARDED = counter(
     (*_MODEL, names.REASON),
 )
 CACHE_RESTORE_FAILURES = counter(
-    names.METRIC_CACHE_RESTORE_FAILURES, "{restore}", "Cached states that could not be read back; the prompt was computed.", _MODEL
+    names.METRIC_CACHE_RESTORE_FAILURES,
+    "{restore}",
+    "Cached states that could not be read back; the prompt was computed.",
+    _MODEL,
 )
 TTFT_PREDICTION_ERROR = histogram(
     names.METRIC_TTFT_PREDICTION_ERROR,
@@ -181,7 +248,9 @@ TTFT_PREDICTION_ERROR = histogram(
     TTFT_BUCKETS,
 )
 LOAD_DURATION = histogram(names.METRIC_LOAD_DURATION, "s", "Time to load a model.", _MODEL, DURATION_BUCKETS)
-LOADS = counter(names.METRIC_LOADS, "{load}", "Loads of a model by outcome (ready, failed).", (*_MODEL, names.STATE))
+LOADS = counter(
+    names.METRIC_LOADS, "{load}", "Loads of a model by outcome (ready, failed).", (*_MODEL, names.STATE)
+)
 SPEED_CHANGES = counter(
     names.METRIC_SPEED_CHANGES,
     "{change}",
@@ -191,87 +260,20 @@ SPEED_CHANGES = counter(
 ENERGY = counter(
     names.METRIC_ENERGY,
     "J",
-    "Energy of CPU packages (RAPL) and GPUs (NVML): `active` while requests were computed, else `idle`; nothing without a source.",
+    "Energy of CPU packages (RAPL) and GPUs (NVML): `active` while requests were computed, else "
+    "`idle`; nothing without a source.",
     (names.STATE,),
 )
 MODEL_MEMORY = gauge(names.METRIC_MODEL_MEMORY, "By", "Resident memory of a model's engine process.", _MODEL)
 MODEL_MEMORY_PARTS = gauge(
     names.METRIC_MODEL_MEMORY_PARTS,
     "By",
-    "What a model's engine has allocated on all devices: weights, kv, compute buffers, and the RAM tier of its prefix cache.",
+    "What a model's engine has allocated on all devices: weights, kv, compute buffers, and the RAM "
+    "tier of its prefix cache.",
     (*_MODEL, names.PART),
 )
 
-# The gateway and its telemetry --------------------------------------------------------------------------------------
-BUILD_INFO = gauge(names.METRIC_BUILD_INFO, "", "1: the version that runs.", (names.VERSION,))
-LOOP_LAG = histogram(names.METRIC_LOOP_LAG, "s", "How late the gateway's event loop runs a timer.", (), OVERHEAD_BUCKETS)
-HTTP_DURATION = histogram(
-    names.METRIC_HTTP_DURATION,
-    "s",
-    "Duration of HTTP server requests.",
-    (names.HTTP_REQUEST_METHOD, names.HTTP_ROUTE, names.HTTP_RESPONSE_STATUS_CODE, names.URL_SCHEME, names.ERROR_TYPE),
-    HTTP_BUCKETS,
+ALL: tuple[Instrument, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Instrument)
 )
-HTTP_ACTIVE = Instrument(names.METRIC_HTTP_ACTIVE, Kind.UP_DOWN, "{request}", "HTTP server requests in flight.", _HTTP_ACTIVE)
-SLO_BURN_RATE = gauge(
-    names.METRIC_SLO_BURN_RATE,
-    "{ratio}",
-    "How many times faster than allowed an objective's budget is spent.",
-    (names.OBJECTIVE, names.WINDOW),
-)
-SLO_BUDGET_LEFT = gauge(
-    names.METRIC_SLO_BUDGET_LEFT, "{ratio}", "What is left of an objective's budget: 1 is untouched, 0 is spent.", (names.OBJECTIVE,)
-)
-STORE_QUEUE = gauge(names.METRIC_STORE_QUEUE, "{event}", "Events waiting to be written to the store.")
-STORE_DROPPED = counter(names.METRIC_STORE_DROPPED, "{event}", "Events that the store lost: queue full or database failing.")
-STORE_PRUNED = counter(names.METRIC_STORE_PRUNED, "{request}", "Requests that the store forgot, by age or for its size.")
-STORE_FLUSH = histogram(names.METRIC_STORE_FLUSH, "s", "Time of one transaction of the store's writer.", (), PHASE_BUCKETS)
-STORE_FILE_SIZE = gauge(names.METRIC_STORE_FILE_SIZE, "By", "Size of the store's file and its write-ahead log (SQLite only).")
-STORE_FILE_LIMIT = gauge(
-    names.METRIC_STORE_FILE_LIMIT, "By", "Size at which the store begins to forget requests (SQLite with store.max_bytes only)."
-)
-SOURCE_FAILURES = counter(
-    names.METRIC_SOURCE_FAILURES, "{failure}", "Readings of the gateway's own figures that failed, or took too long.", (names.SOURCE,)
-)
-FILESYSTEM_USAGE = Instrument(
-    names.METRIC_FILESYSTEM_USAGE,
-    Kind.UP_DOWN,
-    "By",
-    "Used and free bytes of the file system that the home folder is on.",
-    (names.FILESYSTEM_STATE,),
-)
-PROCESS_CPU_TIME = counter(names.METRIC_PROCESS_CPU_TIME, "s", "CPU time of the gateway process.", (names.CPU_MODE,))
-PROCESS_MEMORY = Instrument(names.METRIC_PROCESS_MEMORY, Kind.UP_DOWN, "By", "Resident memory of the gateway process.")
-PROCESS_FDS = gauge(names.METRIC_PROCESS_FDS, "{file_descriptor}", "File descriptors that the gateway process has open.")
-SDK_EXPORTED_SPANS = counter(
-    names.METRIC_SDK_EXPORTED_SPANS, "{span}", "Spans handed to the collector; error.type says which failed.", (names.ERROR_TYPE,)
-)
-SDK_EXPORTED_LOGS = counter(
-    names.METRIC_SDK_EXPORTED_LOGS,
-    "{log_record}",
-    "Log records handed to the collector; error.type says which failed.",
-    (names.ERROR_TYPE,),
-)
-SDK_EXPORTED_POINTS = counter(
-    names.METRIC_SDK_EXPORTED_POINTS,
-    "{data_point}",
-    "Metric points handed to the collector; error.type says which failed.",
-    (names.ERROR_TYPE,),
-)
-SDK_PROCESSED_SPANS = counter(
-    names.METRIC_SDK_PROCESSED_SPANS,
-    "{span}",
-    "Spans that left the batch queue; error.type queue_full counts the lost ones.",
-    (names.ERROR_TYPE,),
-)
-SDK_PROCESSED_LOGS = counter(
-    names.METRIC_SDK_PROCESSED_LOGS,
-    "{log_record}",
-    "Log records that left the batch queue; error.type queue_full counts the lost ones.",
-    (names.ERROR_TYPE,),
-)
-
-ALL: tuple[Instrument, ...] = (*instruments_genai.ALL, *(value for value in list(globals().values()) if isinstance(value, Instrument)))
-"""Every instrument, in order of declaration."""
-
-BY_NAME: dict[str, Instrument] = {instrument.name: instrument for instrument in ALL}
+"""Every one, in order of declaration."""

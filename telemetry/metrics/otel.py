@@ -1,8 +1,9 @@
 """The OpenTelemetry backend: the same instruments on an SDK meter, for OTLP.
 
-Everything but histograms is kept in tables here and observed when metrics are collected: a value then costs a fiftieth, and a
-gauge's series that was let go of is not exported for ever. One `record()` of the SDK costs about ten times a Prometheus
-observation, so lists of values (the gaps between tokens) are recorded on a thread that lets the event loop run in between.
+Everything but histograms is kept in tables here and observed when metrics are collected: a value then costs a
+fiftieth, and a gauge's series that was let go of is not exported for ever. One `record()` of the SDK costs
+about ten times a Prometheus observation, so lists of values (the gaps between tokens) are recorded on a
+thread that lets the event loop run in between.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 
 from telemetry import semconv
+from telemetry.metrics.catalog import ALL
 from telemetry.metrics.instrument import Instrument, Kind
-from telemetry.metrics.instruments import ALL
 from telemetry.trace_ids import TraceIds
 from telemetry.tracing.context import span_context
 
@@ -36,22 +37,32 @@ class OtelBackend:
     """Hands values to the SDK with the request's span context, so that exemplars are taken."""
 
     def __init__(self, provider: MeterProvider, instruments: Iterable[Instrument] = ALL) -> None:
-        meter = provider.get_meter(semconv.SCOPE, semconv.installed(), semconv.SCHEMA_URL)
+        self._meter = provider.get_meter(semconv.SCOPE, semconv.installed(), semconv.SCHEMA_URL)
         self.dropped_lists = 0
         self._record: dict[Instrument, Any] = {}
         self._observed: dict[Instrument, dict[tuple[str, ...], float]] = {}
         for instrument in instruments:
-            if instrument.kind is Kind.HISTOGRAM:
-                self._record[instrument] = _histogram(meter, instrument)
-            else:
-                self._observed[instrument] = {}
-                declare = _observable(meter, instrument.kind)
-                declare(instrument.name, [partial(self._observe, instrument)], instrument.unit, instrument.help)
+            self.declare(instrument)
         self._attributes: dict[tuple[Instrument, tuple[str, ...]], dict[str, str | int]] = {}
-        self._lists: queue.Queue[tuple[Instrument, list[float], tuple[str, ...], TraceIds | None]] = queue.Queue(MAX_WAITING_LISTS)
+        self._lists: queue.Queue[tuple[Instrument, list[float], tuple[str, ...], TraceIds | None]] = (
+            queue.Queue(MAX_WAITING_LISTS)
+        )
         threading.Thread(target=self._record_lists, name="otel-metrics", daemon=True).start()
 
-    def record(self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None) -> None:
+    def declare(self, instrument: Instrument) -> None:
+        """Create an instrument of the SDK; a second call changes nothing."""
+        if instrument in self._record or instrument in self._observed:
+            return
+        if instrument.kind is Kind.HISTOGRAM:
+            self._record[instrument] = _histogram(self._meter, instrument)
+            return
+        self._observed[instrument] = {}
+        create = _observable(self._meter, instrument.kind)
+        create(instrument.name, [partial(self._observe, instrument)], instrument.unit, instrument.help)
+
+    def record(
+        self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None
+    ) -> None:
         """Record one value; `labels` in the instrument's order."""
         series = self._observed.get(instrument)
         if series is None:
@@ -66,9 +77,18 @@ class OtelBackend:
         self._observed[instrument].pop(labels, None)
 
     def _observe(self, instrument: Instrument, _options: CallbackOptions) -> list[Observation]:
-        return [Observation(value, self._labelled(instrument, labels)) for labels, value in list(self._observed[instrument].items())]
+        return [
+            Observation(value, self._labelled(instrument, labels))
+            for labels, value in list(self._observed[instrument].items())
+        ]
 
-    def record_many(self, instrument: Instrument, values: Sequence[float], labels: tuple[str, ...], trace: TraceIds | None = None) -> None:
+    def record_many(
+        self,
+        instrument: Instrument,
+        values: Sequence[float],
+        labels: tuple[str, ...],
+        trace: TraceIds | None = None,
+    ) -> None:
         """Queue several values of one series; the trace is an example of the largest."""
         try:
             self._lists.put_nowait((instrument, list(values), labels, trace))
@@ -101,14 +121,18 @@ def _typed(name: str, value: str) -> str | int:
 def _histogram(meter: Meter, instrument: Instrument) -> Any:
     """The SDK instrument's recording method: (value, attributes, context)."""
     bounds = list(instrument.buckets)
-    return meter.create_histogram(instrument.name, instrument.unit, instrument.help, explicit_bucket_boundaries_advisory=bounds).record
+    return meter.create_histogram(
+        instrument.name, instrument.unit, instrument.help, explicit_bucket_boundaries_advisory=bounds
+    ).record
 
 
 def _observable(meter: Meter, kind: Kind) -> Callable[..., object]:
-    """What declares an instrument of a kind that is observed."""
+    """The method that creates an instrument of a kind that is observed."""
     if kind is Kind.GAUGE:
         return meter.create_observable_gauge
-    return meter.create_observable_counter if kind is Kind.COUNTER else meter.create_observable_up_down_counter
+    return (
+        meter.create_observable_counter if kind is Kind.COUNTER else meter.create_observable_up_down_counter
+    )
 
 
 def _context(trace: TraceIds | None) -> Context | None:

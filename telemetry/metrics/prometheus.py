@@ -1,7 +1,9 @@
-"""The Prometheus backend: the instruments' series in plain lists, rendered by prometheus-client, with exemplars.
+"""The Prometheus backend: the instruments' series in plain
+lists, rendered by prometheus-client, with exemplars.
 
-The library's own metrics take a lock per bucket, sum and exemplar; with them a value costs four times as much, and a
-request records some fifty. Written by one thread; a scrape may read from another, and is then at worst one value behind.
+The library's own metrics take a lock per bucket, sum and exemplar; with them a
+value costs four times as much, and a request records some fifty. Written by one
+thread; a scrape may read from another, and is then at worst one value behind.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 from telemetry.accept import media_ranges, names, quality
+from telemetry.metrics.catalog import ALL
 from telemetry.metrics.instrument import Instrument, Kind, label_name
-from telemetry.metrics.instruments import ALL
 from telemetry.trace_ids import TraceIds
 
 MAX_CHILDREN = 2000
@@ -46,7 +48,7 @@ class Child(Protocol):
             self.add(value, None)
 
     def samples(self) -> Iterator[Sample]:
-        """What a scrape sees."""
+        """The samples that a scrape sees."""
 
 
 class UnacceptableError(ValueError):
@@ -58,18 +60,35 @@ class PrometheusBackend(Collector):
 
     def __init__(self, instruments: Iterable[Instrument] = ALL) -> None:
         self.refused_series = 0
-        self._children: dict[Instrument, dict[tuple[str, ...], Child]] = {instrument: {} for instrument in instruments}
-        for instrument in self._children:  # a gauge without labels would say 0 before anything was measured
-            if not instrument.labels and instrument.kind is not Kind.GAUGE:
-                self._child(instrument, ())
+        self._children: dict[Instrument, dict[tuple[str, ...], Child]] = {}
+        for instrument in instruments:
+            self.declare(instrument)
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
-    def record(self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None) -> None:
+    def declare(self, instrument: Instrument) -> None:
+        """Make room for an instrument; one without labels begins
+        at 0, but for a gauge, of which nothing is known yet.
+        """
+        if instrument in self._children:
+            return
+        self._children[instrument] = {}
+        if not instrument.labels and instrument.kind is not Kind.GAUGE:
+            self._child(instrument, ())
+
+    def record(
+        self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None
+    ) -> None:
         """Record one value; `labels` in the instrument's order."""
         (self._children[instrument].get(labels) or self._child(instrument, labels)).add(value, trace)
 
-    def record_many(self, instrument: Instrument, values: Sequence[float], labels: tuple[str, ...], trace: TraceIds | None = None) -> None:
+    def record_many(
+        self,
+        instrument: Instrument,
+        values: Sequence[float],
+        labels: tuple[str, ...],
+        trace: TraceIds | None = None,
+    ) -> None:
         """Record several values of one series; the trace is an example of the largest."""
         child = self._children[instrument].get(labels) or self._child(instrument, labels)
         example = values.index(max(values)) if trace is not None and values else len(values)
@@ -83,7 +102,8 @@ class PrometheusBackend(Collector):
         self._children[instrument].pop(labels, None)
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The body and content type of `/metrics` for an Accept header: OpenMetrics when asked for, else classic text.
+        """The body and content type of `/metrics` for an Accept
+        header: OpenMetrics when asked for, else classic text.
 
         Raises:
             UnacceptableError: the header rules both out.
@@ -109,7 +129,9 @@ class PrometheusBackend(Collector):
 
 
 def _chosen(accept: str) -> str:
-    """The one format to answer with, as an Accept header that prometheus-client, which knows no q, understands."""
+    """The one format to answer with, as an Accept header that
+    prometheus-client, which knows no q, understands.
+    """
     openmetrics, text = quality(accept, OPENMETRICS), quality(accept, TEXT)
     if names(accept, OPENMETRICS) and (openmetrics or 0) >= (text or 0):
         return _range_of(accept, OPENMETRICS)
@@ -121,7 +143,9 @@ def _chosen(accept: str) -> str:
 
 
 def _range_of(accept: str, media_type: str) -> str:
-    """How a format was asked for, with the version and escaping that prometheus-client may repeat: those that there are."""
+    """The media type as it was asked for, with the version and
+    escaping that prometheus-client may repeat: those that there are.
+    """
     asked = [found for found in media_ranges(accept) if found.media_type == media_type and found.q > 0]
     parameters = max(asked, key=lambda found: found.q).parameters if asked else {}
     if parameters.get("version") != "1.0.0":
@@ -131,7 +155,11 @@ def _range_of(accept: str, media_type: str) -> str:
 
 def _metric(instrument: Instrument, children: list[tuple[tuple[str, ...], Child]]) -> Metric:
     kind = Kind.GAUGE if instrument.kind is Kind.UP_DOWN else instrument.kind
-    name = instrument.prometheus_name.removesuffix("_total") if kind is Kind.COUNTER else instrument.prometheus_name
+    name = (
+        instrument.prometheus_name.removesuffix("_total")
+        if kind is Kind.COUNTER
+        else instrument.prometheus_name
+    )
     metric = Metric(name, instrument.help, kind.value)
     names = [label_name(label) for label in instrument.labels]
     for labels, child in children:
@@ -216,7 +244,7 @@ class Gauge(Level):
 
 
 class _Nowhere(Child):
-    """Where values of a refused series go."""
+    """The child of a refused series, which takes values and keeps none."""
 
     def add(self, value: float, trace: TraceIds | None) -> None: ...
 

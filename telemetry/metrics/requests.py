@@ -1,4 +1,6 @@
-"""What a request counts as: its record in numbers. TTFT, rates and gaps are recorded only where they were measured."""
+"""Requests in numbers: what each record counts as. TTFT, rates
+and gaps are recorded only where they were measured.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,13 @@ from telemetry.slo import Objective
 
 
 class RequestMetrics:
-    """Counts requests; `served` gives the names of the models that we serve now. Goodput needs `objectives` about times."""
+    """Counts requests; `served` gives the names of the models
+    that we serve now. Goodput needs `objectives` about times.
+    """
 
-    def __init__(self, out: Outlets, served: Callable[[], Collection[str]], objectives: Sequence[Objective]) -> None:
+    def __init__(
+        self, out: Outlets, served: Callable[[], Collection[str]], objectives: Sequence[Objective]
+    ) -> None:
         self._out = out
         self._served = served
         self._genai = GenAiMetrics(out)
@@ -90,11 +96,17 @@ class RequestMetrics:
         assert self._ttft_ms is not None
         assert self._gap_ms is not None
         in_time = record.ttft_ms is not None and record.ttft_ms <= self._ttft_ms
-        return in_time and outcome(record) is Outcome.OK and (not record.decode_tps or 1e3 / record.decode_tps <= self._gap_ms)
+        return (
+            in_time
+            and outcome(record) is Outcome.OK
+            and (not record.decode_tps or 1e3 / record.decode_tps <= self._gap_ms)
+        )
 
     def _rates(self, record: RequestRecord, labels: tuple[str, ...]) -> None:
         if record.gaps_us:
-            self._out.record_many(metric.INTER_TOKEN, [gap / 1e6 for gap in record.gaps_us], labels[0], trace=record.trace)
+            self._out.record_many(
+                metric.INTER_TOKEN, [gap / 1e6 for gap in record.gaps_us], labels[0], trace=record.trace
+            )
         if record.context_bucket is None:
             return
         if record.ttft_ms is not None:
@@ -105,12 +117,16 @@ class RequestMetrics:
             self._out.record(metric.PROMPT_RATE, record.prefill_tps, *labels, trace=record.trace)
 
     def _cache(self, record: RequestRecord, model: str) -> None:
-        """What hits ÷ queries is of: prompts that were computed to their end, as in the store (`queries.cached`)."""
+        """Hits and queries, of prompts that were computed to
+        their end, as in the store (`queries.cached`).
+        """
         found = record.cache
         if found is None or not record.prompt_tokens or record.computed_tokens is None:
             return
         self._out.record(metric.CACHE_QUERIES, record.prompt_tokens, model, found.reason.value)
-        self._out.record(metric.CACHE_HITS, found.matched_tokens, model, found.source.value, found.reason.value)
+        self._out.record(
+            metric.CACHE_HITS, found.matched_tokens, model, found.source.value, found.reason.value
+        )
         self._out.record(metric.ENGINE_TOKENS, found.matched_tokens, model, "cached")
         if found.reason in BROKEN_BY_CLIENT:
             lost = record.prompt_tokens - found.matched_tokens
@@ -123,7 +139,9 @@ class RequestMetrics:
             self._out.record(metric.ENGINE_TOKENS, float(decode.attributes["accepted"]), model, "accepted")
             for source, tokens in drafted_by(decode.attributes).items():
                 self._out.record(metric.DRAFT_TOKENS, tokens.accepted, model, source, "accepted")
-                self._out.record(metric.DRAFT_TOKENS, tokens.drafted - tokens.accepted, model, source, "rejected")
+                self._out.record(
+                    metric.DRAFT_TOKENS, tokens.drafted - tokens.accepted, model, source, "rejected"
+                )
 
     def _prediction(self, record: RequestRecord, model: str) -> None:
         """Predicted at the end of the lookup, measured from there to the first token."""
@@ -131,7 +149,13 @@ class RequestMetrics:
         if lookup is None or record.predicted_ttft_ms is None or record.first_token_ns is None:
             return
         off_s = record.predicted_ttft_ms / 1e3 - (record.first_token_ns - lookup.end_ns) / 1e9
-        self._out.record(metric.TTFT_PREDICTION_ERROR, abs(off_s), model, "over" if off_s > 0 else "under", trace=record.trace)
+        self._out.record(
+            metric.TTFT_PREDICTION_ERROR,
+            abs(off_s),
+            model,
+            "over" if off_s > 0 else "under",
+            trace=record.trace,
+        )
 
     def _phases(self, record: RequestRecord, model: str) -> None:
         for timing in record.phases:

@@ -1,20 +1,20 @@
 """The metrics sink: takes events and HTTP exchanges, reads sources, and renders `/metrics`.
 
-What requests and engines mean in numbers is said in `telemetry.metrics.requests` and `telemetry.metrics.engines`. Called from
-the gateway's event loop only.
+What requests and engines mean in numbers is said in `telemetry.metrics.requests` and
+`telemetry.metrics.engines`. Called from the gateway's event loop only.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Protocol
 
 from telemetry.events import EngineConfig, EngineSample, EngineStatus
 from telemetry.logs.events import event
-from telemetry.metrics import instruments as metric
+from telemetry.metrics import instruments_gateway as metric
 from telemetry.metrics.engines import EngineMetrics
-from telemetry.metrics.outlets import Backend, Outlets
+from telemetry.metrics.instruments import REJECTED
+from telemetry.metrics.outlets import MetricsBackend, Outlets, Source
 from telemetry.metrics.prometheus import PrometheusBackend
 from telemetry.metrics.requests import RequestMetrics
 from telemetry.record import RequestRecord
@@ -26,34 +26,25 @@ from telemetry.trace_ids import TraceIds
 
 log = logging.getLogger(__name__)
 
-HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
+HTTP_METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
+)
 """Known to the HTTP convention; any other is `_OTHER`."""
 
 SCHEME = "http"
 """TLS, where there is any, ends before us."""
 
 
-class Source(Protocol):
-    """Something that is read when metrics are: it records its present figures through the sink. It must not wait for anything,
-    since it is asked on the event loop; if it raises, that is counted under its `name`.
-    """
-
-    name: str
-
-    def collect(self, sink: MetricsSink) -> None:
-        """Record what is true now."""
-
-
 class MetricsSink(NullSink, Outlets):
-    """Turns events into values; `served` gives the names of the models that we serve now. One that is not told of requests does
-    not count them, and has no zeros of them.
+    """Turns events into values; `served` gives the names of the models that we serve now. One that is not
+    given requests does not count them, and has no zeros of them.
     """
 
     def __init__(
         self,
         served: Callable[[], Collection[str]],
         prometheus: PrometheusBackend | None = None,
-        others: Sequence[Backend] = (),
+        others: Sequence[MetricsBackend] = (),
         sources: Sequence[Source] = (),
         objectives: Sequence[Objective] = (),
         counts_requests: bool = True,
@@ -77,13 +68,15 @@ class MetricsSink(NullSink, Outlets):
             self._requests.from_zero(models)
 
     def add_source(self, source: Source) -> None:
-        """Read one more source; its failures count from 0."""
+        """Read one more source, whose instruments need not be in the catalog; its failures count from 0."""
+        for instrument in source.instruments:
+            self.declare(instrument)
         self._sources.append(source)
         self.record(metric.SOURCE_FAILURES, 0, source.name)
 
     def refresh(self) -> None:
-        """Read every source. `SystemMonitor` calls this now and then, `render` before every scrape. One that fails is read again
-        next time; the others, and the page, do without it.
+        """Read every source. `EventLoopMonitor` calls this now and then, `render` before every scrape. One
+        that fails is read again next time; the others, and the page, do without it.
         """
         for source in self._sources:
             try:
@@ -100,7 +93,7 @@ class MetricsSink(NullSink, Outlets):
         self.refresh()
         return self.prometheus.render(accept)
 
-    # Requests -------------------------------------------------------------------------------------------------------
+    # Requests -----------------------------------------------------------------------------------------------
     def admitted(self, record: RequestRecord) -> None:
         self._requests.arrived(record)
 
@@ -108,9 +101,9 @@ class MetricsSink(NullSink, Outlets):
         self._requests.completed(record)
 
     def rejected(self, reason: str) -> None:
-        self.record(metric.REJECTED, 1, reason)
+        self.record(REJECTED, 1, reason)
 
-    # Engines --------------------------------------------------------------------------------------------------------
+    # Engines ------------------------------------------------------------------------------------------------
     def engine_status(self, status: EngineStatus) -> None:
         self._engines.status(status)
 
@@ -123,17 +116,28 @@ class MetricsSink(NullSink, Outlets):
     def speed_changed(self, change: SpeedChange) -> None:
         self._engines.speed_changed(change, self._requests.known(change.model))
 
-    # HTTP -----------------------------------------------------------------------------------------------------------
+    # HTTP ---------------------------------------------------------------------------------------------------
     def http_started(self, method: str) -> None:
         """Count a request in flight; each call is paired with one of `http_request`."""
         self.record(metric.HTTP_ACTIVE, 1, _method(method), SCHEME)
 
-    def http_request(self, method: str, route: str, status: int, duration_s: float, trace: TraceIds | None = None) -> None:
-        """Record a finished HTTP request; `route` is the template (`/a/{id}`), '' where nothing matched, never the raw path.
-        `trace` is that of a request to a model.
+    def http_request(
+        self, method: str, route: str, status: int, duration_s: float, trace: TraceIds | None = None
+    ) -> None:
+        """Record a finished HTTP request; `route` is the template (`/a/{id}`), '' where nothing matched,
+        never the raw path. `trace` is that of a request to a model.
         """
         failure = str(status) if status >= 500 else ""
-        self.record(metric.HTTP_DURATION, duration_s, _method(method), route, str(status), SCHEME, failure, trace=trace)
+        self.record(
+            metric.HTTP_DURATION,
+            duration_s,
+            _method(method),
+            route,
+            str(status),
+            SCHEME,
+            failure,
+            trace=trace,
+        )
         self.record(metric.HTTP_ACTIVE, -1, _method(method), SCHEME)
 
 

@@ -1,11 +1,12 @@
 """OTLP exporters and batch processors that count what they send, fail to send, and drop.
 
-The SDK drops silently and logs every failed batch. Here both become numbers on `/metrics`, and the log gets one line
-per kind of failure (`RateLimitedRelay`).
+The SDK drops silently and logs every failed batch. Here both become numbers on `/metrics`, and the log gets
+one line per kind of failure (`RateLimitedRelay`).
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -46,8 +47,10 @@ REPEAT_AFTER_S = 600.0
 """The same complaint of the SDK is logged again after this long."""
 
 
-class Counts:
-    """Items of one signal: exported, failed, lost to a full queue, and still waiting; whether the last batch failed. Safe from several threads."""
+class ExportCounts:
+    """Items of one signal: exported, failed, lost to a full queue, and still waiting; whether the last batch
+    failed. Safe from several threads.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -80,9 +83,9 @@ class Counts:
 
 
 class CountingSpanExporter(SpanExporter):
-    """Counts the spans that an exporter sent or failed to send."""
+    """ExportCounts the spans that an exporter sent or failed to send."""
 
-    def __init__(self, inner: SpanExporter, counts: Counts) -> None:
+    def __init__(self, inner: SpanExporter, counts: ExportCounts) -> None:
         self._inner = inner
         self._counts = counts
 
@@ -99,9 +102,9 @@ class CountingSpanExporter(SpanExporter):
 
 
 class CountingLogExporter(LogRecordExporter):
-    """Counts the log records that an exporter sent or failed to send."""
+    """ExportCounts the log records that an exporter sent or failed to send."""
 
-    def __init__(self, inner: LogRecordExporter, counts: Counts) -> None:
+    def __init__(self, inner: LogRecordExporter, counts: ExportCounts) -> None:
         self._inner = inner
         self._counts = counts
 
@@ -123,14 +126,18 @@ class CountingLogExporter(LogRecordExporter):
 
 
 class CountingMetricExporter(MetricExporter):
-    """Counts the metric points that an exporter sent or failed to send; a failed set is sent again, as it is cumulative."""
+    """ExportCounts the metric points that an exporter sent or
+    failed to send; a failed set is sent again, as it is cumulative.
+    """
 
-    def __init__(self, inner: MetricExporter, counts: Counts) -> None:
+    def __init__(self, inner: MetricExporter, counts: ExportCounts) -> None:
         super().__init__(inner._preferred_temporality, inner._preferred_aggregation)  # noqa: SLF001 - the SDK's reader reads these too
         self._inner = inner
         self._counts = counts
 
-    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
         result = MetricExportResult.FAILURE
         try:
             result = self._inner.export(metrics_data, timeout_millis, **kwargs)
@@ -148,7 +155,9 @@ class CountingMetricExporter(MetricExporter):
 class CountingSpanProcessor(BatchSpanProcessor):
     """A batch processor that counts the spans its full queue loses."""
 
-    def __init__(self, exporter: SpanExporter, counts: Counts, queue_size: int, delay_ms: float) -> None:
+    def __init__(
+        self, exporter: SpanExporter, counts: ExportCounts, queue_size: int, delay_ms: float
+    ) -> None:
         super().__init__(exporter, max_queue_size=queue_size, schedule_delay_millis=delay_ms)
         self._counts = counts
         self._queue_size = queue_size
@@ -162,7 +171,9 @@ class CountingSpanProcessor(BatchSpanProcessor):
 class CountingLogProcessor(BatchLogRecordProcessor):
     """A batch processor that counts the log records its full queue loses."""
 
-    def __init__(self, exporter: LogRecordExporter, counts: Counts, queue_size: int, delay_ms: float) -> None:
+    def __init__(
+        self, exporter: LogRecordExporter, counts: ExportCounts, queue_size: int, delay_ms: float
+    ) -> None:
         super().__init__(exporter, schedule_delay_millis=delay_ms, max_queue_size=queue_size)
         self._counts = counts
         self._queue_size = queue_size
@@ -174,7 +185,11 @@ class CountingLogProcessor(BatchLogRecordProcessor):
 
 def build(signal: Signal, target: Target, *, exponential: bool = False) -> Any:
     """The SDK's OTLP exporter of a signal for a target."""
-    options: dict[str, Any] = {"endpoint": target.endpoint, "timeout": target.timeout_s, "headers": target.headers or None}
+    options: dict[str, Any] = {
+        "endpoint": target.endpoint,
+        "timeout": target.timeout_s,
+        "headers": target.headers or None,
+    }
     if signal is Signal.METRICS and exponential:
         aggregation: dict[type, Aggregation] = {Histogram: ExponentialBucketHistogramAggregation()}
         options["preferred_aggregation"] = aggregation
@@ -182,12 +197,15 @@ def build(signal: Signal, target: Target, *, exponential: bool = False) -> Any:
 
 
 def _points(data: MetricsData) -> int:
-    scopes = (scope for resource in data.resource_metrics for scope in resource.scope_metrics)
-    return sum(len(metric.data.data_points) for scope in scopes for metric in scope.metrics)
+    scopes = itertools.chain.from_iterable(resource.scope_metrics for resource in data.resource_metrics)
+    metrics = itertools.chain.from_iterable(scope.metrics for scope in scopes)
+    return sum(len(metric.data.data_points) for metric in metrics)
 
 
 class RateLimitedRelay(logging.Handler):
-    """Passes the SDK's complaints on to our log, one line per kind and `REPEAT_AFTER_S`, without tracebacks."""
+    """Passes the SDK's complaints on to our log, one line per
+    kind and `REPEAT_AFTER_S`, without tracebacks.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logging.WARNING)
@@ -200,7 +218,12 @@ class RateLimitedRelay(logging.Handler):
         if now - self._said.get(key, float("-inf")) < REPEAT_AFTER_S:
             return
         self._said[key] = now
-        self._log.log(record.levelno, "%s (further ones are only counted)", record.getMessage(), extra=event("telemetry.export_failed"))
+        self._log.log(
+            record.levelno,
+            "%s (further ones are only counted)",
+            record.getMessage(),
+            extra=event("telemetry.export_failed"),
+        )
 
     @classmethod
     def install(cls) -> None:

@@ -1,7 +1,8 @@
 """Log records over OTLP: the line of each request, and warnings and errors of whatever part of the gateway.
 
-A line that comes from handing log records over is not handed over itself, or a collector that fails would be sent what it did
-to the last batch, for ever. Secrets are taken out of what is said, as out of everything that leaves the gateway.
+A line that comes from handing log records over is not handed over itself, or a
+collector that fails would be sent what it did to the last batch, for ever. Secrets
+are taken out of what is said, as out of everything that leaves the gateway.
 """
 
 from __future__ import annotations
@@ -29,10 +30,14 @@ REQUESTS_LOGGER = "firsttoken.requests"
 MAX_CHARS = 4096
 """Of a text."""
 
-_SEVERITIES = ((logging.CRITICAL, SeverityNumber.FATAL), (logging.ERROR, SeverityNumber.ERROR), (logging.WARNING, SeverityNumber.WARN))
+_SEVERITIES = (
+    (logging.CRITICAL, SeverityNumber.FATAL),
+    (logging.ERROR, SeverityNumber.ERROR),
+    (logging.WARNING, SeverityNumber.WARN),
+)
 
 LINE_FIELDS = frozenset({"level", "logger", "timestamp"})
-"""What structlog adds to a line."""
+"""The fields that structlog adds to a line."""
 
 _here = threading.local()
 
@@ -53,7 +58,7 @@ def logger_of(provider: LoggerProvider) -> Logger:
 
 
 def context_of(trace: TraceIds) -> Context:
-    """What a log record of a trace is emitted in."""
+    """The context that a log record of a trace is emitted in."""
     return trace_api.set_span_in_context(trace_api.NonRecordingSpan(span_context(trace)), Context())
 
 
@@ -78,25 +83,29 @@ class OtlpHandler(logging.Handler):
 
     def _emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, KEY, None)
-        told = event if isinstance(event, LogEvent) else _structured(record)
+        event_of_line = event if isinstance(event, LogEvent) else _structured(record)
         severity = next(number for level, number in _SEVERITIES if record.levelno >= level)
         self._logger.emit(
             timestamp=int(record.created * 1e9),
-            context=Context() if told.trace is None else context_of(told.trace),
+            context=Context() if event_of_line.trace is None else context_of(event_of_line.trace),
             severity_number=severity,
             severity_text=severity.name,
             body=self._safe(_words(record)),
-            attributes={**told.attributes, semconv.LOGGER: record.name, **self._exception(record)},
-            event_name=told.name or None,
+            attributes={**event_of_line.attributes, semconv.LOGGER: record.name, **self._exception(record)},
+            event_name=event_of_line.name or None,
         )
 
     def _exception(self, record: logging.LogRecord) -> Mapping[str, Scalar]:
-        """What was raised, by the conventions for exceptions; without the values that a traceback's lines may show."""
+        """The exception, by the conventions for exceptions;
+        without the values that a traceback's lines may show.
+        """
         error = record.exc_info[1] if record.exc_info else None
         if error is None:
             return {}
         kind = type(error)
-        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        name = (
+            kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        )
         return {semconv.EXCEPTION_TYPE: name, semconv.EXCEPTION_MESSAGE: self._safe(str(error))}
 
     def _safe(self, text: str) -> str:
@@ -110,7 +119,9 @@ def _structured(record: logging.LogRecord) -> LogEvent:
     said = {str(key): value for key, value in record.msg.items()}
     name = PREFIX + str(said.pop("event", "")).replace(" ", "_")
     values = {
-        f"{PREFIX}{key}": value for key, value in said.items() if key not in LINE_FIELDS and isinstance(value, str | int | float | bool)
+        f"{PREFIX}{key}": value
+        for key, value in said.items()
+        if key not in LINE_FIELDS and isinstance(value, str | int | float | bool)
     }
     return LogEvent(name, None, values)
 

@@ -1,7 +1,8 @@
 """The standard `OTEL_*` variables, read from an environment that is passed in.
 
-Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/ and …/configuration/sdk-environment-variables/ .
-Certificates are read by the SDK's exporters themselves, from the process environment.
+Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+and …/configuration/sdk-environment-variables/ . Certificates are
+read by the SDK's exporters themselves, from the process environment.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry.util.re import parse_env_headers
 
 DEFAULT_TIMEOUT_S = 3.0
-"""Of one export, retries included, unless the standard variable says otherwise (the SDK's own default is 10)."""
+"""Of one export, retries included, unless the standard variable
+says otherwise (the SDK's own default is 10).
+"""
 
 DEFAULT_METRIC_INTERVAL_MS = 10_000.0
 """The SDK's 60 s are too slow for rates over a minute."""
 
 
 class Signal(StrEnum):
-    """What is exported; the value is the last part of the OTLP/HTTP path."""
+    """A kind of telemetry that is exported; the value is the last part of the OTLP/HTTP path."""
 
     TRACES = "traces"
     METRICS = "metrics"
@@ -31,7 +34,9 @@ class Signal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where one signal goes: full URL, `grpc` or `http/protobuf`, headers (lower-case names), seconds per export."""
+    """The target of one signal: full URL, `grpc` or
+    `http/protobuf`, headers (lower-case names), seconds per export.
+    """
 
     endpoint: str
     protocol: str
@@ -47,7 +52,10 @@ def target(signal: Signal, env: Mapping[str, str]) -> Target | None:
     """
     disabled = env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     exporter = env.get(f"OTEL_{signal.upper()}_EXPORTER", "otlp").strip().lower()
-    base, own = env.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""), env.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", "")
+    base, own = (
+        env.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        env.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", ""),
+    )
     if disabled or exporter == "none" or not (base or own):
         return None
     protocol = _specific(signal, "PROTOCOL", env) or "http/protobuf"
@@ -69,8 +77,12 @@ def number(text: str | None, default: float) -> float:
 
 
 def resource_attributes(env: Mapping[str, str]) -> dict[str, str]:
-    """`OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`; the service is called firsttoken unless they say otherwise."""
-    pairs = (part.partition("=") for part in env.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if "=" in part)
+    """`OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`; the
+    service is called firsttoken unless they say otherwise.
+    """
+    pairs = (
+        part.partition("=") for part in env.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if "=" in part
+    )
     attributes = {key.strip(): unquote(value.strip()) for key, _, value in pairs}
     name = env.get("OTEL_SERVICE_NAME") or attributes.get("service.name") or "firsttoken"
     return attributes | {"service.name": name}
@@ -90,7 +102,10 @@ def sampler(env: Mapping[str, str]) -> sampling.Sampler:
     }
     root = roots.get(name.removeprefix("parentbased_"))
     if root is None:
-        raise ValueError(f"OTEL_TRACES_SAMPLER is {name!r}: one of {sorted(roots)} is supported, alone or after `parentbased_`")
+        raise ValueError(
+            f"OTEL_TRACES_SAMPLER is {name!r}: one of {sorted(roots)} is supported, "
+            "alone or after `parentbased_`"
+        )
     return sampling.ParentBased(root) if name.startswith("parentbased_") else root
 
 

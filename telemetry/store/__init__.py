@@ -1,1 +1,3 @@
-"""The durable sink: requests, their phases, engine configurations and minute roll-ups in SQLite or PostgreSQL."""
+"""The durable sink: requests, their phases, engine
+configurations and minute roll-ups in SQLite or PostgreSQL.
+"""

@@ -1,7 +1,8 @@
-"""One batch of events, written in one transaction; the same statements for SQLite and PostgreSQL."""
+"""A batch of events, written in one transaction; the same statements for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
@@ -15,8 +16,17 @@ from telemetry.record import RequestRecord
 from telemetry.speed_change import SpeedChange
 from telemetry.store import phases
 from telemetry.store.inserts import Insert, Values
-from telemetry.store.models import Base, ContentRow, DelayRow, EngineConfigRow, PhasesRow, RequestRow, SeriesRow, SpeedChangeRow
-from telemetry.store.rollups.compaction import take_back
+from telemetry.store.models import (
+    Base,
+    ContentRow,
+    DelayRow,
+    EngineConfigRow,
+    PhasesRow,
+    RequestRow,
+    SeriesRow,
+    SpeedChangeRow,
+)
+from telemetry.store.rollups.compaction import rewind_watermarks
 from telemetry.store.rollups.rollup import COUNTERS as COUNTED
 from telemetry.store.rollups.rollup import CacheTally, PhaseTally, Rollup, Series, roll_up
 from telemetry.store.rollups.tables import CACHE, COUNTERS, HISTOGRAMS
@@ -24,17 +34,20 @@ from telemetry.store.rollups.tables import PHASES as PHASE_TIMES
 from telemetry.store.rows import Row, config_row, delay_rows, request_row
 
 _TABLES = Base.metadata.tables
-REQUESTS, PHASES, CONTENTS, CONFIGS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, ContentRow, EngineConfigRow))
-SERIES, CHANGES, DELAYS = (_TABLES[row.__tablename__] for row in (SeriesRow, SpeedChangeRow, DelayRow))
-
+REQUESTS, PHASES, CONTENTS = (_TABLES[row.__tablename__] for row in (RequestRow, PhasesRow, ContentRow))
+CONFIGS, SERIES, CHANGES, DELAYS = (
+    _TABLES[row.__tablename__] for row in (EngineConfigRow, SeriesRow, SpeedChangeRow, DelayRow)
+)
 
 KEY = ("minute", "series_id")
-"""Of every roll-up; some have more."""
+"""The key of every roll-up; some have more."""
 
 
 @dataclass(slots=True)
-class Batch:
-    """What happened since the last transaction: rows of admitted requests, completed records with what was said in them."""
+class EventBatch:
+    """Events since the last transaction, by `seq`: rows of
+    admitted requests, completed records and what was said in them.
+    """
 
     admitted: dict[int, Row] = field(default_factory=dict)
     completed: dict[int, RequestRecord] = field(default_factory=dict)
@@ -54,21 +67,27 @@ class Batch:
         else:
             self.admitted[event["seq"]] = event
 
-    def halves(self) -> tuple[Batch, Batch]:
-        """The same events in two batches; both events of a request stay together, changes of speed are apart."""
+    def halves(self) -> tuple[EventBatch, EventBatch]:
+        """The same events in two batches; both events of a
+        request stay together, changes of speed are apart.
+        """
         if self.changes and len(self) > len(self.changes):
-            return Batch(changes=self.changes), Batch(self.admitted, self.completed, contents=self.contents)
+            return EventBatch(changes=self.changes), EventBatch(
+                self.admitted, self.completed, contents=self.contents
+            )
         if self.changes:
             middle = len(self.changes) // 2
-            return Batch(changes=self.changes[:middle]), Batch(changes=self.changes[middle:])
+            return EventBatch(changes=self.changes[:middle]), EventBatch(changes=self.changes[middle:])
         order = list(dict.fromkeys([*self.admitted, *self.completed]))
         if len(order) == 1:  # its row at admission, then its completion: either may be the bad one
-            return Batch(admitted=self.admitted), Batch(completed=self.completed, contents=self.contents)
+            return EventBatch(admitted=self.admitted), EventBatch(
+                completed=self.completed, contents=self.contents
+            )
         first = set(order[: len(order) // 2])
         return self._only(first), self._only(set(order) - first)
 
-    def _only(self, seqs: AbstractSet[int]) -> Batch:
-        return Batch(
+    def _only(self, seqs: AbstractSet[int]) -> EventBatch:
+        return EventBatch(
             {seq: row for seq, row in self.admitted.items() if seq in seqs},
             {seq: record for seq, record in self.completed.items() if seq in seqs},
             contents={seq: content for seq, content in self.contents.items() if seq in seqs},
@@ -76,64 +95,96 @@ class Batch:
 
 
 @dataclass(slots=True)
-class Known:
-    """What the database is known to hold already; forgotten when a transaction fails."""
+class WriterCache:
+    """Keys that the database has already, so that they are not
+    looked up again; forgotten when a transaction fails.
+    """
 
-    configs: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
     """Configuration id → model."""
     series: dict[Series, int] = field(default_factory=dict)
     instance_id: str | None = None
-    """Whose the requests are (`telemetry.store.instances`)."""
+    """The gateway whose requests these are (`telemetry.store.instances`)."""
 
     def forget(self) -> None:
         """Of a transaction that failed nothing is there."""
-        self.configs, self.series = {}, {}
+        self.models, self.series = {}, {}
 
     async def load(self, connection: AsyncConnection) -> None:
         """Read it anew."""
         configs = await connection.execute(select(CONFIGS.c.id, CONFIGS.c.model))
-        self.configs = {row.id: row.model for row in configs}
+        self.models = {row.id: row.model for row in configs}
         self.series = {}
 
 
-async def write(connection: AsyncConnection, batch: Batch, configs: Mapping[str, EngineConfig], known: Known) -> None:
-    """Write a batch: new configurations, admissions, completions with phases and contents, roll-ups."""
+async def write(
+    connection: AsyncConnection, batch: EventBatch, configs: Mapping[str, EngineConfig], cache: WriterCache
+) -> None:
+    """Write a batch: new configurations, admissions,
+    completions with all that belongs to them, changes of speed.
+    """
     insert = Insert(connection)
-    new = [config for key, config in configs.items() if key not in known.configs]
-    await insert.ignore(CONFIGS, [config_row(config) for config in new])
-    known.configs |= {config.config_id: config.model for config in new}
-    records = list(batch.completed.values())
-    waiting = [row for seq, row in batch.admitted.items() if seq not in batch.completed]
-    await insert.ignore(REQUESTS, [_referring(row, known) for row in waiting])
-    rows = [_referring(request_row(record), known) for record in records]
-    await insert.replace(REQUESTS, rows)
-    await insert.replace(DELAYS, [row for record in records for row in delay_rows(record)])
-    await insert.replace(PHASES, [{"seq": record.seq, "phases": phases.encode(record)} for record in records])
-    contents = [{"seq": seq, "size_bytes": len(content), "content": content} for seq, content in batch.contents.items()]
-    await insert.replace(CONTENTS, contents)
-    await _roll_up(insert, records, known)
+    await _write_configs(insert, configs, cache)
+    await _write_admitted(insert, batch, cache)
+    await _write_completed(insert, batch, cache)
+    await _write_rollups(insert, list(batch.completed.values()), cache)
     now = datetime.now(UTC)
     await insert.ignore(CHANGES, [asdict(change) | {"at": now} for change in batch.changes])
 
 
-def _referring(row: Row, known: Known) -> Row:
-    """With its owner; a configuration that was never announced cannot be referred to: NULL, not a batch that fails."""
-    owned = row | {"instance_id": known.instance_id}
-    return owned if row["engine_config_id"] in known.configs else owned | {"engine_config_id": None}
+async def _write_configs(insert: Insert, configs: Mapping[str, EngineConfig], cache: WriterCache) -> None:
+    new = [config for key, config in configs.items() if key not in cache.models]
+    await insert.ignore(CONFIGS, [config_row(config) for config in new])
+    cache.models |= {config.config_id: config.model for config in new}
 
 
-async def _roll_up(insert: Insert, records: Sequence[RequestRecord], known: Known) -> None:
-    merged = roll_up(records, frozenset(known.configs.values()), known.configs)
-    await _ensure_series(insert, {series for _, series in merged}, known)
-    keyed = [((minute, known.series[series]), rollup) for (minute, series), rollup in merged.items()]
-    await insert.add(COUNTERS.minutes, (*KEY, *COUNTED), [(*key, *rollup.counters) for key, rollup in keyed])
-    await insert.add(HISTOGRAMS, (*KEY, "measure", "bucket", "count"), [row for key, rollup in keyed for row in _buckets(key, rollup)])
-    tallies = [(*key, *outcome, *tally.values) for key, rollup in keyed for outcome, tally in rollup.cache.items()]
-    await insert.add(CACHE.minutes, (*KEY, "reason", "source", *CacheTally.__slots__), tallies)
-    times = [(*key, phase, *tally.values) for key, rollup in keyed for phase, tally in rollup.phases.items()]
+async def _write_admitted(insert: Insert, batch: EventBatch, cache: WriterCache) -> None:
+    """Rows of requests that still run: one that was completed since has its whole row written."""
+    running = [row for seq, row in batch.admitted.items() if seq not in batch.completed]
+    await insert.ignore(REQUESTS, [_referring(row, cache) for row in running])
+
+
+async def _write_completed(insert: Insert, batch: EventBatch, cache: WriterCache) -> None:
+    records = batch.completed.values()
+    delays = itertools.chain.from_iterable(delay_rows(record) for record in records)
+    contents = [
+        {"seq": seq, "size_bytes": len(content), "content": content}
+        for seq, content in batch.contents.items()
+    ]
+    await insert.replace(REQUESTS, [_referring(request_row(record), cache) for record in records])
+    await insert.replace(DELAYS, list(delays))
+    await insert.replace(PHASES, [{"seq": record.seq, "phases": phases.encode(record)} for record in records])
+    await insert.replace(CONTENTS, contents)
+
+
+def _referring(row: Row, cache: WriterCache) -> Row:
+    """With its owner; a configuration that was never announced
+    cannot be referred to: NULL, not a batch that fails.
+    """
+    owned = row | {"instance_id": cache.instance_id}
+    return owned if row["engine_config_id"] in cache.models else owned | {"engine_config_id": None}
+
+
+async def _write_rollups(insert: Insert, records: Sequence[RequestRecord], cache: WriterCache) -> None:
+    """Add the records to the roll-ups of their minutes, in which longer spans may have to be built again."""
+    merged = roll_up(records, frozenset(cache.models.values()), cache.models)
+    await _ensure_series(insert, {series for _, series in merged}, cache)
+    counters: list[Values] = []
+    buckets: list[Values] = []
+    lookups: list[Values] = []
+    times: list[Values] = []
+    for (minute, series), rollup in merged.items():
+        key = (minute, cache.series[series])
+        counters.append((*key, *rollup.counters))
+        buckets += _buckets(key, rollup)
+        lookups += [(*key, *outcome, *tally.values) for outcome, tally in rollup.cache.items()]
+        times += [(*key, phase, *tally.values) for phase, tally in rollup.phases.items()]
+    await insert.add(COUNTERS.minutes, (*KEY, *COUNTED), counters)
+    await insert.add(HISTOGRAMS, (*KEY, "measure", "bucket", "count"), buckets)
+    await insert.add(CACHE.minutes, (*KEY, "reason", "source", *CacheTally.__slots__), lookups)
     await insert.add(PHASE_TIMES.minutes, (*KEY, "phase", *PhaseTally.__slots__), times)
     if merged:
-        await take_back(insert.connection, min(minute for minute, _ in merged))
+        await rewind_watermarks(insert.connection, min(minute for minute, _ in merged))
 
 
 def _buckets(key: tuple[int, int], rollup: Rollup) -> Iterator[Values]:
@@ -143,9 +194,10 @@ def _buckets(key: tuple[int, int], rollup: Rollup) -> Iterator[Values]:
             yield (*start, bucket, count)
 
 
-async def _ensure_series(insert: Insert, wanted: set[Series], known: Known) -> None:
-    for series in wanted - known.series.keys():
+async def _ensure_series(insert: Insert, wanted: set[Series], cache: WriterCache) -> None:
+    for series in wanted - cache.series.keys():
         row = dict(zip(("model", "engine_config_id", "context_bucket"), series, strict=True))
         await insert.ignore(SERIES, [row])
         where = [SERIES.c[name] == value for name, value in row.items()]
-        known.series[series] = (await insert.connection.execute(select(SERIES.c.id).where(*where))).scalar_one()
+        found = await insert.connection.execute(select(SERIES.c.id).where(*where))
+        cache.series[series] = found.scalar_one()

@@ -1,4 +1,6 @@
-"""What the store forgets of the content that it keeps: by age and by size, whatever becomes of its requests."""
+"""Retention of content: it is deleted by age and by size, whatever
+becomes of its requests.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ ENOUGH = 0.9
 
 
 async def prune_contents(connection: AsyncConnection, before_seq: int, max_bytes: int) -> int:
-    """Delete the oldest contents, at most a chunk: those admitted before `before_seq`, and those for which there is no room in
-    `max_bytes` (0 is no limit); returns how many.
+    """Delete the oldest contents, at most a chunk: those admitted before `before_seq`, and those for which
+    there is no room in `max_bytes` (0 is no limit); returns how many.
     """
     excess = await _excess_bytes(connection, max_bytes)
     oldest = select(CONTENTS.c.seq, CONTENTS.c.size_bytes).order_by(CONTENTS.c.seq).limit(CHUNK_ROWS)
@@ -34,10 +36,12 @@ async def prune_contents(connection: AsyncConnection, before_seq: int, max_bytes
 
 async def content_bytes(connection: AsyncConnection) -> int:
     """Bytes of all contents as they are stored, without the database's own."""
-    return int((await connection.execute(select(func.coalesce(func.sum(CONTENTS.c.size_bytes), 0)))).scalar_one())
+    return int(
+        (await connection.execute(select(func.coalesce(func.sum(CONTENTS.c.size_bytes), 0)))).scalar_one()
+    )
 
 
 async def _excess_bytes(connection: AsyncConnection, max_bytes: int) -> float:
-    """What has to go, once there is more than `max_bytes`."""
+    """Bytes that have to go, once there are more than `max_bytes`."""
     used = await content_bytes(connection) if max_bytes else 0
     return used - ENOUGH * max_bytes if used > max_bytes else 0

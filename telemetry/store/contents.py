@@ -1,4 +1,4 @@
-"""What was said in a request as one stored value: redacted, cut to a limit, JSON, compressed with zlib."""
+"""The content of a request as one stored value: redacted, cut to a limit, JSON, compressed with zlib."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from telemetry.content import Content, words
 from telemetry.redact import Redactor
 
 MAX_WAITING_CHARS = 64 * 2**20
-"""Content that may wait to be written; more is dropped and counted, so that a slow database does not fill the memory."""
+"""Content that may wait to be written; more is dropped and
+counted, so that a slow database does not fill the memory.
+"""
 
 
 class StoredText(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,7 +36,9 @@ _decoder = msgspec.json.Decoder(StoredContent)
 
 
 class Capture:
-    """Makes stored values on the writer's thread, and bounds what waits for it. `max_text_chars` are kept of each text."""
+    """Makes stored values on the writer's thread, and bounds
+    what waits for it. `max_text_chars` are kept of each text.
+    """
 
     def __init__(self, redactor: Redactor, max_text_chars: int) -> None:
         self._redactor = redactor
@@ -43,7 +47,7 @@ class Capture:
         self._lock = threading.Lock()
 
     def admit(self, content: Content) -> bool:
-        """Whether it may wait to be written (on the event loop)."""
+        """True where it may wait to be written (on the event loop)."""
         size = content.size_chars
         with self._lock:
             if self._waiting_chars + size > MAX_WAITING_CHARS:
@@ -63,7 +67,9 @@ class Capture:
         return zlib.compress(_encoder.encode(stored))
 
     def _text(self, role: str, text: str) -> StoredText:
-        return StoredText(role, self._redactor.redact(text, self._max_text_chars), max(0, len(text) - self._max_text_chars))
+        return StoredText(
+            role, self._redactor.redact(text, self._max_text_chars), max(0, len(text) - self._max_text_chars)
+        )
 
 
 def decode(stored: bytes) -> StoredContent:

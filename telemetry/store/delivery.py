@@ -1,8 +1,9 @@
-"""Brings batches into the database, each exactly once; runs on the writer's thread.
+"""The delivery of batches to the database, each exactly once; runs on the writer's thread.
 
-While the database is at fault (locked, full, gone, of another version) a batch stays and is tried again. Where a value in it
-is at fault, its halves are written, and so on: only the bad events are lost. A transaction counts itself in the gateway's row, so
-that one whose end was not heard of (the connection broke while it was committed) is known to be there, or not.
+While the database is at fault (locked, full, gone, of another version) a batch stays and is tried again.
+Where a value in it is at fault, its halves are written, and so on: only the bad events are lost. A
+transaction counts itself in the gateway's row, so that one whose end was not heard of (the connection broke
+while it was committed) is known to be there, or not.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.events import EngineConfig
 from telemetry.record import RequestRecord
-from telemetry.store.batch import Batch, Known, write
-from telemetry.store.failures import is_of_a_value
+from telemetry.store.batch import EventBatch, WriterCache, write
+from telemetry.store.failures import is_value_error
 from telemetry.store.instances import Instance, mark_lost, renew
 from telemetry.store.opening import open_store
 from telemetry.trace_ids import TraceIds
@@ -25,17 +26,21 @@ from telemetry.trace_ids import TraceIds
 TRANSACTION_LIMIT_S = 60.0
 """Longest time of one transaction on a server; then the connection is given up."""
 
-MARKED_AT_ONCE = 500
-"""Requests whose loss is told in one transaction."""
+MAX_MARKED = 500
+"""Requests whose loss is marked in one transaction."""
 
-Refused = Callable[[Batch, Exception], None]
-"""Takes what the database will never take, and why."""
+Refused = Callable[[EventBatch, Exception], None]
+"""Called with what the database will never take, and why."""
 
 
 class Delivery:
-    """Opens the database, and writes to it what it is given. `waiting` are the events that it was given and that are not there yet."""
+    """Opens the database, and writes to it what it is given. `waiting` counts the events that it was given
+    and that are not there yet.
+    """
 
-    def __init__(self, url: str, engine: AsyncEngine, refused: Refused, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, url: str, engine: AsyncEngine, refused: Refused, opening: Callable[[str], None]
+    ) -> None:
         self.instance = Instance()
         self.waiting = 0
         self.written_s: float | None = None
@@ -45,24 +50,24 @@ class Delivery:
         self._url = url
         self._engine = engine
         self._refused = refused
-        self._tell = tell
-        self._known = Known(instance_id=self.instance.id)
-        self._batches: list[Batch] = []
+        self._opening = opening
+        self._cache = WriterCache(instance_id=self.instance.id)
+        self._batches: list[EventBatch] = []
         self._open = False
         self._unheard = False
 
     def reopen(self) -> None:
-        """Whatever failed: look at the database anew before anything else is written."""
+        """Something failed: look at the database anew before anything else is written."""
         self._open = False
 
-    def give(self, batch: Batch) -> None:
+    def enqueue(self, batch: EventBatch) -> None:
         """Take a batch, which is written before any that comes later."""
         self._batches.insert(0, batch)
         self._count()
 
     def misses(self, configs: Mapping[str, EngineConfig]) -> bool:
-        """Whether a configuration is not in the database yet."""
-        return bool(configs.keys() - self._known.configs.keys())
+        """True where a configuration is not in the database yet."""
+        return bool(configs.keys() - self._cache.models.keys())
 
     async def open(self) -> None:
         """Open the database, unless it is open.
@@ -72,8 +77,8 @@ class Delivery:
         """
         if self._open:
             return
-        self._known.forget()
-        there = await open_store(self._url, self._engine, self.instance, self._tell)
+        self._cache.forget()
+        there = await open_store(self._url, self._engine, self.instance, self._opening)
         if self._unheard and there > self.instance.batches:
             self._done()
         self.instance.batches, self._unheard = there, False
@@ -87,7 +92,7 @@ class Delivery:
             Exception: the database is at fault; what is not written still waits.
         """
         if not self._batches:
-            await self._transaction(Batch(), configs)
+            await self._transaction(EventBatch(), configs)
         while self._batches:
             await self._next(configs)
 
@@ -97,7 +102,7 @@ class Delivery:
         Raises:
             Exception: the database is at fault.
         """
-        some = dict(list(lost.items())[:MARKED_AT_ONCE])
+        some = dict(list(lost.items())[:MAX_MARKED])
         async with asyncio.timeout(TRANSACTION_LIMIT_S), self._engine.begin() as connection:
             await mark_lost(connection, some)
         return list(some)
@@ -107,16 +112,16 @@ class Delivery:
         try:
             await self._transaction(batch, configs)
         except Exception as error:
-            if not is_of_a_value(error):
+            if not is_value_error(error):
                 self._unheard = True
                 raise
-            self._known.forget()
+            self._cache.forget()
             self._done()
             self._divide(batch, error)
         else:
             self._done()
 
-    def _divide(self, batch: Batch, error: Exception) -> None:
+    def _divide(self, batch: EventBatch, error: Exception) -> None:
         if len(batch) > 1:
             self._batches.extend(reversed(batch.halves()))
         else:
@@ -130,18 +135,18 @@ class Delivery:
     def _count(self) -> None:
         self.waiting = sum(len(batch) for batch in self._batches)
 
-    async def _transaction(self, batch: Batch, configs: Mapping[str, EngineConfig]) -> None:
+    async def _transaction(self, batch: EventBatch, configs: Mapping[str, EngineConfig]) -> None:
         began, number = time.monotonic(), self.instance.batches + 1
         async with asyncio.timeout(TRANSACTION_LIMIT_S), self._engine.begin() as connection:
             await renew(connection, self.instance, number)
-            if not self._known.configs:
-                await self._known.load(connection)
-            await write(connection, batch, dict(configs), self._known)
+            if not self._cache.models:
+                await self._cache.load(connection)
+            await write(connection, batch, dict(configs), self._cache)
         self.instance.batches = number
         self.written_s = time.monotonic()
         self.transactions.append((self.written_s - began, _example(batch)))
 
 
-def _example(batch: Batch) -> TraceIds | None:
+def _example(batch: EventBatch) -> TraceIds | None:
     records: dict[int, RequestRecord] = batch.completed
     return next((record.trace for record in records.values()), None)

@@ -1,11 +1,12 @@
 """SQLite in the calling thread, in the shape that SQLAlchemy's aiosqlite dialect expects.
 
-aiosqlite hands each call to a thread of its own and waits for the answer: some forty hand-overs per transaction. The
-writer has a thread already, whose loop has nothing else to do, so it may as well do the work itself.
+aiosqlite hands each call to a thread of its own and waits for the answer:
+some forty hand-overs per transaction. The writer has a thread already,
+whose loop has nothing else to do, so it may as well do the work itself.
 
-It also waits for the write lock itself. SQLite asks again after ever longer pauses, of 100 ms in the end: beside another
-writer that begins one transaction after the other it asked a dozen times in a second, always in the middle of one, and
-said `locked` although the lock had been free as often.
+It also waits for the write lock itself. SQLite asks again after ever longer pauses, of 100 ms in the end:
+beside another writer that begins one transaction after the other it asked a dozen times in a second, always
+in the middle of one, and said `locked` although the lock had been free as often.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ ASK_S = 0.001
 """Between two looks at the lock: no longer than another writer needs between two transactions."""
 
 OWN_WAIT_MS = 5
-"""What SQLite itself waits (`busy_timeout`), inside each look."""
+"""SQLite's own wait (`busy_timeout`), inside each look."""
 
 
 class DirectConnection:
-    """What the dialect uses of `aiosqlite.Connection`."""
+    """The part of `aiosqlite.Connection` that the dialect uses."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._conn = self._connection = connection
@@ -56,7 +57,7 @@ class DirectConnection:
 
 
 class DirectCursor:
-    """What the dialect uses of `aiosqlite.Cursor`."""
+    """The part of `aiosqlite.Cursor` that the dialect uses."""
 
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
@@ -86,14 +87,20 @@ class DirectCursor:
         return self
 
     def _patiently(self, run: Callable[[], object]) -> None:
-        """The first statement of a transaction waits for the lock: nothing was read yet that another writer could make old."""
+        """The first statement of a transaction waits for the lock:
+        nothing was read yet that another writer could make old.
+        """
         connection, until = self._cursor.connection, time.monotonic() + WAIT_S
         first = not connection.in_transaction
         while True:
             try:
                 run()
             except sqlite3.OperationalError as error:
-                if not first or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                if (
+                    not first
+                    or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY
+                    or time.monotonic() > until
+                ):
                     raise
             else:
                 return
@@ -108,7 +115,9 @@ class DirectCursor:
 
 
 def connect(*args: Any, **more: Any) -> Awaitable[DirectConnection]:
-    """For `connect_args={"async_creator_fn": connect}`. Transactions begin where the engine says so, never by the driver's own guess."""
+    """For `connect_args={"async_creator_fn": connect}`. Transactions
+    begin where the engine says so, never by the driver's own guess.
+    """
 
     async def open_it() -> DirectConnection:
         return DirectConnection(sqlite3.connect(*args, **(more | {"isolation_level": None})))

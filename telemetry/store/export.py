@@ -29,7 +29,9 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Which requests: admitted from `since` (inclusive) to `until` (exclusive), aware times; of one model. None: all."""
+    """The requests that are wanted: admitted from `since` (inclusive)
+    to `until` (exclusive), aware times; of one model. None: all.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
@@ -48,17 +50,28 @@ class Range:
 
 
 async def count(engine: AsyncEngine, wanted: Range) -> int:
-    """How many requests there are."""
+    """The number of requests that there are."""
     rows = await fetch(engine, select(func.count()).select_from(REQUESTS).where(*wanted.conditions()))
     return int(rows[0][0])
 
 
 async def pages(engine: AsyncEngine, wanted: Range, *, content: bool = False) -> AsyncIterator[list[Record]]:
-    """The requests by `seq`, a page at a time; times are UTC. With `content` also what was said, NULL where that is not kept."""
+    """The requests by `seq`, a page at a time; times are UTC. With
+    `content` also what was said, NULL where that is not kept.
+    """
     after, size = -1, CONTENT_PAGE_ROWS if content else PAGE_ROWS
-    statement = select(REQUESTS, CONTENTS.c.content).outerjoin(CONTENTS, CONTENTS.c.seq == REQUESTS.c.seq) if content else select(REQUESTS)
+    statement = (
+        select(REQUESTS, CONTENTS.c.content).outerjoin(CONTENTS, CONTENTS.c.seq == REQUESTS.c.seq)
+        if content
+        else select(REQUESTS)
+    )
     while True:
-        rows = await fetch(engine, statement.where(REQUESTS.c.seq > after, *wanted.conditions()).order_by(REQUESTS.c.seq).limit(size))
+        rows = await fetch(
+            engine,
+            statement.where(REQUESTS.c.seq > after, *wanted.conditions())
+            .order_by(REQUESTS.c.seq)
+            .limit(size),
+        )
         if rows:
             yield [_record(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
         if len(rows) < size:
@@ -74,7 +87,7 @@ def _record(row: Any) -> Record:
 
 
 def _content(stored: bytes | None) -> Record | None:
-    """What was said, as plain values.
+    """The stored content as plain values.
 
     Raises:
         StoreUnreadable: it is damaged.
@@ -146,14 +159,21 @@ class _Parquet:
         self._writer = importlib.import_module("pyarrow.parquet").ParquetWriter(file, self._schema)
 
     def page(self, records: Sequence[Record]) -> None:
-        self._writer.write_table(self._arrow.Table.from_pylist([_flat(record, times=False) for record in records], self._schema))
+        self._writer.write_table(
+            self._arrow.Table.from_pylist([_flat(record, times=False) for record in records], self._schema)
+        )
 
     def close(self) -> None:
         self._writer.close()
 
 
 def _arrow_type(arrow: Any, python_type: type) -> Any:
-    known = {int: arrow.int64(), float: arrow.float64(), bool: arrow.bool_(), datetime: arrow.timestamp("us", "UTC")}
+    known = {
+        int: arrow.int64(),
+        float: arrow.float64(),
+        bool: arrow.bool_(),
+        datetime: arrow.timestamp("us", "UTC"),
+    }
     return known.get(python_type, arrow.string())
 
 

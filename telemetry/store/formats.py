@@ -1,4 +1,4 @@
-"""How requests may leave the store."""
+"""Formats in which requests leave the store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Format(StrEnum):
-    """How requests are written."""
+    """The format of a file of requests."""
 
     JSONL = "jsonl"
     CSV = "csv"

@@ -1,8 +1,8 @@
 """`INSERT … ON CONFLICT` in its three forms, many rows at once, on both databases.
 
-The statements' texts are made here once per table: SQLAlchemy looks at every value of every row, which takes longer than
-SQLite needs to write it. SQLite takes the rows one by one, in one call; PostgreSQL takes a column of values per parameter
-(`unnest`), since each row of its own would cost a message and a plan's start.
+The statements' texts are made here once per table: SQLAlchemy looks at every value of every row, which takes
+longer than SQLite needs to write it. SQLite takes the rows one by one, in one call; PostgreSQL takes a column
+of values per parameter (`unnest`), since each row of its own would cost a message and a plan's start.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Values = tuple[Any, ...]
 
 
 class Form(Enum):
-    """What becomes of a row that is there already."""
+    """The treatment of a row that is there already."""
 
     IGNORE = "keep it"
     REPLACE = "overwrite its values"
@@ -58,14 +58,18 @@ class Insert:
     async def _run(self, form: Form, table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> None:
         statement = _statement(self.connection.dialect, form, table, names)
         for start in range(0, len(rows), MAX_ROWS):
-            await self.connection.exec_driver_sql(statement.text, statement.parameters(rows[start : start + MAX_ROWS]))
+            await self.connection.exec_driver_sql(
+                statement.text, statement.parameters(rows[start : start + MAX_ROWS])
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
     text: str
     processors: Sequence[tuple[int, Callable[[Any], Any]]]
-    """What the database takes instead of the value in a column, by its place: dates and JSON, for the most part."""
+    """Functions that make what the database takes of the value
+    in a column, by its place: dates and JSON, for the most part.
+    """
     by_column: bool
 
     def parameters(self, rows: Sequence[Values]) -> Any:
@@ -90,8 +94,11 @@ def _statement(dialect: Dialect, form: Form, table: Table, names: tuple[str, ...
     quote = dialect.identifier_preparer.quote
     into = f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, names))})"
     by_column = dialect.name == "postgresql"
-    text = f"{into} {_columns(dialect, columns) if by_column else _values(columns)} {_conflict(form, table, names, quote)}"
-    bound = ((at, column.type.dialect_impl(dialect).bind_processor(dialect)) for at, column in enumerate(columns))
+    given = _columns(dialect, columns) if by_column else _values(columns)
+    text = f"{into} {given} {_conflict(form, table, names, quote)}"
+    bound = (
+        (at, column.type.dialect_impl(dialect).bind_processor(dialect)) for at, column in enumerate(columns)
+    )
     return _Statement(text, [(at, process) for at, process in bound if process is not None], by_column)
 
 
@@ -100,7 +107,9 @@ def _values(columns: Sequence[Column[Any]]) -> str:
 
 
 def _columns(dialect: Dialect, columns: Sequence[Column[Any]]) -> str:
-    """Arrays of texts are not cast to the column's length, which would cut what is too long instead of refusing it."""
+    """Arrays of texts are not cast to the column's length,
+    which would cut what is too long instead of refusing it.
+    """
     taken, arrays = [], []
     for number, column in enumerate(columns, 1):
         json, text = isinstance(column.type, JSON), isinstance(column.type, String)

@@ -1,4 +1,4 @@
-"""What is in the database, how large it is, and whether it is sound."""
+"""Inspection of the database: what is in it, how large it is, and whether it is sound."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import FromClause, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from telemetry.events import Status
 from telemetry.store.batch import CONFIGS, CONTENTS, PHASES, REQUESTS, SERIES
 from telemetry.store.content_retention import content_bytes
-from telemetry.store.retention import used_bytes
-from telemetry.store.rollups.compaction import marks
+from telemetry.store.retention import pragma, used_bytes
+from telemetry.store.rollups.compaction import watermarks
 from telemetry.store.rollups.tables import COUNTERS, LONG_TABLES, MINUTE_TABLES
 from telemetry.store.seq import moment_of
 
 TABLES = (REQUESTS, PHASES, CONTENTS, *MINUTE_TABLES, *LONG_TABLES, SERIES, CONFIGS)
 
 ENDED = REQUESTS.c.status.in_([Status.OK.value, Status.ERROR.value, Status.CANCELLED.value])
-"""What the roll-ups count; `interrupted` requests never got there."""
+"""The requests that roll-ups count; `interrupted` ones never got there."""
 
 REBUILD = "with the gateway stopped, `DELETE FROM rollup_marks`, and the next start builds them again"
 
 LONGEST_MINUTES = 15
-"""How long a request may have taken (`server.request_timeout_s` and some)."""
+"""Longest time that a request may have taken (`server.request_timeout_s` and some)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Rows by table, bytes in use (SQLite: pages in use; None where it is not known), the range of requests, and the bytes of
-    what was said in them.
+    """Rows by table, bytes in use (SQLite: pages in use; None where it is not known), the range of requests,
+    and the bytes of what was said in them.
     """
 
     rows: dict[str, int]
@@ -49,17 +49,25 @@ async def contents(engine: AsyncEngine) -> Contents:
         SQLAlchemyError: the database cannot be read.
     """
     async with engine.connect() as connection:
-        rows = {table.name: int((await connection.execute(select(func.count()).select_from(table))).scalar_one()) for table in TABLES}
-        oldest, newest = (await connection.execute(select(func.min(REQUESTS.c.seq), func.max(REQUESTS.c.seq)))).one()
+        rows = {table.name: await _count(connection, table) for table in TABLES}
+        oldest, newest = (
+            await connection.execute(select(func.min(REQUESTS.c.seq), func.max(REQUESTS.c.seq)))
+        ).one()
         used = await used_bytes(connection)
         return Contents(
             rows,
             used,
-            None if used is None else await _pragma(connection, "freelist_count") * await _pragma(connection, "page_size"),
+            None
+            if used is None
+            else await pragma(connection, "freelist_count") * await pragma(connection, "page_size"),
             None if oldest is None else moment_of(oldest),
             None if newest is None else moment_of(newest),
             await content_bytes(connection),
         )
+
+
+async def _count(connection: AsyncConnection, table: FromClause) -> int:
+    return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
 
 
 async def verify(engine: AsyncEngine) -> list[str]:
@@ -71,8 +79,12 @@ async def verify(engine: AsyncEngine) -> list[str]:
     async with engine.connect() as connection:
         if damage := await _damage(connection):
             return damage
-        lost = [*await _lost_references(connection), *await _lost_series(connection), *await _lost_phases(connection)]
-        return [*lost, *await _rollup_differences(connection), *await _stretch_differences(connection)]
+        lost = [
+            *await _lost_references(connection),
+            *await _lost_series(connection),
+            *await _lost_phases(connection),
+        ]
+        return [*lost, *await _rollup_differences(connection), *await _span_differences(connection)]
 
 
 async def try_writing(engine: AsyncEngine, *, with_tables: bool) -> None:
@@ -81,18 +93,18 @@ async def try_writing(engine: AsyncEngine, *, with_tables: bool) -> None:
     Raises:
         SQLAlchemyError: the database cannot be written.
     """
-    statement = "UPDATE alembic_version SET version_num = version_num" if with_tables else "CREATE TABLE firsttoken_probe (x INTEGER)"
+    statement = (
+        "UPDATE alembic_version SET version_num = version_num"
+        if with_tables
+        else "CREATE TABLE firsttoken_probe (x INTEGER)"
+    )
     async with engine.connect() as connection:
         await connection.exec_driver_sql(statement)
         await connection.rollback()
 
 
-async def _pragma(connection: AsyncConnection, name: str) -> int:
-    return int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one())
-
-
 async def _damage(connection: AsyncConnection) -> list[str]:
-    """What SQLite's own check finds in pages and indexes; a server looks after its own."""
+    """The findings of SQLite's own check in pages and indexes; a server looks after its own."""
     if connection.dialect.name != "sqlite":
         return []
     said = [str(row[0]) for row in (await connection.exec_driver_sql("PRAGMA integrity_check(20)")).all()]
@@ -104,7 +116,10 @@ async def _lost_references(connection: AsyncConnection) -> list[str]:
     if connection.dialect.name != "sqlite":
         return []
     broken = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings().all()
-    return [f"{row['table']}, row {row['rowid']}: what it refers to in {row['parent']} is not there" for row in broken]
+    return [
+        f"{row['table']}, row {row['rowid']}: what it refers to in {row['parent']} is not there"
+        for row in broken
+    ]
 
 
 async def _lost_series(connection: AsyncConnection) -> list[str]:
@@ -120,7 +135,10 @@ async def _lost_series(connection: AsyncConnection) -> list[str]:
 async def _lost_phases(connection: AsyncConnection) -> list[str]:
     """Requests that ended and have no phases."""
     without = (
-        select(func.count()).select_from(REQUESTS).outerjoin(PHASES, PHASES.c.seq == REQUESTS.c.seq).where(ENDED, PHASES.c.seq.is_(None))
+        select(func.count())
+        .select_from(REQUESTS)
+        .outerjoin(PHASES, PHASES.c.seq == REQUESTS.c.seq)
+        .where(ENDED, PHASES.c.seq.is_(None))
     )
     missing = int((await connection.execute(without)).scalar_one())
     return [f"{missing} ended requests have no phases"] if missing else []
@@ -133,17 +151,22 @@ async def _rollup_differences(connection: AsyncConnection) -> list[str]:
         return []
     counted = await _requests_by_minute(connection)
     found = await connection.execute(
-        select(COUNTERS.minutes.c.minute, func.sum(COUNTERS.minutes.c.requests)).group_by(COUNTERS.minutes.c.minute)
+        select(COUNTERS.minutes.c.minute, func.sum(COUNTERS.minutes.c.requests)).group_by(
+            COUNTERS.minutes.c.minute
+        )
     )
     stored = {row[0]: int(row[1]) for row in found}
     covered, kept = int(moment_of(first).timestamp()) // 60, min(stored, default=0)
-    if kept < covered:  # older requests were forgotten, of which some may have ended later than the first one that is there
+    # older requests were forgotten, of which some may have ended later than the first one that is there
+    if kept < covered:
         covered += LONGEST_MINUTES
     return _differences(stored, counted, covered, kept)
 
 
 async def _requests_by_minute(connection: AsyncConnection) -> dict[int, int]:
-    """Ended requests by the minute of their end: admission (by the clock of that time, which `seq` need not follow back) plus total time."""
+    """Ended requests by the minute of their end: admission (by the clock of that time, which `seq` need not
+    follow back) plus total time.
+    """
     columns = (REQUESTS.c.started_at, REQUESTS.c.total_ms)
     counted: dict[int, int] = {}
     async for started, total_ms in await connection.stream(select(*columns).where(ENDED)):
@@ -154,8 +177,8 @@ async def _requests_by_minute(connection: AsyncConnection) -> dict[int, int]:
 
 
 def _differences(stored: dict[int, int], counted: dict[int, int], covered: int, kept: int) -> list[str]:
-    """Minutes from `covered` on, whose requests are all there, and from `kept` on, whose roll-ups are; rounding may move a
-    request by one minute, so runs of neighbouring minutes are compared by their sum.
+    """Minutes from `covered` on, whose requests are all there, and from `kept` on, whose roll-ups are;
+    rounding may move a request by one minute, so runs of neighbouring minutes are compared by their sum.
     """
     minutes = sorted({minute for minute in (*stored, *counted) if minute > covered and minute >= kept})
     found: list[str] = []
@@ -169,23 +192,30 @@ def _differences(stored: dict[int, int], counted: dict[int, int], covered: int, 
 
 
 def _run_difference(stored: dict[int, int], counted: dict[int, int], run: Sequence[int]) -> list[str]:
-    in_rollups, in_rows = (sum(found.get(minute, 0) for minute in run) for found in (stored, counted))
+    in_rollups = sum(stored.get(minute, 0) for minute in run)
+    in_rows = sum(counted.get(minute, 0) for minute in run)
     if in_rollups == in_rows:
         return []
     at = datetime.fromtimestamp(run[0] * 60, UTC).strftime("%Y-%m-%d %H:%M")
     return [f"from {at} UTC, {len(run)} minutes: {in_rollups} requests in the roll-ups, {in_rows} rows"]
 
 
-async def _stretch_differences(connection: AsyncConnection) -> list[str]:
-    """Of each length, all stretches together have as many requests as their minutes."""
+async def _span_differences(connection: AsyncConnection) -> list[str]:
+    """Of each length, all spans together have as many requests as their minutes."""
     found: list[str] = []
     longer, minutes = COUNTERS.longer.c, COUNTERS.minutes.c
-    for length, until in (await marks(connection)).items():
+    for length, until in (await watermarks(connection)).items():
         columns = (func.min(longer.minute), func.coalesce(func.sum(longer.requests), 0))
-        first, stored = (await connection.execute(select(*columns).where(longer.minutes == length, longer.minute < until))).one()
+        first, stored = (
+            await connection.execute(select(*columns).where(longer.minutes == length, longer.minute < until))
+        ).one()
         if first is None:
             continue
-        counted = select(func.coalesce(func.sum(minutes.requests), 0)).where(minutes.minute >= first, minutes.minute < until)
+        counted = select(func.coalesce(func.sum(minutes.requests), 0)).where(
+            minutes.minute >= first, minutes.minute < until
+        )
         if (in_minutes := (await connection.execute(counted)).scalar_one()) != stored:
-            found.append(f"roll-ups of {length} minutes: {stored} requests, {in_minutes} in their minutes; {REBUILD}")
+            found.append(
+                f"roll-ups of {length} minutes: {stored} requests, {in_minutes} in their minutes; {REBUILD}"
+            )
     return found

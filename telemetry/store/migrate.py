@@ -1,4 +1,5 @@
-"""The schema's revision: read it, bring it up to date, all or nothing. Blocking: call from a thread where no event loop runs.
+"""The schema's revision: read it, bring it up to date, all or
+nothing. Blocking: call from a thread where no event loop runs.
 
 A `StoreVersionError` says that a database is of another version than this program.
 """
@@ -30,8 +31,8 @@ class StoreVersionError(RuntimeError):
 
 
 def upgrade(url: str) -> None:
-    """Create the tables or bring them to this version's schema, in one transaction: a process that is killed in the middle
-    leaves the database as it was.
+    """Create the tables or bring them to this version's schema, in one transaction: a process that is killed
+    in the middle leaves the database as it was.
 
     Raises:
         StoreVersionError: the database is of a newer version.
@@ -82,7 +83,10 @@ async def bring_up_to_date(url: str) -> None:
 def _check_known(revision: str | None) -> None:
     if revision is not None and revision not in known_revisions():
         newest = f"revision {revision}; this one knows up to {head()}"
-        raise StoreVersionError(f"the database is of a newer version ({newest}): install that one, or set store.url to another database")
+        raise StoreVersionError(
+            f"the database is of a newer version ({newest}): install that one, "
+            "or set store.url to another database"
+        )
 
 
 def _to_head(connection: Connection) -> None:

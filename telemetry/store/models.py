@@ -139,7 +139,7 @@ class PhasesRow(Base):
 
 
 class DelayRow(Base):
-    """Time that one request lost to another (`telemetry.events.Delay`), by `rank` the largest first."""
+    """Time that one request lost to another (`telemetry.events.RequestDelay`), by `rank` the largest first."""
 
     __tablename__ = "request_delays"
     __table_args__ = (Index("ix_request_delays_by_seq", "by_seq"),)
@@ -258,7 +258,7 @@ class PhaseRollupRow(Base):
 
 
 class SpeedChangeRow(Base):
-    """A speed that changed beyond noise from one engine configuration to the next (`telemetry.events.SpeedChange`)."""
+    """A speed that changed beyond noise from one engine configuration to the next (`telemetry.speed_change.SpeedChange`)."""
 
     __tablename__ = "speed_changes"
     __table_args__ = (Index("ux_speed_changes", "before_config_id", "after_config_id", "context_bucket", "measure", unique=True),)

@@ -1,4 +1,6 @@
-"""Opens the database for the writer: of this version, known to it as a gateway, and without requests of gateways that are gone."""
+"""The opening of the database for the writer: of this version, known to it as a gateway, and without requests
+of gateways that are gone.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,11 @@ from telemetry.store.migrate import StoreVersionError, bring_up_to_date, head, r
 log = logging.getLogger(__name__)
 
 
-async def open_store(url: str, engine: AsyncEngine, instance: Instance, tell: Callable[[str], None]) -> int:
-    """Bring the schema up to date, make the gateway known; returns how many of its transactions the database has. `tell` takes
-    words for what may take long.
+async def open_store(
+    url: str, engine: AsyncEngine, instance: Instance, opening: Callable[[str], None]
+) -> int:
+    """Bring the schema up to date, make the gateway known; returns how many of its transactions the database
+    has. `opening` is called with words for what may take long.
 
     Raises:
         SQLAlchemyError: the database cannot be reached or written.
@@ -26,7 +30,7 @@ async def open_store(url: str, engine: AsyncEngine, instance: Instance, tell: Ca
     """
     found, batches = await _enter(engine, instance)
     if batches is None:
-        tell(f"the database is being brought from revision {found or 'none'} to {head()}")
+        opening(f"the database is being brought from revision {found or 'none'} to {head()}")
         async with asyncio.timeout(MIGRATION_LIMIT_S):
             await bring_up_to_date(url)
         found, batches = await _enter(engine, instance)

@@ -73,8 +73,14 @@ def encode(record: RequestRecord) -> bytes:
     return _encoder.encode(
         StoredPhases(
             total_us=offset(record.ended_ns or zero),
-            phases=tuple(StoredPhase(p.phase, offset(p.start_ns), offset(p.end_ns), p.attributes) for p in record.phases),
-            chunks=tuple(StoredChunk(offset(c.start_ns), offset(c.end_ns), c.tokens, c.sequences) for c in record.chunks[:MAX_CHUNKS]),
+            phases=tuple(
+                StoredPhase(p.phase, offset(p.start_ns), offset(p.end_ns), p.attributes)
+                for p in record.phases
+            ),
+            chunks=tuple(
+                StoredChunk(offset(c.start_ns), offset(c.end_ns), c.tokens, c.sequences)
+                for c in record.chunks[:MAX_CHUNKS]
+            ),
             chunks_left_out=max(0, len(record.chunks) - MAX_CHUNKS),
             first_token_us=measured(record.first_token_ns),
             last_token_us=measured(record.last_token_ns),

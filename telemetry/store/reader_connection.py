@@ -12,8 +12,8 @@ ENDING_S = 5.0
 
 
 async def connect(*args: Any, **more: Any) -> aiosqlite.Connection:
-    """Connect. Where that fails, the connection's thread ends before the error is told: it has one more thing to say to the
-    event loop, and a program that ends with the error has none by then.
+    """Connect. Where that fails, the connection's thread ends before the error is raised: it has one more
+    thing to say to the event loop, and a program that ends with the error has none by then.
     """
     connection = aiosqlite.connect(*args, **more)
     thread = connection._thread  # noqa: SLF001 - as SQLAlchemy's dialect reaches it

@@ -1,4 +1,6 @@
-"""Between times and `seq`, the key of `requests`: wall-clock microseconds shifted left, so that time bounds are `seq` bounds."""
+"""Times as `seq`, the key of `requests`, and back: wall-clock
+microseconds shifted left, so that time bounds are `seq` bounds.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,18 @@ SEQ_SHIFT = 10
 """Bits below the microseconds (`telemetry.recorder.Recorder` counts there)."""
 
 MAX_SEQ = 2**63 - 1
-"""What a column holds: the year 2262."""
+"""The largest value of a column: the year 2262."""
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def seq_at(moment: datetime) -> int:
-    """The smallest `seq` of a request admitted at this time (aware); the nearest possible one for a time before 1970 or too far on."""
+    """The smallest `seq` of a request admitted at this time (aware); the nearest possible one for a time
+    before 1970 or too far on.
+    """
     return min(max(0, (moment - _EPOCH) // timedelta(microseconds=1) << SEQ_SHIFT), MAX_SEQ)
 
 
 def moment_of(seq: int) -> datetime:
-    """When a request was admitted (UTC)."""
+    """The time at which a request was admitted (UTC)."""
     return _EPOCH + timedelta(microseconds=seq >> SEQ_SHIFT)

@@ -1,4 +1,4 @@
-"""From a record's W3C ids to OpenTelemetry span contexts."""
+"""OpenTelemetry span contexts from a record's W3C ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from telemetry.trace_ids import TraceIds
 
 def span_context(trace: TraceIds) -> SpanContext:
     """The context of a request's server span."""
-    return SpanContext(int(trace.trace_id, 16), int(trace.span_id, 16), is_remote=False, trace_flags=TraceFlags(trace.flags))
+    return SpanContext(
+        int(trace.trace_id, 16), int(trace.span_id, 16), is_remote=False, trace_flags=TraceFlags(trace.flags)
+    )
 
 
 def parent_context(trace: TraceIds) -> SpanContext | None:

@@ -1,7 +1,7 @@
 """Traces of engines themselves: each load of a model, and one step in some, with links to the requests in it.
 
-Their ids come with the events (`load_traceparent`, `traceparent`), so that metrics name the same traces in exemplars.
-Called from the gateway's event loop only.
+Their ids come with the events (`load_traceparent`, `traceparent`), so that metrics name the same traces in
+exemplars. Called from the gateway's event loop only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ class EngineSpans:
     """Builds them; `use` gives the next span its ids."""
 
     def __init__(
-        self, tracer: Tracer, use: Callable[[TraceIds], None], clock: Callable[[], int] = time.time_ns, wall: WallClock | None = None
+        self,
+        tracer: Tracer,
+        use: Callable[[TraceIds], None],
+        clock: Callable[[], int] = time.time_ns,
+        wall: WallClock | None = None,
     ) -> None:
         self._tracer = tracer
         self._use = use
@@ -35,11 +39,15 @@ class EngineSpans:
         self._loads: dict[str, SpanContext] = {}
 
     def load_of(self, model: str) -> SpanContext | None:
-        """The load under way, or the last one, of a model or of the one that an adapter (`model:adapter`) is loaded with."""
+        """The load under way, or the last one, of a model or of
+        the one that an adapter (`model:adapter`) is loaded with.
+        """
         return self._loads.get(model) or self._loads.get(model.partition(":")[0])
 
     def status(self, status: EngineStatus) -> None:
-        """A load begins with the first word of it and ends with the next state; one that gave no engine is an error."""
+        """A load begins with the first word of it and ends with
+        the next state; one that gave no engine is an error.
+        """
         load = TraceIds.of(status.load_traceparent)
         if load is None:
             return
@@ -56,13 +64,17 @@ class EngineSpans:
             began_ns = now_ns - round(status.load_ms * 1e6)
         self._use(load)
         attributes = {names.MODEL: status.model}
-        span = self._tracer.start_span(names.SPAN_ENGINE_LOAD, Context(), SpanKind.INTERNAL, attributes, start_time=began_ns)
+        span = self._tracer.start_span(
+            names.SPAN_ENGINE_LOAD, Context(), SpanKind.INTERNAL, attributes, start_time=began_ns
+        )
         if not ready:
             span.set_status(Status(StatusCode.ERROR, status.reason))
         span.end(now_ns)
 
     def sample(self, sample: EngineSample, contexts_of: Callable[[Iterable[str]], list[SpanContext]]) -> None:
-        """The steps of a heartbeat that have a trace; `contexts_of` gives the server spans of requests by `seq`."""
+        """The steps of a heartbeat that have a trace;
+        `contexts_of` gives the server spans of requests by `seq`.
+        """
         for step in sample.steps:
             ids = TraceIds.of(step.traceparent)
             if ids is not None:

@@ -1,7 +1,8 @@
 """The span sink: a completed record becomes its span tree, afterwards and with explicit times.
 
-Nothing of OpenTelemetry runs while a request does. The ids of the server span are those that the record was given at
-its start (they went out in logs and exemplars), so the provider must use `RecordIds` as its id generator.
+Nothing of OpenTelemetry runs while a request does. The ids of the server
+span are those that the record was given at its start (they went out in logs
+and exemplars), so the provider must use `RecordIds` as its id generator.
 """
 
 from __future__ import annotations
@@ -11,7 +12,15 @@ from dataclasses import replace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    set_span_in_context,
+)
 
 from telemetry import semconv
 from telemetry.clock import WallClock
@@ -55,10 +64,17 @@ class SpanSink(NullSink):
     """Builds and ends the spans of each completed request; the provider's batch processor exports them."""
 
     def __init__(
-        self, provider: TracerProvider, *, capture_content: bool = False, redactor: Redactor | None = None, wall: WallClock | None = None
+        self,
+        provider: TracerProvider,
+        *,
+        capture_content: bool = False,
+        redactor: Redactor | None = None,
+        wall: WallClock | None = None,
     ) -> None:
         if not isinstance(provider.id_generator, RecordIds):
-            raise TypeError("the tracer provider must be built with telemetry.tracing.sink.RecordIds as its id generator")
+            raise TypeError(
+                "the tracer provider must be built with telemetry.tracing.sink.RecordIds as its id generator"
+            )
         self._ids = provider.id_generator
         self._tracer = provider.get_tracer(semconv.SCOPE, semconv.installed(), semconv.SCHEMA_URL)
         self._capture_content = capture_content
@@ -120,7 +136,9 @@ class SpanSink(NullSink):
 
     def _attributes(self, record: RequestRecord) -> span_attributes.Attributes:
         attributes = span_attributes.inference(record, capture_content=self._capture_content)
-        return attributes | span_content.content(record, self._redactor) if self._capture_content else attributes
+        return (
+            attributes | span_content.content(record, self._redactor) if self._capture_content else attributes
+        )
 
     def _phase(self, record: RequestRecord, timing: PhaseTiming, parent: Span) -> None:
         span = self._tracer.start_span(
@@ -135,7 +153,7 @@ class SpanSink(NullSink):
         span.end(record.anchor.wall(max(timing.end_ns, timing.start_ns)))
 
     def _linked(self, record: RequestRecord, timing: PhaseTiming) -> list[Link]:
-        """What was waited for: other requests, or a load with its own trace."""
+        """Links to what was waited for: other requests, or a load with its own trace."""
         if timing.phase is not Phase.MODEL_LOAD:
             return self._links.of_phase(record, timing)
         load = self._engines.load_of(record.model or "")
@@ -168,6 +186,6 @@ def _merged(chunks: list[PrefillChunk]) -> list[tuple[PrefillChunk, int]]:
 
 
 def _finish(span: Span, record: RequestRecord) -> None:
-    """Mark errors; a client that went away is no error of ours, only its `error.type` is told."""
+    """Mark errors; a client that went away is no error of ours, only its `error.type` is set."""
     if record.status is RequestStatus.ERROR:
         span.set_status(Status(StatusCode.ERROR, record.error_type))

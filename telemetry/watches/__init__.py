@@ -1,1 +1,1 @@
-"""Tasks that look at the store now and then and tell what changed."""
+"""Watches of objectives, speeds, model loads and the event loop."""

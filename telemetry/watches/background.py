@@ -1,4 +1,4 @@
-"""What goes on beside requests on the gateway's event loop, from its start to its end."""
+"""Background tasks on the gateway's event loop, from its start to its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Watches the objectives: every half minute all their figures, read at one moment, and tells each change of state."""
+"""The watch of the objectives: reads all their figures every
+half minute, at one moment, and reports each change of state.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.logs.events import event
-from telemetry.metrics import instruments as metric
+from telemetry.metrics import instruments_gateway as metric
 from telemetry.metrics.instrument import Instrument
 from telemetry.metrics.sink import MetricsSink
 from telemetry.slo import BURN_MINUTES, Objective, ObjectiveReport, State, report
@@ -28,27 +30,29 @@ UNREADABLE_S = 2.0
 
 DAY_MINUTES = 24 * 60
 
-Tell = Callable[[ObjectiveReport, State], None]
-"""Takes a report whose state changed, and the state before."""
+OnChange = Callable[[ObjectiveReport, State], None]
+"""Called with a report whose state changed, and the state before."""
 
 
 @dataclass(slots=True)
 class SloWatch(BackgroundTask):
-    """A task on the gateway's event loop. `reports` are the newest, all of one moment; a store that cannot be read makes their
-    state `unknown`.
+    """A task on the gateway's event loop. `reports` are the newest, all of one moment; a store that cannot be
+    read makes their state `unknown`.
     """
 
     reader: AsyncEngine
     metrics: MetricsSink
     objectives: Sequence[Objective]
     window_days: float
-    tell: Tell
+    on_change: OnChange
     every_s: float = EVERY_S
     reports: tuple[ObjectiveReport, ...] = ()
     wall_s: Callable[[], float] = time.time
     error: str = ""
     _known: dict[str, State] = field(default_factory=dict)
-    """The last state of each objective that was known: what happens while the store cannot be read is told afterwards."""
+    """The last state of each objective that was known: what
+    happens while the store cannot be read is reported afterwards.
+    """
     _published: set[tuple[Instrument, tuple[str, ...]]] = field(default_factory=set)
     """Series that have had a value."""
 
@@ -60,8 +64,7 @@ class SloWatch(BackgroundTask):
             self.error = ""
         except StoreUnreadable as error:
             self.error = str(error)
-            unknown = dict.fromkeys(BURN_MINUTES)
-            self.reports = tuple(ObjectiveReport(o, self.window_days, None, unknown, State.UNKNOWN, now_s) for o in self.objectives)
+            self.reports = tuple(self._unknown(objective, now_s) for objective in self.objectives)
         self._publish()
         for found in self.reports:
             if found.state is not State.UNKNOWN:
@@ -70,8 +73,14 @@ class SloWatch(BackgroundTask):
                 if found.state is not was:
                     self._changed(found, was)
 
+    def _unknown(self, objective: Objective, now_s: float) -> ObjectiveReport:
+        burns = dict.fromkeys(BURN_MINUTES)
+        return ObjectiveReport(objective, self.window_days, None, burns, State.UNKNOWN, now_s)
+
     async def _report(self, objective: Objective, now_s: float) -> ObjectiveReport:
-        """Every window of an objective in one read: a budget of another moment would contradict the rates beside it."""
+        """Every window of an objective in one read: a budget of
+        another moment would contradict the rates beside it.
+        """
         whole = max(1, round(self.window_days * DAY_MINUTES))
         counts = await slo.counts(self.reader, objective, (*BURN_MINUTES, whole), now_s)
         return report(objective, self.window_days, counts, counts[whole], now_s)
@@ -83,7 +92,9 @@ class SloWatch(BackgroundTask):
             self._gauge(metric.SLO_BUDGET_LEFT, found.budget_left, found.objective.name)
 
     def _gauge(self, instrument: Instrument, value: float | None, *labels: str) -> None:
-        """A series begins with its first value; what is not measured any more is no number, instead of the last one."""
+        """A series begins with its first value; what is not
+        measured any more is no number, instead of the last one.
+        """
         if value is not None:
             self._published.add((instrument, labels))
         if (instrument, labels) in self._published:
@@ -91,9 +102,9 @@ class SloWatch(BackgroundTask):
 
     def _changed(self, found: ObjectiveReport, was: State) -> None:
         level = logging.INFO if found.state is State.OK else logging.WARNING
-        told = event("slo.changed", objective=found.objective.name, state=found.state.value)
-        log.log(level, "objective %s: %s, before %s", found.objective.name, found.state, was, extra=told)
-        self.tell(found, was)
+        about = event("slo.changed", objective=found.objective.name, state=found.state.value)
+        log.log(level, "objective %s: %s, before %s", found.objective.name, found.state, was, extra=about)
+        self.on_change(found, was)
 
     async def _run(self) -> None:
         """Nothing that fails here ends the watch."""

@@ -1,4 +1,6 @@
-"""The regression watch: looks every minute whether the engine in force is faster or slower than the one before it."""
+"""The regression watch: looks every minute whether the engine
+in force is faster or slower than the one before it.
+"""
 
 from __future__ import annotations
 
@@ -21,27 +23,34 @@ EVERY_S = 60.0
 
 
 class SpeedWatch(BackgroundTask):
-    """A task on the gateway's event loop; reads the store's roll-ups and `tell`s each change once."""
+    """A task on the gateway's event loop; reads the store's
+    roll-ups, and calls `on_change` with each change once.
+    """
 
-    def __init__(self, reader: AsyncEngine, tell: Callable[[SpeedChange], None], every_s: float = EVERY_S) -> None:
+    def __init__(
+        self, reader: AsyncEngine, on_change: Callable[[SpeedChange], None], every_s: float = EVERY_S
+    ) -> None:
         self._reader = reader
-        self._tell = tell
+        self._on_change = on_change
         self._every_s = every_s
-        self._told: set[tuple[str, ...]] | None = None
+        self._reported: set[tuple[str, ...]] | None = None
 
     async def check(self) -> list[SpeedChange]:
-        """Tell what is new, and return it.
+        """Report what is new, and return it.
 
         Raises:
             StoreUnreadable: the database did not answer, or not in time.
         """
-        if self._told is None:
+        if self._reported is None:
             rows = await speed.known(self._reader)
-            self._told = {(row.before_config_id, row.after_config_id, row.context_bucket, row.measure) for row in rows}
-        new = [change for change in await speed.changes(self._reader, time.time()) if change.key not in self._told]
+            self._reported = {
+                (row.before_config_id, row.after_config_id, row.context_bucket, row.measure) for row in rows
+            }
+        found = await speed.changes(self._reader, time.time())
+        new = [change for change in found if change.key not in self._reported]
         for change in new:
-            self._told.add(change.key)
-            self._tell(change)
+            self._reported.add(change.key)
+            self._on_change(change)
         return new
 
     async def _run(self) -> None:

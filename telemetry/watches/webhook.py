@@ -1,6 +1,7 @@
-"""Posts a change of an objective's state to a URL; a failure is logged and counted, and never felt elsewhere.
+"""The webhook: posts a change of an objective's state to a URL;
+a failure is logged and counted, and never felt elsewhere.
 
-The URL may be a secret, and hold a user and a password: nothing of it but the host's name is ever told.
+The URL may be a secret, and hold a user and a password: nothing of it but the host's name is ever said.
 """
 
 from __future__ import annotations
@@ -32,14 +33,16 @@ ATTEMPT_S = 15.0
 BACK_OFF_S = (1.0, 5.0)
 """Before the second and the third attempt."""
 
-MOST_WAITING = 20
+MAX_WAITING = 20
 """Changes that may wait to be sent; one more is dropped and counted."""
 
 
 class Webhook:
     """Sends on a task of the event loop, each attempt on a thread. `failed` counts what never arrived."""
 
-    def __init__(self, url: str, gateway: str, back_off_s: tuple[float, ...] = BACK_OFF_S, attempt_s: float = ATTEMPT_S) -> None:
+    def __init__(
+        self, url: str, gateway: str, back_off_s: tuple[float, ...] = BACK_OFF_S, attempt_s: float = ATTEMPT_S
+    ) -> None:
         self.failed = 0
         self._url = url
         self._gateway = gateway
@@ -47,9 +50,9 @@ class Webhook:
         self._attempt_s = attempt_s
         self._sending: set[asyncio.Task[None]] = set()
 
-    def tell(self, found: ObjectiveReport, was: State) -> None:
-        """Send a change, soon."""
-        if len(self._sending) >= MOST_WAITING:
+    def post(self, found: ObjectiveReport, was: State) -> None:
+        """Send a change of an objective's state, soon."""
+        if len(self._sending) >= MAX_WAITING:
             self.failed += 1
             return
         task = asyncio.get_running_loop().create_task(self._send(message(found, was, self._gateway)))
@@ -63,7 +66,9 @@ class Webhook:
         await asyncio.gather(*self._sending, return_exceptions=True)
 
     async def _send(self, body: bytes) -> None:
-        """Whatever an attempt ends in (no answer, none of HTTP, one that refuses, a URL that cannot be used), it is made again."""
+        """However an attempt ends (no answer, none of HTTP, one
+        that refuses, a URL that cannot be used), it is made again.
+        """
         error: Exception | None = None
         for wait_s in (0.0, *self._back_off_s):
             await asyncio.sleep(wait_s)
@@ -75,11 +80,14 @@ class Webhook:
             else:
                 return
         self.failed += 1
-        log.warning("the webhook at %s did not take a change of state: %s", _host(self._url), _reason(error), extra=event("webhook.failed"))
+        words = "the webhook at %s did not take a change of state: %s"
+        log.warning(words, _host(self._url), _reason(error), extra=event("webhook.failed"))
 
 
 def message(found: ObjectiveReport, was: State, gateway: str) -> bytes:
-    """What is posted, as JSON: times UTC, rates 1 is as fast as allowed, null is not measured. All figures are of `measured_at`."""
+    """The body that is posted, JSON: times UTC, rates 1 is as fast as allowed, null is not measured. All
+    figures are of `measured_at`.
+    """
     return msgspec.json.encode(
         {
             "event": "slo_state_changed",
@@ -139,7 +147,9 @@ def _post(url: str, body: bytes) -> None:
 
 
 def _apart(url: str) -> tuple[str, dict[str, str]]:
-    """The URL without its user and password, and the header that stands for them (RFC 7617): urllib takes them for a host's name."""
+    """The URL without its user and password, and the header that
+    stands for them (RFC 7617): urllib takes them for a host's name.
+    """
     parts = urlsplit(url)
     user, found, address = parts.netloc.rpartition("@")
     if not found:

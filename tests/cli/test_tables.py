@@ -16,12 +16,12 @@ from gateway.cli.output import console, show, table
 from gateway.engine.cache.disk.folders import About, KeyFolder
 from telemetry.store.queries import report
 from telemetry.store.queries.report import ReportRow
-from telemetry.store.queries.statistics import Spread
+from telemetry.store.queries.statistics import Percentiles
 from telemetry.store.queries.windows import By, window_of
 from tests.engine.cache.caches import KEY
 
 LONG = "a-model-with-a-very-long-name-indeed-70b-instruct-q4_k_m-和漢字の名前"
-WIDE = Spread(count=10**9, p50=75_107.4, p95=119_999.9, p99=1_234_567.8, p5=12_345.6)
+WIDE = Percentiles(count=10**9, p50=75_107.4, p95=119_999.9, p99=1_234_567.8, p5=12_345.6)
 WIDTHS = [40, 60, 80, 120, 200]
 
 

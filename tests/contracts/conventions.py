@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from telemetry import semconv
-from telemetry.metrics import instruments
+from telemetry.metrics import catalog
 
 LIST = Path(__file__).with_suffix(".json")
 OURS = "firsttoken."
@@ -80,7 +80,7 @@ RESOURCE = {"service.name", "service.version", "service.instance.id", "service.n
 
 def used_metrics() -> set[str]:
     """Metrics whose names are not ours."""
-    return {instrument.name for instrument in instruments.ALL if not instrument.name.startswith(OURS)}
+    return {instrument.name for instrument in catalog.ALL if not instrument.name.startswith(OURS)}
 
 
 def main(folders: list[str]) -> int:

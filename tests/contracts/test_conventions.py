@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from telemetry.content import Content
 from telemetry.events import Status
-from telemetry.metrics import instruments
+from telemetry.metrics import catalog
 from telemetry.metrics.instrument import Instrument, Kind
 from telemetry.otlp import providers
 from telemetry.outcomes import REJECTIONS
@@ -48,7 +48,7 @@ def test_the_list_is_what_we_use() -> None:
 
 
 @pytest.mark.parametrize(
-    "instrument", [instrument for instrument in instruments.ALL if not instrument.name.startswith(OURS)], ids=lambda i: i.name
+    "instrument", [instrument for instrument in catalog.ALL if not instrument.name.startswith(OURS)], ids=lambda i: i.name
 )
 def test_metrics_are_as_the_conventions_say(instrument: Instrument) -> None:
     """Instrument and unit; every label is an attribute of the conventions; a metric about GenAI names the provider."""

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.settings.sections import SloSettings
 from grafana.sources.objectives import AVAILABILITY, FAST, SLOW, TTFT_S, TTFT_SHARE, Burn
-from telemetry.slo import PAIRS, State
+from telemetry.slo import BURN_RULES, State
 
 MINUTES = {"m": 1, "h": 60}
 
@@ -18,9 +18,9 @@ def _minutes(window: str) -> int:
 @pytest.mark.parametrize(("state", "burn"), [(State.FAST_BURN, FAST), (State.SLOW_BURN, SLOW)])
 def test_gateway_and_alerts_burn_alike(state: State, burn: Burn) -> None:
     """The state that the dashboard shows and the alert that fires have one factor and the same two windows."""
-    (pair,) = (pair for pair in PAIRS if pair.state is state)
-    assert pair.factor == burn.factor
-    assert (pair.long_minutes, pair.short_minutes) == (_minutes(burn.long_window), _minutes(burn.short_window))
+    (rule,) = (rule for rule in BURN_RULES if rule.state is state)
+    assert rule.factor == burn.factor
+    assert (rule.long_minutes, rule.short_minutes) == (_minutes(burn.long_window), _minutes(burn.short_window))
 
 
 def test_objectives_are_the_same_by_default() -> None:

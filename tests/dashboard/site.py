@@ -11,7 +11,7 @@ from litestar import Litestar
 from litestar.exceptions import HTTPException
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from dashboard.deps import DashboardDeps, StoreState
+from dashboard.deps import DashboardDeps
 from dashboard.pages.settings.context import Setting
 from dashboard.router import ErrorPages, dashboard_router
 from gateway.settings.load import load
@@ -19,7 +19,7 @@ from gateway.settings.values import shown_settings
 from telemetry.context_buckets import ContextBuckets
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report
-from telemetry.health import DiskHealth, ExporterHealth, Readiness, StoreHealth, readiness
+from telemetry.health import DiskHealth, ExporterHealth, ReadinessResult, StoreHealth, readiness
 from telemetry.live import LiveSink
 from telemetry.slo import ObjectiveReport
 from telemetry.store.models import Base
@@ -53,7 +53,7 @@ class SampleHealth:
     lag_s: float | None = 0.004
     room: DiskHealth = field(default_factory=lambda: DiskHealth("/home/ada/.local/share/firsttoken", 120 * 2**30, 500 * 2**30))
 
-    def readiness(self) -> Readiness:
+    def readiness(self) -> ReadinessResult:
         return readiness(engine.status for engine in self.sink.engines())
 
     def store(self) -> StoreHealth:
@@ -78,7 +78,6 @@ class Site:
 
     engine: AsyncEngine
     sink: LiveSink = field(default_factory=LiveSink)
-    state: StoreState = field(default_factory=StoreState)
     objectives: tuple[ObjectiveReport, ...] = ()
     energy: Report = NO_RAPL
     prices: Prices = field(default_factory=Prices)
@@ -95,7 +94,7 @@ class Site:
         """What the router gets; `now_ns` None leaves the real clocks running."""
         clocks: dict[str, Any] = {} if self.now_ns is None else {"clock_ns": lambda: self.now_ns}
         return DashboardDeps(
-            reader=self.engine, live=self.sink, health=self.health, buckets=ContextBuckets(), store_state=lambda: self.state, objectives=lambda: self.objectives,
+            reader=self.engine, live=self.sink, health=self.health, buckets=ContextBuckets(), objectives=lambda: self.objectives,
             energy=lambda: self.energy, prices=self.prices, base_url=lambda: "http://127.0.0.1:8080", version="0.1.0", settings=self.settings, wall_s=NOW.timestamp, **clocks,
         )  # fmt: skip
 

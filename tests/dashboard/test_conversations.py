@@ -66,9 +66,9 @@ def test_paging_meets_every_conversation_once(busy: Pages, size: int) -> None:
 def test_turns_are_numbered_through_all_pages(busy: Pages) -> None:
     """The newest ones, then those before them, without a gap."""
     engine = busy.site.engine
-    newest = busy.run(conversations.turns(engine, LONG, most=5))
+    newest = busy.run(conversations.turns(engine, LONG, limit=5))
     assert (newest.first_number, newest.total, len(newest.rows)) == (TURNS - 4, TURNS, 5)
-    earlier = busy.run(conversations.turns(engine, LONG, newest.rows[0].seq, most=50))
+    earlier = busy.run(conversations.turns(engine, LONG, newest.rows[0].seq, limit=50))
     assert (earlier.first_number, earlier.total, len(earlier.rows)) == (1, TURNS, TURNS - 5)
     assert [found.seq for found in (*earlier.rows, *newest.rows)] == sorted(found.seq for found in (*earlier.rows, *newest.rows))
     assert busy.run(conversations.turns(engine, "absent")).total == 0

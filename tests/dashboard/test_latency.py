@@ -16,7 +16,7 @@ from telemetry.store.models import RollupRow, SeriesRow
 from telemetry.store.queries import groups, statistics
 from telemetry.store.queries.phases import PhaseMeans
 from telemetry.store.queries.report import report
-from telemetry.store.queries.statistics import Spread
+from telemetry.store.queries.statistics import Percentiles
 from telemetry.store.queries.windows import WINDOWS, By
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MODEL, NOW, row
@@ -47,7 +47,7 @@ def test_the_table_shows_what_the_api_reports(busy: Pages, window: str) -> None:
         ]
 
 
-def _sides(spread: Spread, *, rate: bool) -> tuple[float | None, ...]:
+def _sides(spread: Percentiles, *, rate: bool) -> tuple[float | None, ...]:
     return (spread.p50, spread.p5, spread.p95) if rate else (spread.p50, spread.p95, spread.p99)
 
 
@@ -56,7 +56,7 @@ def test_the_figures_of_all_sizes_together_are_those_of_the_overview(busy: Pages
     """Merged from the groups' histograms, not averaged: what one query over everything gives."""
     engine = busy.site.engine
     _, together = busy.run(groups.by_context_and_together(engine, WINDOWS[window], NOW_S))
-    assert together == busy.run(statistics.spreads(engine, WINDOWS[window], NOW_S))
+    assert together == busy.run(statistics.percentiles(engine, WINDOWS[window], NOW_S))
     assert together == busy.run(groups.by_context_and_together(engine, WINDOWS[window], NOW_S, MODEL))[1]
 
 

@@ -9,8 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dashboard.catalog import PAGES
-from dashboard.deps import StoreState
 from dashboard.router import SECURITY_HEADERS
+from telemetry.health import StoreHealth
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import FIRST, MODEL, NOW, fill_requests, path_of, ready_engine, record, row, running_records
 
@@ -81,7 +81,7 @@ def test_an_unreadable_store_is_told_with_its_remedy(busy: Pages, url: str, stat
 
 def test_a_dropping_store_is_told(busy: Pages) -> None:
     """The Overview says how many records were lost and why."""
-    busy.site.state = StoreState(queued=7, dropped=1234, error="disk full")
+    busy.site.health.written = StoreHealth(queued=7, dropped=1234, error="disk full")
     page = busy.get("").text
     assert "1,234 dropped" in page
     assert "disk full" in page

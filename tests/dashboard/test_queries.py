@@ -115,10 +115,10 @@ def test_a_window_merges_buckets_instead_of_averaging(pages: Pages) -> None:
 
     async def ask() -> None:
         engine, window = pages.site.engine, WINDOWS["15m"]
-        assert not await statistics.anything(engine)
+        assert not await statistics.has_rollups(engine)
         await fill()
-        assert await statistics.anything(engine)
-        ttft = (await statistics.spreads(engine, window, NOW_S))[Measure.TTFT]
+        assert await statistics.has_rollups(engine)
+        ttft = (await statistics.percentiles(engine, window, NOW_S))[Measure.TTFT]
         ordered = sorted(values)
         assert ttft.count == 400
         percentiles = [ttft.p5, ttft.p50, ttft.p95, ttft.p99]
@@ -127,7 +127,7 @@ def test_a_window_merges_buckets_instead_of_averaging(pages: Pages) -> None:
         assert (totals.requests, totals.errors, totals.cancelled, totals.prompt_tokens) == (20, 2, 4, 6)
         assert (await statistics.totals(engine, WINDOWS["all"], NOW_S)).requests == 30
         assert {
-            group.model: group.spread(Measure.TTFT).count
+            group.model: group.percentiles(Measure.TTFT).count
             for group in await groups.by_context(engine, window, NOW_S)
             if group.totals.requests
         } == {"m1": 200}
@@ -182,7 +182,7 @@ def test_a_reader_that_leaves_harms_no_connection(tmp_path: Path) -> None:
                 await reading
         while engine.pool.checkedout():  # type: ignore[attr-defined]
             await asyncio.sleep(0.01)
-        assert not await statistics.anything(engine)
+        assert not await statistics.has_rollups(engine)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         await engine.dispose()
 

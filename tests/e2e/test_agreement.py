@@ -24,7 +24,7 @@ from telemetry.store import phases
 from telemetry.store.engine import create_reader
 from telemetry.store.queries import groups, statistics
 from telemetry.store.queries.groups import Group
-from telemetry.store.queries.statistics import Spreads, Totals
+from telemetry.store.queries.statistics import MeasurePercentiles, Totals
 from telemetry.store.queries.windows import WINDOWS
 from telemetry.store.rollups.measures import Measure
 from tests.e2e.pages import cards, page
@@ -55,7 +55,7 @@ class Surfaces:
     rows: list[dict[str, Any]]
     phases: dict[int, phases.StoredPhases]
     totals: Totals
-    spreads: Spreads
+    spreads: MeasurePercentiles
     groups: list[Group]
     samples: list[Sample]
     page: dict[str, dict[str, str]]
@@ -107,14 +107,14 @@ def load(served: Served) -> None:
         assert left.result() == 499
 
 
-async def rolled_up(served: Served) -> tuple[Totals, Spreads, list[Group]]:
+async def rolled_up(served: Served) -> tuple[Totals, MeasurePercentiles, list[Group]]:
     """The roll-ups of all time, as the dashboard reads them."""
     reader = create_reader(f"sqlite:///{served.home / 'firsttoken.db'}")
     try:
         window, now_s = WINDOWS["all"], time.time()
         return (
             await statistics.totals(reader, window, now_s),
-            await statistics.spreads(reader, window, now_s),
+            await statistics.percentiles(reader, window, now_s),
             await groups.by_context(reader, window, now_s),
         )
     finally:
@@ -206,8 +206,8 @@ def test_context_buckets_agree(surfaces: Surfaces) -> None:
         group = groups[bucket]
         assert ttfts
         assert (group.totals.requests, group.totals.prompt_tokens) == (len(rows), sum(row["prompt_tokens"] for row in rows))
-        assert bucket_of((group.spread(Measure.TTFT).p50 or 0) * 1e3) == bucket_of(nearest_rank(ttfts, 0.5) * 1e3)
-        assert group.spread(Measure.OUTPUT_RATE).count == len(rates)
+        assert bucket_of((group.percentiles(Measure.TTFT).p50 or 0) * 1e3) == bucket_of(nearest_rank(ttfts, 0.5) * 1e3)
+        assert group.percentiles(Measure.OUTPUT_RATE).count == len(rates)
         assert surfaces.metric("firsttoken_ttft_by_context_seconds_count", context_bucket=bucket) == len(ttfts)
         assert surfaces.metric("firsttoken_output_rate_per_second_count", context_bucket=bucket) == len(rates)
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from telemetry.metrics.catalog import ALL
 from telemetry.metrics.instrument import Instrument, Kind
-from telemetry.metrics.instruments import ALL
 from telemetry.metrics.instruments_genai import EMBEDDINGS_DURATION
 from tests.e2e.otlp_receiver import OtlpReceiver, attributes, exemplars
 from tests.e2e.serving import MODEL, Served, frames, together, until

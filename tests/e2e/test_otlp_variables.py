@@ -12,8 +12,8 @@ import pytest
 
 from bench.load import LoadPlan, generate
 from bench.server import Server
+from telemetry.metrics.catalog import BY_NAME
 from telemetry.metrics.instrument import Kind
-from telemetry.metrics.instruments import BY_NAME
 from tests.e2e.otlp_receiver import OtlpReceiver, attributes
 from tests.e2e.serving import until
 

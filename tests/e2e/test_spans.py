@@ -10,7 +10,7 @@ import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from telemetry.metrics import instruments, instruments_genai
+from telemetry.metrics import catalog, instruments, instruments_genai
 from telemetry.metrics.instrument import Kind
 from telemetry.semconv import SPAN_NAMES
 from telemetry.store import phases
@@ -216,7 +216,7 @@ def test_metrics_arrive_as_declared(receiver: OtlpReceiver, streamed: dict[str, 
     }
     until(lambda: wanted <= {metric.name for metric in list(receiver.metrics)}, 20, "the metrics")
     for metric in list(receiver.metrics):
-        instrument = instruments.BY_NAME[metric.name]
+        instrument = catalog.BY_NAME[metric.name]
         shape = {Kind.HISTOGRAM: "histogram", Kind.GAUGE: "gauge"}.get(instrument.kind, "sum")
         assert (metric.unit, metric.WhichOneof("data")) == (instrument.unit, shape), metric.name
         assert shape != "histogram" or tuple(metric.histogram.data_points[0].explicit_bounds) == instrument.buckets

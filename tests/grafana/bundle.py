@@ -11,8 +11,8 @@ import promql_parser
 import yaml
 
 from grafana.sources.panels import NATIVE
+from telemetry.metrics.catalog import ALL
 from telemetry.metrics.instrument import Instrument, Kind, label_name
-from telemetry.metrics.instruments import ALL
 from tests.contracts.sources import ROOT
 
 FOLDER = ROOT / "grafana"

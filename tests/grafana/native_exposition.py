@@ -12,8 +12,8 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+from telemetry.metrics.catalog import ALL
 from telemetry.metrics.instrument import Kind, label_name
-from telemetry.metrics.instruments import ALL
 
 CONTENT_TYPE = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 COUNTER, HISTOGRAM = 0, 4

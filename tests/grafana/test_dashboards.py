@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from telemetry import semconv
-from telemetry.metrics.instruments import ALL
+from telemetry.metrics.catalog import ALL
 from tests.grafana.bundle import SERIES, dashboards, panel_expressions, panels, selectors
 
 UNITS = {"s", "ns", "reqps", "cps", "suffix: tok/s", "percentunit", "bytes", "short", "none", "watt", "joule"}

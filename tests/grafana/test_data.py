@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from grafana.sources.rules import families
-from telemetry.metrics.instruments import BY_NAME
+from telemetry.metrics.catalog import BY_NAME
 from tests.e2e.prometheus import query
 from tests.e2e.serving import until
 from tests.grafana.awaiting import AWAITED

@@ -8,7 +8,7 @@ from grafana.sources.objectives import LOOP_LAG_S, TTFT_S
 from grafana.sources.queries import ALIVE
 from grafana.sources.rules import families
 from telemetry.metrics.buckets import OVERHEAD_BUCKETS, TTFT_BUCKETS
-from telemetry.metrics.instruments import ALL
+from telemetry.metrics.catalog import ALL
 from tests.grafana.awaiting import AWAITED
 from tests.grafana.bundle import (
     MADE_BY_PROMETHEUS,

@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics.export import ExponentialHistogram, InMemoryMetri
 from opentelemetry.sdk.metrics.export import Histogram as Buckets
 from opentelemetry.sdk.metrics.view import Aggregation, ExplicitBucketHistogramAggregation, ExponentialBucketHistogramAggregation
 
-from telemetry.metrics.instruments import ALL
+from telemetry.metrics.catalog import ALL
 from telemetry.metrics.otel import OtelBackend
 from telemetry.metrics.prometheus import PrometheusBackend
 

@@ -50,6 +50,6 @@ def test_the_wait_is_told_where_it_is_known(handle: Handle, seconds: float | Non
     """0 while nobody waits; nothing where nobody predicted it, or where the engine is not ready any more."""
     with both() as found:
         found.sink.add_source(PredictedWait(lambda: [cast("Any", Handle(1, 9000.0))]))
-        assert found.told(metric.PREDICTED_WAIT) == {(MODEL,): 9.0}
+        assert found.series(metric.PREDICTED_WAIT) == {(MODEL,): 9.0}
         found.sink.add_source(PredictedWait(lambda: [cast("Any", handle)]))
-        assert found.told(metric.PREDICTED_WAIT) == ({} if seconds is None else {(MODEL,): seconds})
+        assert found.series(metric.PREDICTED_WAIT) == ({} if seconds is None else {(MODEL,): seconds})

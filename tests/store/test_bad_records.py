@@ -68,7 +68,7 @@ def test_one_bad_record_is_lost_alone(spoil: Callable[[RequestRecord], None], pa
         _complete(rec, clock, f"r{n}", spoil if n == 17 else None)
     sink.start()
     assert sink.stop(20)
-    assert sink.dropped == 1
+    assert sink.health().dropped == 1
     assert rows(path, "select count(*) from requests where status = 'ok'") == [(39,)]
     assert rows(path, "select sum(requests), sum(completion_tokens) from rollups") == [(39, 39 * 4)]
     assert rows(path, "select count(*) from request_phases") == [(39,)]
@@ -89,8 +89,8 @@ def test_the_writer_goes_on(spoil: Callable[[RequestRecord], None], path: Path) 
     _complete(rec, clock, "good")
     wait_for(path, "select id from requests where status = 'ok'", [("good",)])
     assert sink.stop(5)
-    assert sink.dropped == 1
-    assert sink.state == "ok"
+    assert sink.health().dropped == 1
+    assert sink.health().summary == "ok"
 
 
 def test_an_event_that_is_none_does_not_end_the_thread(path: Path) -> None:
@@ -102,7 +102,7 @@ def test_an_event_that_is_none_does_not_end_the_thread(path: Path) -> None:
     _complete(recorder(clock, sink), clock, "good")
     wait_for(path, "select id, status from requests", [("good", "ok")])
     assert sink.stop(5)
-    assert sink.dropped == 1
+    assert sink.health().dropped == 1
 
 
 def test_texts_that_no_database_takes(path: Path) -> None:
@@ -117,4 +117,4 @@ def test_texts_that_no_database_takes(path: Path) -> None:
     query = "select model, conversation_id, finish_reason, error_type, error_message from requests"
     wait_for(path, query, [("model", shortened("c\x00" + "x" * 300), "st?op", "badtype", "message ?")])
     assert sink.stop(5)
-    assert sink.dropped == 0
+    assert sink.health().dropped == 0

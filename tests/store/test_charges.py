@@ -17,15 +17,15 @@ from telemetry.store import migrate
 from telemetry.store.engine import create_migrator, create_reader
 from telemetry.store.queries.report import ReportRow, report
 from telemetry.store.queries.windows import By, window_of
-from telemetry.store.writer import Settle, StoreSink
+from telemetry.store.writer import Finalize, StoreSink
 from tests.store.test_retention import query
 from tests.telemetry.records import CONFIG, ManualClock, answer, open_record, recorder
 
 
-def serve(url: str, settle: Settle, requests: int = 3) -> None:
+def serve(url: str, finalize: Finalize, requests: int = 3) -> None:
     """Answers of four tokens, written by the real writer."""
     clock = ManualClock()
-    sink = StoreSink(url, 1000, batch_s=0.01, settle=settle)
+    sink = StoreSink(url, 1000, batch_s=0.01, finalize=finalize)
     sink.start()
     sink.engine_config(CONFIG)
     rec = recorder(clock, sink, wall_ns=time.time_ns())
@@ -35,7 +35,7 @@ def serve(url: str, settle: Settle, requests: int = 3) -> None:
         answer(rec, clock, record)
         rec.close(record, Ended(Status.OK, 200))
     assert sink.stop(30)
-    assert sink.dropped == 0
+    assert sink.health().dropped == 0
 
 
 def charge(records: Sequence[RequestRecord]) -> None:

@@ -1,4 +1,4 @@
-"""Longer stretches of roll-ups: every read gives the same figures with them as from minutes alone, on both databases."""
+"""Longer spans of roll-ups: every read gives the same figures with them as from minutes alone, on both databases."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from telemetry.store.queries.ledger import ledger
 from telemetry.store.queries.report import report
 from telemetry.store.queries.windows import By, Window, window_of
 from telemetry.store.retention import prune_rollups
-from telemetry.store.rollups.compaction import compact, marks
+from telemetry.store.rollups.compaction import compact, watermarks
 from telemetry.store.rollups.measures import Measure
-from telemetry.store.rollups.stretches import DAY, HOUR, LONG
-from telemetry.store.rollups.tables import COUNTERS, LONG_TABLES, MARKS, MINUTE_TABLES
+from telemetry.store.rollups.spans import DAY, HOUR, LONG_SPANS
+from telemetry.store.rollups.tables import COUNTERS, LONG_TABLES, MINUTE_TABLES, WATERMARKS
 from telemetry.store.writer import StoreSink
 from tests.store.test_charges import take_schema_back
 from tests.telemetry.records import CONFIG, MS, ManualClock, answer, open_record, recorder
@@ -93,12 +93,12 @@ def change(url: str, what: Callable[[AsyncConnection], Awaitable[T]]) -> T:
 
 
 def compact_all(url: str, now_s: float) -> dict[int, int]:
-    """Build every stretch that is over; returns the marks."""
+    """Build every span that is over; returns the watermarks."""
 
     async def run(connection: AsyncConnection) -> dict[int, int]:
         while await compact(connection, int(now_s) // 60):
             pass
-        return await marks(connection)
+        return await watermarks(connection)
 
     return change(url, run)
 
@@ -122,7 +122,7 @@ def everything(url: str, now_s: float) -> dict[str, Any]:
 async def of_window(engine: AsyncEngine, window: Window, now_s: float) -> dict[str, Any]:
     found: dict[str, Any] = {
         "totals": await statistics.totals(engine, window, now_s),
-        "spreads": await statistics.spreads(engine, window, now_s),
+        "spreads": await statistics.percentiles(engine, window, now_s),
         "points": await statistics.points(engine, window, now_s),
         "ledger": sorted(await ledger(engine, window, now_s), key=lambda entry: entry.model),
         "phases": await phases.by_context(engine, window, now_s, "tiny"),
@@ -163,7 +163,7 @@ def count(url: str, table: Table) -> int:
 
 async def forget_stretches(connection: AsyncConnection) -> None:
     """Minutes alone."""
-    for table in (MARKS, *LONG_TABLES):
+    for table in (WATERMARKS, *LONG_TABLES):
         await connection.execute(delete(table))
 
 
@@ -174,11 +174,11 @@ def test_every_read_is_the_same_from_longer_stretches(filled: str) -> None:
     assert minutes_alone["/all totals/requests"] == REQUESTS
     assert minutes_alone["/availability/60/total"] > 0
     there = compact_all(filled, now_s)
-    assert there.keys() == set(LONG)
+    assert there.keys() == set(LONG_SPANS)
     assert there[60] > now_s // 60 - 2 * 60
     assert not differing(everything(filled, now_s), minutes_alone)
     assert compact_all(filled, now_s) == there
-    change(filled, lambda connection: connection.execute(update(MARKS).values(until=there[60] - 3 * 24 * 60)))
+    change(filled, lambda connection: connection.execute(update(WATERMARKS).values(until=there[60] - 3 * 24 * 60)))
     compact_all(filled, now_s)
     assert not differing(everything(filled, now_s), minutes_alone)
 
@@ -202,13 +202,13 @@ def test_two_gateways_build_them_in_one_database(filled: str) -> None:
 
 
 def test_a_late_request_is_in_its_stretch(filled: str) -> None:
-    """A request that ends in a minute long past: the marks go back before it, and the stretches are built again."""
+    """A request that ends in a minute long past: the watermarks go back before it, and the spans are built again."""
     there = compact_all(filled, time.time())
     write(filled, [3.0])
     now_s = time.time()
-    late = change(filled, marks)
-    assert all(late[length] <= now_s // 60 - 3 * 24 * 60 for length in LONG)
-    assert all(late[length] == min(there[length], late[length]) for length in LONG)
+    late = change(filled, watermarks)
+    assert all(late[length] <= now_s // 60 - 3 * 24 * 60 for length in LONG_SPANS)
+    assert all(late[length] == min(there[length], late[length]) for length in LONG_SPANS)
     before = everything(filled, now_s)
     assert before["/all totals/requests"] == REQUESTS + 1
     compact_all(filled, now_s)
@@ -216,11 +216,11 @@ def test_a_late_request_is_in_its_stretch(filled: str) -> None:
 
 
 def test_a_clock_that_was_ahead_hides_nothing(filled: str) -> None:
-    """Stretches were built up to next year; what is written now is read all the same, before and after they are built again."""
+    """Spans were built up to next year; what is written now is read all the same, before and after they are built again."""
     now_s = time.time()
     ahead = int(now_s) // 60 + 365 * DAY
     compact_all(filled, ahead * 60)  # with the minutes of just now, as that clock had them
-    change(filled, lambda connection: connection.execute(update(MARKS).values(until=ahead - ahead % MARKS.c.minutes)))
+    change(filled, lambda connection: connection.execute(update(WATERMARKS).values(until=ahead - ahead % WATERMARKS.c.minutes)))
     write(filled, [0.0])
     for _ in range(2):
         assert everything(filled, time.time())["/all totals/requests"] == REQUESTS + 1
@@ -228,7 +228,7 @@ def test_a_clock_that_was_ahead_hides_nothing(filled: str) -> None:
 
 
 def test_what_retention_leaves_is_read(filled: str) -> None:
-    """Roll-ups are deleted up to some minute in the middle of a stretch: what is left is read from what is left."""
+    """Roll-ups are deleted up to some minute in the middle of a span: what is left is read from what is left."""
     now_s = time.time()
     compact_all(filled, now_s)
     until = int(now_s) // 60 - 20 * 24 * 60 + 7
@@ -245,11 +245,11 @@ def test_what_retention_leaves_is_read(filled: str) -> None:
 
 
 def test_the_writer_builds_them_beside_its_work(filled: str) -> None:
-    """A database from before there were stretches: the next start builds them all, in turns, and ends at once when told."""
+    """A database from before there were spans: the next start builds them all, in turns, and ends at once when told."""
     sink = StoreSink(filled, 10, batch_s=0.001)
     sink.start()
     deadline = time.monotonic() + 60
-    while change(filled, marks).keys() != set(LONG) and time.monotonic() < deadline:
+    while change(filled, watermarks).keys() != set(LONG_SPANS) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert sink.stop(10)
     assert all(count(filled, table) for table in LONG_TABLES)
@@ -283,7 +283,7 @@ def test_a_database_from_before_there_were_stretches(filled: str) -> None:
     compact_all(filled, now_s)
     take_schema_back(filled, "0009")
     migrate.upgrade(filled)
-    assert count(filled, MARKS) == 0
+    assert count(filled, WATERMARKS) == 0
     assert not differing(everything(filled, now_s), before)
     write(filled, [0.0])
     assert everything(filled, time.time())["/all totals/requests"] == REQUESTS + 1

@@ -13,7 +13,7 @@ from telemetry.events import Status
 from telemetry.record import RequestRecord
 from telemetry.recorder import Ended
 from telemetry.redact import Redactor
-from telemetry.store import content_retention, contents, writer
+from telemetry.store import content_retention, contents
 from telemetry.store.contents import Capture, StoredText
 from telemetry.store.engine import create_reader
 from telemetry.store.inspection import contents as contents_of
@@ -79,7 +79,7 @@ def test_what_was_said_is_kept_redacted(url: str) -> None:
     assert "question 0 from [redacted: e-mail]" in content.messages[1].text
     assert content.messages[2] == StoredText("user", LONG[:1000], len(LONG) + len('\n{"name":"ann"}') - 1000)
     assert content.answer == StoredText("assistant", "An answer with [redacted: key]")
-    assert (sink.dropped, sink.state) == (0, "ok")
+    assert (sink.health().dropped, sink.health().summary) == (0, "ok")
     assert query(url, "SELECT sum(size_bytes) - sum(length(content)) FROM request_contents") == [(0,)]
 
 
@@ -102,9 +102,9 @@ def test_nothing_is_kept_unless_asked(url: str) -> None:
 def test_contents_have_a_retention_of_their_own(url: str) -> None:
     """Older contents go and their requests stay."""
     write(url, 20, first_days_ago=9.75, apart_ms=DAY_MS / 2)
-    keeper = keep(url, Retention(content_days=5))
+    pruner = keep(url, Retention(content_days=5))
     assert (count(url, "requests"), count(url, "request_contents")) == (20, 10)
-    assert (keeper.pruned, keeper.contents_pruned) == (0, 10)
+    assert (pruner.pruned, pruner.contents_pruned) == (0, 10)
     assert detail(url, "req-0").content is None
     assert detail(url, "req-19").content is not None
 
@@ -140,7 +140,7 @@ def test_a_content_that_cannot_be_kept_is_a_counted_drop(url: str, monkeypatch: 
 
     monkeypatch.setattr(Capture, "encode", fail_on_second)
     sink = write(url, 3)
-    assert (count(url, "requests"), count(url, "request_contents"), sink.dropped) == (3, 2, 1)
+    assert (count(url, "requests"), count(url, "request_contents"), sink.health().dropped) == (3, 2, 1)
 
 
 def test_what_waits_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_what_waits_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> Non
         return record
 
     records = [complete(f"early-{number}") for number in range(5)]
-    assert sink.dropped == 2
+    assert sink.health().dropped == 2
     assert {record.content for record in records} == {None}
     sink.start()
     deadline = time.monotonic() + 10
@@ -165,7 +165,7 @@ def test_what_waits_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> Non
         time.sleep(0.02)
     complete("late")
     assert sink.stop(10)
-    assert (count(url, "requests"), count(url, "request_contents"), sink.dropped) == (6, 4, 2)
+    assert (count(url, "requests"), count(url, "request_contents"), sink.health().dropped) == (6, 4, 2)
 
 
 def test_bytes_are_told(url: str) -> None:
@@ -185,9 +185,9 @@ def test_bytes_are_told(url: str) -> None:
 
 def test_many_contents_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than fit into one transaction, written and forgotten: all of them, in several."""
-    monkeypatch.setattr(writer, "MAX_BATCH_CONTENTS", 7)
+    monkeypatch.setattr("telemetry.store.event_queue.MAX_BATCH_CONTENTS", 7)
     monkeypatch.setattr(content_retention, "CHUNK_BYTES", 1000)
     write(url, 40, first_days_ago=9, apart_ms=1000)
     assert (count(url, "requests"), count(url, "request_contents")) == (40, 40)
-    keeper = keep(url, Retention(content_days=5))
-    assert (count(url, "requests"), count(url, "request_contents"), keeper.contents_pruned) == (40, 0, 40)
+    pruner = keep(url, Retention(content_days=5))
+    assert (count(url, "requests"), count(url, "request_contents"), pruner.contents_pruned) == (40, 0, 40)

@@ -6,7 +6,7 @@ import asyncio
 
 from sqlalchemy import delete
 
-from telemetry.events import Delay, DelayCause, Status
+from telemetry.events import DelayCause, RequestDelay, Status
 from telemetry.recorder import Ended
 from telemetry.store.batch import REQUESTS
 from telemetry.store.engine import create_reader, create_writer
@@ -52,9 +52,9 @@ def write(url: str) -> None:
         answer(rec, clock, record)
     at_ns = second.started_ns + 40_000_000
     second.delayed_by = [
-        Delay(DelayCause.PREFILL, first.seq, 30_000_000, 3, 20_000_000, at_ns),
-        Delay(DelayCause.SLOTS, 7, 5_000_000, 1, 5_000_000, second.started_ns),
-        Delay(DelayCause.MODEL_LOAD, None, 2_000_000, 1, 2_000_000, at_ns, "other-model"),
+        RequestDelay(DelayCause.PREFILL, first.seq, 30_000_000, 3, 20_000_000, at_ns),
+        RequestDelay(DelayCause.SLOTS, 7, 5_000_000, 1, 5_000_000, second.started_ns),
+        RequestDelay(DelayCause.MODEL_LOAD, None, 2_000_000, 1, 2_000_000, at_ns, "other-model"),
     ]
     for record in (first, second):
         rec.close(record, Ended(Status.OK, 200))

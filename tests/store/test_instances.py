@@ -17,7 +17,8 @@ from telemetry.events import Status
 from telemetry.process_life import ProcessLife
 from telemetry.recorder import Ended
 from telemetry.store.engine import create_writer
-from telemetry.store.instances import LEASE_S, Instance, Lease, LeaseLostError, interrupt, register, renew
+from telemetry.store.instances import BEAT_S, LEASE_S, Instance, Lease, LeaseLostError, interrupt, register, renew
+from telemetry.store.maintenance import Timer
 from telemetry.store.migrate import StoreVersionError
 from telemetry.store.writer import StoreSink
 from tests.e2e.serving import until
@@ -103,14 +104,14 @@ def test_what_another_gateway_runs_is_its_own(url: str) -> None:
     """With a lease it stays running, whoever else starts; when the lease has run out it is interrupted."""
     run_and_leave(url, "elsewhere", ELSEWHERE)
     with writing(url) as sink:
-        until(lambda: sink.state == "ok", 10, "the database to be opened")
+        until(lambda: sink.health().summary == "ok", 10, "the database to be opened")
         assert statuses(url) == {"elsewhere": "running"}
         query(url, f"UPDATE instances SET seen_s = seen_s - {LEASE_S + 1} WHERE host = '{ELSEWHERE.host}'")
-        lease = Lease(sink._delivery.instance, _due_s=0)
+        lease = Lease(sink._delivery.instance, Timer(BEAT_S, 0))
 
         async def turn() -> None:
             engine = create_writer(url)
-            await lease.turn(engine)
+            await lease.run_once(engine)
             await engine.dispose()
 
         asyncio.run(turn())
@@ -151,17 +152,17 @@ def test_another_version_takes_over(url: str) -> None:
     it is written again, with all that waited.
     """
     with writing(url) as sink:
-        until(lambda: sink.state == "ok", 10, "the database to be opened")
+        until(lambda: sink.health().summary == "ok", 10, "the database to be opened")
         (own,) = query(url, "SELECT version_num FROM alembic_version")[0]
         query(url, "UPDATE alembic_version SET version_num = '9999'")
-        next(chore for chore in sink._chores if isinstance(chore, Lease))._due_s = 0
+        next(kind for kind in sink._maintenance if isinstance(kind, Lease)).timer.due_s = 0
         sink._wake.set()
-        until(lambda: "newer version (revision 9999" in sink.state, 10, "the state to say so")
+        until(lambda: "newer version (revision 9999" in sink.health().summary, 10, "the state to say so")
         clock = ManualClock()
         rec = recorder(clock, sink)
         rec.close(open_record(rec, clock, "waits"), Ended(Status.OK, 200))
-        assert (statuses(url), sink.queue_size) == ({}, 1)
+        assert (statuses(url), sink.health().queued) == ({}, 1)
         query(url, f"UPDATE alembic_version SET version_num = '{own}'")
         until(lambda: statuses(url) == {"waits": "ok"}, 20, "the row")
-    assert sink.dropped == 0
+    assert sink.health().dropped == 0
     assert StoreVersionError.__doc__

@@ -46,20 +46,20 @@ def counts(url: str) -> tuple[Any, ...]:
 def test_a_lock_loses_nothing(sqlite: str) -> None:
     """However long another process holds the lock: the state says so at once and not "ok" before a write, and all is written."""
     with writing(sqlite) as sink:
-        until(lambda: sink.state == "ok", 10, "the database to be opened")
+        until(lambda: sink.health().summary == "ok", 10, "the database to be opened")
         clock = ManualClock()
         rec = recorder(clock, sink)
         with locked(sqlite):
             for n in range(40):
                 chat(rec, clock, f"r{n}")
-            until(lambda: "locked" in sink.state, 10, "the lock to be told")
-            assert (sink.queue_size, sink.dropped) == (80, 0)
-        until(lambda: sink.state == "ok", 20, "a write")
-        assert sink.queue_size == 0
-        assert sink.failure is not None
-        assert "locked" in sink.failure[0]
+            until(lambda: "locked" in sink.health().summary, 10, "the lock to be told")
+            assert (sink.health().queued, sink.health().dropped) == (80, 0)
+        until(lambda: sink.health().summary == "ok", 20, "a write")
+        assert sink.health().queued == 0
+        assert "locked" in sink.health().failure
+        assert sink.health().failure_age_s is not None
     assert counts(sqlite) == (40, 40)
-    assert sink.dropped == 0
+    assert sink.health().dropped == 0
 
 
 def test_what_found_no_room_is_told_as_lost(sqlite: str) -> None:
@@ -72,7 +72,7 @@ def test_what_found_no_room_is_told_as_lost(sqlite: str) -> None:
 
         def one_more_fills_it() -> bool:
             chat(rec, clock, "filler")
-            return sink.queue_size >= 10
+            return sink.health().queued >= 10
 
         until(lambda: query(sqlite, "SELECT id FROM requests") == [("lost",)], 10, "its row")
         with locked(sqlite):
@@ -83,8 +83,8 @@ def test_what_found_no_room_is_told_as_lost(sqlite: str) -> None:
         words = "It ended as ok (HTTP 200); the store's queue was full, and its figures are lost."
         until(lambda: query(sqlite, found) == [("interrupted", "record_lost", words)], 20, "its row to say so")
         until(lambda: not query(sqlite, "SELECT 1 FROM requests WHERE status = 'running'"), 20, "no row to be left running")
-    assert sink.dropped == sink.losses.full > 0
-    assert not sink.losses.untold
+    assert sink.health().dropped == sink.losses.full > 0
+    assert not sink.losses.unmarked
 
 
 def test_a_commit_whose_end_was_not_heard_of(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,10 +104,10 @@ def test_a_commit_whose_end_was_not_heard_of(url: str, monkeypatch: pytest.Monke
         rec = recorder(clock, sink)
         for n in range(4):
             chat(rec, clock, f"r{n}")
-            until(lambda: sink.queue_size == 0, 20, "the write")
+            until(lambda: sink.health().queued == 0, 20, "the write")
         assert not failing
     assert counts(url) == (4, 4)
-    assert sink.dropped == 0
+    assert sink.health().dropped == 0
 
 
 def test_a_server_that_says_nothing(own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,21 +119,21 @@ def test_a_server_that_says_nothing(own_postgres: PostgresServer, monkeypatch: p
         clock = ManualClock()
         rec = recorder(clock, sink)
         chat(rec, clock, "before")
-        until(lambda: sink.state == "ok" and sink.queue_size == 0, 20, "the first row")
+        until(lambda: sink.health().summary == "ok" and sink.health().queued == 0, 20, "the first row")
         with own_postgres.frozen():
             chat(rec, clock, "meanwhile")
-            until(lambda: "did not answer" in sink.state, 30, "the silence to be told")
-        until(lambda: sink.state == "ok" and sink.queue_size == 0, 60, "the rest")
+            until(lambda: "did not answer" in sink.health().summary, 30, "the silence to be told")
+        until(lambda: sink.health().summary == "ok" and sink.health().queued == 0, 60, "the rest")
     assert counts(own_postgres.url) == (2, 2)
-    assert sink.dropped == 0
+    assert sink.health().dropped == 0
 
 
 def test_a_transaction_that_does_not_return_is_told(sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it is waited for, the state is not "ok"."""
-    monkeypatch.setattr("telemetry.store.write_state.HUNG_S", 0.2)
+    monkeypatch.setattr("telemetry.store.write_attempts.HUNG_S", 0.2)
     sink = StoreSink(sqlite, 100, batch_s=0.01)
-    sink._state.wrote()
-    with sink._state.busy():
-        assert sink.state == "ok"
-        until(lambda: sink.state.startswith("the database has not answered for"), 10, "the state to say so")
-    assert sink.state == "ok"
+    sink._attempts.wrote()
+    with sink._attempts.busy():
+        assert sink.health().summary == "ok"
+        until(lambda: sink.health().summary.startswith("the database has not answered for"), 10, "the state to say so")
+    assert sink.health().summary == "ok"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.histogram import ZERO_BUCKET
-from telemetry.store.rollups.packed import merged, pack
+from telemetry.store.rollups.packed import add_packed, pack
 
 HISTOGRAM = st.dictionaries(st.integers(-5, 2000) | st.just(ZERO_BUCKET), st.integers(1, 2**32 - 1))
 
@@ -17,4 +17,4 @@ HISTOGRAM = st.dictionaries(st.integers(-5, 2000) | st.just(ZERO_BUCKET), st.int
 def test_packed_histograms_add_up(groups: list[list[dict[int, int]]]) -> None:
     """Merging bytes is adding the counts of each bucket, in each group."""
     expected = [dict(sum((Counter(histogram) for histogram in group), Counter())) for group in groups]
-    assert list(merged([[pack(histogram) for histogram in group] for group in groups])) == expected
+    assert list(add_packed([[pack(histogram) for histogram in group] for group in groups])) == expected

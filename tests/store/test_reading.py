@@ -72,7 +72,7 @@ def test_ledger_and_charts(filled: str) -> None:
         points = read(filled, partial(statistics.points, window=window, now_s=time.time()))
         assert len(points) <= statistics.MAX_POINTS
     assert sum(point.requests for point in points) == REQUESTS
-    assert {round(point.spread(Measure.TTFT).p50 or 0) for point in points if point.requests} == {109}
+    assert {round(point.percentiles(Measure.TTFT).p50 or 0) for point in points if point.requests} == {109}
 
 
 def test_pages_and_export(filled: str) -> None:

@@ -17,7 +17,7 @@ from telemetry.clock import ClockAnchor, WallClock
 from telemetry.events import Status
 from telemetry.recorder import Ended
 from telemetry.store.engine import create_reader, create_writer
-from telemetry.store.retention import CHUNK_ROWS, Keeper, Retention
+from telemetry.store.retention import CHUNK_ROWS, Pruner, Retention
 from telemetry.store.seq import moment_of, seq_at
 from telemetry.store.writer import StoreSink
 from tests.store.test_store import rows, url_of
@@ -50,15 +50,15 @@ def fill(url: str, requests: int, *, first_days_ago: float, apart_ms: float, gap
     assert sink.stop(60)
 
 
-def keep(url: str, retention: Retention) -> Keeper:
+def keep(url: str, retention: Retention) -> Pruner:
     """Apply a retention until nothing is left to do."""
 
-    async def work() -> Keeper:
-        engine, keeper = create_writer(url), Keeper(retention)
-        while keeper.wait_s() == 0:
-            await keeper.turn(engine)
+    async def work() -> Pruner:
+        engine, pruner = create_writer(url), Pruner(retention)
+        while pruner.wait_s() == 0:
+            await pruner.run_once(engine)
         await engine.dispose()
-        return keeper
+        return pruner
 
     return asyncio.run(work())
 
@@ -83,8 +83,8 @@ def count(url: str, table: str) -> int:
 def test_old_requests_go_and_running_ones_stay(url: str) -> None:
     """Older than the limit goes, with its phases; the roll-ups stay; a request that still runs stays whatever its age."""
     fill(url, 40, first_days_ago=19.75, apart_ms=DAY_MS / 2, running=True)
-    keeper = keep(url, Retention(request_days=10))
-    assert keeper.pruned == 19
+    pruner = keep(url, Retention(request_days=10))
+    assert pruner.pruned == 19
     assert (count(url, "requests"), count(url, "request_phases")) == (21, 20)
     assert query(url, "SELECT status, count(*) FROM requests GROUP BY 1 ORDER BY 1") == [("ok", 20), ("running", 1)]
     assert query(url, "SELECT sum(requests) FROM rollups") == [(39,)]
@@ -143,7 +143,7 @@ def test_the_writer_applies_it(url: str) -> None:
     while count(url, "requests") > 20 and time.monotonic() < deadline:
         time.sleep(0.02)
     assert sink.stop(5)
-    assert (count(url, "requests"), sink.pruned, sink.state) == (20, 10, "ok")
+    assert (count(url, "requests"), sink.health().pruned, sink.health().summary) == (20, 10, "ok")
 
 
 @settings(max_examples=50)
@@ -157,12 +157,12 @@ def test_nothing_is_forgotten_by_age_after_a_jump(sqlite: str) -> None:
     """A clock that was set years ahead makes everything old: what is there stays until the clock has been steady for a while."""
     fill(sqlite, 5, first_days_ago=20, apart_ms=DAY_MS)
     now = [ClockAnchor(time.time_ns(), 0)]
-    keeper = Keeper(Retention(request_days=10, rollup_days=10), wall=WallClock(lambda: now[0], lambda: None))
+    pruner = Pruner(Retention(request_days=10, rollup_days=10), wall=WallClock(lambda: now[0], lambda: None))
 
     async def turn() -> None:
         engine = create_writer(sqlite)
-        keeper._due_s = 0.0
-        await keeper.turn(engine)
+        pruner.timer.due_s = 0.0
+        await pruner.run_once(engine)
         await engine.dispose()
 
     now[0] = ClockAnchor(now[0].wall_ns + 10**18, 0)

@@ -110,7 +110,7 @@ def test_stopping_writes_what_waits(path: Path) -> None:
         rec.close(record, Ended(Status.ERROR, 503, "engine_unavailable"))
     assert sink.stop(5)
     assert rows(path, "select count(*), count(distinct id), min(status) from requests") == [(40, 40, "error")]
-    assert sink.dropped == 0
+    assert sink.health().dropped == 0
 
 
 def test_a_request_id_may_come_twice(path: Path, store: StoreSink) -> None:
@@ -130,21 +130,21 @@ def test_a_full_queue_drops_and_counts(path: Path) -> None:
     records = [open_record(rec, clock) for _ in range(12)]
     for record in records:
         rec.admit(record)
-    assert (sink.queue_size, sink.dropped) == (9, 3)
+    assert (sink.health().queued, sink.health().dropped) == (9, 3)
     for record in records[:3]:
         rec.close(record, Ended(Status.OK, 200))
-    assert (sink.queue_size, sink.dropped) == (10, 5)
+    assert (sink.health().queued, sink.health().dropped) == (10, 5)
 
 
 def test_a_database_without_tables_gets_them(tmp_path: Path) -> None:
     """The writer opens the database itself, and what happened before is written too."""
     path = tmp_path / "empty.db"
     sink = StoreSink(url_of(path), 100, batch_s=0.01)
-    assert sink.state == "the database is being opened"
+    assert sink.health().summary == "the database is being opened"
     completed(sink=sink)
     sink.start()
     assert sink.stop(20)
-    assert (sink.state, sink.dropped) == ("ok", 0)
+    assert (sink.health().summary, sink.health().dropped) == ("ok", 0)
     assert rows(path, "select status from requests") == [("ok",)]
 
 

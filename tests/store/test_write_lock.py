@@ -15,8 +15,8 @@ from sqlalchemy.exc import OperationalError
 
 from telemetry.store import direct_sqlite
 from telemetry.store.engine import create_writer
-from telemetry.store.rollups.compaction import take_back
-from telemetry.store.rollups.tables import MARKS
+from telemetry.store.rollups.compaction import rewind_watermarks
+from telemetry.store.rollups.tables import WATERMARKS
 
 HELD_S, FREE_S = 0.06, 0.003
 TRANSACTIONS = 8
@@ -55,8 +55,8 @@ def write(url: str, times: int) -> None:
         try:
             for _ in range(times):
                 async with engine.begin() as connection:
-                    await connection.execute(select(MARKS))
-                    await take_back(connection, 1)
+                    await connection.execute(select(WATERMARKS))
+                    await rewind_watermarks(connection, 1)
         finally:
             await engine.dispose()
 

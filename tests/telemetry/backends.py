@@ -50,7 +50,7 @@ class Both:
             for attributes, point in points
         }
 
-    def told(self, instrument: Instrument) -> Series:
+    def series(self, instrument: Instrument) -> Series:
         """By both of them alike."""
         scraped, exported = self.scraped(instrument), self.exported(instrument)
         assert scraped == exported

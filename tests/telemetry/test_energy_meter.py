@@ -161,7 +161,7 @@ def test_without_a_source_nothing_is_measured(tmp_path: Path) -> None:
     meter._thread.join(30)
     assert not meter._thread.is_alive()
     record = completed(clock, meter)
-    meter.settle(clock())
+    meter.wait_until(clock())
     assert record.energy_j is None
     assert dict(meter.totals()) == {}
     assert meter.report.sources == ()
@@ -197,15 +197,15 @@ def test_settling_reads_at_once(running: tuple[EnergyMeter, RaplTree]) -> None:
             break
         threading.Event().wait(0.05)
     now_ns = meter._clock_ns()
-    meter.settle(now_ns)
+    meter.wait_until(now_ns)
     assert (meter._read_ns or 0) >= now_ns
 
 
 def test_a_counter_that_hangs_costs_little(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settling gives up after its patience; while readings fail it does not wait at all."""
     monkeypatch.setattr(module, "PATIENCE_S", 0.01)
-    bench.meter.settle(bench.clock.now_ns + 10**9)  # nobody reads: the thread was never started
+    bench.meter.wait_until(bench.clock.now_ns + 10**9)  # nobody reads: the thread was never started
     bench.tree.counter().unlink()
     bench.meter.read()
     monkeypatch.setattr(module, "PATIENCE_S", 3600.0)
-    bench.meter.settle(bench.clock.now_ns + 10**9)
+    bench.meter.wait_until(bench.clock.now_ns + 10**9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from telemetry.events import CacheSample, CacheSource, EngineSample, EngineState, EngineStatus, StepSample, ThreadSample, TierSample
+from telemetry.metrics import catalog
 from telemetry.metrics import instruments as metric
 from telemetry.metrics.instrument import Kind
 from tests.telemetry.backends import Both, both
@@ -48,13 +49,13 @@ def test_nothing_of_an_engine_that_ended_stays(ending: EngineState) -> None:
         tell(found, EngineState.STARTING, EngineState.READY)
         found.sink.engine_config(CONFIG)
         found.sink.engine_sample(BUSY)
-        assert all(any(found.told(gauge).values()) for gauge in PRESENT)
+        assert all(any(found.series(gauge).values()) for gauge in PRESENT)
         tell(found, ending)
         found.sink.engine_sample(BUSY)
-        assert {gauge.name: [v for v in found.told(gauge).values() if v] for gauge in PRESENT} == {gauge.name: [] for gauge in PRESENT}
-        assert found.told(metric.SLOTS) == {(MODEL, state): 0 for state in ("idle", "prefill", "decode")}
-        assert (MODEL, "disk") not in found.told(metric.CACHE_BYTES)
-        assert found.told(metric.ENGINE_TOKENS)[MODEL, "decode"] == 8
+        assert {gauge.name: [v for v in found.series(gauge).values() if v] for gauge in PRESENT} == {gauge.name: [] for gauge in PRESENT}
+        assert found.series(metric.SLOTS) == {(MODEL, state): 0 for state in ("idle", "prefill", "decode")}
+        assert (MODEL, "disk") not in found.series(metric.CACHE_BYTES)
+        assert found.series(metric.ENGINE_TOKENS)[MODEL, "decode"] == 8
 
 
 def test_a_new_life_is_told_again() -> None:
@@ -64,13 +65,13 @@ def test_a_new_life_is_told_again() -> None:
         found.sink.engine_sample(BUSY)
         tell(found, EngineState.RESTARTING, EngineState.FAILED, EngineState.STARTING, EngineState.READY)
         found.sink.engine_sample(BUSY)
-        assert found.told(metric.QUEUE_OLDEST_AGE) == {(MODEL,): 42.0}
+        assert found.series(metric.QUEUE_OLDEST_AGE) == {(MODEL,): 42.0}
 
 
 def test_every_gauge_of_an_engine_is_looked_at() -> None:
     """One that is added later must be cleared too."""
     others = {metric.ENGINE_STATE, metric.PREDICTED_WAIT}
-    of_engines = {gauge for gauge in metric.ALL if gauge.kind is Kind.GAUGE and gauge.labels[:1] == metric.SLOTS.labels[:1]}
+    of_engines = {gauge for gauge in catalog.ALL if gauge.kind is Kind.GAUGE and gauge.labels[:1] == metric.SLOTS.labels[:1]}
     assert of_engines - others == set(PRESENT)
 
 
@@ -78,9 +79,9 @@ def test_the_state_is_one_of_all() -> None:
     """1 for the state that it is in, 0 for each other one."""
     with both() as found:
         tell(found, EngineState.STARTING)
-        assert found.told(metric.ENGINE_STATE) == {(MODEL, state.value): float(state is EngineState.STARTING) for state in EngineState}
+        assert found.series(metric.ENGINE_STATE) == {(MODEL, state.value): float(state is EngineState.STARTING) for state in EngineState}
         tell(found, EngineState.READY, EngineState.FAILED)
-        assert found.told(metric.ENGINE_STATE) == {(MODEL, state.value): float(state is EngineState.FAILED) for state in EngineState}
+        assert found.series(metric.ENGINE_STATE) == {(MODEL, state.value): float(state is EngineState.FAILED) for state in EngineState}
 
 
 def test_the_configuration_is_that_of_the_engine_that_runs() -> None:
@@ -91,7 +92,7 @@ def test_the_configuration_is_that_of_the_engine_that_runs() -> None:
         for config in (CONFIG, replace(CONFIG, config_id="cfg-2", slots=2)):
             tell(found, EngineState.STARTING, EngineState.READY)
             found.sink.engine_config(config)
-        [labels] = found.told(metric.ENGINE_CONFIG_INFO)
+        [labels] = found.series(metric.ENGINE_CONFIG_INFO)
         assert labels == (MODEL, "cfg-2", "tiny.gguf", "Q4_1", "f16", "f16", "2", "2048", "2", "0", "b1")
 
 
@@ -99,9 +100,9 @@ def test_loads_count_from_zero() -> None:
     """The first failure is an increase."""
     with both() as found:
         tell(found, EngineState.STARTING)
-        assert found.told(metric.LOADS) == {(MODEL, "ready"): 0, (MODEL, "failed"): 0}
+        assert found.series(metric.LOADS) == {(MODEL, "ready"): 0, (MODEL, "failed"): 0}
         tell(found, EngineState.RESTARTING, EngineState.FAILED)
-        assert found.told(metric.LOADS) == {(MODEL, "ready"): 0, (MODEL, "failed"): 1}
+        assert found.series(metric.LOADS) == {(MODEL, "ready"): 0, (MODEL, "failed"): 1}
 
 
 def test_rejected_guesses_are_no_tokens_of_the_engine() -> None:

@@ -15,17 +15,20 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 
 from telemetry.events import Phase, Status
-from telemetry.metrics import instruments
+from telemetry.health import StoreHealth
+from telemetry.metrics import catalog, instruments, instruments_gateway
 from telemetry.metrics.buckets import DURATION_BUCKETS
 from telemetry.metrics.instrument import Instrument, Kind, prometheus_name
 from telemetry.metrics.otel import OtelBackend
+from telemetry.metrics.outlets import Source
 from telemetry.metrics.prometheus import MAX_CHILDREN
-from telemetry.metrics.sink import MetricsSink, Source
-from telemetry.metrics.sources import DiskRoom, DiskSource, ExportSource, ProcessSource, StoreSource, SystemMonitor
-from telemetry.otlp.sampling import Sampled
+from telemetry.metrics.sink import MetricsSink
+from telemetry.metrics.sources import DiskRoom, DiskSource, ExportSource, ProcessSource, StoreSource
 from telemetry.outcomes import REJECTIONS
+from telemetry.polled import Polled
 from telemetry.recorder import Ended
 from telemetry.trace_ids import TraceIds
+from telemetry.watches.event_loop import EventLoopMonitor
 from tests.telemetry.records import MODEL, ManualClock, completed, open_record, recorder
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -34,30 +37,29 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 class FakeStore:
     """A store's figures."""
 
-    queue_size = 3
-    dropped = 2
-    pruned = 1
+    def __init__(self) -> None:
+        self.file_size: Polled[int | None] = Polled(lambda: 4096)
+
+    def health(self) -> StoreHealth:
+        return StoreHealth(queued=3, dropped=2, pruned=1, max_bytes=8192)
 
     def take_flushes(self) -> list[tuple[float, TraceIds | None]]:
         return [(0.01, None)]
-
-    def file_size_bytes(self) -> int | None:
-        return 4096
 
 
 class FakeExports:
     """Exporters' figures."""
 
     def totals(self) -> dict[tuple[Instrument, str], int]:
-        return {(instruments.SDK_EXPORTED_SPANS, "export_failed"): 7}
+        return {(instruments_gateway.SDK_EXPORTED_SPANS, "export_failed"): 7}
 
 
 def sink(*others: OtelBackend) -> MetricsSink:
-    store, room = StoreSource(FakeStore(), limit_bytes=8192), Sampled(partial(DiskRoom.of, Path.cwd()))
-    for sampled in (store.size, room):
-        sampled.newest()
-        sampled.settle(60)
-    sources: list[Source] = [store, ExportSource(FakeExports()), ProcessSource(), DiskSource(room)]
+    store, room = FakeStore(), Polled(partial(DiskRoom.of, Path.cwd()))
+    for polled in (store.file_size, room):
+        polled.newest()
+        polled.join(60)
+    sources: list[Source] = [StoreSource(store), ExportSource(FakeExports()), ProcessSource(), DiskSource(room)]
     return MetricsSink(lambda: {MODEL}, others=others, sources=sources)
 
 
@@ -92,14 +94,14 @@ def test_names_are_those_of_the_translation(name: str, unit: str, kind: Kind, ex
 def test_every_metric_passes_promtool() -> None:
     """`promtool check metrics` has nothing to say about a page with every instrument on it."""
     metrics = sink()
-    for instrument in instruments.ALL:
+    for instrument in catalog.ALL:
         metrics.record(instrument, 1, *(["200"] * len(instrument.labels)))
     body, content_type = metrics.render("")
     checked = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, check=False)
     assert (checked.returncode, checked.stderr, checked.stdout) == (0, b"", b"")
     assert content_type.startswith("text/plain")
     assert b"_created" not in body
-    missing = [i.name for i in instruments.ALL if i.prometheus_name.encode() not in body]
+    missing = [i.name for i in catalog.ALL if i.prometheus_name.encode() not in body]
     assert missing == []
 
 
@@ -238,6 +240,9 @@ class CountingBackend:
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
 
+    def declare(self, instrument: Instrument) -> None:
+        """Nothing of it is counted."""
+
     def record(self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None) -> None:
         self.calls[instrument.name] += 1
 
@@ -261,7 +266,7 @@ def test_recording_a_request_does_not_grow_with_its_tokens() -> None:
 
 
 async def _one_lag(metrics: MetricsSink) -> None:
-    monitor = SystemMonitor(metrics)
+    monitor = EventLoopMonitor(metrics)
     monitor.start()
     await asyncio.sleep(0.4)
     time.sleep(0.3)  # noqa: ASYNC251 - the blocked loop that is to be seen

@@ -16,12 +16,12 @@ from telemetry.context_buckets import ContextBuckets
 from telemetry.events import Status
 from telemetry.logs import output as lines
 from telemetry.logs.events import event
-from telemetry.otlp.exporters import CountingLogExporter, CountingLogProcessor, Counts, RateLimitedRelay
+from telemetry.otlp.exporters import CountingLogExporter, CountingLogProcessor, ExportCounts, RateLimitedRelay
 from telemetry.otlp.logs import MAX_CHARS, OtlpHandler
 from telemetry.recorder import Ended, NullSink, Recorder
 from telemetry.semconv import SCHEMA_URL, installed
 from telemetry.speed_change import SpeedChange
-from telemetry.store.write_state import WriteState
+from telemetry.store.write_attempts import WriteAttempts
 from telemetry.trace_ids import TraceIds
 from tests.telemetry.records import ManualClock, completed, open_record, recorder
 
@@ -29,7 +29,7 @@ LOAD = TraceIds("1" * 32, "2" * 16)
 
 
 @contextmanager
-def told() -> Iterator[InMemoryLogRecordExporter]:
+def exported() -> Iterator[InMemoryLogRecordExporter]:
     """The gateway's logging, with a provider that keeps what it is given."""
     exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the library's has no types
     provider = LoggerProvider(shutdown_on_exit=False)
@@ -54,7 +54,7 @@ def said(exporter: InMemoryLogRecordExporter) -> list[dict[str, Any]]:
 
 def test_warnings_and_errors_go_out_with_name_and_trace() -> None:
     """What is less grave stays; a line without an event has its logger's name alone."""
-    with told() as exporter:
+    with exported() as exporter:
         log = logging.getLogger("gateway.serving.local.supervisor")
         log.info("started")
         log.warning("engine %s died", "tiny", extra=event("engine.restarting", trace=LOAD, model="tiny"))
@@ -81,7 +81,7 @@ def test_a_line_about_a_request_has_its_ids() -> None:
         def completed(self, _record: object) -> None:
             raise ValueError("no password=hunter2 here")
 
-    with told() as exporter:
+    with exported() as exporter:
         clock = ManualClock()
         rec = Recorder([Broken()], ContextBuckets())
         record = open_record(rec, clock, "req-1")
@@ -97,7 +97,7 @@ def test_a_line_about_a_request_has_its_ids() -> None:
 
 def test_secrets_do_not_leave() -> None:
     """Passwords of URLs, keys and tokens are taken out, and texts are bounded."""
-    with told() as exporter:
+    with exported() as exporter:
         log = logging.getLogger("telemetry.store")
         log.error("no connection to postgresql://me:geheim@db/x with %s", "sk-a1b2c3d4e5f6g7h8i9")
         log.error("x" * 3 * MAX_CHARS)
@@ -108,8 +108,8 @@ def test_secrets_do_not_leave() -> None:
 
 def test_the_store_and_changes_of_speed_are_told() -> None:
     """The store's own logger, and lines of structlog's, whose values are attributes."""
-    with told() as exporter:
-        WriteState(logging.getLogger("telemetry.store.writer")).failed(OSError("disk full"))
+    with exported() as exporter:
+        WriteAttempts(logging.getLogger("telemetry.store.writer")).failed(OSError("disk full"))
         lines.LogSink().speed_changed(SpeedChange("tiny", "a", "b", "decode_tps", "slower", 10.0, 5.0, 30, 30, 0.01))
         store, speed = said(exporter)
     assert (store["name"], store["severity"]) == ("firsttoken.store.unwritable", "ERROR")
@@ -118,7 +118,7 @@ def test_the_store_and_changes_of_speed_are_told() -> None:
 
 def test_the_line_of_a_request_goes_out_once() -> None:
     """It is made of the record, not of the line, also where it is a warning."""
-    with told() as exporter:
+    with exported() as exporter:
         clock = ManualClock()
         rec = recorder(clock, lines.LogSink())
         rec.close(open_record(rec, clock), Ended(Status.ERROR, 500, "engine_error"))
@@ -150,7 +150,7 @@ class Failing(LogRecordExporter):
 @pytest.mark.parametrize("raises", [False, True])
 def test_a_failing_exporter_is_not_told_that_it_fails(*, raises: bool) -> None:
     """One line is one batch, however often it fails; that it failed is counted, and said on stderr."""
-    inner, counts, stream = Failing(raises=raises), Counts(), io.StringIO()
+    inner, counts, stream = Failing(raises=raises), ExportCounts(), io.StringIO()
     provider = LoggerProvider(shutdown_on_exit=False)
     processor = CountingLogProcessor(CountingLogExporter(inner, counts), counts, 1000, 10.0)
     provider.add_log_record_processor(processor)

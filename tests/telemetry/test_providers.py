@@ -14,12 +14,12 @@ import pytest
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
 from telemetry.logs.output import LogSink
-from telemetry.metrics import buckets, instruments
+from telemetry.metrics import buckets, instruments_gateway
 from telemetry.metrics.otel import OtelBackend
 from telemetry.metrics.sink import MetricsSink
 from telemetry.otlp import providers
 from telemetry.otlp import settings as otlp_settings
-from telemetry.otlp.exporters import Counts, RateLimitedRelay
+from telemetry.otlp.exporters import ExportCounts, RateLimitedRelay
 from telemetry.otlp.providers import Providers
 from telemetry.otlp.settings import Signal
 from telemetry.semconv import installed
@@ -124,7 +124,7 @@ async def _export_to_a_receiver(port: int) -> None:
     assert span.trace_id.hex() == log.trace_id.hex() == record.trace.trace_id
     assert list(metric.histogram.data_points[0].explicit_bounds) == list(buckets.TTFT_BUCKETS)
     assert built.counts[Signal.TRACES].exported == 12
-    assert built.totals()[instruments.SDK_EXPORTED_SPANS, "export_failed"] == 0
+    assert built.totals()[instruments_gateway.SDK_EXPORTED_SPANS, "export_failed"] == 0
 
 
 def test_a_dead_collector_costs_counts_and_no_more_than_the_deadline() -> None:
@@ -150,7 +150,7 @@ def _wait_until(condition: Callable[[], bool]) -> None:
 
 def test_a_full_queue_is_counted() -> None:
     """Items beyond the queue's size push out the oldest: each is a loss."""
-    counts = Counts()
+    counts = ExportCounts()
     for _ in range(5):
         counts.submitted(queue_size=3)
     counts.finished(3, success=False)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.histogram import count
-from telemetry.regression import LEAST_REQUESTS, compare
+from telemetry.regression import MIN_REQUESTS, compare
 
 seeds = st.integers(0, 2**32)
 
@@ -63,7 +63,7 @@ def test_outliers_do_not_decide(seed: int, outliers: int) -> None:
 
 def test_too_few_or_nothing() -> None:
     """Below the least number nothing is said; equal values have no variance and no difference."""
-    few, many = count([90.0] * (LEAST_REQUESTS - 1)), count([90.0] * 50)
+    few, many = count([90.0] * (MIN_REQUESTS - 1)), count([90.0] * 50)
     assert compare(few, many) is None
     assert compare(count([0.0] * 50), many) is None
     same = compare(many, many)

@@ -34,11 +34,11 @@ def test_every_count_begins_at_zero() -> None:
     """For each model and outcome, and each reason, before anything happens: the first failure is an increase."""
     with both(*OBJECTIVES) as found:
         models = (MODEL, UNKNOWN_MODEL)
-        assert found.told(metric.REQUESTS) == {(model, outcome.value): 0 for model in models for outcome in Outcome}
-        assert found.told(metric.REQUESTS_ARRIVED) == {(model,): 0 for model in models}
-        assert found.told(metric.REQUESTS_GOOD) == {(model,): 0 for model in models}
-        assert found.told(metric.REQUESTS_FINISHED) == {(model, reason): 0 for model in models for reason in ("stop", "length")}
-        assert found.told(metric.REJECTED) == {(reason,): 0 for reason in REJECTIONS}
+        assert found.series(metric.REQUESTS) == {(model, outcome.value): 0 for model in models for outcome in Outcome}
+        assert found.series(metric.REQUESTS_ARRIVED) == {(model,): 0 for model in models}
+        assert found.series(metric.REQUESTS_GOOD) == {(model,): 0 for model in models}
+        assert found.series(metric.REQUESTS_FINISHED) == {(model, reason): 0 for model in models for reason in ("stop", "length")}
+        assert found.series(metric.REJECTED) == {(reason,): 0 for reason in REJECTIONS}
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def test_a_request_counts_once_by_how_it_ended(ended: Ended, outcome: str) -> No
     """Failures of ours, mistakes and departures of clients are told apart, as the objectives do."""
     with both() as found:
         end(found, ended)
-        counts = found.told(metric.REQUESTS)
+        counts = found.series(metric.REQUESTS)
         assert {how: count for (model, how), count in counts.items() if model == MODEL} == {o.value: int(o == outcome) for o in Outcome}
-        assert found.told(metric.REQUESTS_ARRIVED)[MODEL,] == 1
+        assert found.series(metric.REQUESTS_ARRIVED)[MODEL,] == 1
 
 
 def test_goodput_wants_both_objectives() -> None:
     """An answer whose first token, or whose later ones, come too late is not good, nor is one that failed."""
     with both(*OBJECTIVES) as found:
         completed(sink=found.sink)
-        assert found.told(metric.REQUESTS_GOOD)[MODEL,] == 1
+        assert found.series(metric.REQUESTS_GOOD)[MODEL,] == 1
         for gaps, wait_ms, ended in (((300.0, 300.0), 0, Status.OK), ((10.0,), 3000, Status.OK), ((10.0,), 0, Status.ERROR)):
             clock = ManualClock()
             rec = recorder(clock, found.sink)
@@ -72,15 +72,15 @@ def test_goodput_wants_both_objectives() -> None:
             clock.advance(wait_ms)
             answer(rec, clock, record, gaps)
             rec.close(record, Ended(ended, 200, "engine_error" if ended is Status.ERROR else None))
-        assert found.told(metric.REQUESTS_GOOD)[MODEL,] == 1
-        assert found.told(metric.REQUESTS)[MODEL, "ok"] == 3
+        assert found.series(metric.REQUESTS_GOOD)[MODEL,] == 1
+        assert found.series(metric.REQUESTS)[MODEL, "ok"] == 3
 
 
 def test_without_objectives_there_is_no_goodput() -> None:
     """It is not measured, which is not 0."""
     with both() as found:
         completed(sink=found.sink)
-        assert found.told(metric.REQUESTS_GOOD) == {}
+        assert found.series(metric.REQUESTS_GOOD) == {}
 
 
 def test_every_metric_of_the_conventions_names_the_provider() -> None:
@@ -103,23 +103,23 @@ def test_tokens_of_an_answer() -> None:
         completed(sink=found.sink)
         labels = (MODEL, MODEL, "chat", "", "llama_cpp")
         for instrument, tokens in ((genai.INPUT_TOKENS, 600), (genai.OUTPUT_TOKENS, 4), (genai.CACHE_READ_TOKENS, 100)):
-            assert found.told(instrument) == {(*labels, "text"): tokens}
-        assert found.told(genai.CACHE_WRITE_TOKENS) == {(*labels, "text"): 500}
-        assert found.told(genai.OPERATION_INPUT_TOKENS) == found.told(genai.OPERATION_OUTPUT_TOKENS) == {labels: 1}
-        assert found.told(genai.INFERENCE_DURATION) == found.told(genai.INFERENCE_FIRST_CHUNK) == {labels: 1}
+            assert found.series(instrument) == {(*labels, "text"): tokens}
+        assert found.series(genai.CACHE_WRITE_TOKENS) == {(*labels, "text"): 500}
+        assert found.series(genai.OPERATION_INPUT_TOKENS) == found.series(genai.OPERATION_OUTPUT_TOKENS) == {labels: 1}
+        assert found.series(genai.INFERENCE_DURATION) == found.series(genai.INFERENCE_FIRST_CHUNK) == {labels: 1}
 
 
 def test_failed_operations_have_usage_too() -> None:
     """What was not counted is 0 of an unknown modality; a request that was refused at the door was no operation."""
     with both() as found:
         end(found, Ended(Status.ERROR, 404, "model_not_found"))
-        assert found.told(genai.INPUT_TOKENS) == found.told(genai.INFERENCE_DURATION) == {}
+        assert found.series(genai.INPUT_TOKENS) == found.series(genai.INFERENCE_DURATION) == {}
         end(found, Ended(Status.ERROR, 500, "engine_error"), begun=True)
         labels = (MODEL, "", "chat", "engine_error", "llama_cpp")
         for instrument in (genai.INPUT_TOKENS, genai.OUTPUT_TOKENS, genai.CACHE_READ_TOKENS, genai.CACHE_WRITE_TOKENS):
-            assert found.told(instrument) == {(*labels, "unknown"): 0}
-        assert found.told(genai.INFERENCE_DURATION) == {labels: 1}
-        assert found.told(genai.INFERENCE_FIRST_CHUNK) == {}
+            assert found.series(instrument) == {(*labels, "unknown"): 0}
+        assert found.series(genai.INFERENCE_DURATION) == {labels: 1}
+        assert found.series(genai.INFERENCE_FIRST_CHUNK) == {}
 
 
 def test_embeddings_are_no_inference() -> None:
@@ -129,8 +129,8 @@ def test_embeddings_are_no_inference() -> None:
         record.operation = "embeddings"
         found.sink.completed(record)
         labels = (MODEL, MODEL, "embeddings", "", "llama_cpp")
-        assert found.told(genai.EMBEDDINGS_DURATION) == found.told(genai.EMBEDDINGS_INPUT_TOKENS) == {labels: 1}
-        assert found.told(genai.INFERENCE_DURATION) == found.told(genai.OPERATION_INPUT_TOKENS) == {}
+        assert found.series(genai.EMBEDDINGS_DURATION) == found.series(genai.EMBEDDINGS_INPUT_TOKENS) == {labels: 1}
+        assert found.series(genai.INFERENCE_DURATION) == found.series(genai.OPERATION_INPUT_TOKENS) == {}
 
 
 def test_a_client_that_breaks_its_prefix_is_named_by_kind() -> None:
@@ -144,13 +144,13 @@ def test_a_client_that_breaks_its_prefix_is_named_by_kind() -> None:
             record = completed()
             record.client, record.cache = client, CacheOutcome(100, CacheSource.KV, reason)
             found.sink.completed(record)
-        assert found.told(metric.CACHE_LOST) == {(MODEL, "claude-cli", "volatile_prefix"): 500}
+        assert found.series(metric.CACHE_LOST) == {(MODEL, "claude-cli", "volatile_prefix"): 500}
 
 
 def test_the_wait_for_a_client_is_a_distribution() -> None:
     """Of every answer that began."""
     with both() as found:
         end(found, Ended(Status.ERROR, 400, "invalid_value"))
-        assert found.told(metric.CLIENT_BLOCKED) == {}
+        assert found.series(metric.CLIENT_BLOCKED) == {}
         completed(sink=found.sink)
-        assert found.told(metric.CLIENT_BLOCKED) == {(MODEL,): 1}
+        assert found.series(metric.CLIENT_BLOCKED) == {(MODEL,): 1}

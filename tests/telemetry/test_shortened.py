@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.shortened import MOST, is_shortened, shortened
+from telemetry.shortened import MAX_CHARS, is_shortened, shortened
 
 
-@given(st.text(max_size=MOST, alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+@given(st.text(max_size=MAX_CHARS, alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_a_name_that_fits_is_itself(name: str) -> None:
     """Nothing is done to it."""
     assert shortened(name) == name
@@ -19,7 +19,7 @@ def test_a_name_that_fits_is_itself(name: str) -> None:
 def test_any_other_is_told_apart(name: str) -> None:
     """Storable, at most as long as the column, itself when it is shortened again, and another than its neighbours."""
     short = shortened(name)
-    assert len(short.encode().decode()) <= MOST
+    assert len(short.encode().decode()) <= MAX_CHARS
     assert "\0" not in short
     assert shortened(short) == short
     assert short not in {shortened(name + "x"), shortened(name[:-1] + "y"), name.replace("\0", "")}

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased,
 from opentelemetry.trace import SpanKind, StatusCode
 
 from telemetry.content import Content
-from telemetry.events import Delay, DelayCause, Phase, Status
+from telemetry.events import DelayCause, Phase, RequestDelay, Status
 from telemetry.recorder import Ended, host_and_port
 from telemetry.semconv import SCHEMA_URL, installed
 from telemetry.tracing.sink import SpanSink
@@ -248,8 +248,8 @@ def test_links_between_requests_that_waited_for_each_other() -> None:
     rec.admit(waiting)
     for record, other, direction in ((holder, waiting, "delayed"), (waiting, holder, "delayed_by")):
         answer(rec, clock, record, holders=str(other.seq) if record is waiting else "")
-        delays = [Delay(cause, other.seq, 5_000_000, 1, 5_000_000, clock()) for cause in (DelayCause.SLOTS, DelayCause.PREFILL)]
-        setattr(record, direction, [*delays, Delay(DelayCause.PREFILL, 1, 9_000_000, 1, 9_000_000, clock())])
+        delays = [RequestDelay(cause, other.seq, 5_000_000, 1, 5_000_000, clock()) for cause in (DelayCause.SLOTS, DelayCause.PREFILL)]
+        setattr(record, direction, [*delays, RequestDelay(DelayCause.PREFILL, 1, 9_000_000, 1, 9_000_000, clock())])
         rec.close(record, Ended(Status.OK, 200))
     first, second = (exporter.get_finished_spans()[at] for at in _places(exporter, "firsttoken.prefill"))
     assert _linked(first) == [(waiting.trace.span_id, "held_up", "slots", 0.005), (waiting.trace.span_id, "held_up", "prefill", 0.005)]

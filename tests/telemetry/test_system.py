@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
+from telemetry.metrics.outlets import Outlets
 from telemetry.metrics.sink import MetricsSink
 from telemetry.metrics.sources import DiskRoom, DiskSource, StoreSource
-from telemetry.otlp.sampling import EVERY_S, PATIENCE_S, Sampled, SampleError, read_or_none
+from telemetry.polled import EVERY_S, PATIENCE_S, Polled, PollError
 from tests.telemetry.records import MODEL
 from tests.telemetry.test_metrics import FakeStore, value
 
@@ -17,8 +18,9 @@ class Broken:
     """A source that fails."""
 
     name = "broken"
+    instruments = ()
 
-    def collect(self, _sink: MetricsSink) -> None:
+    def collect(self, _out: Outlets) -> None:
         raise OSError(5, "Input/output error")
 
 
@@ -42,7 +44,7 @@ def test_a_file_system_that_hangs_holds_nobody_up() -> None:
         hung.wait(60)
         return DiskRoom(1, 2, 3)
 
-    room = Sampled(read, lambda: now[0])
+    room = Polled(read, lambda: now[0])
     metrics = MetricsSink(lambda: {MODEL}, sources=[DiskSource(room)])
     metrics.render("")
     assert value(metrics, "system_filesystem_usage_bytes") is None
@@ -50,10 +52,10 @@ def test_a_file_system_that_hangs_holds_nobody_up() -> None:
     now[0] = PATIENCE_S + 1
     metrics.render("")
     assert value(metrics, "firsttoken_telemetry_source_failures_total", source="disk") == 1
-    assert read_or_none(room) is None
+    assert room.newest_or_none() is None
     assert begun == [0.0]
     hung.set()
-    room.settle(60)
+    room.join(60)
     metrics.render("")
     assert value(metrics, "system_filesystem_usage_bytes", system_filesystem_state="free") == 2
 
@@ -67,13 +69,13 @@ def test_a_file_system_that_fails_comes_back() -> None:
             raise OSError(116, "Stale file handle")
         return DiskRoom(1, 2, 3)
 
-    room = Sampled(read, lambda: now[0])
+    room = Polled(read, lambda: now[0])
     assert room.newest() is None
-    room.settle(60)
-    with pytest.raises(SampleError, match="Stale file handle"):
+    room.join(60)
+    with pytest.raises(PollError, match="Stale file handle"):
         room.newest()
     now[0], broken[0] = EVERY_S + 1, False
-    with pytest.raises(SampleError, match="Stale file handle"):
+    with pytest.raises(PollError, match="Stale file handle"):
         room.newest()
-    room.settle(60)
+    room.join(60)
     assert room.newest() == DiskRoom(1, 2, 3)

@@ -65,7 +65,7 @@ def receiver(*replies: bytes | None) -> Iterator[tuple[int, list[bytes]]]:
 def send(url: str, attempt_s: float = 5.0) -> Webhook:
     async def work() -> Webhook:
         hook = Webhook(url, "http://gateway", back_off_s=(0.01, 0.01), attempt_s=attempt_s)
-        hook.tell(CHANGE, State.FAST_BURN)
+        hook.post(CHANGE, State.FAST_BURN)
         await asyncio.gather(*hook._sending)
         return hook
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from bench.gateway import main
 from gateway.api.dialects import DIALECTS
+from telemetry.metrics import catalog
 from tests.toys.dialect import TOY
 from tests.toys.handle import Parrots
+from tests.toys.metric import ToySource
 
 if __name__ == "__main__":
+    catalog.SOURCES = (*catalog.SOURCES, ToySource)
     sys.exit(main(Path(sys.argv[1]), sys.argv[2:], more_sources=[Parrots], dialects=[*DIALECTS, TOY]))

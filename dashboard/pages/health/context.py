@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from dashboard.words.facts import Fact
-from telemetry.health import Readiness
+from telemetry.health import ReadinessResult
 
 
 class Condition(StrEnum):
@@ -16,11 +16,11 @@ class Condition(StrEnum):
     WELL = "well"
     OFF = "off"
     UNMEASURED = "unmeasured"
-    LOOK = "look"
+    WARN = "warn"
     BAD = "bad"
 
 
-GRAVITY = (Condition.BAD, Condition.LOOK, Condition.WELL, Condition.UNMEASURED, Condition.OFF)
+SEVERITY = (Condition.BAD, Condition.WARN, Condition.WELL, Condition.UNMEASURED, Condition.OFF)
 """The gravest first."""
 
 
@@ -39,6 +39,6 @@ class Part:
 class HealthContext:
     """Whether every part is well, now."""
 
-    readiness: Annotated[Readiness, "What `/readyz` says."]
+    readiness: Annotated[ReadinessResult, "What `/readyz` says."]
     parts: Annotated[tuple[Part, ...], "Every part, the gravest first."]
-    ailing: Annotated[int, "How many parts are not well."]
+    unhealthy: Annotated[int, "How many parts are not well."]

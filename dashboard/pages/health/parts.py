@@ -15,13 +15,13 @@ from telemetry.live import SILENT_S, LiveEngine
 from telemetry.slo import ObjectiveReport, State
 
 BUSY = 0.1
-"""Share of its time that an engine may wait for a core before it is worth a look."""
+"""Share of its time that an engine may wait for a core before it needs attention."""
 
 RECENT_S = 600.0
-"""A failure is worth a look for this long."""
+"""A failure needs attention for this long."""
 
 LONG_WAIT_S = 10.0
-"""A request that waits longer for a slot is worth a look."""
+"""A request that waits longer for a slot needs attention."""
 
 FULL = 0.8
 """Share of the store's queue from which its writer is behind."""
@@ -29,7 +29,7 @@ FULL = 0.8
 LATE_FLUSH_S = 10.0
 """Rows are written several times a second while there are any."""
 
-LAG_LOOK_S, LAG_BAD_S = 0.1, 1.0
+LAG_WARN_S, LAG_BAD_S = 0.1, 1.0
 """A loop that is late delays every stream's tokens by as much."""
 
 LOW_DISK_BYTES, NO_DISK_BYTES = 1_000_000_000, 200_000_000
@@ -45,19 +45,19 @@ def engine_part(engine: LiveEngine, now_ns: int) -> Part:
     """One engine: its state, its heartbeat, and its last failure."""
     status, age_s = engine.status, _age_s(engine.heard_ns, now_ns)
     failed_s = _age_s(engine.failed_ns, now_ns)
-    condition = _ENGINE_CONDITIONS.get(status.state, Condition.LOOK)
+    condition = _ENGINE_CONDITIONS.get(status.state, Condition.WARN)
     words, advice = explain.ENGINE_STATES[status.state], explain.ENGINE_REMEDIES.get(status.state, "")
     if status.state is not EngineState.READY:
         words = f"{words} It {status.reason}." if status.reason else words
     elif age_s is None or age_s > SILENT_S:
-        condition = Condition.LOOK
+        condition = Condition.WARN
         words = "It is ready, and has not been heard of yet." if age_s is None else f"It was last heard of {formats.seconds(age_s)} ago."
         advice = "It reports every second. One that stays silent is killed and started again after engine.heartbeat_timeout_s."
     elif busy := busy_words(engine.sample):
-        condition, words = Condition.LOOK, busy
+        condition, words = Condition.WARN, busy
         advice = "Other programs use the cores: stop them, or give this one more of them. It goes back to all threads by itself when they are free."
     elif failed_s is not None and failed_s < RECENT_S:
-        condition, words = Condition.LOOK, f"It takes requests again; {formats.seconds(failed_s)} ago it failed."
+        condition, words = Condition.WARN, f"It takes requests again; {formats.seconds(failed_s)} ago it failed."
         advice = "Its log is in the folder logs of the home folder. If it was out of memory, lower engine.n_ctx, engine.slots or engine.cache_ram_bytes."
     last = f"{engine.last_error}, {formats.seconds(failed_s)} ago" if engine.last_error else "none since the start of the gateway"
     facts = (
@@ -87,7 +87,7 @@ def queue_part(engines: Sequence[LiveEngine]) -> Part:
     facts = (Fact("waiting", formats.count(depth)), Fact("oldest", formats.seconds(oldest_s) if depth else "none waits"))
     if depth and oldest_s > LONG_WAIT_S:
         advice = _wait_advice(samples)
-        return Part("Queue", Condition.LOOK, f"The oldest request has waited for {formats.seconds(oldest_s)}.", advice, facts)
+        return Part("Queue", Condition.WARN, f"The oldest request has waited for {formats.seconds(oldest_s)}.", advice, facts)
     return Part("Queue", Condition.WELL, "No request waits." if not depth else "Requests wait, none of them for long.", "", facts)
 
 
@@ -117,14 +117,14 @@ def _store_finding(store: StoreHealth) -> tuple[Condition, str, str]:
     if store.error:
         return Condition.BAD, f"Nothing is written; the database cannot be written: {store.error}.", _kept(store)
     if store.opening:
-        return Condition.LOOK, f"Nothing is written yet: {store.opening}.", _kept(store)
+        return Condition.WARN, f"Nothing is written yet: {store.opening}.", _kept(store)
     if store.queued > store.queue_size * FULL or (store.queued and store.flush_age_s is not None and store.flush_age_s > LATE_FLUSH_S):
-        return Condition.LOOK, "Its writer is behind.", "Check the disk, and whether another process holds the database's write lock."
+        return Condition.WARN, "Its writer is behind.", "Check the disk, and whether another process holds the database's write lock."
     if store.dropped:
-        return Condition.LOOK, "It writes; events were lost earlier.", _lost(store)
+        return Condition.WARN, "It writes; events were lost earlier.", _lost(store)
     if store.max_bytes and store.file_bytes is not None and store.file_bytes > store.max_bytes * OVER_CAP:
         return (
-            Condition.LOOK,
+            Condition.WARN,
             "The file is larger than its limit.",
             "Retention is at work; if it stays so, run `firsttoken db prune`, or raise store.max_bytes.",
         )
@@ -173,7 +173,7 @@ def _exporter_part(found: ExporterHealth) -> Part:
         return Part(name, Condition.BAD, "The collector did not take the last batch.", advice, facts)
     if found.lost:
         advice = "The collector was away or slow for longer than the queue lasts. Check it, or raise OTEL_BSP_MAX_QUEUE_SIZE."
-        return Part(name, Condition.LOOK, f"It is sent; some {items} were lost earlier.", advice, facts)
+        return Part(name, Condition.WARN, f"It is sent; some {items} were lost earlier.", advice, facts)
     words = "The collector takes what is sent." if found.exported else "Nothing was to be sent yet."
     return Part(name, Condition.WELL, words, "", facts)
 
@@ -183,9 +183,9 @@ def loop_part(lag_s: float | None) -> Part:
     facts = (Fact("worst of the last minute", formats.seconds(lag_s)),)
     if lag_s is None:
         return Part("Event loop", Condition.UNMEASURED, "Not measured yet.", "", facts)
-    if lag_s <= LAG_LOOK_S:
+    if lag_s <= LAG_WARN_S:
         return Part("Event loop", Condition.WELL, "It answers in time.", "", facts)
-    condition = Condition.BAD if lag_s > LAG_BAD_S else Condition.LOOK
+    condition = Condition.BAD if lag_s > LAG_BAD_S else Condition.WARN
     advice = (
         "Every stream waits for it. The machine is short of CPU: leave a core to the gateway (engine.threads), or move other work away."
     )
@@ -195,17 +195,17 @@ def loop_part(lag_s: float | None) -> Part:
 def disk_part(disk: DiskHealth) -> Part:
     """The home folder's disk: database, cache files and logs."""
     if disk.free_bytes is None:
-        return Part("Disk", Condition.LOOK, f"{disk.folder} cannot be asked.", "Check that the folder is there and readable.")
+        return Part("Disk", Condition.WARN, f"{disk.folder} cannot be asked.", "Check that the folder is there and readable.")
     facts = (Fact("free", f"{formats.size_bytes(disk.free_bytes)} of {formats.size_bytes(disk.total_bytes)}"), Fact("folder", disk.folder))
     if disk.free_bytes >= LOW_DISK_BYTES:
         return Part("Disk", Condition.WELL, "It has room.", "", facts)
-    condition = Condition.BAD if disk.free_bytes < NO_DISK_BYTES else Condition.LOOK
+    condition = Condition.BAD if disk.free_bytes < NO_DISK_BYTES else Condition.WARN
     advice = "Free some space, or lower store.max_bytes and engine.cache_disk_bytes: on a full disk nothing is recorded."
     return Part("Disk", condition, f"Only {formats.size_bytes(disk.free_bytes)} are free.", advice, facts)
 
 
 _SLO_CONDITIONS = {State.OK: Condition.WELL, State.FAST_BURN: Condition.BAD}
-"""Of the states of an objective; each other one is worth a look."""
+"""Of the states of an objective; each other one needs attention."""
 
 
 def objective_parts(reports: Iterable[ObjectiveReport], now_s: float) -> list[Part]:
@@ -215,7 +215,7 @@ def objective_parts(reports: Iterable[ObjectiveReport], now_s: float) -> list[Pa
 
 
 def _objective_part(found: ObjectiveReport, now_s: float) -> Part:
-    condition = _SLO_CONDITIONS.get(found.state, Condition.LOOK)
+    condition = _SLO_CONDITIONS.get(found.state, Condition.WARN)
     if condition is Condition.WELL and found.burns.get(360) is None:
         condition = Condition.UNMEASURED
     facts = (
@@ -233,13 +233,13 @@ def _objective_part(found: ObjectiveReport, now_s: float) -> Part:
 
 
 def energy_part(report: Report, prices: Prices) -> Part:
-    """Where energy is read; a machine without counters is no fault, a price that cannot be applied is worth a look."""
+    """Where energy is read; a machine without counters is no fault, a price that cannot be applied needs attention."""
     if report.sources:
         return Part("Energy", Condition.WELL, f"It is read {report.words}.")
     words = f"Not measured: {report.words}."
     if prices.per_kwh is None:
         return Part("Energy", Condition.UNMEASURED, words)
-    return Part("Energy", Condition.LOOK, words, "Without it no request has a cost: unset cost.price_per_kwh to have that of tokens.")
+    return Part("Energy", Condition.WARN, words, "Without it no request has a cost: unset cost.price_per_kwh to have that of tokens.")
 
 
 def _age_s(at_ns: int | None, now_ns: int) -> float | None:

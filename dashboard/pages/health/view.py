@@ -7,7 +7,7 @@ from typing import Self
 
 from dashboard.deps import DashboardDeps
 from dashboard.page import PageView, Query
-from dashboard.pages.health.context import GRAVITY, Condition, HealthContext, Part
+from dashboard.pages.health.context import SEVERITY, Condition, HealthContext, Part
 from dashboard.pages.health.parts import (
     disk_part,
     energy_part,
@@ -22,7 +22,7 @@ from dashboard.pages.health.parts import (
 
 @dataclass(slots=True)
 class HealthPageView(PageView):
-    """Every part; nothing is read from the store, so the page shows when that is what ails.
+    """Every part; nothing is read from the store, so the page also shows when that is unhealthy.
 
     It is 200 also while the gateway is not ready: it is for the person who looks why.
     """
@@ -35,9 +35,9 @@ class HealthPageView(PageView):
         return cls(deps)
 
     def context(self) -> HealthContext:
-        parts = sorted(self._parts(), key=lambda part: GRAVITY.index(part.condition))
-        ailing = sum(part.condition in (Condition.BAD, Condition.LOOK) for part in parts)
-        return HealthContext(self.deps.health.readiness(), tuple(parts), ailing)
+        parts = sorted(self._parts(), key=lambda part: SEVERITY.index(part.condition))
+        unhealthy = sum(part.condition in (Condition.BAD, Condition.WARN) for part in parts)
+        return HealthContext(self.deps.health.readiness(), tuple(parts), unhealthy)
 
     def _parts(self) -> list[Part]:
         deps, now_ns, engines = self.deps, self.deps.clock_ns(), self.deps.live.engines()

@@ -8,7 +8,7 @@ from typing import Annotated
 from dashboard.charts.geometry import Bar, HeatCell
 from dashboard.charts.stacks import StackChart
 from telemetry.store.queries.report import ReportRow
-from telemetry.store.queries.statistics import Spread
+from telemetry.store.queries.statistics import Percentiles
 from telemetry.store.queries.windows import Window
 
 
@@ -76,11 +76,11 @@ class LatencyContext:
     heat: Annotated[str, "The measure of the map over time: ttft or rate."]
     kept: Annotated[str, "What the window's links keep of the address, beginning with &."]
     requests: Annotated[int, "Requests in the window."]
-    ttft: Annotated[Spread, "Time to first token in ms, over all context sizes."]
-    inter_token: Annotated[Spread, "Time between two tokens of a request in ms."]
-    output_rate: Annotated[Spread, "Output tokens per second of a request, from its first to its last token."]
-    prompt_rate: Annotated[Spread, "Computed prompt tokens per second of prefill."]
-    queue: Annotated[Spread, "Time in the queue in ms."]
+    ttft: Annotated[Percentiles, "Time to first token in ms, over all context sizes."]
+    inter_token: Annotated[Percentiles, "Time between two tokens of a request in ms."]
+    output_rate: Annotated[Percentiles, "Output tokens per second of a request, from its first to its last token."]
+    prompt_rate: Annotated[Percentiles, "Computed prompt tokens per second of prefill."]
+    queue: Annotated[Percentiles, "Time in the queue in ms."]
     rows: Annotated[tuple[LatencyRow, ...], "By model and context bucket: the rows of `/api/stats`."]
     several_models: Annotated[bool, "The rows are of more than one model."]
     phase_rows: Annotated[tuple[PhaseRow, ...], "The mean request of each context bucket by phase."]

@@ -19,7 +19,7 @@ from dashboard.words import formats
 from telemetry.store.queries import groups, phases, requests, statistics
 from telemetry.store.queries.phases import PhaseMeans
 from telemetry.store.queries.report import ReportRow, context_rows
-from telemetry.store.queries.statistics import NOTHING, Spread, Spreads, Steps
+from telemetry.store.queries.statistics import NOTHING, MeasurePercentiles, Percentiles, Steps
 from telemetry.store.queries.windows import WINDOWS, Window
 from telemetry.store.rollups.measures import Measure
 
@@ -88,11 +88,11 @@ class LatencyView(StoreView):
     deps: DashboardDeps
     query: LatencyQuery
     rows: list[ReportRow] = field(default_factory=list)
-    spreads: Spreads = field(default_factory=dict)
+    spreads: MeasurePercentiles = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
     by_context: dict[str, PhaseMeans] = field(default_factory=dict)
     stack: StackChart | None = None
-    cells: dict[tuple[int, str], Spread] = field(default_factory=dict)
+    cells: dict[tuple[int, str], Percentiles] = field(default_factory=dict)
     steps: Steps | None = None
 
     @classmethod
@@ -120,7 +120,7 @@ class LatencyView(StoreView):
         self.steps = await statistics.steps_of(reader, window, now_s, MAX_HEAT_STEPS)
         self.cells = await self._read_cells(self.steps, model)
 
-    async def _read_cells(self, steps: Steps | None, model: str | None) -> dict[tuple[int, str], Spread]:
+    async def _read_cells(self, steps: Steps | None, model: str | None) -> dict[tuple[int, str], Percentiles]:
         if steps is None:
             return {}
         measure, _, _ = HEAT[self.query.heat]

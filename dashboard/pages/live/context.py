@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from dashboard.charts.geometry import Bar
-from dashboard.deps import StoreState
+from telemetry.health import StoreHealth
 from telemetry.live import LiveEngine
 
 
@@ -35,5 +35,5 @@ class LiveContext:
 
     engines: Annotated[tuple[LiveEngine, ...], "Every configured engine, as it is now."]
     running: Annotated[tuple[RunningRow, ...], "Requests that run now, oldest first."]
-    store: Annotated[StoreState, "How the store's writer does."]
+    store: Annotated[StoreHealth, "The state of the store's writer."]
     curl: Annotated[str, "A command that sends a first request."]

@@ -26,4 +26,4 @@ class LiveNowView(PageView):
     def context(self) -> LiveContext:
         engines = tuple(self.deps.live.engines())
         command = curl(self.deps.base_url(), engines[0].status.model if engines else None)
-        return LiveContext(engines, running_rows(self.deps), self.deps.store_state(), command)
+        return LiveContext(engines, running_rows(self.deps), self.deps.health.store(), command)

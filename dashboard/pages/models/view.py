@@ -91,7 +91,7 @@ class ModelsView(StoreView):
 
     def _heat_map(self, title: str, unit: str, names: Sequence[str], measure: Measure) -> HeatMap:
         """The medians of a measure, without models of which nothing was measured."""
-        values = {(group.model, group.part): group.spread(measure).p50 for group in self.contexts}
+        values = {(group.model, group.part): group.percentiles(measure).p50 for group in self.contexts}
         known = [value for value in values.values() if value is not None]
         buckets, rows = self.deps.buckets.labels, []
         for name in names:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from dashboard.charts.over_time import TimeChart
-from dashboard.deps import StoreState
 from dashboard.pages.live.context import RunningRow
+from telemetry.health import StoreHealth
 from telemetry.live import LiveEngine
 from telemetry.slo import ObjectiveReport
 from telemetry.store.queries.cached import CacheShare
-from telemetry.store.queries.statistics import Spread, Totals
+from telemetry.store.queries.statistics import Percentiles, Totals
 from telemetry.store.queries.windows import Window
 
 
@@ -24,15 +24,15 @@ class OverviewContext:
     ever: Annotated[bool, "Whether any request was ever recorded."]
     totals: Annotated[Totals, "Requests and tokens in the window."]
     cache: Annotated[CacheShare, "The cached share, of requests that got their first token."]
-    ttft: Annotated[Spread, "Time to first token in ms."]
-    output_rate: Annotated[Spread, "Output tokens per second of a request, from its first to its last token."]
-    inter_token: Annotated[Spread, "Time between two tokens of a request in ms."]
-    prompt_rate: Annotated[Spread, "Computed prompt tokens per second of prefill."]
+    ttft: Annotated[Percentiles, "Time to first token in ms."]
+    output_rate: Annotated[Percentiles, "Output tokens per second of a request, from its first to its last token."]
+    inter_token: Annotated[Percentiles, "Time between two tokens of a request in ms."]
+    prompt_rate: Annotated[Percentiles, "Computed prompt tokens per second of prefill."]
     charts: Annotated[tuple[TimeChart, ...], "The window over time."]
     engines: Annotated[tuple[LiveEngine, ...], "Every configured engine, as it is now."]
     objectives: Annotated[tuple[ObjectiveReport, ...], "The objectives as last looked at; empty before."]
     now_s: Annotated[float, "This moment in Unix seconds, for the age of what was read before."]
     running: Annotated[tuple[RunningRow, ...], "Requests that run now, oldest first."]
-    store: Annotated[StoreState, "How the store's writer does."]
+    store: Annotated[StoreHealth, "The state of the store's writer."]
     store_error: Annotated[str, "Why the store could not be read, or ''."]
     curl: Annotated[str, "A command that sends a first request."]

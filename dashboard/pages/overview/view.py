@@ -14,7 +14,7 @@ from dashboard.pages.windows import chosen_window
 from dashboard.words.curl import curl
 from telemetry.store.queries import statistics
 from telemetry.store.queries.cached import NO_PROMPTS, CacheShare, cache_share
-from telemetry.store.queries.statistics import NOTHING, Point, Spread, Totals
+from telemetry.store.queries.statistics import NOTHING, Percentiles, Point, Totals
 from telemetry.store.queries.windows import WINDOWS, Window
 from telemetry.store.rollups.measures import Measure
 
@@ -28,7 +28,7 @@ class OverviewView(StoreView):
     ever: bool = False
     totals: Totals = field(default_factory=Totals)
     cache: CacheShare = NO_PROMPTS
-    spreads: dict[Measure, Spread] = field(default_factory=dict)
+    spreads: dict[Measure, Percentiles] = field(default_factory=dict)
     points: list[Point] = field(default_factory=list)
 
     @classmethod
@@ -42,10 +42,10 @@ class OverviewView(StoreView):
 
     async def read(self) -> None:
         reader, now_s = self.deps.reader, self.deps.wall_s()
-        self.ever = self.ever or await statistics.anything(reader)
+        self.ever = self.ever or await statistics.has_rollups(reader)
         self.totals = await statistics.totals(reader, self.window, now_s)
         self.cache = await cache_share(reader, self.window, now_s)
-        self.spreads = await statistics.spreads(reader, self.window, now_s)
+        self.spreads = await statistics.percentiles(reader, self.window, now_s)
         self.points = await statistics.points(reader, self.window, now_s)
 
     def context(self) -> OverviewContext:
@@ -65,7 +65,7 @@ class OverviewView(StoreView):
             objectives=tuple(self.deps.objectives()),
             now_s=self.deps.wall_s(),
             running=running_rows(self.deps),
-            store=self.deps.store_state(),
+            store=self.deps.health.store(),
             store_error=self.error,
             curl=curl(self.deps.base_url(), engines[0].status.model if engines else None),
         )

@@ -19,8 +19,8 @@ from dashboard.words.facts import Fact
 from telemetry.drafts import DraftSource, drafted_by
 from telemetry.events import Phase, Scalar
 from telemetry.record import RequestRecord
-from telemetry.regression import LEAST_REQUESTS
-from telemetry.shortened import MOST, is_shortened
+from telemetry.regression import MIN_REQUESTS
+from telemetry.shortened import MAX_CHARS, is_shortened
 from telemetry.store.models import RequestRow
 from telemetry.store.queries.requests import RequestDetail
 from telemetry.store.queries.speed import Expected
@@ -188,7 +188,7 @@ def _numbers(row: RequestRow, expected: Expected | None, timeline: Timeline | No
 def _expectation(rate: float | None, expected: Expected | None) -> Fact:
     """The output rate beside those of the same engine configuration and context bucket."""
     if rate is None or expected is None:
-        few = f"fewer than {LEAST_REQUESTS} requests like it in 14 days"
+        few = f"fewer than {MIN_REQUESTS} requests like it in 14 days"
         return Fact("expected output rate", formats.NOT_MEASURED, few)
     middle = f"{formats.rate(expected.p10)} to {formats.rate(expected.p90)} for eight in ten"
     slower, requests = formats.percent(expected.slower, 1), formats.count(expected.requests)
@@ -283,7 +283,7 @@ def _identity(detail: RequestDetail) -> tuple[Fact, ...]:
 def _shortened_words(conversation_id: str | None) -> str:
     if not is_shortened(conversation_id or ""):
         return ""
-    return f"beginning and digest of an id of more than {MOST} characters"
+    return f"beginning and digest of an id of more than {MAX_CHARS} characters"
 
 
 def _parameters(params: Mapping[str, object], ignored: Sequence[str]) -> tuple[Fact, ...]:

@@ -9,14 +9,14 @@ from litestar import Request, Response, get
 
 from gateway.errors import NotAcceptableError
 from gateway.serving.router import Router
-from telemetry.health import readiness
+from telemetry.health import StoreHealth, readiness
 from telemetry.metrics.prometheus import UnacceptableError
 
 MetricsPage = Callable[[str], tuple[bytes, str]]
 """Accept header → body and content type."""
 
-StoreState = Callable[[], str]
-"""`ok`, `off`, or what is the matter with the store."""
+StoreHealthNow = Callable[[], StoreHealth]
+"""The store's state."""
 
 
 class Health(msgspec.Struct):
@@ -35,8 +35,8 @@ class ModelState(msgspec.Struct):
 
 
 class Readiness(msgspec.Struct):
-    """`status` is `ready` or `not_ready`. The store never makes the gateway unready, it is only told about: `ok` after it was
-    written to, `off` where nothing is recorded, else why it is not written.
+    """`status` is `ready` or `not_ready`. The store never makes the gateway unready, it is only told about:
+    `ok` after it was written to, `off` where nothing is recorded, else why it is not written.
     """
 
     status: str
@@ -52,12 +52,12 @@ async def healthz() -> Health:
 
 
 @get("/readyz", operation_id="readiness", tags=["operation"])
-async def readyz(router: Router, store_state: StoreState) -> Response[Readiness]:
+async def readyz(router: Router, store_health: StoreHealthNow) -> Response[Readiness]:
     """200 when a configured model can answer, else 503 with the reason."""
     statuses = [handle.status for handle in router.handles]
     found = readiness(statuses)
     models = [ModelState(status.model, status.state, status.reason, status.restarts) for status in statuses]
-    body = Readiness("ready" if found.ready else "not_ready", found.reason, models, store_state())
+    body = Readiness("ready" if found.ready else "not_ready", found.reason, models, store_health().summary)
     return Response(body, status_code=200 if found.ready else 503)
 
 

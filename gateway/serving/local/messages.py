@@ -25,10 +25,10 @@ from telemetry.events import (
     CacheOutcome,
     CacheReason,
     CacheSource,
-    Delay,
     Phase,
     PhaseTiming,
     PrefillChunk,
+    RequestDelay,
     Scalar,
 )
 
@@ -143,13 +143,15 @@ def _outcome(attributes: dict[str, Scalar]) -> CacheOutcome:
     )
 
 
-def _delays(delays: Iterable[engine.DelayTotal]) -> list[Delay]:
+def _delays(delays: Iterable[engine.DelayTotal]) -> list[RequestDelay]:
     return [_delay(delay) for delay in delays]
 
 
-def _delay(delay: engine.DelayTotal) -> Delay:
+def _delay(delay: engine.DelayTotal) -> RequestDelay:
     other = int(delay.other) if delay.other else None
-    return Delay(delay.cause, other, delay.total_ns, delay.times, delay.longest_ns, delay.longest_at_ns)
+    return RequestDelay(
+        delay.cause, other, delay.total_ns, delay.times, delay.longest_ns, delay.longest_at_ns
+    )
 
 
 def _index(value: Scalar | None) -> int | None:

@@ -10,18 +10,19 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.store.models import SeriesRow
-from telemetry.store.queries.covered import Cover, Key, counted, window_cover
-from telemetry.store.queries.reading import fetch_figures
+from telemetry.store.queries.reading import fetch_columns
+from telemetry.store.queries.rollup_reader import Cover, Key, rows_in, window_cover
 from telemetry.store.queries.windows import Window
 from telemetry.store.rollups.tables import CACHE
 
 
 @dataclass(frozen=True, slots=True)
 class CacheShare:
-    """Prompt tokens of the requests that got their first token: those that the prefix cache supplied, and those that were computed.
+    """Prompt tokens of the requests that got their first token: those that the prefix cache supplied, and
+    those that were computed.
 
-    A prompt that was refused, or whose request ended before its first token, had no part of it computed that anybody
-    counted, so it is no part of the share.
+    A prompt that was refused, or whose request ended before its first token, had no part of it computed that
+    anybody counted, so it is no part of the share.
     """
 
     cached_tokens: int = 0
@@ -58,8 +59,10 @@ async def shares(
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
-    rows = counted(CACHE, covered)
+    rows = rows_in(CACHE, covered)
     parts = key(rows.c.minute)
     statement = select(*parts, func.sum(rows.c.cached_tokens), func.sum(rows.c.computed_tokens))
-    found = await fetch_figures(engine, statement.join(SeriesRow, SeriesRow.id == rows.c.series_id).where(*where).group_by(*parts))
+    found = await fetch_columns(
+        engine, statement.join(SeriesRow, SeriesRow.id == rows.c.series_id).where(*where).group_by(*parts)
+    )
     return {tuple(row[:-2]): CacheShare(int(row[-2] or 0), int(row[-1] or 0)) for row in found}

@@ -24,10 +24,11 @@ MAX_TURNS = 200
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One conversation: its last turn, and sums over all of them. Tokens are None where no turn's were counted.
+    """One conversation: its last turn, and sums over all of
+    them. Tokens are None where no turn's were counted.
 
-    `cached_tokens` and `served_tokens` are of the turns that got their first token; their quotient is the cached share
-    (`queries.cached`).
+    `cached_tokens` and `served_tokens` are of the turns that got their first token; their quotient is the
+    cached share (`queries.cached`).
     """
 
     last: RequestRow
@@ -52,7 +53,8 @@ class ConversationPage:
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """Turns of one conversation in order, `total` of all; `first_number` is the number of the first one here (from 1).
+    """Turns of one conversation in order, `total` of all;
+    `first_number` is the number of the first one here (from 1).
 
     `contexts` are the tokens that a sequence of an engine configuration holds, by its id.
     """
@@ -89,10 +91,14 @@ async def page(engine: AsyncEngine, cursor: Cursor, size: int = PAGE_SIZE) -> Co
 
 
 def _last_turns(cursor: Cursor, limit: int) -> Select[*tuple[Any, ...]]:
-    """Conversation and its last `seq`: turns in order, without those that another one followed, so that no more is read than shown."""
+    """Conversation and its last `seq`: turns in order, without those that another one followed, so that no
+    more is read than shown.
+    """
     later = aliased(RequestRow)
     followed = exists().where(later.conversation_id == RequestRow.conversation_id, later.seq > RequestRow.seq)
-    statement = select(RequestRow.conversation_id, RequestRow.seq).where(RequestRow.conversation_id.is_not(None), ~followed)
+    statement = select(RequestRow.conversation_id, RequestRow.seq).where(
+        RequestRow.conversation_id.is_not(None), ~followed
+    )
     if cursor.after is not None:
         return statement.where(RequestRow.seq > cursor.after).order_by(RequestRow.seq).limit(limit)
     if cursor.before is not None:
@@ -102,12 +108,18 @@ def _last_turns(cursor: Cursor, limit: int) -> Select[*tuple[Any, ...]]:
 
 async def _summaries(engine: AsyncEngine, last_seqs: Sequence[int]) -> list[Conversation]:
     """The conversations whose last turns these are, in this order."""
-    rows = {row[0].seq: row[0] for row in await fetch(engine, select(RequestRow).where(RequestRow.seq.in_(last_seqs)))}
+    rows = {
+        row[0].seq: row[0]
+        for row in await fetch(engine, select(RequestRow).where(RequestRow.seq.in_(last_seqs)))
+    }
     ids = [row.conversation_id for row in rows.values()]
     sums: dict[str, tuple[Any, ...]] = {row[0]: tuple(row[1:]) for row in await fetch(engine, _sums(ids))}
     contexts = await _contexts(engine, [row.engine_config_id for row in rows.values()])
     kept = [rows[seq] for seq in last_seqs if seq in rows and rows[seq].conversation_id in sums]
-    return [_conversation(row, sums[row.conversation_id], contexts.get(row.engine_config_id or "")) for row in kept]
+    return [
+        _conversation(row, sums[row.conversation_id], contexts.get(row.engine_config_id or ""))
+        for row in kept
+    ]
 
 
 def _conversation(last: RequestRow, sums: tuple[Any, ...], n_ctx: int | None) -> Conversation:
@@ -134,16 +146,23 @@ def _sums(ids: Sequence[str]) -> Select[*tuple[Any, ...]]:
     )
 
 
-async def turns(engine: AsyncEngine, conversation_id: str, before: int | None = None, most: int = MAX_TURNS) -> Turns:
-    """The newest turns of a conversation (those before a `seq`), oldest first; no rows where there is no such conversation. Its id
-    is taken as clients sent it, or as it is stored.
+async def turns(
+    engine: AsyncEngine, conversation_id: str, before: int | None = None, limit: int = MAX_TURNS
+) -> Turns:
+    """The newest turns of a conversation (those before a `seq`), oldest first; no rows where there is no such
+    conversation. Its id is taken as clients sent it, or as it is stored.
 
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
     of_it = RequestRow.conversation_id == shortened(conversation_id)
     upto = of_it if before is None else of_it & (RequestRow.seq < before)
-    found = [row[0] for row in await fetch(engine, select(RequestRow).where(upto).order_by(RequestRow.seq.desc()).limit(most))]
+    found = [
+        row[0]
+        for row in await fetch(
+            engine, select(RequestRow).where(upto).order_by(RequestRow.seq.desc()).limit(limit)
+        )
+    ]
     found.reverse()
     counts = await fetch(engine, select(func.count(), func.count().filter(upto)).where(of_it))
     total, reached = int(counts[0][0]), int(counts[0][1])
@@ -155,5 +174,7 @@ async def _contexts(engine: AsyncEngine, config_ids: Sequence[str | None]) -> di
     wanted = {config_id for config_id in config_ids if config_id}
     if not wanted:
         return {}
-    found = await fetch(engine, select(EngineConfigRow.id, EngineConfigRow.n_ctx).where(EngineConfigRow.id.in_(wanted)))
+    found = await fetch(
+        engine, select(EngineConfigRow.id, EngineConfigRow.n_ctx).where(EngineConfigRow.id.in_(wanted))
+    )
     return {row[0]: int(row[1]) for row in found}

@@ -1,4 +1,6 @@
-"""The cache ledger: what lookups in the prefix cache gave and what had to be computed, by reason and by tier."""
+"""The cache ledger: what lookups in the prefix cache gave and
+what had to be computed, by reason and by tier.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.store.models import SeriesRow
-from telemetry.store.queries.covered import counted, window_cover
-from telemetry.store.queries.reading import fetch_figures
+from telemetry.store.queries.reading import fetch_columns
+from telemetry.store.queries.rollup_reader import rows_in, window_cover
 from telemetry.store.queries.windows import Window
 from telemetry.store.rollups.tables import CACHE
 
@@ -18,7 +20,8 @@ from telemetry.store.rollups.tables import CACHE
 class LedgerEntry:
     """Lookups with one reason whose hit came from one tier (`none`: nothing was there).
 
-    Tokens are those of requests that got their first token (`queries.cached`), `computed_s` is the prefill time of the missed ones.
+    Tokens are those of requests that got their first token (`queries.cached`), `computed_s` is the prefill
+    time of the missed ones.
     """
 
     model: str
@@ -36,10 +39,17 @@ async def ledger(engine: AsyncEngine, window: Window, now_s: float) -> list[Ledg
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
-    found = counted(CACHE, await window_cover(engine, window, now_s))
+    found = rows_in(CACHE, await window_cover(engine, window, now_s))
     key = (SeriesRow.model, found.c.reason, found.c.source)
     counters = (found.c.lookups, found.c.cached_tokens, found.c.computed_tokens, found.c.computed_us)
-    statement = select(*key, *(func.sum(counter) for counter in counters)).join(SeriesRow, SeriesRow.id == found.c.series_id).group_by(*key)
-    rows = await fetch_figures(engine, statement)
-    entries = [LedgerEntry(row[0], row[1], row[2], int(row[3]), int(row[4]), int(row[5]), int(row[6]) / 1e6) for row in rows]
+    statement = (
+        select(*key, *(func.sum(counter) for counter in counters))
+        .join(SeriesRow, SeriesRow.id == found.c.series_id)
+        .group_by(*key)
+    )
+    rows = await fetch_columns(engine, statement)
+    entries = [
+        LedgerEntry(row[0], row[1], row[2], int(row[3]), int(row[4]), int(row[5]), int(row[6]) / 1e6)
+        for row in rows
+    ]
     return sorted(entries, key=lambda entry: (-entry.computed_s, entry.model, entry.reason, entry.source))

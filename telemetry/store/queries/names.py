@@ -15,12 +15,14 @@ async def models(engine: AsyncEngine) -> list[str]:
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
-    rows = await fetch(engine, select(SERIES.c.model).where(SERIES.c.model != "").distinct().order_by(SERIES.c.model))
+    rows = await fetch(
+        engine, select(SERIES.c.model).where(SERIES.c.model != "").distinct().order_by(SERIES.c.model)
+    )
     return [str(row[0]) for row in rows]
 
 
 async def has_requests(engine: AsyncEngine, model: str) -> bool:
-    """Whether a request of a model is there, running ones and interrupted ones among them.
+    """True where a request of a model is there, running ones and interrupted ones among them.
 
     Raises:
         StoreUnreadable: the database did not answer, or not in time.

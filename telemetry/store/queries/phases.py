@@ -1,4 +1,4 @@
-"""Where the time of requests went, by phase: over time and by context bucket; from the roll-ups only."""
+"""Phases of requests, by the time that they took: over time and by context bucket; from the roll-ups only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.store.models import SeriesRow
-from telemetry.store.queries.covered import Cover, Key, counted, cover_from, window_cover
-from telemetry.store.queries.reading import fetch_figures
+from telemetry.store.queries.reading import fetch_columns
+from telemetry.store.queries.rollup_reader import Cover, Key, cover_from, rows_in, window_cover
 from telemetry.store.queries.statistics import by_step, of_model
 from telemetry.store.queries.windows import Window
 from telemetry.store.rollups.rollup import UNACCOUNTED
@@ -20,7 +20,9 @@ from telemetry.store.rollups.tables import PHASES
 
 @dataclass(frozen=True, slots=True)
 class PhaseMeans:
-    """`requests` together, and what each phase took of a request on average (ms; of all, those without the phase included)."""
+    """`requests` together, and what each phase took of a request
+    on average (ms; of all, those without the phase included).
+    """
 
     requests: int
     mean_ms: dict[str, float]
@@ -31,26 +33,34 @@ class PhaseMeans:
         return sum(self.mean_ms.values())
 
 
-async def by_context(engine: AsyncEngine, window: Window, now_s: float, model: str | None = None) -> dict[str, PhaseMeans]:
+async def by_context(
+    engine: AsyncEngine, window: Window, now_s: float, model: str | None = None
+) -> dict[str, PhaseMeans]:
     """Per context bucket; '' where the prompt was never counted.
 
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
-    return await _means(engine, await window_cover(engine, window, now_s), lambda _: (SeriesRow.context_bucket,), model)
+    return await _means(
+        engine, await window_cover(engine, window, now_s), lambda _: (SeriesRow.context_bucket,), model
+    )
 
 
-async def over_time(engine: AsyncEngine, first_minute: int, step_minutes: int, model: str | None = None) -> dict[int, PhaseMeans]:
+async def over_time(
+    engine: AsyncEngine, first_minute: int, step_minutes: int, model: str | None = None
+) -> dict[int, PhaseMeans]:
     """Per step of so many minutes, by `minute // step_minutes`, from a minute on.
 
     Raises:
         StoreUnreadable: the database did not answer, or not in time.
     """
-    return await _means(engine, await cover_from(engine, first_minute, step_minutes), by_step(step_minutes), model)
+    return await _means(
+        engine, await cover_from(engine, first_minute, step_minutes), by_step(step_minutes), model
+    )
 
 
 async def _means(engine: AsyncEngine, covered: Cover, key: Key, model: str | None) -> dict[Any, PhaseMeans]:
-    found = counted(PHASES, covered)
+    found = rows_in(PHASES, covered)
     (part,) = key(found.c.minute)
     statement = (
         select(part, found.c.phase, func.sum(found.c.requests), func.sum(found.c.time_us))
@@ -59,7 +69,7 @@ async def _means(engine: AsyncEngine, covered: Cover, key: Key, model: str | Non
         .group_by(part, found.c.phase)
     )
     sums: dict[Any, dict[str, tuple[int, int]]] = defaultdict(dict)
-    for group, phase, requests, time_us in await fetch_figures(engine, statement):
+    for group, phase, requests, time_us in await fetch_columns(engine, statement):
         sums[group][phase] = int(requests), int(time_us)
     return {group: _mean(phases) for group, phases in sums.items()}
 
@@ -67,4 +77,7 @@ async def _means(engine: AsyncEngine, covered: Cover, key: Key, model: str | Non
 def _mean(phases: dict[str, tuple[int, int]]) -> PhaseMeans:
     """Every request has an `unaccounted` part, so its count is that of all requests."""
     requests = phases.get(UNACCOUNTED, (0, 0))[0]
-    return PhaseMeans(requests, {phase: time_us / 1e3 / requests for phase, (_, time_us) in phases.items()} if requests else {})
+    return PhaseMeans(
+        requests,
+        {phase: time_us / 1e3 / requests for phase, (_, time_us) in phases.items()} if requests else {},
+    )

@@ -1,4 +1,4 @@
-"""One read with a time limit; every failure of the database is told as `StoreUnreadable`."""
+"""One read with a time limit; every failure of the database is raised as `StoreUnreadable`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from telemetry.store.engine import READ_LIMIT_S
-from telemetry.store.failures import is_of_a_driver
+from telemetry.store.failures import first_line, is_driver_error
 
 PATIENCE_S = READ_LIMIT_S + 1
-"""Longest wait for one query: a connection from the pool, and the statement, which the engine itself ends at `READ_LIMIT_S`."""
+"""Longest wait for one query: a connection from the pool, and
+the statement, which the engine itself ends at `READ_LIMIT_S`.
+"""
 
 patience_s: ContextVar[float | None] = ContextVar("patience_s", default=PATIENCE_S)
 """Of whoever reads; None waits as long as it takes (a verb of the command line, which a person can end)."""
 
 
-class StoreUnreadable(Exception):  # noqa: N818 - a state of the store, named as pages tell it
+class StoreUnreadable(Exception):  # noqa: N818 - a state of the store, named as pages say it
     """The store could not be read; the message says why, in one line."""
 
 
@@ -32,8 +34,8 @@ _reading: set[asyncio.Task[Any]] = set()
 async def fetch(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
     """All rows of a statement; whole ORM rows come detached.
 
-    A reader that is cancelled (its page was left) goes at once, and its statement ends by itself: a connection that is
-    torn down in the middle of one may hang.
+    A reader that is cancelled (its page was left) goes at once, and its statement ends by itself: a
+    connection that is torn down in the middle of one may hang.
 
     Raises:
         StoreUnreadable: the database failed or took longer than `PATIENCE_S`.
@@ -41,7 +43,9 @@ async def fetch(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Seq
     return await _in_time(_rows(engine, statement))
 
 
-async def fetch_figures(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
+async def fetch_columns(
+    engine: AsyncEngine, statement: Select[*tuple[Any, ...]]
+) -> Sequence[Row[*tuple[Any, ...]]]:
     """The same for columns only, which need no session: a long window has thousands of rows.
 
     Raises:
@@ -50,7 +54,9 @@ async def fetch_figures(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]
     return await _in_time(_figures(engine, statement))
 
 
-async def _in_time(reading: Coroutine[Any, Any, Sequence[Row[*tuple[Any, ...]]]]) -> Sequence[Row[*tuple[Any, ...]]]:
+async def _in_time(
+    reading: Coroutine[Any, Any, Sequence[Row[*tuple[Any, ...]]]],
+) -> Sequence[Row[*tuple[Any, ...]]]:
     task = asyncio.ensure_future(reading)
     _reading.add(task)
     task.add_done_callback(_ended)
@@ -60,9 +66,11 @@ async def _in_time(reading: Coroutine[Any, Any, Sequence[Row[*tuple[Any, ...]]]]
     except TimeoutError:
         task.cancel()
         limit = patience_s.get()
-        raise StoreUnreadable("the database did not answer in time" if limit is None else f"no answer within {limit:g} s") from None
+        raise StoreUnreadable(
+            "the database did not answer in time" if limit is None else f"no answer within {limit:g} s"
+        ) from None
     except Exception as error:
-        if isinstance(error, SQLAlchemyError | OSError) or is_of_a_driver(error):
+        if isinstance(error, SQLAlchemyError | OSError) or is_driver_error(error):
             raise StoreUnreadable(first_line(error)) from error
         raise
 
@@ -72,7 +80,9 @@ async def _rows(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Seq
         return (await session.execute(statement)).all()
 
 
-async def _figures(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
+async def _figures(
+    engine: AsyncEngine, statement: Select[*tuple[Any, ...]]
+) -> Sequence[Row[*tuple[Any, ...]]]:
     async with engine.connect() as connection:
         return (await connection.execute(statement)).all()
 
@@ -80,12 +90,4 @@ async def _figures(engine: AsyncEngine, statement: Select[*tuple[Any, ...]]) -> 
 def _ended(task: asyncio.Task[Any]) -> None:
     _reading.discard(task)
     if not task.cancelled():
-        task.exception()  # it was told, or nobody is left to be told
-
-
-def first_line(error: Exception) -> str:
-    """What the driver said, without the statement and its parameters."""
-    if isinstance(error, TimeoutError) and not str(error):
-        return "the database did not answer in time"
-    cause = getattr(error, "orig", None) or error
-    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        task.exception()  # it was raised, or nobody is left to see it

@@ -1,4 +1,4 @@
-"""What `firsttoken stats` prints and `GET /api/stats` answers: every measure of a window, by group."""
+"""The report of `firsttoken stats` and `GET /api/stats`: every measure of a window, by group."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.store.queries import groups
 from telemetry.store.queries.groups import Group
-from telemetry.store.queries.statistics import Spread, Totals
+from telemetry.store.queries.statistics import Percentiles, Totals
 from telemetry.store.queries.windows import By, Window
 from telemetry.store.rollups.measures import Measure
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """One model and one context bucket, engine configuration or day. Spreads: None where nothing was measured.
+    """One model and one context bucket, engine configuration or
+    day. MeasurePercentiles: None where nothing was measured.
 
-    `errors` and `cancelled` are parts of `requests`, whose tokens are all in `prompt_tokens` and `cached_tokens`. `cached_share`
-    is of the `served_prompt_tokens`, the prompt tokens of the requests that got their first token: what of them the prefix cache
-    supplied. Times are milliseconds, rates tokens per second; of a time p95 and p99 are the slow side, of a rate p5 is.
-    `energy_j` and `cost` are sums over the requests that have one (None: none has).
+    `errors` and `cancelled` are parts of `requests`, whose tokens are all in `prompt_tokens` and
+    `cached_tokens`. `cached_share` is of the `served_prompt_tokens`, the prompt tokens of the requests that
+    got their first token: what of them the prefix cache supplied. Times are milliseconds, rates tokens per
+    second; of a time p95 and p99 are the slow side, of a rate p5 is. `energy_j` and `cost` are sums over the
+    requests that have one (None: none has).
     """
 
     model: str
@@ -38,11 +40,11 @@ class ReportRow:
     energy_j: float | None
     joules_per_output_token: float | None
     cost: float | None
-    ttft_ms: Spread
-    queue_ms: Spread
-    prompt_rate: Spread
-    output_rate: Spread
-    inter_token_ms: Spread
+    ttft_ms: Percentiles
+    queue_ms: Percentiles
+    prompt_rate: Percentiles
+    output_rate: Percentiles
+    inter_token_ms: Percentiles
     served_prompt_tokens: int
 
 
@@ -58,7 +60,13 @@ EMPTY = Group("", "", Totals(), {})
 
 
 async def report(
-    engine: AsyncEngine, window: Window, by: By, now_s: float, *, model: str | None = None, buckets: Sequence[str] = ()
+    engine: AsyncEngine,
+    window: Window,
+    by: By,
+    now_s: float,
+    *,
+    model: str | None = None,
+    buckets: Sequence[str] = (),
 ) -> list[ReportRow]:
     """The rows of a window, by model; context buckets in the order of `buckets`, days newest first.
 
@@ -66,13 +74,22 @@ async def report(
         StoreUnreadable: the database did not answer, or not in time.
     """
     found = await _READERS[by](engine, window, now_s, model)
-    return context_rows(found, buckets) if by is By.CONTEXT else [_row(group) for group in sorted(found, key=lambda group: group.model)]
+    return (
+        context_rows(found, buckets)
+        if by is By.CONTEXT
+        else [_row(group) for group in sorted(found, key=lambda group: group.model)]
+    )
 
 
 def context_rows(found: Sequence[Group], buckets: Sequence[str]) -> list[ReportRow]:
     """The rows of groups by context bucket, by model and in the order of `buckets`."""
     order = {label: index for index, label in enumerate(buckets)}
-    return [_row(group) for group in sorted(found, key=lambda group: (group.model, order.get(group.part, len(order)), group.part))]
+    return [
+        _row(group)
+        for group in sorted(
+            found, key=lambda group: (group.model, order.get(group.part, len(order)), group.part)
+        )
+    ]
 
 
 def _row(group: Group) -> ReportRow:
@@ -90,11 +107,11 @@ def _row(group: Group) -> ReportRow:
         energy_j=totals.joules,
         joules_per_output_token=totals.joules_per_output_token,
         cost=totals.known_cost,
-        ttft_ms=group.spread(Measure.TTFT),
-        queue_ms=group.spread(Measure.QUEUE),
-        prompt_rate=group.spread(Measure.PROMPT_RATE),
-        output_rate=group.spread(Measure.OUTPUT_RATE),
-        inter_token_ms=group.spread(Measure.INTER_TOKEN),
+        ttft_ms=group.percentiles(Measure.TTFT),
+        queue_ms=group.percentiles(Measure.QUEUE),
+        prompt_rate=group.percentiles(Measure.PROMPT_RATE),
+        output_rate=group.percentiles(Measure.OUTPUT_RATE),
+        inter_token_ms=group.percentiles(Measure.INTER_TOKEN),
         served_prompt_tokens=group.cache.tokens,
     )
 
@@ -103,7 +120,11 @@ def flat(row: ReportRow) -> dict[str, str | float | None]:
     """The row without nesting, for CSV: `ttft_ms.p50` becomes `ttft_ms_p50`."""
     columns: dict[str, str | float | None] = {}
     for name, value in asdict(row).items():
-        columns |= {f"{name}_{part}": number for part, number in value.items()} if isinstance(value, dict) else {name: value}
+        columns |= (
+            {f"{name}_{part}": number for part, number in value.items()}
+            if isinstance(value, dict)
+            else {name: value}
+        )
     return columns
 
 

@@ -26,7 +26,9 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True, slots=True)
 class RequestFilter:
-    """Which requests to list; None leaves a condition out. `context` is a context bucket; `since` is inclusive, `until` exclusive (aware UTC)."""
+    """A filter of requests; None leaves a condition out. `context` is a context bucket; `since` is
+    inclusive, `until` exclusive (aware UTC).
+    """
 
     model: str | None = None
     status: str | None = None
@@ -37,7 +39,9 @@ class RequestFilter:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page begins: requests older than `before` or newer than `after` (both `seq`); neither is the newest page."""
+    """The place where a page begins: requests older than `before`
+    or newer than `after` (both `seq`); neither is the newest page.
+    """
 
     before: int | None = None
     after: int | None = None
@@ -54,9 +58,11 @@ class RequestPage:
 
 @dataclass(frozen=True, slots=True)
 class RequestDetail:
-    """One request with its phases (None until it ended) and engine configuration; `same_id` counts rows with its id.
+    """One request with its phases (None until it ended) and
+    engine configuration; `same_id` counts rows with its id.
 
-    `delayed_by` is what it waited for and `delayed` who waited for it; `content` is what was said, None where that is not kept; `nearest` is the known prompt that its own was compared with.
+    `delayed_by` is what it waited for and `delayed` who waited for it; `content` is what was said, None where
+    that is not kept; `nearest` is the known prompt that its own was compared with.
     """
 
     row: RequestRow
@@ -77,7 +83,9 @@ class Nearest:
     content: StoredContent
 
 
-async def page(engine: AsyncEngine, wanted: RequestFilter, cursor: Cursor, size: int = PAGE_SIZE) -> RequestPage:
+async def page(
+    engine: AsyncEngine, wanted: RequestFilter, cursor: Cursor, size: int = PAGE_SIZE
+) -> RequestPage:
     """One page of requests; reads one row more than it shows, to know whether another page follows."""
     backwards = cursor.after is not None
     found = [row[0] for row in await fetch(engine, _page_statement(wanted, cursor, size + 1))]
@@ -96,7 +104,9 @@ async def page(engine: AsyncEngine, wanted: RequestFilter, cursor: Cursor, size:
 
 
 def _page_statement(wanted: RequestFilter, cursor: Cursor, limit: int) -> Select[RequestRow]:
-    """Order and limit follow the cursor's direction; the context bucket alone has no index and is filtered on the way."""
+    """Order and limit follow the cursor's direction; the context
+    bucket alone has no index and is filtered on the way.
+    """
     statement = select(RequestRow).where(*_conditions(wanted)).limit(limit)
     if cursor.after is not None:
         return statement.where(RequestRow.seq > cursor.after).order_by(RequestRow.seq)
@@ -127,11 +137,22 @@ async def one(engine: AsyncEngine, request_id: str) -> RequestDetail | None:
     if not found:
         return None
     row: RequestRow = found[0][0]
-    count = await fetch(engine, select(func.count()).select_from(RequestRow).where(RequestRow.id == request_id))
+    count = await fetch(
+        engine, select(func.count()).select_from(RequestRow).where(RequestRow.id == request_id)
+    )
     phases, content = await _phases(engine, row.seq), await _content(engine, row.seq)
     nearest = None if phases is None or content is None else await _nearest(engine, phases)
     delayed_by, delayed = await delays.delayed_by(engine, row.seq), await delays.delayed(engine, row.seq)
-    return RequestDetail(row, phases, await _config(engine, row.engine_config_id), count[0][0], content, nearest, delayed_by, delayed)
+    return RequestDetail(
+        row,
+        phases,
+        await _config(engine, row.engine_config_id),
+        count[0][0],
+        content,
+        nearest,
+        delayed_by,
+        delayed,
+    )
 
 
 async def _phases(engine: AsyncEngine, seq: int) -> StoredPhases | None:
@@ -156,7 +177,10 @@ async def _nearest(engine: AsyncEngine, phases: StoredPhases) -> Nearest | None:
     if "nearest" not in lookup:
         return None
     seq = int(lookup["nearest"])
-    found, content = await fetch(engine, select(RequestRow.id).where(RequestRow.seq == seq)), await _content(engine, seq)
+    found, content = (
+        await fetch(engine, select(RequestRow.id).where(RequestRow.seq == seq)),
+        await _content(engine, seq),
+    )
     return Nearest(found[0][0], content) if found and content else None
 
 
@@ -176,4 +200,7 @@ async def models(engine: AsyncEngine) -> list[str]:
 
 async def configurations(engine: AsyncEngine) -> list[EngineConfigRow]:
     """Every engine configuration that ever served, newest first."""
-    return [row[0] for row in await fetch(engine, select(EngineConfigRow).order_by(EngineConfigRow.first_seen_at.desc()))]
+    return [
+        row[0]
+        for row in await fetch(engine, select(EngineConfigRow).order_by(EngineConfigRow.first_seen_at.desc()))
+    ]

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import Buckets
 from telemetry.store.models import RollupRow, SeriesRow
-from telemetry.store.queries.covered import Cover, Key, counted, cover_from, histograms, window_cover
-from telemetry.store.queries.reading import fetch_figures
+from telemetry.store.queries.reading import fetch_columns
+from telemetry.store.queries.rollup_reader import Cover, Key, cover_from, histograms, rows_in, window_cover
 from telemetry.store.queries.windows import Window
 from telemetry.store.rollups.measures import SCALE, Measure
 from telemetry.store.rollups.tables import COUNTERS
@@ -28,11 +28,12 @@ STEPS = (1, 2, 5, 10, 15, 30, 60, 2 * 60, 4 * 60, 6 * 60, 12 * 60)
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counters over a window. `errors` and `cancelled` are parts of `requests`; tokens include those of refused, failed and
-    cancelled requests, so that no share is had by dividing them (`queries.cached` has that of the cache).
+    """Counters over a window. `errors` and `cancelled` are parts of `requests`;
+    tokens include those of refused, failed and cancelled requests, so that no
+    share is had by dividing them (`queries.cached` has that of the cache).
 
-    `energy_j` and `cost` are sums over the `energy_requests` and `cost_requests` that have one; `energy_tokens` are the
-    output tokens of the former.
+    `energy_j` and `cost` are sums over the `energy_requests` and `cost_requests` that have one;
+    `energy_tokens` are the output tokens of the former.
     """
 
     requests: int = 0
@@ -64,11 +65,11 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Percentiles:
     """A measure's distribution in its shown unit (ms or tokens/s); None where nothing was measured.
 
-    Percentiles are from the lowest value up: of a time p95 and p99 are the slow side, of a rate p5 is, and its p95 and
-    p99 are the fastest.
+    Percentiles are from the lowest value up: of a time p95 and p99 are the slow side, of a rate p5 is, and
+    its p95 and p99 are the fastest.
     """
 
     count: int = 0
@@ -78,9 +79,9 @@ class Spread:
     p5: float | None = None
 
 
-NOTHING = Spread()
+NOTHING = Percentiles()
 
-Spreads = Mapping[Measure, Spread]
+MeasurePercentiles = Mapping[Measure, Percentiles]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,11 @@ class Point:
     minutes: int
     requests: int = 0
     errors: int = 0
-    spreads: Spreads = field(default_factory=dict)
+    by_measure: MeasurePercentiles = field(default_factory=dict)
 
-    def spread(self, measure: Measure) -> Spread:
+    def percentiles(self, measure: Measure) -> Percentiles:
         """The distribution of a measure in this step."""
-        return self.spreads.get(measure, NOTHING)
+        return self.by_measure.get(measure, NOTHING)
 
 
 FRACTIONAL = frozenset({"energy_j", "cost"})
@@ -109,24 +110,26 @@ def sums(rows: Subquery) -> list[ColumnElement[Any]]:
 
 async def totals(engine: AsyncEngine, window: Window, now_s: float) -> Totals:
     """Counters of all models together."""
-    found = counted(COUNTERS, await window_cover(engine, window, now_s))
-    return totals_of((await fetch_figures(engine, select(*sums(found))))[0])
+    found = rows_in(COUNTERS, await window_cover(engine, window, now_s))
+    return totals_of((await fetch_columns(engine, select(*sums(found))))[0])
 
 
-async def anything(engine: AsyncEngine) -> bool:
-    """Whether any request was ever counted."""
-    return bool(await fetch_figures(engine, select(RollupRow.minute).limit(1)))
+async def has_rollups(engine: AsyncEngine) -> bool:
+    """True where any request was ever counted."""
+    return bool(await fetch_columns(engine, select(RollupRow.minute).limit(1)))
 
 
-async def spreads(engine: AsyncEngine, window: Window, now_s: float) -> dict[Measure, Spread]:
+async def percentiles(engine: AsyncEngine, window: Window, now_s: float) -> dict[Measure, Percentiles]:
     """Distributions of all models together."""
     covered = await window_cover(engine, window, now_s)
-    return spreads_of((await histograms(engine, covered, lambda _: (), Measure))[()])
+    return percentiles_of((await histograms(engine, covered, lambda _: (), Measure))[()])
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A window cut into steps of `minutes`, from the Unix minute `first` on; steps begin at multiples, so the first may be cut."""
+    """A window cut into steps of `minutes`, from the Unix minute
+    `first` on; steps begin at multiples, so the first may be cut.
+    """
 
     first: int
     last: int
@@ -139,11 +142,11 @@ class Steps:
 
     @property
     def starts_s(self) -> list[int]:
-        """Where each step begins, in Unix seconds."""
+        """The beginning of each step, in Unix seconds."""
         return [index * self.minutes * 60 for index in self.indexes]
 
 
-async def steps_of(engine: AsyncEngine, window: Window, now_s: float, most: int = MAX_POINTS) -> Steps | None:
+async def steps_of(engine: AsyncEngine, window: Window, now_s: float, max_steps: int = MAX_POINTS) -> Steps | None:
     """The window in at most so many steps; None for all time of an empty store.
 
     Raises:
@@ -151,7 +154,7 @@ async def steps_of(engine: AsyncEngine, window: Window, now_s: float, most: int 
     """
     last = int(now_s) // 60
     first = await _first_minute(engine, window, last)
-    return None if first is None else Steps(first, last, _step(first, last, most))
+    return None if first is None else Steps(first, last, _step(first, last, max_steps))
 
 
 async def points(engine: AsyncEngine, window: Window, now_s: float) -> list[Point]:
@@ -163,7 +166,12 @@ async def points(engine: AsyncEngine, window: Window, now_s: float) -> list[Poin
     counters = await _counters_by_step(engine, covered, steps.minutes)
     found = await histograms(engine, covered, by_step(steps.minutes), (Measure.TTFT, Measure.OUTPUT_RATE))
     return [
-        Point(index * steps.minutes * 60, steps.minutes, *counters.get(index, (0, 0)), spreads=spreads_of(found.get((index,), {})))
+        Point(
+            index * steps.minutes * 60,
+            steps.minutes,
+            *counters.get(index, (0, 0)),
+            by_measure=percentiles_of(found.get((index,), {})),
+        )
         for index in steps.indexes
     ]
 
@@ -173,24 +181,24 @@ def by_step(minutes: int) -> Key:
     return lambda minute: (minute // constant(minutes),)
 
 
-def _step(first: int, last: int, most: int) -> int:
+def _step(first: int, last: int, max_steps: int) -> int:
     """The smallest step that gives at most so many."""
     steps = itertools.chain(STEPS, (days * 24 * 60 for days in itertools.count(1)))
-    return next(step for step in steps if last // step - first // step < most)
+    return next(step for step in steps if last // step - first // step < max_steps)
 
 
 async def _first_minute(engine: AsyncEngine, window: Window, last: int) -> int | None:
     if window.minutes is not None:
         return last - window.minutes + 1
-    found: int | None = (await fetch_figures(engine, select(func.min(RollupRow.minute))))[0][0]
+    found: int | None = (await fetch_columns(engine, select(func.min(RollupRow.minute))))[0][0]
     return found
 
 
 async def _counters_by_step(engine: AsyncEngine, covered: Cover, step: int) -> dict[int, tuple[int, int]]:
-    rows = counted(COUNTERS, covered).c
+    rows = rows_in(COUNTERS, covered).c
     index = rows.minute // constant(step)
     statement = select(index, func.sum(rows.requests), func.sum(rows.errors)).group_by(index)
-    return {row[0]: (int(row[1]), int(row[2])) for row in await fetch_figures(engine, statement)}
+    return {row[0]: (int(row[1]), int(row[2])) for row in await fetch_columns(engine, statement)}
 
 
 def of_model(model: str | None) -> list[ColumnElement[bool]]:
@@ -199,17 +207,21 @@ def of_model(model: str | None) -> list[ColumnElement[bool]]:
 
 
 def totals_of(row: Any) -> Totals:
-    """What `sums` gave; NULL (nothing in the window) is 0."""
+    """Totals from a row of `sums`; NULL (nothing in the window) is 0."""
     named = zip((counter.name for counter in fields(Totals)), row, strict=True)
-    counted: dict[str, Any] = {name: float(value or 0) if name in FRACTIONAL else int(value or 0) for name, value in named}
-    return Totals(**counted)
+    values: dict[str, Any] = {
+        name: float(value or 0) if name in FRACTIONAL else int(value or 0) for name, value in named
+    }
+    return Totals(**values)
 
 
-def spreads_of(found: Mapping[Measure, Buckets]) -> dict[Measure, Spread]:
+def percentiles_of(found: Mapping[Measure, Buckets]) -> dict[Measure, Percentiles]:
     """The percentiles of each histogram."""
-    return {measure: _spread(buckets, SCALE[measure]) for measure, buckets in found.items()}
+    return {measure: _percentiles(buckets, SCALE[measure]) for measure, buckets in found.items()}
 
 
-def _spread(buckets: Buckets, scale: float) -> Spread:
-    p50, p95, p99, p5 = (None if value is None else value * scale for value in buckets.percentiles((0.5, 0.95, 0.99, 0.05)))
-    return Spread(buckets.total, p50, p95, p99, p5)
+def _percentiles(buckets: Buckets, scale: float) -> Percentiles:
+    p50, p95, p99, p5 = (
+        None if value is None else value * scale for value in buckets.percentiles((0.5, 0.95, 0.99, 0.05))
+    )
+    return Percentiles(buckets.total, p50, p95, p99, p5)

@@ -1,4 +1,4 @@
-"""What statistics cover: a stretch of time, and what their rows are."""
+"""Windows of time that statistics cover, and what their rows are."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from enum import StrEnum
 
 _SPAN = re.compile(r"(?P<number>[1-9]\d{0,5})(?P<unit>[mhdw])")
 _MINUTES = {"m": 1, "h": 60, "d": 24 * 60, "w": 7 * 24 * 60}
-MOST_MINUTES = 100 * 366 * 24 * 60
+MAX_MINUTES = 100 * 366 * 24 * 60
 """A hundred years: as good as all time, and no time before it is out of the calendar."""
 
 _WORDS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class By(StrEnum):
-    """What a report's rows are, besides their model."""
+    """The grouping of a report's rows, besides their model."""
 
     CONTEXT = "context"
     CONFIG = "config"
@@ -24,7 +24,7 @@ class By(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time that ends now: `minutes` long, or since the first request (None)."""
+    """A window of time that ends now:  `minutes` long, or since the first request (None)."""
 
     key: str
     label: str
@@ -55,7 +55,11 @@ def window_of(text: str) -> Window:
         minutes = minutes_of(text)
     except ValueError as error:
         raise ValueError(f"{error} or all") from None
-    return Window(text, f"{text[:-1]} {_WORDS[text[-1]]}" if text[:-1] != "1" else _WORDS[text[-1]].removesuffix("s"), minutes)
+    return Window(
+        text,
+        f"{text[:-1]} {_WORDS[text[-1]]}" if text[:-1] != "1" else _WORDS[text[-1]].removesuffix("s"),
+        minutes,
+    )
 
 
 def minutes_of(text: str) -> int:
@@ -66,6 +70,6 @@ def minutes_of(text: str) -> int:
     """
     found = _SPAN.fullmatch(text)
     minutes = int(found["number"]) * _MINUTES[found["unit"]] if found else 0
-    if not 0 < minutes <= MOST_MINUTES:
+    if not 0 < minutes <= MAX_MINUTES:
         raise ValueError(f"{text!r} is no stretch of time: write e.g. 90m, 36h, 7d, 2w")
     return minutes

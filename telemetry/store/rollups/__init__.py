@@ -1,1 +1,1 @@
-"""Roll-ups: minutes written with each request, and longer stretches merged from them."""
+"""Roll-ups: minutes written with each request, and longer spans merged from them."""

@@ -1,4 +1,6 @@
-"""Roll-ups: counters and histograms of a minute, merged in memory before they are added to the database; pure."""
+"""Roll-ups: counters and histograms of a minute, merged in
+memory before they are added to the database; pure.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from telemetry.events import Phase, Status
 from telemetry.record import RequestRecord
 from telemetry.semconv import SERVER_FAILURES
 from telemetry.store.rollups.measures import Measure
-from telemetry.store.rollups.packed import summed
+from telemetry.store.rollups.packed import count_by_group
 
 Series = tuple[str, str, str]
 """Model, engine configuration id, context bucket; '' where not known."""
@@ -22,7 +24,7 @@ Series = tuple[str, str, str]
 MINUTE_NS = 60 * 10**9
 
 UNACCOUNTED = "unaccounted"
-"""What no phase covers, as a phase."""
+"""The phase of what no phase covers."""
 
 COUNTERS = (
     *("requests", "errors", "failures", "cancelled", "prompt_tokens", "cached_tokens", "completion_tokens"),
@@ -35,8 +37,8 @@ _counters = attrgetter(*COUNTERS)
 
 @dataclass(slots=True)
 class CacheTally:
-    """Lookups in the prefix cache with one outcome, and of those whose request got its first token: what was there, what was computed,
-    and how long that took.
+    """Lookups in the prefix cache with one outcome, and of those whose request got its first token: what was
+    there, what was computed, and how long that took.
     """
 
     lookups: int = 0
@@ -45,8 +47,8 @@ class CacheTally:
     computed_us: int = 0
 
     def add(self, record: RequestRecord) -> None:
-        """Count one request that looked up. One that ended before its first token computed an unknown part of its prompt: neither
-        that part nor what the cache had of the prompt counts.
+        """Count one request that looked up. One that ended before its first token computed an unknown part of
+        its prompt: neither that part nor what the cache had of the prompt counts.
         """
         self.lookups += 1
         if record.computed_tokens is not None:
@@ -80,7 +82,9 @@ class PhaseTally:
 
 @dataclass(slots=True)
 class Rollup:
-    """One minute of one series: counters, and a histogram per measure (units: `telemetry.store.rollups.measures`)."""
+    """One minute of one series: counters, and a histogram per measure (units:
+    `telemetry.store.rollups.measures`).
+    """
 
     requests: int = 0
     errors: int = 0
@@ -100,7 +104,9 @@ class Rollup:
     phases: dict[str, PhaseTally] = field(default_factory=dict)
     """By phase, and `unaccounted`."""
     gaps_us: list[int] = field(default_factory=list)
-    """Between tokens: a hundred per request, so they are counted together when all requests are there (`count_gaps`)."""
+    """Between tokens: a hundred per request, so they are
+    counted together when all requests are there (`count_gaps`).
+    """
 
     def add(self, record: RequestRecord) -> None:
         """Count one completed request."""
@@ -117,7 +123,9 @@ class Rollup:
                 histogram.merge(self.histograms.setdefault(measure, {}), histogram.count(values))
         self.gaps_us += record.gaps_us
         if record.cache is not None:
-            self.cache.setdefault((record.cache.reason.value, record.cache.source.value), CacheTally()).add(record)
+            self.cache.setdefault((record.cache.reason.value, record.cache.source.value), CacheTally()).add(
+                record
+            )
         for phase, time_us in phase_times_us(record).items():
             self.phases.setdefault(phase, PhaseTally()).add(time_us)
 
@@ -138,7 +146,9 @@ class Rollup:
 
 
 def measured(record: RequestRecord) -> dict[Measure, list[float]]:
-    """A record's values but for its gaps, in stored units: microseconds, tokens per second x 1,000; empty where not measured."""
+    """A record's values but for its gaps, in stored units:
+    microseconds, tokens per second x 1,000; empty where not measured.
+    """
     return {
         Measure.TTFT: [] if record.ttft_ms is None else [record.ttft_ms * 1e3],
         Measure.OUTPUT_RATE: [] if record.decode_tps is None else [record.decode_tps * 1e3],
@@ -150,8 +160,8 @@ def measured(record: RequestRecord) -> dict[Measure, list[float]]:
 def phase_times_us(record: RequestRecord) -> dict[str, int]:
     """Microseconds of each phase and of what none covers; their sum is the wall time.
 
-    A moment that several phases cover (streaming beside decoding) belongs to the one that began first, so that a stack of
-    phases is as high as the request was long.
+    A moment that several phases cover (streaming beside decoding) belongs to the one that began first, so
+    that a stack of phases is as high as the request was long.
     """
     if record.ended_ns is None:
         return {}
@@ -166,7 +176,9 @@ def phase_times_us(record: RequestRecord) -> dict[str, int]:
 
 
 def series_of(record: RequestRecord, models: Collection[str], configs: Collection[str]) -> Series:
-    """Which series a record counts in; a name that no engine ever had counts as '', so that clients cannot make series."""
+    """The series that a record counts in; a name that no engine
+    ever had counts as '', so that clients cannot make series.
+    """
     model = record.model if record.model in models else record.response_model
     config = record.engine_config_id if record.engine_config_id in configs else None
     return model or "", config or "", record.context_bucket or ""
@@ -177,7 +189,9 @@ def minute_of(record: RequestRecord) -> int:
     return record.anchor.wall(record.ended_ns or record.started_ns) // MINUTE_NS
 
 
-def roll_up(records: Iterable[RequestRecord], models: Collection[str], configs: Collection[str]) -> dict[tuple[int, Series], Rollup]:
+def roll_up(
+    records: Iterable[RequestRecord], models: Collection[str], configs: Collection[str]
+) -> dict[tuple[int, Series], Rollup]:
     """Merge completed records by minute and series."""
     merged: dict[tuple[int, Series], Rollup] = {}
     for record in records:
@@ -190,9 +204,11 @@ def roll_up(records: Iterable[RequestRecord], models: Collection[str], configs: 
 def count_gaps(rollups: Sequence[Rollup]) -> None:
     """Move the gaps of each into its histogram, those of all in one go."""
     sizes = [len(rollup.gaps_us) for rollup in rollups]
-    gaps = np.fromiter(itertools.chain.from_iterable(rollup.gaps_us for rollup in rollups), dtype=np.float64, count=sum(sizes))
+    in_order = itertools.chain.from_iterable(rollup.gaps_us for rollup in rollups)
+    gaps = np.fromiter(in_order, dtype=np.float64, count=sum(sizes))
     groups = np.repeat(np.arange(len(rollups)), sizes)
-    for rollup, counted in zip(rollups, summed(groups, histogram.buckets_of(gaps), None, len(rollups)), strict=True):
+    gaps_by_rollup = count_by_group(groups, histogram.buckets_of(gaps), None, len(rollups))
+    for rollup, counted in zip(rollups, gaps_by_rollup, strict=True):
         if counted:
             histogram.merge(rollup.histograms.setdefault(Measure.INTER_TOKEN, {}), counted)
         rollup.gaps_us.clear()

@@ -1,4 +1,6 @@
-"""The tables of the roll-ups: minutes (`telemetry.store.models`), and the longer stretches that are merged from them."""
+"""The tables of the roll-ups: minutes (`telemetry.store.models`),
+and the longer spans that are merged from them.
+"""
 
 from __future__ import annotations
 
@@ -13,34 +15,45 @@ _META = Base.metadata
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """Roll-ups that are merged by adding: minutes, and longer stretches of `minutes` (a column) that begin at `minute`."""
+class RollupTables:
+    """The two tables of roll-ups that are merged by adding: `minutes`, and `longer` spans of so many minutes
+    (its column `minutes`) that begin at `minute`.
+    """
 
     minutes: Table
     longer: Table
 
     @property
     def keys(self) -> list[str]:
-        """What tells rows of one minute apart, the series first."""
+        """The columns that tell rows of one minute apart, the series first."""
         return [column.name for column in self.minutes.primary_key if column.name != "minute"]
 
     @property
     def values(self) -> list[str]:
-        """What is added."""
+        """The columns that are added."""
         return [column.name for column in self.minutes.columns if not column.primary_key]
 
 
-def _kind(row: type[Base]) -> Kind:
+def _tables(row: type[Base]) -> RollupTables:
     minutes = _META.tables[row.__tablename__]
     length: Column[Any] = Column("minutes", Integer, primary_key=True, autoincrement=False)
-    return Kind(minutes, Table(f"long_{minutes.name}", _META, length, *map(_copy, minutes.columns), sqlite_with_rowid=False))
+    longer = Table(
+        f"long_{minutes.name}", _META, length, *map(_copy, minutes.columns), sqlite_with_rowid=False
+    )
+    return RollupTables(minutes, longer)
 
 
 def _copy(column: Column[Any]) -> Column[Any]:
-    return Column(column.name, column.type, primary_key=column.primary_key, autoincrement=False, nullable=column.nullable)
+    return Column(
+        column.name,
+        column.type,
+        primary_key=column.primary_key,
+        autoincrement=False,
+        nullable=column.nullable,
+    )
 
 
-COUNTERS, CACHE, PHASES = (_kind(row) for row in (RollupRow, CacheRollupRow, PhaseRollupRow))
+COUNTERS, CACHE, PHASES = (_tables(row) for row in (RollupRow, CacheRollupRow, PhaseRollupRow))
 SUMMED = (COUNTERS, CACHE, PHASES)
 
 HISTOGRAMS = _META.tables[HistogramRow.__tablename__]
@@ -55,15 +68,17 @@ LONG_HISTOGRAMS = Table(
     PrimaryKeyConstraint("minutes", "measure", "minute", "series_id"),
     sqlite_with_rowid=False,
 )
-"""A whole histogram in one value (`telemetry.store.rollups.packed`): a row per bucket would be most of what a long window reads."""
+"""A whole histogram in one value (`telemetry.store.rollups.packed`):
+a row per bucket would be most of what a long window reads.
+"""
 
-MARKS = Table(
+WATERMARKS = Table(
     "rollup_marks",
     _META,
     Column("minutes", Integer, primary_key=True, autoincrement=False),
     Column("until", Integer, nullable=False),
 )
-"""Up to which minute the stretches of a length are there."""
+"""The Unix minute up to which the spans of a length (`minutes`) are there."""
 
-MINUTE_TABLES = (HISTOGRAMS, *(kind.minutes for kind in SUMMED))
-LONG_TABLES = (LONG_HISTOGRAMS, *(kind.longer for kind in SUMMED))
+MINUTE_TABLES = (HISTOGRAMS, *(tables.minutes for tables in SUMMED))
+LONG_TABLES = (LONG_HISTOGRAMS, *(tables.longer for tables in SUMMED))

@@ -13,16 +13,16 @@ EVERY_S = 1.0
 """Shortest time between two readings."""
 
 PATIENCE_S = 15.0
-"""How old the newest reading may be before there is none."""
+"""The age of the newest reading at which there is none any more."""
 
 
-class SampleError(RuntimeError):
+class PollError(RuntimeError):
     """There is no reading: the last one failed, or takes too long."""
 
 
-class Sampled(Generic[Value]):
-    """The newest reading of a figure. Asking for it never waits: it is read on a thread of its own, and by one at a time, so that
-    one that hangs costs a thread and nothing else.
+class Polled(Generic[Value]):
+    """A figure that is read on a thread of its own; asking for its newest reading never waits. One thread
+    reads at a time, so that a reading that hangs costs a thread and nothing else.
     """
 
     def __init__(self, read: Callable[[], Value], clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,7 +39,7 @@ class Sampled(Generic[Value]):
         """The newest reading, None before the first; asks for another one.
 
         Raises:
-            SampleError: there is none.
+            PollError: there is none.
         """
         now = self._clock()
         with self._lock:
@@ -47,15 +47,22 @@ class Sampled(Generic[Value]):
                 self._first_asked = now
             if self._thread is None and now - self._began >= EVERY_S:
                 self._began = now
-                self._thread = threading.Thread(target=self._run, name="sampling", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="polling", daemon=True)
                 self._thread.start()
             if self._error is not None:
-                raise SampleError(str(self._error)) from self._error
+                raise PollError(str(self._error)) from self._error
             if now - (self._newest[0] if self._newest else self._first_asked) > PATIENCE_S:
-                raise SampleError(f"it has not been read for more than {PATIENCE_S:g} s")
+                raise PollError(f"it has not been read for more than {PATIENCE_S:g} s")
             return self._newest[1] if self._newest else None
 
-    def settle(self, timeout_s: float) -> None:
+    def newest_or_none(self) -> Value | None:
+        """The newest reading; None, which reads "not measured", also where there is none."""
+        try:
+            return self.newest()
+        except PollError:
+            return None
+
+    def join(self, timeout_s: float) -> None:
         """Wait for a reading that is under way."""
         thread = self._thread
         if thread is not None:
@@ -64,17 +71,9 @@ class Sampled(Generic[Value]):
     def _run(self) -> None:
         try:
             value = self._read()
-        except Exception as error:  # whatever a file system or a driver raises: it is told to whoever asks
+        except Exception as error:  # whatever a file system or a driver raises: whoever asks is given it
             with self._lock:
                 self._error, self._thread = error, None
             return
         with self._lock:
             self._newest, self._error, self._thread = (self._clock(), value), None, None
-
-
-def read_or_none(figure: Sampled[Value]) -> Value | None:
-    """The newest reading; None, which reads "not measured", also where there is none."""
-    try:
-        return figure.newest()
-    except SampleError:
-        return None
