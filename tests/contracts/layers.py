@@ -136,6 +136,7 @@ LAYERS = (
     Layer("gateway/engine/cache/", ("gateway.engine", *WORDS), ("msgspec", "numpy")),
     Layer("gateway/engine/cache/tiers/", ("gateway.engine.cache.entry", *WORDS)),
     Layer("gateway/engine/embedding/", ("gateway.engine", *WORDS), ("psutil",)),
+    Layer("gateway/engine/grammar/", (), ("llguidance", "msgspec", "numpy")),
     Layer("gateway/engine/llama/", ("gateway.engine", "gateway.chat", *WORDS), ("llama_cpp", "msgspec", "numpy", "psutil")),
     Layer("gateway/engine/schedule/", ("gateway.engine", "gateway.chat", *WORDS), ("msgspec", "psutil")),
     Layer("gateway/engine/sequence/", ("gateway.engine", *WORDS), ("numpy",)),

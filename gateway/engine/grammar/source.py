@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 
 from llguidance import LLMatcher
-from llguidance.gbnf_to_lark import gbnf_to_lark
 
 from gateway.engine.grammar.constraint import Choice, Constraint, Gbnf, JsonObject, JsonSchema, Lark, Regex, StructuralTags
 from gateway.engine.grammar.errors import GrammarRefusedError
+from gateway.engine.grammar.gbnf import gbnf_lark
 from gateway.engine.grammar.limits import GrammarLimits
 from gateway.engine.grammar.schema import compilable, read_schema
 from gateway.engine.grammar.tags import IsSpecial, tags_grammar
 
 ANY_OBJECT = '{"type": "object"}'
-ESCAPED = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|.)", re.DOTALL)
 
 
 def source(constraint: Constraint, limits: GrammarLimits, is_special: IsSpecial) -> str:
@@ -64,28 +62,10 @@ def _lark(grammar: str, limits: GrammarLimits) -> str:
 
 def _gbnf(grammar: str, limits: GrammarLimits) -> str:
     limits.check_size(grammar, most=limits.gbnf_bytes)
-    try:
-        lark = gbnf_to_lark(ESCAPED.sub(_character, grammar))
-    except Exception as error:  # the converter raises whatever comes
-        raise GrammarRefusedError(f"{error}") from None
-    return LLMatcher.grammar_from_lark(lark)
+    return LLMatcher.grammar_from_lark(gbnf_lark(grammar))
 
 
 def _tags(constraint: StructuralTags, limits: GrammarLimits, is_special: IsSpecial) -> str:
     grammar = tags_grammar(constraint, is_special)
     limits.check_size(grammar)
     return LLMatcher.grammar_from_lark(grammar)
-
-
-def _character(escape: re.Match[str]) -> str:
-    r"""A `\u` or `\U` escape as the character itself, or as `\x` where ASCII may mean something to the grammar.
-
-    The converter strips leading zeros of such escapes, and what it then writes is another character, or none.
-    """
-    digits = escape[1] or escape[2]
-    if digits is None:
-        return escape[0]
-    code = int(digits, 16)
-    if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
-        raise GrammarRefusedError(f"{escape[0]} is no character")
-    return f"\\x{code:02x}" if code < 0x80 else chr(code)

@@ -1,0 +1,105 @@
+"""The public JSON-Schema-Test-Suite: a schema that is compiled lets no wrong document pass; one that is not says why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import pytest
+from llguidance import LLTokenizer
+
+from gateway.engine.grammar.compiler import GrammarCompiler
+from gateway.engine.grammar.constraint import JsonSchema
+from gateway.engine.grammar.errors import GrammarRefusedError
+from gateway.engine.grammar.matcher import Matcher
+from tests.engine.grammar import suite
+from tests.engine.grammar.suite import Group
+from tests.engine.grammar.walks import invalid, walk
+
+DRAFTS = {"draft2020-12": jsonschema.Draft202012Validator, "draft7": jsonschema.Draft7Validator}
+WALKS = 3
+
+UNSATISFIABLE = ("Unsatisfiable schema", "maximum", "minimum")
+"""How refusals begin of schemas that no document conforms to: there is no keyword that is not supported."""
+
+
+@pytest.fixture(scope="session")
+def groups(request: pytest.FixtureRequest) -> dict[str, list[Group]]:
+    cache: pytest.Cache = request.config.cache  # type: ignore[assignment]  # it is only missing when it is switched off
+    tests = suite.fetch(cache.mkdir("json-schema-test-suite"))
+    return {draft: list(suite.groups(tests, draft)) for draft in DRAFTS}
+
+
+def compiled(compiler: GrammarCompiler, group: Group, draft: str) -> Matcher:
+    """With the draft named, where the schema names none: the default is the newest."""
+    schema = group.schema
+    if draft != "draft2020-12" and isinstance(schema, dict):
+        schema = {"$schema": DRAFTS[draft].META_SCHEMA["$schema"]} | schema
+    return compiler.compile(JsonSchema(json.dumps(schema)))
+
+
+def each(compiler: GrammarCompiler, groups: list[Group], draft: str, judge: Callable[[Group, Matcher], str]) -> list[str]:
+    """What is wrong with schemas that are compiled."""
+    found = []
+    for group in groups:
+        try:
+            matcher = compiled(compiler, group, draft)
+        except GrammarRefusedError:
+            continue
+        found.append(f"{group.name}: {wrong}" if (wrong := judge(group, matcher)) else "")
+    assert len(found) > len(groups) / 3
+    return [wrong for wrong in found if wrong]
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_compiled_schemas_take_no_invalid_document(
+    groups: dict[str, list[Group]], demo_compiler: GrammarCompiler, demo_tokenizer: LLTokenizer, draft: str
+) -> None:
+    """Of those that the suite has."""
+
+    def judge(group: Group, start: Matcher) -> str:
+        taken = [data for data, valid in group.documents if not valid and takes(start, demo_tokenizer, data)]
+        return f"takes {taken}" if taken else ""
+
+    assert each(demo_compiler, groups[draft], draft, judge) == []
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_compiled_schemas_make_no_invalid_document(
+    groups: dict[str, list[Group]], demo_compiler: GrammarCompiler, demo_tokenizer: LLTokenizer, draft: str
+) -> None:
+    """Random walks; one that finds no end has made nothing."""
+
+    def judge(group: Group, start: Matcher) -> str:
+        documents = [walk(start.deep_copy(), demo_tokenizer, seed, forced=seed % 2 == 0) for seed in range(WALKS)]
+        wrong = [text for text in documents if text is not None and invalid(group.schema, text, DRAFTS[draft])]
+        return f"makes {wrong}" if wrong else ""
+
+    assert each(demo_compiler, groups[draft], draft, judge) == []
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_refused_schemas_name_the_keyword(groups: dict[str, list[Group]], demo_compiler: GrammarCompiler, draft: str) -> None:
+    """One that the schema has; or it is said that no document can conform."""
+    unnamed = []
+    for group in groups[draft]:
+        try:
+            compiled(demo_compiler, group, draft)
+        except GrammarRefusedError as error:
+            named = error.keyword and f'"{error.keyword}"' in json.dumps(group.schema) and error.keyword in str(error)
+            if not named and not error.words.startswith(UNSATISFIABLE):
+                unnamed.append(f"{group.name}: {error}")
+    assert unnamed == []
+
+
+def takes(start: Matcher, tokenizer: LLTokenizer, document: Any) -> bool:
+    """Whether a grammar takes a document as we write it, without white space."""
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    tokens, matcher = tokenizer.tokenize_str(text), start.deep_copy()
+    if matcher.validate(tokens) < len(tokens):
+        return False
+    for token in tokens:
+        matcher.consume(token)
+    return matcher.accepting
