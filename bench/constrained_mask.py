@@ -1,8 +1,8 @@
 """What a grammar costs per token: masks, and the whole of choosing a token, with 1 and 8 sequences.
 
-Without a model: documents are random walks through the grammar, and a sampler is an argmax. `python -m bench.constrained_mask
-VOCABULARY` measures one vocabulary and prints JSON; the scenario starts it as a process of its own. A token that takes 10 ms to
-compute may cost 0.3 ms more (3 %).
+Without a model: documents are random walks through the grammar, and a sampler is an argmax. `python -m
+bench.constrained_mask VOCABULARY` measures one vocabulary and prints JSON; the scenario starts it as a
+process of its own. A token that takes 10 ms to compute may cost 0.3 ms more (3 %).
 """
 
 from __future__ import annotations
@@ -54,8 +54,14 @@ def run() -> Comparison:
 
 
 def _rows(name: str, times: Times) -> list[Row]:
-    rows = [Row(f"{name}: {what}, p50", "µs", [percentile(values, 0.5)], most=_bound(what)) for what, values in times.items()]
-    return [*rows, Row(f"{name}: mask, p99", "µs", [percentile(times["mask"], 0.99)]), Row(f"{name}: mask, longest", "µs", [max(times["mask"])])]
+    p50 = {what: percentile(values, 0.5) for what, values in times.items()}
+    rows = [_row(f"{name}: {what}, p50", value_us, _bound(what)) for what, value_us in p50.items()]
+    longest = _row(f"{name}: mask, longest", max(times["mask"]))
+    return [*rows, _row(f"{name}: mask, p99", percentile(times["mask"], 0.99)), longest]
+
+
+def _row(name: str, value_us: float, most_us: float | None = None) -> Row:
+    return Row(name, "µs", [value_us], most=most_us)
 
 
 def _bound(what: str) -> float | None:
@@ -64,15 +70,16 @@ def _bound(what: str) -> float | None:
 
 def _measured(name: str) -> Times:
     command = [sys.executable, "-m", "bench.constrained_mask", name]
-    found = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=TIMEOUT_S, check=True).stdout
-    return msgspec.json.decode(found, type=Times)
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    done = subprocess.run(command, stdout=pipe, stderr=nowhere, timeout=TIMEOUT_S, check=True)
+    return msgspec.json.decode(done.stdout, type=Times)
 
 
 class _Walker:
     """Documents without end, on one vocabulary."""
 
     def __init__(self, name: str) -> None:
-        from gateway.engine.grammar.compiler import GrammarCompiler  # noqa: PLC0415 - native code only in its own process
+        from gateway.engine.grammar.compiler import GrammarCompiler  # noqa: PLC0415 - native code
         from gateway.engine.grammar.constraint import JsonSchema  # noqa: PLC0415
 
         begun_s = time.perf_counter()
@@ -86,8 +93,12 @@ class _Walker:
         """At the start; each number is a schema of its own, compiled once."""
         schema = msgspec.json.encode(PERSON | {"title": str(number)}).decode()
         matcher = self._compiler.compile(self._constraint(schema))
-        self.times.setdefault("compile, cached" if matcher.counts.cached else "compile", []).append(matcher.counts.compile_ms * 1e3)
+        self.note("compile, cached" if matcher.counts.cached else "compile", matcher.counts.compile_ms * 1e3)
         return matcher
+
+    def note(self, what: str, took_us: float) -> None:
+        """Add to the times."""
+        self.times.setdefault(what, []).append(took_us)
 
     def row(self) -> Any:
         """Logits of one position."""
@@ -97,7 +108,7 @@ class _Walker:
         """Call, and note how long it took."""
         begun_s = time.perf_counter()
         given = call(*arguments)
-        self.times.setdefault(what, []).append(_us(begun_s))
+        self.note(what, _us(begun_s))
         return given
 
 
@@ -137,28 +148,32 @@ def _calls(walker: _Walker) -> None:
 
 def _choosing(walker: _Walker, sequences: int, threads: int) -> None:
     """All refused at first, as a bad model would have it; then none, as a good one. Per sequence."""
-    from gateway.engine.grammar.choose import Candidate, choose  # noqa: PLC0415
-    from gateway.engine.grammar.masks import Masks  # noqa: PLC0415
+    from gateway.engine.grammar.masks import Masks  # noqa: PLC0415 - native code
 
     masks = Masks(walker.n_vocab, rows=sequences, threads=threads)
     ways = f"{sequences} at once" + (f", {threads} threads" if threads > 1 else "")
     matchers = [walker.matcher(number) for number in range(sequences)]
     for step in range(TOKENS // sequences):
-        matchers = [
-            walker.matcher(number) if step % DOCUMENT_TOKENS == 0 or matcher.stopped else matcher
-            for number, matcher in enumerate(matchers)
-        ]
+        for number, matcher in enumerate(matchers):
+            if step % DOCUMENT_TOKENS == 0 or matcher.stopped:
+                matchers[number] = walker.matcher(number)
         copies = [matcher.deep_copy() for matcher in matchers]
         rows = [walker.row() for _ in matchers]
         liked = [row.copy() for row in rows]
-        begun_s = time.perf_counter()
-        tokens = choose([Candidate(_Argmax(), row, one) for row, one in zip(rows, matchers, strict=True)], masks)
-        walker.times.setdefault(f"choose, refused at first, {ways}", []).append(_us(begun_s) / sequences)
+        tokens = _chosen(walker, f"choose, refused at first, {ways}", rows, matchers, masks)
         for row, token in zip(liked, tokens, strict=True):
             row[token] = 2.0
-        begun_s = time.perf_counter()
-        choose([Candidate(_Argmax(), row, one) for row, one in zip(liked, copies, strict=True)], masks)
-        walker.times.setdefault(f"choose, never refused, {ways}", []).append(_us(begun_s) / sequences)
+        _chosen(walker, f"choose, never refused, {ways}", liked, copies, masks)
+
+
+def _chosen(walker: _Walker, what: str, rows: list[Any], matchers: list[Any], masks: Any) -> list[int]:
+    from gateway.engine.grammar.choose import Candidate, choose  # noqa: PLC0415 - native code
+
+    begun_s = time.perf_counter()
+    candidates = [Candidate(_Argmax(), row, matcher) for row, matcher in zip(rows, matchers, strict=True)]
+    tokens = choose(candidates, masks)
+    walker.note(what, _us(begun_s) / len(rows))
+    return [token for token in tokens if token is not None]
 
 
 class _Argmax:

@@ -14,19 +14,21 @@ TEKKEN_FILE = "data/tekken_240911.json"
 
 
 def tekken_file() -> Path | None:
-    """Tekken's file in the package `mistral-common`, which need not be importable (`pip install --no-deps`)."""
+    """Tekken's file in the package `mistral-common`, which need not be importable (`pip install
+    --no-deps`).
+    """
     spec = importlib.util.find_spec(TEKKEN_PACKAGE)
     folders = [] if spec is None else spec.submodule_search_locations or []
     return next((file for folder in folders if (file := Path(folder) / TEKKEN_FILE).is_file()), None)
 
 
 def tokenizer(name: str) -> tuple[Any, Any]:
-    """llguidance's tokenizer of a vocabulary, and what must be kept for as long as it is used."""
+    """The tokenizer of a vocabulary, and what must be kept for as long as it is used."""
     return _demo() if name == DEMO else _tekken()
 
 
 def _demo() -> tuple[Any, Any]:
-    from gateway.engine.grammar.tokenizer import llama_tokenizer  # noqa: PLC0415 - native code only in its own process
+    from gateway.engine.grammar.tokenizer import llama_tokenizer  # noqa: PLC0415 - native code
     from gateway.engine.llama.model import LlamaModel  # noqa: PLC0415
     from gateway.models.storage import DEMO_MODEL, resolve  # noqa: PLC0415
 
@@ -35,7 +37,9 @@ def _demo() -> tuple[Any, Any]:
 
 
 def _tekken() -> tuple[Any, Any]:
-    """From its list of tokens; texts are split into the longest tokens, which is not quite how Tekken does it."""
+    """From its list of tokens; texts are split into the longest tokens, which is not quite how Tekken does
+    it.
+    """
     from llguidance import LLTokenizer, TokenizerWrapper  # noqa: PLC0415
 
     file = tekken_file()
@@ -63,7 +67,8 @@ class _Tekken:
         data = text.encode() if isinstance(text, str) else text
         found: list[int] = []
         while data:
-            size = next(size for size in range(min(self._longest, len(data)), 0, -1) if data[:size] in self._ids)
+            sizes = range(min(self._longest, len(data)), 0, -1)
+            size = next(size for size in sizes if data[:size] in self._ids)
             found.append(self._ids[data[:size]])
             data = data[size:]
         return found

@@ -1,8 +1,8 @@
-"""The next token of sequences with and without grammars, in llama.cpp's order: sample first, ask the grammar, and only where
-it refuses fill its mask and sample again (`common_sampler_sample`).
+"""The next token of sequences with and without grammars, in llama.cpp's order: sample first, ask the grammar,
+and only where it refuses fill its mask and sample again (`common_sampler_sample`).
 
-Most tokens of a model that writes what it was asked for are allowed, so most need no mask. What the sampler remembers
-(penalties) is told once, with the token that is taken.
+Most tokens of a model that writes what it was asked for are allowed, so most need no mask. What the sampler
+remembers (penalties) is told once, with the token that is taken.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class TokenSampler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sequence whose next token is wanted: its logits, which may be written to, and its grammar if it has one."""
+    """A sequence whose next token is wanted: its logits, which may be written to, and its grammar if it
+    has one.
+    """
 
     sampler: TokenSampler
     logits: Logits
@@ -36,8 +38,8 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate], masks: Masks) -> list[int | None]:
-    """The next token of each candidate, which its sampler has accepted and its matcher consumed; None where a grammar cannot
-    go on: its matcher's `failure` says why, and the others are not touched by it.
+    """The next token of each candidate, which its sampler has accepted and its matcher consumed; None where a
+    grammar cannot go on: its matcher's `failure` says why, and the others are not touched by it.
     """
     tokens = [candidate.sampler.draw(candidate.logits) for candidate in candidates]
     refused = [
@@ -46,7 +48,8 @@ def choose(candidates: Sequence[Candidate], masks: Masks) -> list[int | None]:
         if candidate.matcher is not None and not candidate.matcher.validate([tokens[number]])
     ]
     if refused:
-        masks.refuse([matcher for _, _, matcher in refused], [candidate.logits for _, candidate, _ in refused])
+        matchers = [matcher for _, _, matcher in refused]
+        masks.refuse(matchers, [candidate.logits for _, candidate, _ in refused])
     for number, candidate, matcher in refused:
         matcher.counts.resamples += 1
         tokens[number] = candidate.sampler.draw(candidate.logits)

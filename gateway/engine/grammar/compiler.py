@@ -1,4 +1,6 @@
-"""Compiling constraints, each only once: what was compiled is kept by digest, within bounds, and copied for each sequence."""
+"""Compiling constraints, each only once: what was compiled is kept by digest, within bounds, and copied
+for each sequence.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from gateway.engine.grammar.source import source
 
 MOST_GRAMMARS = 256
 MOST_BYTES = 8 * 2**20
-"""Of the kept grammars' texts: the library does not tell what a compiled one takes (measured: about 40 times its text)."""
+"""Of the kept grammars' texts: the library does not tell what a compiled one takes (measured: about 40
+times its text).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ class _Compiled:
 
 
 class GrammarCompiler:
-    """Compiles for one vocabulary. To be used by one thread (intake): the library's objects are not to be shared while in use.
+    """Compiles for one vocabulary. To be used by one thread (intake): the library's objects are not to be
+    shared while in use.
 
     At most `most_grammars` with `most_bytes` of text are kept; those that were used last stay.
     """
@@ -82,8 +87,12 @@ class GrammarCompiler:
     def _keep(self, name: str, compiled: _Compiled) -> None:
         self._kept[name] = compiled
         self._kept.move_to_end(name)
-        while len(self._kept) > 1 and (len(self._kept) > self._most_grammars or self.kept[1] > self._most_bytes):
+        while len(self._kept) > 1 and self._are_too_many():
             self._kept.popitem(last=False)
+
+    def _are_too_many(self) -> bool:
+        number, size_bytes = self.kept
+        return number > self._most_grammars or size_bytes > self._most_bytes
 
     def _refused(self, constraint: Constraint, words: str) -> GrammarRefusedError:
         words = words.partition(DETAILS)[0].strip()
@@ -93,7 +102,8 @@ class GrammarCompiler:
 
     def _failure(self, schema: Schema) -> str:
         try:
-            return self._native.matcher(LLMatcher.grammar_from_json_schema(compilable(schema, compact=True))).get_error()
+            text = LLMatcher.grammar_from_json_schema(compilable(schema, compact=True))
+            return self._native.matcher(text).get_error()
         except GrammarRefusedError as error:
             return str(error)
 

@@ -1,7 +1,7 @@
 """Constraints as data: what an answer must be, as it travels to the engine process in msgpack.
 
-Schemas and grammars travel as text, as the client wrote them: the order of properties is part of a constraint, and numbers
-of any size survive.
+Schemas and grammars travel as text, as the client wrote them: the order of properties is part of a
+constraint, and numbers of any size survive.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ class _Constraint(msgspec.Struct, frozen=True, tag_field="kind"):
 
 
 class JsonSchema(_Constraint, frozen=True, tag="json_schema"):
-    """A JSON document that this JSON Schema (its text) validates. `compact`: without white space between tokens of JSON, so
-    that more of them are forced; otherwise a blank, or a line break and an indentation, may stand there.
+    """A JSON document that this JSON Schema (its text) validates. `compact`: without white space between
+    tokens of JSON, so that more of them are forced; otherwise a blank, or a line break and an indentation,
+    may stand there.
     """
 
     schema: str
@@ -31,7 +32,9 @@ class JsonObject(_Constraint, frozen=True, tag="json_object"):
 
 
 class Regex(_Constraint, frozen=True, tag="regex"):
-    """A text that the whole of this regular expression matches (Rust's syntax, without look-around and back-references)."""
+    """A text that the whole of this regular expression matches (Rust's syntax, without look-around and
+    back-references).
+    """
 
     pattern: str
 
@@ -55,8 +58,8 @@ class Gbnf(_Constraint, frozen=True, tag="gbnf"):
 
 
 class StructuralTag(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of an answer with a form of its own, such as a tool call: `trigger` opens it wherever it is said, `begin` (which
-    starts with the trigger) and `end` stand around `content`.
+    """A part of an answer with a form of its own, such as a tool call: `trigger` opens it wherever it is
+    said, `begin` (which starts with the trigger) and `end` stand around `content`.
     """
 
     trigger: str
@@ -66,8 +69,8 @@ class StructuralTag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StructuralTags(_Constraint, frozen=True, tag="structural_tags"):
-    """Free text until a trigger is said, then that tag's form. `required`: no text, at least one tag at once, and
-    `separator` between two. Not `several`: one tag ends the answer.
+    """Free text until a trigger is said, then that tag's form. `required`: no text, at least one tag at once,
+    and `separator` between two. Not `several`: one tag ends the answer.
     """
 
     tags: tuple[StructuralTag, ...]
@@ -80,7 +83,9 @@ Constraint = JsonSchema | JsonObject | Regex | Choice | Lark | Gbnf | Structural
 
 
 def kind(constraint: Constraint) -> str:
-    """The name of a constraint's kind: json_schema, json_object, regex, choice, lark, gbnf or structural_tags."""
+    """The name of a constraint's kind: json_schema, json_object, regex, choice, lark, gbnf or
+    structural_tags.
+    """
     return str(constraint.__struct_config__.tag)
 
 

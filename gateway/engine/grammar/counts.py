@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class GrammarCounts:
-    """`resamples`: tokens that were sampled again because the grammar refused the first; `masks` that were filled for that,
-    in `mask_ns`; `forced_tokens` that were not sampled. `compile_ms` is 0 where the grammar was `cached`.
+    """`resamples`: tokens that were sampled again because the grammar refused the first; `masks` that were
+    filled for that, in `mask_ns`; `forced_tokens` that were not sampled. `compile_ms` is 0 where the grammar
+    was `cached`.
     """
 
     kind: str = ""

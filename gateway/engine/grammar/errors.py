@@ -1,8 +1,8 @@
 """What goes wrong with grammars.
 
-    GrammarError
-    ├─ GrammarRefusedError   a constraint that cannot be compiled: the caller's doing, known before anything is computed
-    └─ MatcherError          a grammar that outgrew its limits while a sequence was under way: ends that sequence only
+GrammarError
+├─ GrammarRefusedError   a constraint that cannot be compiled: the caller's doing, known before it is queued
+└─ MatcherError          a grammar that outgrew its limits in the middle of an answer: ends that answer only
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ class GrammarError(Exception):
 
 
 class GrammarRefusedError(GrammarError):
-    """A constraint that cannot be compiled. `words` are the library's own; `path` is the place in the schema as a JSON
-    Pointer (RFC 6901; "" is the whole of it, or there is no schema); `keyword` names what of the schema is not supported
-    ("" where it is not one keyword).
+    """A constraint that cannot be compiled. `words` are the library's own; `path` is the place in the schema
+    as a JSON Pointer (RFC 6901; "" is the whole of it, or there is no schema); `keyword` names what of the
+    schema is not supported ("" where it is not one keyword).
     """
 
     def __init__(self, words: str, *, path: str = "", keyword: str = "") -> None:

@@ -1,8 +1,9 @@
 """llama.cpp's GBNF as a Lark grammar that takes the same texts.
 
-llguidance reads GBNF too (`gbnf_to_lark`), but makes terminals of rules, and its lexer takes the longest one: after
-`num ::= [0-9]+ ws` a line break that the grammar wants next is already eaten as white space, and the text can never end. Here every
-character is a terminal of its own, as it is for llama.cpp: slower, and the same language. Parsed is with the library's parser.
+llguidance reads GBNF too (`gbnf_to_lark`), but makes terminals of rules, and its lexer takes the longest one:
+after `num ::= [0-9]+ ws` a line break that the grammar wants next is already eaten as white space, and the
+text can never end. Here every character is a terminal of its own, as it is for llama.cpp: slower, and the
+same language. Parsed is with the library's parser.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ def gbnf_lark(grammar: str) -> str:
     """
     try:
         rules = GrammarParser().parse(_UNICODE.sub(_unescaped, grammar))
-        if ROOT not in rules:
-            raise GrammarRefusedError(f"the grammar has no rule {ROOT}")
         names = {name: "start" if name == ROOT else f"rule_{number}" for number, name in enumerate(rules)}
         lines = [f"{names[name]}: {_lark(rule.alternatives, names)}" for name, rule in rules.items()]
     except GrammarRefusedError:
         raise
     except Exception as error:  # the parser raises whatever comes, a RecursionError too
         raise GrammarRefusedError(str(error)) from None
+    if ROOT not in rules:
+        raise GrammarRefusedError(f"the grammar has no rule {ROOT}")
     return "%llguidance {}\n" + "\n".join(lines) + "\n"
 
 
@@ -92,12 +93,15 @@ def _character(found: re.Match[str]) -> str:
 
 
 def _plain_class(characters: str) -> str:
-    """A class of characters without what only Rust's regular expressions know: `&&`, `--` and `~~` are set operations."""
+    """A class of characters without what only Rust's regular expressions know: `&&`, `--` and `~~` are set
+    operations.
+    """
     return re.sub(r"(?<!\\)([&~])", r"\\\1", characters).replace("--", r"-\-")
 
 
 def _unescaped(escape: re.Match[str]) -> str:
-    r"""A `\u` or `\U` escape as the character itself, or as `\x` where ASCII may mean something to the grammar.
+    r"""A `\u` or `\U` escape as the character itself, or as `\x` where ASCII may mean something to the
+    grammar.
 
     The library's parser strips leading zeros of such escapes, and what is left is another character, or none.
     """

@@ -1,4 +1,6 @@
-"""How large a grammar may be, and how much work: fixed numbers, since whoever may send a request may send a grammar."""
+"""How large a grammar may be, and how much work: fixed numbers, since whoever may send a request may send
+a grammar.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,10 @@ from gateway.engine.grammar.errors import GrammarRefusedError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrammarLimits:
-    """Bounds on a constraint and on its compiled grammar. `source_bytes` of text, `gbnf_bytes` where Python converts it;
-    `compile_s` is the wall time that a compilation may take. The rest is the library's own, which counts work: 50,000 of
-    `compile_fuel` and 14,000 of `step_fuel` are about a millisecond, `lexer_states` take 1–2 kB each.
+    """Bounds on a constraint and on its compiled grammar. `source_bytes` of text, `gbnf_bytes` where Python
+    converts it; `compile_s` is the wall time that a compilation may take. The rest is the library's own,
+    which counts work: 50,000 of `compile_fuel` and 14,000 of `step_fuel` are about a millisecond,
+    `lexer_states` take 1 or 2 kB each.
     """
 
     source_bytes: int = 128 * 1024

@@ -1,4 +1,6 @@
-"""Where in a schema an error of the library comes from, and which keyword it is about: the library tells neither."""
+"""Where in a schema an error of the library comes from, and which keyword it is about: the library tells
+neither.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ Failure = Callable[[Schema], str]
 
 
 def located(schema: Schema, words: str, failure: Failure) -> GrammarRefusedError:
-    """The refusal of a schema that failed with these words, with the innermost place that fails alike by itself."""
+    """The refusal of a schema that failed with these words, with the innermost place that fails alike by
+    itself.
+    """
     unimplemented = UNIMPLEMENTED.match(words)
     if unimplemented is not None:
         keyword = unimplemented[1]
@@ -64,8 +68,9 @@ def _innermost(schema: Schema, words: str, failure: Failure) -> tuple[str, Any]:
 
 
 def _keyword(place: Any, words: str) -> str:
+    there = place if isinstance(place, dict) else {}
     for text, keywords in ABOUT:
         if text in words:
-            return next((keyword for keyword in keywords if isinstance(place, dict) and keyword in place), keywords[0])
+            return next((keyword for keyword in keywords if keyword in there), keywords[0])
     named = re.findall(r"'(\w+)'", words)
-    return next((name for name in named if isinstance(place, dict) and name in place), "")
+    return next((name for name in named if name in there), "")

@@ -14,8 +14,8 @@ WORD_BITS = 32
 
 
 class Masks:
-    """Room for the masks of `rows` sequences at once, filled by `threads` threads of the library's own where that is more
-    than one. To be used by one thread.
+    """Room for the masks of `rows` sequences at once, filled by `threads` threads of the library's own where
+    that is more than one. To be used by one thread.
     """
 
     def __init__(self, n_vocab: int, *, rows: int, threads: int = 1) -> None:
@@ -23,7 +23,9 @@ class Masks:
         self._executor = LLExecutor(threads) if threads > 1 else None
 
     def refuse(self, matchers: Sequence[Matcher], logits: Sequence[Logits]) -> None:
-        """Set what each grammar refuses to -inf in its logits, in place: of one that has failed, all but end tokens."""
+        """Set what each grammar refuses to -inf in its logits, in place: of one that has failed, all but
+        end tokens.
+        """
         begun_ns = time.monotonic_ns()
         self._fill(matchers)
         for bits, row in zip(self._bits, logits, strict=False):

@@ -1,8 +1,8 @@
 """Where llguidance compiles: on a thread with a large stack, and with a deadline.
 
-Its compiler recurses once per rule or reference, some 8 kB each: a chain of a thousand `$ref`s ends a process whose threads
-have the usual 8 MiB. Nor can it be stopped: a compilation that takes too long is left alone on its thread, and until it
-has ended nothing else is compiled.
+Its compiler recurses once per rule or reference, some 8 kB each: a chain of a thousand `$ref`s ends a process
+whose threads have the usual 8 MiB. Nor can it be stopped: a compilation that takes too long is left alone on
+its thread, and until it has ended nothing else is compiled.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class NativeCompiler:
             GrammarRefusedError: it took too long, or another one has and is still not done.
         """
         if self._thread is not None and self._thread.is_alive():
-            raise GrammarRefusedError("another grammar is still being compiled, for too long already; try again later")
+            raise GrammarRefusedError(
+                "another grammar is still being compiled, after its time; try again later",
+            )
         made: list[LLMatcher | BaseException] = []
         self._thread = _start(lambda: made.append(self._make(source)))
         self._thread.join(self._compile_s)

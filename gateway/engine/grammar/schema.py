@@ -1,4 +1,6 @@
-"""JSON schemas before they are compiled: read, bounded, and refused where the library would let wrong documents pass."""
+"""JSON schemas before they are compiled: read, bounded, and refused where the library would let wrong
+documents pass.
+"""
 
 from __future__ import annotations
 
@@ -87,13 +89,15 @@ def _children(key: str, value: Any) -> Iterator[Place]:
 
 
 def _check(path: str, schema: Any) -> None:
-    """Two things that the library does not see: keys that come twice, and numbers that a double cannot hold."""
+    """Two things that the library does not see: keys that come twice, and numbers that a double cannot
+    hold.
+    """
     if not isinstance(schema, dict):
         return
     required = schema.get("required")
     least, named = schema.get("minProperties"), set(required) if _is_names(required) else set()
     if isinstance(least, int) and least > max(1, len(named)):
-        words = f"minProperties above 1 is only supported up to the number of required properties, here {len(named)}"
+        words = f"minProperties above 1 is only supported up to the number of required ones: {len(named)}"
         raise GrammarRefusedError(words, path=path, keyword="minProperties")
     for keyword in NUMBERS:
         if not all(_is_exact(number) for number in _numbers(schema.get(keyword))):

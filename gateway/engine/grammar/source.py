@@ -6,7 +6,16 @@ import json
 
 from llguidance import LLMatcher
 
-from gateway.engine.grammar.constraint import Choice, Constraint, Gbnf, JsonObject, JsonSchema, Lark, Regex, StructuralTags
+from gateway.engine.grammar.constraint import (
+    Choice,
+    Constraint,
+    Gbnf,
+    JsonObject,
+    JsonSchema,
+    Lark,
+    Regex,
+    StructuralTags,
+)
 from gateway.engine.grammar.errors import GrammarRefusedError
 from gateway.engine.grammar.gbnf import gbnf_lark
 from gateway.engine.grammar.limits import GrammarLimits
@@ -14,6 +23,8 @@ from gateway.engine.grammar.schema import compilable, read_schema
 from gateway.engine.grammar.tags import IsSpecial, tags_grammar
 
 ANY_OBJECT = '{"type": "object"}'
+MOST_GROWTH = 2
+"""Times that a text may be longer in llguidance's terms: quotes and names."""
 
 
 def source(constraint: Constraint, limits: GrammarLimits, is_special: IsSpecial) -> str:
@@ -24,20 +35,23 @@ def source(constraint: Constraint, limits: GrammarLimits, is_special: IsSpecial)
     """
     match constraint:
         case JsonSchema(schema, compact):
-            return _json(schema, limits, compact=compact)
+            text = _json(schema, limits, compact=compact)
         case JsonObject(compact):
-            return _json(ANY_OBJECT, limits, compact=compact)
+            text = _json(ANY_OBJECT, limits, compact=compact)
         case Regex(pattern):
             limits.check_size(pattern)
-            return LLMatcher.grammar_from_regex(pattern)
+            text = LLMatcher.grammar_from_regex(pattern)
         case Choice(options):
-            return _choice(options, limits)
+            text = _choice(options)
         case Lark(grammar):
-            return _lark(grammar, limits)
+            text = _lark(grammar, limits)
         case Gbnf(grammar):
-            return _gbnf(grammar, limits)
+            limits.check_size(grammar, most=limits.gbnf_bytes)
+            text = gbnf_lark(grammar)
         case StructuralTags():
-            return _tags(constraint, limits, is_special)
+            text = tags_grammar(constraint, is_special)
+    limits.check_size(text, most=MOST_GROWTH * limits.source_bytes)
+    return text
 
 
 def _json(schema: str, limits: GrammarLimits, *, compact: bool) -> str:
@@ -45,27 +59,14 @@ def _json(schema: str, limits: GrammarLimits, *, compact: bool) -> str:
     return LLMatcher.grammar_from_json_schema(compilable(read_schema(schema), compact=compact))
 
 
-def _choice(options: tuple[str, ...], limits: GrammarLimits) -> str:
+def _choice(options: tuple[str, ...]) -> str:
     if not options:
         raise GrammarRefusedError("there must be at least one choice")
-    text = "start: " + " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
-    limits.check_size(text)
-    return LLMatcher.grammar_from_lark(text)
+    return "start: " + " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
 
 
 def _lark(grammar: str, limits: GrammarLimits) -> str:
     limits.check_size(grammar)
     if grammar.lstrip().startswith("{"):
         raise GrammarRefusedError("a Lark grammar was expected, and this is JSON")
-    return LLMatcher.grammar_from_lark(grammar)
-
-
-def _gbnf(grammar: str, limits: GrammarLimits) -> str:
-    limits.check_size(grammar, most=limits.gbnf_bytes)
-    return LLMatcher.grammar_from_lark(gbnf_lark(grammar))
-
-
-def _tags(constraint: StructuralTags, limits: GrammarLimits, is_special: IsSpecial) -> str:
-    grammar = tags_grammar(constraint, is_special)
-    limits.check_size(grammar)
-    return LLMatcher.grammar_from_lark(grammar)
+    return grammar

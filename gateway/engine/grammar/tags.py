@@ -1,7 +1,7 @@
 """Structural tags as a Lark grammar: text until a trigger is said, then the tag's form.
 
-The grammar is that of llguidance's own `StructTag.to_grammar`, and more: tags that are required, one tag only, and triggers
-of which some are one token and others plain text.
+The grammar is that of llguidance's own `StructTag.to_grammar`, and more: tags that are required, one tag
+only, and triggers of which some are one token and others plain text.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from llguidance import LLTokenizer
 
@@ -20,11 +18,15 @@ def byte_tokenizer() -> LLTokenizer:
 
 
 @pytest.fixture(scope="session")
-def demo_tokenizer() -> Iterator[LLTokenizer]:
+def demo_model() -> LlamaModel:
+    """Loaded for its vocabulary, which must outlive what is made of it."""
+    return LlamaModel(resolve(DEMO_MODEL).path, gpu_layers=0, progress=lambda _fraction: None)
+
+
+@pytest.fixture(scope="session")
+def demo_tokenizer(demo_model: LlamaModel) -> LLTokenizer:
     """The demo model's 49,152 tokens."""
-    model = LlamaModel(resolve(DEMO_MODEL).path, gpu_layers=0, progress=lambda _fraction: None)
-    yield llama_tokenizer(model.vocab, model.end_tokens)
-    assert model.n_vocab  # the vocabulary must outlive what was made of it
+    return llama_tokenizer(demo_model.vocab, demo_model.end_tokens)
 
 
 @pytest.fixture

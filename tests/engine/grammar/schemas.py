@@ -22,14 +22,16 @@ TREE = {
             },
             "required": ["value"],
             "additionalProperties": False,
-        }
+        },
     },
 }
 
 EXPRESSION = {
     "$ref": "#/$defs/expression",
     "$defs": {
-        "expression": {"anyOf": [{"$ref": "#/$defs/number"}, {"$ref": "#/$defs/sum"}, {"$ref": "#/$defs/not"}]},
+        "expression": {
+            "anyOf": [{"$ref": "#/$defs/number"}, {"$ref": "#/$defs/sum"}, {"$ref": "#/$defs/not"}],
+        },
         "number": {"type": "number", "minimum": 0, "maximum": 100},
         "sum": {
             "type": "object",
@@ -100,9 +102,22 @@ SCHEMAS: dict[str, Any] = {
         "properties": {"orderId": {"type": "string"}, "orderName": {"type": "string"}, "n": {"type": "null"}},
         "additionalProperties": False,
     },
-    "nested": {"type": "object", "properties": {"a": {"type": "object", "properties": {"b": ADDRESS}, "required": ["b"]}}},
-    "array": {"type": "array", "items": {"type": ["string", "null", "integer"]}, "minItems": 2, "maxItems": 4},
-    "tuple": {"type": "array", "prefixItems": [{"type": "boolean"}, {"enum": ["x", "y"]}], "items": False, "minItems": 1},
+    "nested": {
+        "type": "object",
+        "properties": {"a": {"type": "object", "properties": {"b": ADDRESS}, "required": ["b"]}},
+    },
+    "array": {
+        "type": "array",
+        "items": {"type": ["string", "null", "integer"]},
+        "minItems": 2,
+        "maxItems": 4,
+    },
+    "tuple": {
+        "type": "array",
+        "prefixItems": [{"type": "boolean"}, {"enum": ["x", "y"]}],
+        "items": False,
+        "minItems": 1,
+    },
     "pattern": {"type": "string", "pattern": "^(\\([0-9]{3}\\))?[0-9]{3}-[0-9]{4}$"},
     "map": {
         "type": "object",
@@ -113,15 +128,22 @@ SCHEMAS: dict[str, Any] = {
     "union": {"anyOf": [ADDRESS, {"type": "array", "items": ADDRESS, "maxItems": 2}, {"type": "null"}]},
     "exclusive": {
         "oneOf": [
-            {"type": "object", "properties": {"kind": {"const": "circle"}, "r": {"type": "number"}}, "required": ["kind", "r"]},
+            {
+                "type": "object",
+                "properties": {"kind": {"const": "circle"}, "r": {"type": "number"}},
+                "required": ["kind", "r"],
+            },
             {"type": "object", "properties": {"kind": {"const": "point"}}, "required": ["kind"]},
-        ]
+        ],
     },
     "intersection": {
         "allOf": [
             {"type": "object", "properties": {"a": {"type": "integer", "minimum": 3}}, "required": ["a"]},
-            {"properties": {"a": {"maximum": 12}, "b": {"type": "string", "maxLength": 4}}, "required": ["b"]},
-        ]
+            {
+                "properties": {"a": {"maximum": 12}, "b": {"type": "string", "maxLength": 4}},
+                "required": ["b"],
+            },
+        ],
     },
     "tree": TREE,
     "expression": EXPRESSION,

@@ -1,4 +1,6 @@
-"""The public JSON-Schema-Test-Suite, as jsonschema's source distribution on PyPI carries it: fetched by pip, once."""
+"""The public JSON-Schema-Test-Suite, as jsonschema's source distribution on PyPI carries it: fetched by
+pip, once.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,16 @@ def fetch(folder: Path) -> Path:
     name = f"jsonschema-{version('jsonschema')}"
     tests = folder / name / "json" / "tests"
     if not tests.is_dir():
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "jsonschema"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-binary",
+            "jsonschema",
+        ]
         wanted = ["--dest", str(folder), name.replace("-", "==")]
         subprocess.run([*command, "--disable-pip-version-check", *wanted], check=True, timeout=120)
         with tarfile.open(folder / f"{name}.tar.gz") as archive:

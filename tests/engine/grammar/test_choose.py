@@ -42,7 +42,11 @@ def row(tokenizer: LLTokenizer, wishes: bytes) -> Logits:
     return logits
 
 
-def test_what_is_allowed_needs_no_mask(compiler: GrammarCompiler, byte_tokenizer: LLTokenizer, masks: Masks) -> None:
+def test_what_is_allowed_needs_no_mask(
+    compiler: GrammarCompiler,
+    byte_tokenizer: LLTokenizer,
+    masks: Masks,
+) -> None:
     """One draw, and the logits stay as they are."""
     sampler, matcher, logits = Greedy(), compiler.compile(Regex("[ab]c")), row(byte_tokenizer, b"bx")
     assert choose([Candidate(sampler, logits, matcher)], masks) == [ord("b")]
@@ -53,7 +57,9 @@ def test_what_is_allowed_needs_no_mask(compiler: GrammarCompiler, byte_tokenizer
 
 
 def test_what_is_refused_is_drawn_again_and_never_accepted(
-    compiler: GrammarCompiler, byte_tokenizer: LLTokenizer, masks: Masks
+    compiler: GrammarCompiler,
+    byte_tokenizer: LLTokenizer,
+    masks: Masks,
 ) -> None:
     """The next best that is allowed; penalties remember only that."""
     sampler, matcher = Greedy(), compiler.compile(Regex("[ab]c"))
@@ -64,7 +70,11 @@ def test_what_is_refused_is_drawn_again_and_never_accepted(
     assert matcher.counts.mask_ns > 0
 
 
-def test_sequences_with_and_without_grammars(compiler: GrammarCompiler, byte_tokenizer: LLTokenizer, masks: Masks) -> None:
+def test_sequences_with_and_without_grammars(
+    compiler: GrammarCompiler,
+    byte_tokenizer: LLTokenizer,
+    masks: Masks,
+) -> None:
     """Together: each gets its own, and only what was refused is drawn again."""
     samplers = [Greedy() for _ in range(3)]
     matchers = [compiler.compile(Choice(("yes",))), None, compiler.compile(Choice(("no", "xno")))]

@@ -27,11 +27,31 @@ def of_schema(compiler: GrammarCompiler, schema: Any) -> GrammarRefusedError:
 
 
 REFUSED = {
-    "a keyword": ({"properties": {"a": {"items": {"not": {}}}}}, "/properties/a/items", "not", "Unimplemented keys"),
-    "in a definition": ({"$ref": "#/$defs/a~b", "$defs": {"a~b": {"if": {}}}}, "/$defs/a~0b", "if", "Unimplemented keys"),
-    "an option": ({"anyOf": [{"type": "null"}, {"format": "int32"}]}, "/anyOf/1", "format", "Unknown format: int32"),
+    "a keyword": (
+        {"properties": {"a": {"items": {"not": {}}}}},
+        "/properties/a/items",
+        "not",
+        "Unimplemented keys",
+    ),
+    "in a definition": (
+        {"$ref": "#/$defs/a~b", "$defs": {"a~b": {"if": {}}}},
+        "/$defs/a~0b",
+        "if",
+        "Unimplemented keys",
+    ),
+    "an option": (
+        {"anyOf": [{"type": "null"}, {"format": "int32"}]},
+        "/anyOf/1",
+        "format",
+        "Unknown format: int32",
+    ),
     "a pattern": ({"items": {"pattern": "(?=a)"}}, "/items", "pattern", "look-around"),
-    "a union": ({"properties": {"x/y": {"oneOf": [{}, {}]}}}, "/properties/x~1y", "oneOf", "oneOf constraints"),
+    "a union": (
+        {"properties": {"x/y": {"oneOf": [{}, {}]}}},
+        "/properties/x~1y",
+        "oneOf",
+        "oneOf constraints",
+    ),
     "a reference": ({"items": {"$ref": "#/nowhere"}}, "/items", "$ref", "does not exist"),
     "afar": ({"$ref": "http://localhost/other"}, "", "$ref", "http://localhost/other"),
     "a type": ({"type": "text"}, "", "type", "Invalid type: text"),
@@ -52,7 +72,17 @@ def test_a_refusal_names_place_and_keyword(compiler: GrammarCompiler, name: str)
     assert path in str(error)
 
 
-NO_SCHEMAS = ["", "{", "[1]", "1", '"a"', '{"minimum": NaN}', '{"a": ' * 100_000, "[" * 100_000, '{"items":' * 101 + "{}" + "}" * 101]
+NO_SCHEMAS = [
+    "",
+    "{",
+    "[1]",
+    "1",
+    '"a"',
+    '{"minimum": NaN}',
+    '{"a": ' * 100_000,
+    "[" * 100_000,
+    '{"items":' * 101 + "{}" + "}" * 101,
+]
 
 
 @pytest.mark.parametrize("text", NO_SCHEMAS, ids=lambda text: text[:9])
@@ -90,7 +120,7 @@ def test_bad_grammars_are_refused(compiler: GrammarCompiler, name: str) -> None:
 
 
 def test_a_schema_cannot_loosen_how_it_is_compiled(compiler: GrammarCompiler) -> None:
-    """llguidance takes options from the schema itself; ours stand."""
+    """The library takes options from the schema itself; ours stand."""
     loose = {"lenient": True, "coerce_one_of": True, "whitespace_flexible": True}
     assert of_schema(compiler, {"not": {}, "x-guidance": loose}).keyword == "not"
     matcher = compiler.compile(JsonSchema(json.dumps({"type": "array", "x-guidance": loose})))
@@ -161,7 +191,10 @@ print(bytes(matcher.forced_tokens()).decode())
 
 
 def test_a_long_chain_of_references_does_not_end_the_process() -> None:
-    """llguidance alone would: its compiler outgrows the usual stack. In a process of its own, for the same reason."""
-    done = subprocess.run([sys.executable, "-c", CHAIN], capture_output=True, text=True, timeout=60, check=False)
+    """The library alone would: its compiler outgrows the usual stack. In a process of its own, for the same
+    reason.
+    """
+    command = [sys.executable, "-c", CHAIN]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == "{"

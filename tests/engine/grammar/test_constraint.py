@@ -42,7 +42,17 @@ def test_a_constraint_survives_the_pipe(name: str) -> None:
 
 def test_digests_differ() -> None:
     """Also where only the kind, an option or the order of properties does."""
-    others = [Regex("a"), Lark("a"), Gbnf("a"), JsonSchema("{}"), JsonSchema("{}", compact=False), JsonObject(compact=False)]
-    orders = [JsonSchema('{"properties": {"a": {}, "b": {}}}'), JsonSchema('{"properties": {"b": {}, "a": {}}}')]
+    others = [
+        Regex("a"),
+        Lark("a"),
+        Gbnf("a"),
+        JsonSchema("{}"),
+        JsonSchema("{}", compact=False),
+        JsonObject(compact=False),
+    ]
+    orders = [
+        JsonSchema('{"properties": {"a": {}, "b": {}}}'),
+        JsonSchema('{"properties": {"b": {}, "a": {}}}'),
+    ]
     constraints = [*ALL.values(), *others, *orders]
     assert len({digest(constraint) for constraint in constraints}) == len(constraints)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+
+import llama_cpp.llama_cpp as llama
+import numpy as np
 import pytest
 from llguidance import LLTokenizer
 
 from gateway.engine.grammar.compiler import GrammarCompiler
 from gateway.engine.grammar.constraint import Gbnf
+from gateway.engine.llama.model import LlamaModel
 
 ARITHMETIC = """
 # what llama.cpp's README begins with, nearly
@@ -38,7 +43,11 @@ CASES = [
 
 @pytest.mark.parametrize(("grammar", "text", "whole"), CASES)
 def test_a_grammar_takes_its_texts(
-    compiler: GrammarCompiler, byte_tokenizer: LLTokenizer, grammar: str, text: str, whole: bool
+    compiler: GrammarCompiler,
+    byte_tokenizer: LLTokenizer,
+    grammar: str,
+    text: str,
+    whole: bool,
 ) -> None:
     """And no others: escapes of characters are those characters."""
     matcher = compiler.compile(Gbnf(grammar))
@@ -47,3 +56,60 @@ def test_a_grammar_takes_its_texts(
     for token in tokens[:taken]:
         matcher.consume(token)
     assert (taken == len(tokens) and matcher.accepting) is whole
+
+
+class LlamaGrammar:
+    """llama.cpp's own reading of a grammar, as a mask."""
+
+    def __init__(self, model: LlamaModel, grammar: str) -> None:
+        self._sampler = llama.llama_sampler_init_grammar(model.vocab, grammar.encode(), b"root")
+        assert self._sampler
+        fields = [("id", np.int32), ("logit", np.float32), ("p", np.float32)]
+        self._data = np.zeros(model.n_vocab, dtype=fields)
+
+    def allowed(self) -> list[int]:
+        """The tokens that may come next."""
+        self._data["id"], self._data["logit"] = np.arange(len(self._data)), 0
+        pointer = self._data.ctypes.data_as(ctypes.POINTER(llama.llama_token_data))
+        array = llama.llama_token_data_array(data=pointer, size=len(self._data), selected=-1, sorted=False)
+        llama.llama_sampler_apply(self._sampler, ctypes.byref(array))
+        return [int(token) for token in np.flatnonzero(np.isfinite(self._data["logit"]))]
+
+    def accept(self, token: int) -> None:
+        llama.llama_sampler_accept(self._sampler, token)
+
+    def free(self) -> None:
+        llama.llama_sampler_free(self._sampler)
+
+
+GRAMMARS = [
+    ARITHMETIC,
+    LIST,
+    'root ::= [a-z]+ "end" "ing"? "."? | "{" [^}]* "}"',
+    'root ::= ("yes" | "no") (" " root)?',
+]
+
+
+@pytest.mark.parametrize("grammar", GRAMMARS, ids=range(len(GRAMMARS)))
+def test_a_grammar_allows_what_llama_cpp_allows(
+    demo_model: LlamaModel,
+    demo_compiler: GrammarCompiler,
+    grammar: str,
+) -> None:
+    """The whole mask, at each token of a random walk: tokens of text, and those that end."""
+    theirs, ours, random = (
+        LlamaGrammar(demo_model, grammar),
+        demo_compiler.compile(Gbnf(grammar)),
+        np.random.default_rng(5),
+    )
+    bits = np.zeros(-(-demo_model.n_vocab // 32), dtype=np.int32)
+    for _ in range(25):
+        ours.fill(bits)
+        allowed = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
+        assert allowed.tolist() == theirs.allowed()
+        token = int(random.choice(allowed))
+        if demo_model.is_end(token):
+            break
+        ours.consume(token)
+        theirs.accept(token)
+    theirs.free()

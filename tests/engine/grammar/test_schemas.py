@@ -17,7 +17,12 @@ WALKS = 8
 
 @pytest.mark.parametrize("name", SCHEMAS)
 @pytest.mark.parametrize("forced", [False, True], ids=["sampled", "forced"])
-def test_every_walk_conforms(demo_compiler: GrammarCompiler, demo_tokenizer: LLTokenizer, name: str, forced: bool) -> None:
+def test_every_walk_conforms(
+    demo_compiler: GrammarCompiler,
+    demo_tokenizer: LLTokenizer,
+    name: str,
+    forced: bool,
+) -> None:
     """With and without white space, and whether or not what is forced is sampled."""
     for seed in range(WALKS):
         constraint = JsonSchema(json.dumps(SCHEMAS[name]), compact=seed % 2 == 0)
@@ -32,10 +37,18 @@ def test_walks_differ(demo_compiler: GrammarCompiler, demo_tokenizer: LLTokenize
     assert len({walk(demo_compiler.compile(constraint), demo_tokenizer, seed) for seed in range(5)}) == 5
 
 
-def test_properties_come_in_the_schema_s_order(demo_compiler: GrammarCompiler, demo_tokenizer: LLTokenizer) -> None:
+def test_properties_come_in_the_schema_s_order(
+    demo_compiler: GrammarCompiler,
+    demo_tokenizer: LLTokenizer,
+) -> None:
     """Not in alphabetical order, and not as `required` names them."""
     properties = {name: {"type": "null"} for name in ("zebra", "ant", "mouse")}
-    schema = {"properties": properties, "required": ["ant", "mouse", "zebra"], "additionalProperties": False, "type": "object"}
+    schema = {
+        "properties": properties,
+        "required": ["ant", "mouse", "zebra"],
+        "additionalProperties": False,
+        "type": "object",
+    }
     matcher = demo_compiler.compile(JsonSchema(json.dumps(schema)))
     assert demo_tokenizer.decode_str(matcher.forced_tokens()) == '{"zebra":null,"ant":null,"mouse":null}'
     assert matcher.stopped

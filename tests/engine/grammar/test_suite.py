@@ -1,4 +1,6 @@
-"""The public JSON-Schema-Test-Suite: a schema that is compiled lets no wrong document pass; one that is not says why."""
+"""The public JSON-Schema-Test-Suite: a schema that is compiled lets no wrong document pass; one that is
+not says why.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ UNSATISFIABLE = ("Unsatisfiable schema", "maximum", "minimum")
 
 @pytest.fixture(scope="session")
 def groups(request: pytest.FixtureRequest) -> dict[str, list[Group]]:
-    cache: pytest.Cache = request.config.cache  # type: ignore[assignment]  # it is only missing when it is switched off
+    cache: pytest.Cache = request.config.cache  # type: ignore[assignment]  # unless it is switched off
     tests = suite.fetch(cache.mkdir("json-schema-test-suite"))
     return {draft: list(suite.groups(tests, draft)) for draft in DRAFTS}
 
@@ -40,7 +42,12 @@ def compiled(compiler: GrammarCompiler, group: Group, draft: str) -> Matcher:
     return compiler.compile(JsonSchema(json.dumps(schema)))
 
 
-def each(compiler: GrammarCompiler, groups: list[Group], draft: str, judge: Callable[[Group, Matcher], str]) -> list[str]:
+def each(
+    compiler: GrammarCompiler,
+    groups: list[Group],
+    draft: str,
+    judge: Callable[[Group, Matcher], str],
+) -> list[str]:
     """What is wrong with schemas that are compiled."""
     found = []
     for group in groups:
@@ -55,7 +62,10 @@ def each(compiler: GrammarCompiler, groups: list[Group], draft: str, judge: Call
 
 @pytest.mark.parametrize("draft", DRAFTS)
 def test_compiled_schemas_take_no_invalid_document(
-    groups: dict[str, list[Group]], demo_compiler: GrammarCompiler, demo_tokenizer: LLTokenizer, draft: str
+    groups: dict[str, list[Group]],
+    demo_compiler: GrammarCompiler,
+    demo_tokenizer: LLTokenizer,
+    draft: str,
 ) -> None:
     """Of those that the suite has."""
 
@@ -68,28 +78,36 @@ def test_compiled_schemas_take_no_invalid_document(
 
 @pytest.mark.parametrize("draft", DRAFTS)
 def test_compiled_schemas_make_no_invalid_document(
-    groups: dict[str, list[Group]], demo_compiler: GrammarCompiler, demo_tokenizer: LLTokenizer, draft: str
+    groups: dict[str, list[Group]],
+    demo_compiler: GrammarCompiler,
+    demo_tokenizer: LLTokenizer,
+    draft: str,
 ) -> None:
     """Random walks; one that finds no end has made nothing."""
 
     def judge(group: Group, start: Matcher) -> str:
-        documents = [walk(start.deep_copy(), demo_tokenizer, seed, forced=seed % 2 == 0) for seed in range(WALKS)]
-        wrong = [text for text in documents if text is not None and invalid(group.schema, text, DRAFTS[draft])]
+        ways = [(seed, seed % 2 == 0) for seed in range(WALKS)]
+        texts = [walk(start.deep_copy(), demo_tokenizer, seed, forced=forced) for seed, forced in ways]
+        wrong = [text for text in texts if text and invalid(group.schema, text, DRAFTS[draft])]
         return f"makes {wrong}" if wrong else ""
 
     assert each(demo_compiler, groups[draft], draft, judge) == []
 
 
 @pytest.mark.parametrize("draft", DRAFTS)
-def test_refused_schemas_name_the_keyword(groups: dict[str, list[Group]], demo_compiler: GrammarCompiler, draft: str) -> None:
+def test_refused_schemas_name_the_keyword(
+    groups: dict[str, list[Group]],
+    demo_compiler: GrammarCompiler,
+    draft: str,
+) -> None:
     """One that the schema has; or it is said that no document can conform."""
     unnamed = []
     for group in groups[draft]:
         try:
             compiled(demo_compiler, group, draft)
         except GrammarRefusedError as error:
-            named = error.keyword and f'"{error.keyword}"' in json.dumps(group.schema) and error.keyword in str(error)
-            if not named and not error.words.startswith(UNSATISFIABLE):
+            there = f'"{error.keyword}"' in json.dumps(group.schema) and error.keyword in str(error)
+            if not there and not error.words.startswith(UNSATISFIABLE):
                 unnamed.append(f"{group.name}: {error}")
     assert unnamed == []
 

@@ -12,7 +12,12 @@ from gateway.engine.grammar.constraint import JsonSchema, Lark, Regex, Structura
 from gateway.engine.grammar.errors import GrammarRefusedError
 from gateway.engine.grammar.matcher import Matcher
 
-CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
 CALL = '<call>{"name":"weather","arguments":{"city":"Rome"}}</call>'
 SUM = "<call>sum(12)</call>"
 
@@ -35,13 +40,19 @@ def taken(compiler: GrammarCompiler, constraint: StructuralTags, text: str) -> t
     return count, matcher.accepting
 
 
-@pytest.mark.parametrize("text", ["", "Hello <b>you</b> {", f"Let me see. {CALL}", f"{CALL}{SUM}", f"{SUM} and {CALL} done"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "Hello <b>you</b> {", f"Let me see. {CALL}", f"{CALL}{SUM}", f"{SUM} and {CALL} done"],
+)
 def test_free_text_and_calls(compiler: GrammarCompiler, text: str) -> None:
     """A call may come anywhere, and none has to."""
     assert taken(compiler, StructuralTags(TAGS), text) == (len(text), True)
 
 
-@pytest.mark.parametrize("text", ["a <call>nothing", '<call>{"name":"other"', '<call>{"name":"weather","arguments":{"town"'])
+@pytest.mark.parametrize(
+    "text",
+    ["a <call>nothing", '<call>{"name":"other"', '<call>{"name":"weather","arguments":{"town"'],
+)
 def test_once_a_call_is_opened_its_form_is_kept(compiler: GrammarCompiler, text: str) -> None:
     """The trigger's text cannot be said as mere text."""
     count, accepting = taken(compiler, StructuralTags(TAGS), text)
@@ -85,9 +96,18 @@ def test_a_tag_s_content_may_be_a_grammar(compiler: GrammarCompiler) -> None:
 
 
 @pytest.mark.parametrize("required", [False, True])
-def test_a_trigger_that_is_one_token(demo_compiler: GrammarCompiler, demo_tokenizer: LLTokenizer, required: bool) -> None:
+def test_a_trigger_that_is_one_token(
+    demo_compiler: GrammarCompiler,
+    demo_tokenizer: LLTokenizer,
+    required: bool,
+) -> None:
     """It is that token, and the same letters are not."""
-    one = StructuralTag(trigger="<|im_start|>", begin="<|im_start|>tool ", content=JsonSchema(json.dumps(CITY)), end="!")
+    one = StructuralTag(
+        trigger="<|im_start|>",
+        begin="<|im_start|>tool ",
+        content=JsonSchema(json.dumps(CITY)),
+        end="!",
+    )
     constraint = StructuralTags((one,), required=required)
     matcher = demo_compiler.compile(constraint)
     trigger = demo_tokenizer.tokenize_str("<|im_start|>", parse_special=True)
@@ -106,7 +126,9 @@ def test_a_trigger_that_is_one_token(demo_compiler: GrammarCompiler, demo_tokeni
         StructuralTags(()),
         StructuralTags((StructuralTag(trigger="", begin="x", content=Regex("a"), end=""),)),
         StructuralTags((StructuralTag(trigger="<a>", begin="<b>", content=Regex("a"), end=""),)),
-        StructuralTags((StructuralTag(trigger="<a>", begin="<a>", content=JsonSchema('{"not": {}}'), end=""),)),
+        StructuralTags(
+            (StructuralTag(trigger="<a>", begin="<a>", content=JsonSchema('{"not": {}}'), end=""),),
+        ),
         StructuralTags((StructuralTag(trigger="<a>", begin="<a>", content=Lark("start: b"), end=""),)),
     ],
 )

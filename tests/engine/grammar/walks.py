@@ -45,7 +45,9 @@ class RandomSampler:
 
 
 def walk(matcher: Matcher, tokenizer: LLTokenizer, seed: int, *, forced: bool = False) -> bytes | None:
-    """The text of a walk to the end of the grammar; None if it is too long. `forced`: what is forced is not sampled."""
+    """The text of a walk to the end of the grammar; None if it is too long. `forced`: what is forced is
+    not sampled.
+    """
     masks = Masks(tokenizer.vocab_size, rows=1)
     sampler = RandomSampler(tokenizer, seed)
     tokens = matcher.forced_tokens() if forced else []
