@@ -78,8 +78,11 @@ class GrammarCompiler:
         return matcher
 
     def _compile(self, constraint: Constraint) -> _Compiled:
-        text = source(constraint, self._limits, self._is_special)
-        start = self._native.matcher(text)
+        try:
+            text = source(constraint, self._limits, self._is_special)
+            start = self._native.matcher(text)
+        except ValueError as error:  # of the library's conversions; half characters are one too
+            raise GrammarRefusedError(str(error)) from None
         if start.is_error():
             raise self._refused(constraint, start.get_error())
         return _Compiled(start, len(text.encode()))

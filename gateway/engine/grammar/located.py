@@ -5,20 +5,22 @@ neither.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
 from gateway.engine.grammar.errors import GrammarRefusedError
 from gateway.engine.grammar.schema import NAMED, Schema, places
 
-MOST_TRIES = 200
-"""Parts of a schema that are compiled by themselves to find the one that fails."""
+MOST_S = 0.5
+"""Time for compiling parts of a schema by themselves, to find the one that fails."""
 
 UNIMPLEMENTED = re.compile(r'^Unimplemented keys: \["([^"]+)"')
 
 ABOUT = (
     ("oneOf constraints", ("oneOf",)),
     ("Unknown format", ("format",)),
+    ("regex for", ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")),
     ("regex", ("pattern", "patternProperties")),
     ("patternProperty", ("patternProperties",)),
     ("min/maxProperties", ("minProperties", "maxProperties")),
@@ -55,12 +57,11 @@ def _first_with(schema: Schema, keyword: str) -> str:
 def _innermost(schema: Schema, words: str, failure: Failure) -> tuple[str, Any]:
     """The first place, from outside inwards, none of whose inner places fails with these words."""
     named = {key: schema[key] for key in NAMED if key in schema}
-    path, place, tries = "", schema, 0
+    path, place, until_s = "", schema, time.monotonic() + MOST_S
     for below, inner in places(schema):
         if not below.startswith(path + "/") or not isinstance(inner, dict):
             continue
-        tries += 1
-        if tries > MOST_TRIES:
+        if time.monotonic() > until_s:
             break
         if failure(named | inner) == words:
             path, place = below, inner

@@ -5,6 +5,7 @@ documents pass.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -38,7 +39,7 @@ def read_schema(text: str) -> Schema:
         GrammarRefusedError: it is no JSON, or no schema.
     """
     try:
-        schema = json.loads(text, parse_constant=_no_constant)
+        schema = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise GrammarRefusedError(f"the schema is not JSON: {error}") from None
     if _depth(schema) > DEPTH:
@@ -138,6 +139,12 @@ def _is_exact(number: int) -> bool:
         return int(float(number)) == number
     except OverflowError:
         return False
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is more than a double can hold")
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:
