@@ -89,6 +89,12 @@ class Matcher:
         self._check()
         self.consumed -= tokens
 
+    def rewind(self, consumed: int) -> None:
+        """Take back all but the first so many tokens; one that has failed is as it was."""
+        if not self.failure and self.consumed > consumed:
+            self.inner.rollback(self.consumed - consumed)
+            self.consumed = consumed
+
     def deep_copy(self) -> Matcher:
         """Another one at the same place, which counts for itself: for another answer to the same prompt."""
         counts = replace(self.counts, resamples=0, masks=0, mask_ns=0, forced_tokens=0)

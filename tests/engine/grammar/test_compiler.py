@@ -133,7 +133,8 @@ def test_a_schema_cannot_loosen_how_it_is_compiled(compiler: GrammarCompiler) ->
 def test_white_space_has_an_end(compiler: GrammarCompiler) -> None:
     """Where it is allowed at all."""
     matcher = compiler.compile(JsonObject(compact=False))
-    assert matcher.validate(b'{\n    "a": 1,\n    "b": 2\n}') == 27
+    indented = b'{\n    "a": 1,\n    "b": 2\n}'
+    assert matcher.validate(indented) == len(indented)
     assert matcher.validate(b"{" + b" " * 50) < 30
     assert compiler.compile(JsonObject()).validate(b"{ ") == 1
 
@@ -155,7 +156,7 @@ def test_what_is_kept_has_bounds(byte_tokenizer: LLTokenizer) -> None:
     assert compiler.kept[0] == 3
     assert compiler.compile(Choice(("a",))).counts.cached
     assert not compiler.compile(Choice(("b",))).counts.cached
-    compiler.compile(Choice(("x" * 450,)))
+    compiler.compile(Choice(("x" * 480,)))
     assert compiler.kept[0] < 3
     assert compiler.kept[1] <= 500
 

@@ -52,7 +52,8 @@ def test_many_masks_are_those_of_each(byte_tokenizer: LLTokenizer, threads: int)
 def test_a_mask_that_cannot_be_filled_leaves_only_end_tokens(byte_tokenizer: LLTokenizer) -> None:
     """The failure is the matcher's to tell."""
     compiler = GrammarCompiler(byte_tokenizer, GrammarLimits(step_fuel=10))
-    matcher = compiler.compile(Regex("(.*a.{30}|.*b.{20}c){2}"))
+    matcher = compiler.compile(Regex("(q.*a.{30}|q.*b.{20}c){2}"))
+    matcher.consume(ord("q"))
     logits = np.zeros(byte_tokenizer.vocab_size, dtype=np.float32)
     Masks(byte_tokenizer.vocab_size, rows=1).refuse([matcher], [logits])
     assert np.flatnonzero(np.isfinite(logits)).tolist() == sorted(byte_tokenizer.eos_tokens)

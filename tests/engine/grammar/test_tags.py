@@ -117,7 +117,7 @@ def test_a_trigger_that_is_one_token(
         assert matcher.validate(letters) == len(letters)
     assert matcher.validate(trigger) == 1
     matcher.consume(trigger[0])
-    assert demo_tokenizer.decode_str(matcher.forced_tokens()).startswith('tool {"city":'[:12])
+    assert demo_tokenizer.decode_str(matcher.forced_tokens()).startswith('tool {"city')
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from gateway.engine.grammar.choose import Candidate, choose
 from gateway.engine.grammar.masks import Masks
 from gateway.engine.grammar.matcher import Logits, Matcher
 
-ENDINGS = (b'"', b"}", b"]", b'"}', b'"]', b"}}", b"]}", b"0", b"e", b"l", b"null", b"true")
+ENDINGS = (b'"', b"}", b"]", b'"}', b'"]', b"}}", b"]}", b"0", b"e", b"l", b"null", b"true", b"@", b"Z")
 MOST_TOKENS = 1500
 
 setcontext(Context(prec=2 * MOST_TOKENS))  # as many digits as a walk may write
