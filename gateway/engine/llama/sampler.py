@@ -11,6 +11,9 @@ import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
+from gateway.engine.grammar.choose import Candidate, choose
+from gateway.engine.grammar.masks import Masks
+from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.protocol import Sampling
 
 MIN_KEEP = 1
@@ -32,9 +35,12 @@ class Sampler:
     def sample(self, context: object, index: int) -> int:
         """The next token after batch position `index`; penalties remember it."""
         if self._chain is None:
-            logits = llama.llama_get_logits_ith(context, index)
-            return int(np.argmax(np.ctypeslib.as_array(logits, shape=(self._n_vocab,))))
+            return int(np.argmax(self.logits(context, index)))
         return int(llama.llama_sampler_sample(self._chain, context, index))
+
+    def logits(self, context: object, index: int) -> npt.NDArray[np.float32]:
+        """The context's own logits after batch position `index`, of shape (n_vocab,)."""
+        return np.ctypeslib.as_array(llama.llama_get_logits_ith(context, index), shape=(self._n_vocab,))
 
     def draw(self, logits: npt.NDArray[np.float32]) -> int:
         """A token by these logits, of shape (n_vocab,), which nothing remembers until it is accepted: only random numbers
@@ -54,6 +60,23 @@ class Sampler:
         if self._chain is not None:
             llama.llama_sampler_free(self._chain)
             self._chain = None
+
+
+class ConstrainedSampler:
+    """The sampler of a sequence with a grammar. `masks` has room for one sequence."""
+
+    def __init__(self, sampler: Sampler, matcher: Matcher, masks: Masks) -> None:
+        self._sampler = sampler
+        self._matcher = matcher
+        self._masks = masks
+
+    def sample(self, context: object, index: int) -> int | None:
+        """The next token after batch position `index`, consumed by the grammar; None where it cannot go on.
+        What the grammar refuses is taken out of the context's logits of this position.
+        """
+        candidate = Candidate(self._sampler, self._sampler.logits(context, index), self._matcher)
+        (token,) = choose([candidate], self._masks)
+        return token
 
 
 class TokenData:
