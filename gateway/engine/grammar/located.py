@@ -24,7 +24,7 @@ ABOUT = (
     ("regex", ("pattern", "patternProperties")),
     ("patternProperty", ("patternProperties",)),
     ("min/maxProperties", ("minProperties", "maxProperties")),
-    ("Resource ", ("$ref", "$id")),
+    ("Resource ", ("$ref", "$id", "$schema")),
     ("Pointer ", ("$ref",)),
     ("Anchor ", ("$ref",)),
     ("circular references", ("$ref",)),

@@ -95,10 +95,9 @@ def _check(path: str, schema: Any) -> None:
     """
     if not isinstance(schema, dict):
         return
-    required = schema.get("required")
-    least, named = schema.get("minProperties"), set(required) if _is_names(required) else set()
-    if isinstance(least, int) and least > max(1, len(named)):
-        words = f"minProperties above 1 is only supported up to the number of required ones: {len(named)}"
+    least, required = schema.get("minProperties"), len(_names(schema.get("required")))
+    if isinstance(least, int) and least > max(1, required):
+        words = f"minProperties above 1 is only supported up to the number of required ones: {required}"
         raise GrammarRefusedError(words, path=path, keyword="minProperties")
     for keyword in NUMBERS:
         if not all(_is_exact(number) for number in _numbers(schema.get(keyword))):
@@ -119,8 +118,8 @@ def _inside(value: list[Any] | dict[str, Any]) -> Iterator[Any]:
     return iter(value.values() if isinstance(value, dict) else value)
 
 
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+def _names(value: Any) -> set[str]:
+    return {name for name in value if isinstance(name, str)} if isinstance(value, list) else set()
 
 
 def _numbers(value: Any) -> Iterator[int]:

@@ -34,7 +34,8 @@ ALL: dict[str, Constraint] = {
 @pytest.mark.parametrize("name", ALL)
 def test_a_constraint_survives_the_pipe(name: str) -> None:
     """With its kind's name, and the digest that it is kept by."""
-    received = msgspec.msgpack.decode(msgspec.msgpack.encode(ALL[name]), type=Constraint)
+    sent = msgspec.msgpack.encode(ALL[name])
+    received: Constraint = msgspec.msgpack.decode(sent, type=Constraint)
     assert received == ALL[name]
     assert kind(received) == name
     assert digest(received) == digest(ALL[name])
@@ -42,7 +43,7 @@ def test_a_constraint_survives_the_pipe(name: str) -> None:
 
 def test_digests_differ() -> None:
     """Also where only the kind, an option or the order of properties does."""
-    others = [
+    others: list[Constraint] = [
         Regex("a"),
         Lark("a"),
         Gbnf("a"),
@@ -50,9 +51,9 @@ def test_digests_differ() -> None:
         JsonSchema("{}", compact=False),
         JsonObject(compact=False),
     ]
-    orders = [
+    orders: list[Constraint] = [
         JsonSchema('{"properties": {"a": {}, "b": {}}}'),
         JsonSchema('{"properties": {"b": {}, "a": {}}}'),
     ]
-    constraints = [*ALL.values(), *others, *orders]
+    constraints: list[Constraint] = [*ALL.values(), *others, *orders]
     assert len({digest(constraint) for constraint in constraints}) == len(constraints)
