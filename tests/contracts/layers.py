@@ -144,7 +144,15 @@ LAYERS = (
     Layer("gateway/engine/threads/", ("gateway.engine.schedule.pace", *WORDS), ("psutil",)),
     Layer(
         "gateway/serving/",
-        ("gateway.chat.ending", "gateway.engine.tuning", "gateway.errors", "gateway.models", "gateway.sampling", *RECORDS, "telemetry.metrics"),
+        (
+            "gateway.chat.ending",
+            "gateway.engine.tuning",
+            "gateway.errors",
+            "gateway.models",
+            "gateway.sampling",
+            *RECORDS,
+            "telemetry.metrics",
+        ),
         ("msgspec",),
     ),
     Layer("gateway/serving/local/", ("gateway.engine", "gateway.errors", "gateway.serving", *RECORDS), ("msgspec",)),

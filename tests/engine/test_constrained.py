@@ -1,4 +1,4 @@
-"""Sequences with grammars on the fake backend: what is forced is computed once, in its place, and nothing mixes."""
+"""Sequences with grammars on the fake backend: what is forced is computed once, and nothing mixes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from llguidance import LLTokenizer
 
-from gateway.engine.backend import Batch
+from gateway.engine.cache.entry import Origin
 from gateway.engine.grammar.choose import Candidate, choose
 from gateway.engine.grammar.compiler import GrammarCompiler
 from gateway.engine.grammar.constraint import Choice, Constraint, JsonSchema, Regex
@@ -38,12 +38,11 @@ class ByteVocabulary:
 
 
 class GrammarBackend(FakeBackend):
-    """Draws at random where there is a grammar, each slot by its prompt."""
+    """Draws at random where there is a grammar."""
 
     def __init__(self, slots: int) -> None:
         super().__init__(slots)
         self._masks = Masks(TOKENIZER.vocab_size, rows=1)
-        self._slot = 0
 
     def open(
         self,
@@ -55,10 +54,6 @@ class GrammarBackend(FakeBackend):
         made = sampler or (matcher and (RandomSampler(TOKENIZER, 1), matcher))
         super().open(slot, sampling, made)
 
-    def compute(self, batch: Batch) -> dict[int, list[int]]:
-        self.batch = batch
-        return super().compute(batch)
-
     def _verify(self, held: list[int], guesses: Tokens[int]) -> list[int]:
         slot = next(slot for slot, tokens in self.slots.items() if tokens is held)
         opened: Any = self.opened[slot]
@@ -66,7 +61,8 @@ class GrammarBackend(FakeBackend):
             return super()._verify(held, guesses)
         given: list[int] = []
         for guess in (*guesses, None):
-            (token,) = choose([Candidate(opened[0], opened[0].logits(TOKENIZER.vocab_size), opened[1])], self._masks)
+            candidate = Candidate(opened[0], opened[0].logits(TOKENIZER.vocab_size), opened[1])
+            (token,) = choose([candidate], self._masks)
             given += [] if token is None else [token]
             if token is None or token != guess:
                 break
@@ -131,7 +127,8 @@ def test_limits_cut_what_is_forced() -> None:
     rig.add(rig.constrained("stopped", Choice(("abc END def",)), stop=(" END",), prompt=[9] * 10))
     rig.run()
     assert rig.texts == {"short": "abc", "full": "x" * 10, "stopped": "abc"}
-    assert [rig.finished[name].reason for name in ("short", "full", "stopped")] == ["length", "length", "stop"]
+    reasons = {name: finished.reason for name, finished in rig.finished.items()}
+    assert reasons == {"short": "length", "full": "length", "stopped": "stop"}
 
 
 def test_others_are_answered_as_without_it() -> None:
@@ -145,25 +142,28 @@ def test_others_are_answered_as_without_it() -> None:
     assert beside.texts["free"] == alone.texts["free"]
 
 
-@pytest.mark.parametrize("step", [1, 3, 6])
+@pytest.mark.parametrize("step", [2, 4, 6])
 def test_a_failed_batch_is_tried_again_from_where_it_was(step: int) -> None:
-    """The grammar is where the tokens are, and the answer is whole."""
-    rig = GrammarRig()
-    rig.add(rig.constrained("a", schema("order"), 2000))
-    rig.add(sequence("victim", [3] * 40, 30))
+    """The one with the long prompt ends; the grammar of the other is where its tokens are, and its answer is
+    whole, also where its matcher had gone ahead.
+    """
+    rig = GrammarRig(max_stall_tokens=16, n_ctx=4096)
+    answer = rig.constrained("a", schema("order"), 2000)
+    rig.add(answer, sequence("victim", [3] * 400, 30))
     for _ in range(step):
         rig.step()
+    assert answer.matcher is not None
+    ahead = answer.matcher.deep_copy().forced_tokens()
+    answer.matcher.forced_tokens()
     rig.backend.fail_next = True
     rig.run()
-    done = [name for name, finished in rig.finished.items() if finished.reason == "stop"]
-    assert all(not invalid(SCHEMAS["order"], rig.texts[name].encode()) for name in done if name == "a")
-    assert len(rig.finished) == 2
+    assert answer.matcher.consumed >= answer.progress.completion_tokens > len(ahead)
+    assert rig.finished["victim"].reason == "error"
+    assert not invalid(SCHEMAS["order"], rig.texts["a"].encode())
 
 
 def test_a_suspended_answer_goes_on() -> None:
     """A background sequence gives up its slot in the middle, and its grammar waits with it."""
-    from gateway.engine.cache.entry import Origin
-
     rig = GrammarRig(slots=1)
     low = rig.constrained("low", schema("order"), 2000, origin=Origin(background=True))
     rig.add(low)

@@ -1,5 +1,5 @@
-"""The parts of a batch that decode: the last token of each answer, those that its grammar forced behind it, and
-guesses.
+"""The parts of a batch that decode: the last token of each answer, those that its grammar forced behind it,
+and guesses.
 """
 
 from __future__ import annotations

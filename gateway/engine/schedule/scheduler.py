@@ -27,7 +27,6 @@ from gateway.engine.schedule.waiting_queue import WaitingQueue
 from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.drafting import NoDrafting
 
-
 MAX_FORCED = 32
 """Tokens that a grammar may force at once: fewer than llama.cpp takes another kernel for."""
 
