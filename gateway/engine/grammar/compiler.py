@@ -22,9 +22,7 @@ from gateway.engine.grammar.source import source
 
 MOST_GRAMMARS = 256
 MOST_BYTES = 8 * 2**20
-"""Of the kept grammars' texts: the library does not tell what a compiled one takes (measured: about 40
-times its text).
-"""
+"""Of the kept grammars' texts: the library does not tell what a compiled one takes."""
 
 
 @dataclass(frozen=True, slots=True)
