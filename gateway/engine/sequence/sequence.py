@@ -115,7 +115,7 @@ class Sequence:
             self.progress.forced = len(forced)
         self.stamps.sampled(self.progress.completion_tokens - before, now_ns)
         if text:
-            progress.answer.append(text)
+            self.progress.answer.append(text)
         return text, reason
 
     def finished(self, reason: str, now_ns: int, message: str = "") -> Finished:
