@@ -7,7 +7,8 @@ import json
 import pytest
 
 from gateway.engine.backend import StepResult
-from gateway.engine.cache.prefix_cache import Budget, PrefixCache
+from gateway.engine.cache.prefix_cache import PrefixCache
+from gateway.engine.cache.tiers.ram import RamTier
 from gateway.engine.embedding.engine import EmbeddingEngine
 from gateway.engine.engine import Engine
 from gateway.engine.grammar.constraint import Constraint, JsonSchema, Regex
@@ -66,7 +67,7 @@ def asked(
 def answers(engine: Engine, *sequences: Sequence) -> dict[str, tuple[str, str]]:
     """Text and reason of each, run at once. The clock stands still but for the steps."""
     pace = Pace(3e6, int(10e9), N_CTX, kernel_min_rows=engine.backend.kernel_min_rows)
-    placement = Placement(SLOTS, engine.backend, PrefixCache(Budget(0)), pace, lambda: 0)
+    placement = Placement(SLOTS, engine.backend, PrefixCache(RamTier(0)), pace, lambda: 0)
     scheduler = Scheduler(
         placement=placement,
         n_ctx=N_CTX,
