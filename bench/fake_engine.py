@@ -86,7 +86,7 @@ class FakeBackend:
         self._held: dict[int, int] = {}
         self._decoded = 0
 
-    def open(self, slot: int, sampling: Sampling, chooser: object | None = None) -> None:
+    def open(self, slot: int, sampling: Sampling, *_more: object) -> None:
         """There is nothing to choose among."""
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:

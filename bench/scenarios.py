@@ -8,6 +8,7 @@ from bench import (
     busy_core,
     collector,
     concurrency,
+    constrained_mask,
     cpu_quota,
     draft_model,
     idle_history,
@@ -49,6 +50,7 @@ _PROMISES = (
     collector,
     telemetry_cost,
     token_cost,
+    constrained_mask,
     store_at_scale,
 )
 

@@ -8,8 +8,16 @@ import pytest
 
 SLOW_FIXTURES = frozenset(
     {"served", "served_empty", "launch", "browser", "scraped", "observed", "postgres_url", "own_postgres", "empty_postgres"}
+    | {"demo_model", "demo_tokenizer", "demo_compiler"}
 )
-SLOW_FILES = ("test_real_stress.py", "test_draft_model.py", "test_embedding_engine.py", "test_seeds.py", "test_control_tokens.py")
+SLOW_FILES = (
+    "test_real_stress.py",
+    "test_draft_model.py",
+    "test_embedding_engine.py",
+    "test_seeds.py",
+    "test_control_tokens.py",
+    "test_constrained_real.py",
+)
 """These load a model by themselves."""
 
 SLOW_FOLDERS = ("tests/e2e/", "tests/browser/")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.engine.cache.entry import State
+from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.protocol import Sampling
 from telemetry.drafts import DraftSource
 
@@ -20,7 +21,7 @@ class Part:
     """One sequence's share of a batch: `tokens` go to positions `position` … of `slot`; `sample` asks for the
     next token after the last of them. The last `drafted` tokens are guesses: the next token is sampled before
     each of them too, until one was wrong; the state keeps those that were right. `source` says whose guesses
-    they are.
+    they are. Where a grammar forced tokens, they come after the last one that was sampled.
     """
 
     slot: int
@@ -66,6 +67,11 @@ class Batch:
     def drafted(self) -> int:
         return sum(part.drafted for part in self.parts)
 
+    @property
+    def forced(self) -> int:
+        """Tokens of answers that were not sampled, because a grammar forced them."""
+        return sum(len(part.tokens) - 1 - part.drafted for part in self.parts if not part.prefill)
+
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
@@ -101,13 +107,21 @@ class Backend(Protocol):
     trims: bool
     kernel_min_rows: int
 
-    def open(self, slot: int, sampling: Sampling, sampler: object | None = None) -> None:
+    def open(
+        self,
+        slot: int,
+        sampling: Sampling,
+        sampler: object | None = None,
+        matcher: Matcher | None = None,
+    ) -> None:
         """Prepare a slot for choosing the tokens of a sequence, a new one or one that was here before and
-        left its `sampler`; the state in the slot stays.
+        left its `sampler`; the state in the slot stays. With a `matcher`, only what its grammar allows is
+        chosen, and consumed by it.
         """
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
-        """Compute a batch; returns the sampled tokens of each part that asked for them.
+        """Compute a batch; returns the sampled tokens of each part that asked for them: none where a grammar
+        cannot go on.
 
         Raises:
             BackendError: nothing of the batch can be used; states may have grown, but only behind what they held before.

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gateway.chat.template import ChatTemplate
 from gateway.engine.backend import Backend, Vocabulary
+from gateway.engine.grammar.compiler import GrammarCompiler
 from gateway.engine.speculative.draft_model import DraftModel
 from gateway.engine.speculative.drafting import NoDrafting
 from gateway.engine.tuning import Tuning
@@ -33,7 +34,8 @@ class Engine:
     first estimate; `chat_template` is the Jinja source, None where the model has none; `namespaces` says, by
     LoRA adapter, which part of the prefix cache is its own; `tuning` is what was chosen by measurement;
     `buffers` are bytes that were allocated, by part (weights, kv, compute), for the draft model too;
-    `drafting` says what `draft_model` is to do; `threads_limit` what decided the number of threads.
+    `drafting` says what `draft_model` is to do; `threads_limit` what decided the number of threads;
+    `grammars` compiles for its vocabulary, None where that cannot be done.
     """
 
     backend: Backend
@@ -49,6 +51,7 @@ class Engine:
     draft_model: DraftModel | None = None
     drafting: NoDrafting = field(default_factory=NoDrafting)
     threads_limit: str = ""
+    grammars: GrammarCompiler | None = None
 
     def use_threads(self, decode: int, batch: int) -> None:
         """Compute with so many threads from the next step on, the draft model too."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.chat.ending import Ending
+from gateway.engine.grammar.constraint import Constraint
 from gateway.engine.schedule.truncation import Truncation
 from gateway.engine.tuning import Tuning
 from gateway.sampling import Sampling as Sampling  # noqa: PLC0414
@@ -45,6 +46,7 @@ class Submit(Message, frozen=True, kw_only=True):
     ending: Ending = "generation_prompt"
     adapter: str = ""
     streamed: bool = True
+    constraint: Constraint | None = None
 
 
 class Embed(Message, frozen=True, kw_only=True):

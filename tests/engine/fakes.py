@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from gateway.engine.backend import BackendError, Batch, StepResult
+from gateway.engine.backend import BackendError, Batch, StepResult, Vocabulary
 from gateway.engine.cache.entry import Origin, State
 from gateway.engine.cache.prefix_cache import PrefixCache
 from gateway.engine.cache.reasons import Comparison
 from gateway.engine.cache.tiers.ram import RamTier
+from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.protocol import Finished, Sampling
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.placement import Placement
@@ -68,7 +69,13 @@ class FakeBackend:
         self.restored = 0
         self.threads: tuple[int, int] | None = None
 
-    def open(self, slot: int, sampling: Sampling, sampler: object | None = None) -> None:
+    def open(
+        self,
+        slot: int,
+        sampling: Sampling,
+        sampler: object | None = None,
+        matcher: Matcher | None = None,
+    ) -> None:
         assert slot not in self.opened, f"slot {slot} was opened twice"
         self.opened[slot] = sampler or object()
 
@@ -199,10 +206,12 @@ class Rig:
         drafting: NoDrafting | None = None,
         cache: PrefixCache | None = None,
         clock_ns: Callable[[], int] | None = None,
+        backend: FakeBackend | None = None,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         self.now_ns = 0
         self.step_tokens = step_tokens
-        self.backend = FakeBackend(slots, keeps_idle=keeps_idle, period=period)
+        self.backend = backend or FakeBackend(slots, keeps_idle=keeps_idle, period=period)
         self.cache = cache or PrefixCache(RamTier(ram_bytes))
         pace = Pace(float(TOKEN_NS), max_stall_tokens * TOKEN_NS, max_chunk=max_batch)
         self.placement = Placement(slots, self.backend, self.cache, pace, clock_ns or (lambda: self.now_ns))
@@ -211,7 +220,7 @@ class Rig:
             n_ctx=n_ctx,
             max_batch=max_batch,
             pace=pace,
-            vocabulary=FakeVocabulary(),
+            vocabulary=vocabulary or FakeVocabulary(),
             drafting=drafting,
         )
         self.texts: dict[str, str] = {}

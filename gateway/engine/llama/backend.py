@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from gateway.engine.backend import BackendError, Batch, Part
 from gateway.engine.cache.entry import State
+from gateway.engine.grammar.masks import Masks
+from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.llama import kv_types
 from gateway.engine.llama.abort import ABORTED, AbortFlag
 from gateway.engine.llama.adapters import LlamaAdapters
 from gateway.engine.llama.buffers import watch_buffers
 from gateway.engine.llama.model import LlamaModel, ModelError
-from gateway.engine.llama.sampler import Sampler
+from gateway.engine.llama.sampler import ConstrainedSampler, Sampler
 from gateway.engine.protocol import Sampling
 
 SMALL_KERNEL_ROWS = 64
@@ -80,7 +82,8 @@ class LlamaBackend:
         self._memory = llama.llama_get_memory(context)
         self._model = model
         self._adapters = adapters or LlamaAdapters(model, {})
-        self._samplers: dict[int, Sampler] = {}
+        self._samplers: dict[int, Sampler | ConstrainedSampler] = {}
+        self._masks = Masks(model.n_vocab, rows=1)
         self._batch = llama.llama_batch_init(options.n_batch, 0, 1)
         self._columns = Columns(self._batch, options.n_batch)
         self._abort_flag = AbortFlag(context)
@@ -96,8 +99,19 @@ class LlamaBackend:
         llama.llama_batch_free(self._batch)
         llama.llama_free(self._context)
 
-    def open(self, slot: int, sampling: Sampling, sampler: object | None = None) -> None:
-        self._samplers[slot] = sampler if isinstance(sampler, Sampler) else Sampler(sampling, self._model.n_vocab)
+    def open(
+        self,
+        slot: int,
+        sampling: Sampling,
+        sampler: object | None = None,
+        matcher: Matcher | None = None,
+    ) -> None:
+        if isinstance(sampler, (Sampler, ConstrainedSampler)):
+            self._samplers[slot] = sampler
+            return
+        plain = Sampler(sampling, self._model.n_vocab)
+        constrained = None if matcher is None else ConstrainedSampler(plain, matcher, self._masks)
+        self._samplers[slot] = constrained or plain
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         self._adapters.use(self._context, batch.adapter)
@@ -141,16 +155,19 @@ class LlamaBackend:
         cuts them off.
         """
         sampler, first = self._samplers[part.slot], last - part.drafted
-        sampled = [sampler.sample(self._context, first)]
-        for index in range(first + 1, last + 1):
-            if part.tokens[index - last - 1] != sampled[-1]:
+        sampled: list[int] = []
+        for index in range(first, last + 1):
+            if index > first and part.tokens[index - last - 1] != sampled[-1]:
                 break
-            sampled.append(sampler.sample(self._context, index))
+            token = sampler.sample(self._context, index)
+            if token is None:
+                break
+            sampled.append(token)
         if part.drafted:
             llama.llama_memory_seq_rm(self._memory, part.slot, part.position + len(part.tokens) - part.drafted + len(sampled) - 1, -1)
         return sampled
 
-    def close(self, slot: int) -> Sampler | None:
+    def close(self, slot: int) -> Sampler | ConstrainedSampler | None:
         return self._samplers.pop(slot, None)
 
     def trim(self, slot: int, tokens: int) -> bool:

@@ -19,6 +19,8 @@ from gateway.engine.backend import Batch, Part
 from gateway.engine.digest import file_digest
 from gateway.engine.embedding.engine import EmbeddingEngine
 from gateway.engine.engine import Engine
+from gateway.engine.grammar.compiler import GrammarCompiler
+from gateway.engine.grammar.tokenizer import llama_tokenizer
 from gateway.engine.llama import kv_types
 from gateway.engine.llama.adapters import LlamaAdapters
 from gateway.engine.llama.backend import ContextOptions, LlamaBackend
@@ -75,6 +77,7 @@ def _chat_engine(model: LlamaModel, options: EngineOptions, digest: str, report:
         draft_model=None if drafting is None else drafting.model,
         drafting=NoDrafting() if drafting is None else drafting.drafting,
         threads_limit=threads_limit(options, tuning),
+        grammars=GrammarCompiler(llama_tokenizer(model.vocab, model.end_tokens)),
     )
 
 

@@ -148,6 +148,12 @@ class LlamaModel:
             self._sizes = np.array([len(self._bytes(token, special=True)) for token in range(self.n_vocab)], dtype=np.int64)
         return self._sizes[np.array(tokens, dtype=np.int64)]
 
+    @cached_property
+    def end_tokens(self) -> list[int]:
+        """Every token that ends generation, the vocabulary's own first; reads all of it."""
+        ends = [token for token in range(self.n_vocab) if self.is_end(token)]
+        return sorted(ends, key=lambda token: token != llama.llama_vocab_eos(self.vocab))
+
     def is_end(self, token: int) -> bool:
         """True where a token ends generation."""
         return bool(llama.llama_vocab_is_eog(self.vocab, token))

@@ -1,4 +1,6 @@
-"""The parts of a batch that decode: the last token of each answer, and guesses behind it."""
+"""The parts of a batch that decode: the last token of each answer, those that its grammar forced behind it,
+and guesses.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ class DecodePlanner:
 
     def room(self, sequence: Sequence, decoding: int) -> int:
         """Guesses that a sequence has room for: below its limit, and in its part of a batch of so many."""
-        left = sequence.request.output_limit(self._n_ctx) - sequence.progress.completion_tokens
-        return min(left - 1, self._max_batch // decoding - 1)
+        progress = sequence.progress
+        left = sequence.request.output_limit(self._n_ctx) - progress.completion_tokens
+        return min(left - 1, self._max_batch // decoding - progress.remaining)
 
     def apply(self, sequence: Sequence, part: Part, sampled: list[int], sequences: int) -> None:
         """Take in that a part was computed in a batch of so many sequences."""
@@ -39,10 +42,12 @@ class DecodePlanner:
         draft: tuple[int, ...] = ()
         if sequence.drafter is not None:
             draft = sequence.drafter.propose(self.room(sequence, decoding), self._pace, decoding)
+        if draft and sequence.matcher is not None:
+            draft = draft[: sequence.matcher.validate(draft)]
         progress = sequence.progress
         return Part(
             sequence.slot,
-            (progress.tokens[-1], *draft),
+            (*progress.tokens[progress.n_computed :], *draft),
             progress.n_computed,
             sample=True,
             prefill=False,

@@ -14,6 +14,10 @@ from gateway.chat.ending import cut, tagged
 from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.engine import Tokenizer
+from gateway.engine.grammar.compiler import GrammarCompiler
+from gateway.engine.grammar.constraint import Constraint
+from gateway.engine.grammar.errors import GrammarRefusedError
+from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.protocol import Admitted, Finished, Message, Refused, Submit, Timing
 from gateway.engine.schedule.prompt_size import AtLeast, RequestCancelledError, tokens_within
 from gateway.engine.schedule.truncation import Messages, Truncation, room, truncate, without
@@ -61,6 +65,7 @@ class Intake:
         cache: CacheLookup,
         namespaces: Mapping[str, str],
         speculative: bool,
+        grammars: GrammarCompiler | None = None,
         predict_ttft_ms: Callable[[Sequence], float],
         send: Callable[[Message], None],
         deliver: Callable[[Sequence], None],
@@ -71,6 +76,7 @@ class Intake:
         self._cache = cache
         self._namespaces = namespaces
         self._speculative = speculative
+        self._grammars = grammars
         self._predict_ttft_ms = predict_ttft_ms
         self._send = send
         self._deliver = deliver
@@ -139,7 +145,14 @@ class Intake:
             self._refuse_size(request, _size(prompt.tokens), timings)
             return
         self._proceed(request)
+        try:
+            matcher = self._matcher(request.constraint)
+        except GrammarRefusedError as error:
+            param = f"constraint{error.path}"
+            self._refuse(request, "invalid_grammar", str(error), timings, param=param)
+            return
         sequence = self._sequence(request, prompt.tokens, tokenized_ns)
+        sequence.matcher = matcher
         self._cache.look_up(sequence, prompt.request, prompt.text, tokenized_ns)
         predicted_ms = self._predict_ttft_ms(sequence)
         self._send(
@@ -224,6 +237,18 @@ class Intake:
         sequence.drafter = PromptLookup(sequence.progress.tokens) if self._speculative else None
         return sequence
 
+    def _matcher(self, constraint: Constraint | None) -> Matcher | None:
+        """A matcher of its own for a request.
+
+        Raises:
+            GrammarRefusedError: the constraint cannot be compiled here.
+        """
+        if constraint is None:
+            return None
+        if self._grammars is None:
+            raise GrammarRefusedError("this model's vocabulary cannot be constrained")
+        return self._grammars.compile(constraint)
+
     def _refuse_size(self, request: Submit, size: int, timings: list[Timing]) -> None:
         if size == 0:
             self._refuse(request, "invalid_messages", "the prompt has no tokens", timings)
@@ -247,13 +272,14 @@ class Intake:
         details: dict[str, int] | None = None,
         *,
         at_least: bool = False,
+        param: str = "messages",
     ) -> None:
         self._forget(request)
         refused = Refused(
             id=request.id,
             code=code,
             message=message,
-            param="messages",
+            param=param,
             details=details or {},
             at_least=at_least,
             timings=timings,

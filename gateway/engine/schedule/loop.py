@@ -179,7 +179,8 @@ def _sample(
     requests: tuple[str, ...],
 ) -> StepSample:
     """The sample of a step: what it took and gave."""
-    given = sum(len(sampled[part.slot]) for part in batch.parts if not part.prefill)
+    sampled_tokens = sum(len(sampled[part.slot]) for part in batch.parts if not part.prefill)
+    given = sampled_tokens + batch.forced
     return StepSample(
         end_ns - start_ns,
         len(batch.parts),

@@ -141,7 +141,7 @@ class Placement:
             self._cache.add(entry, self._clock_ns())
         sequence.slot = hit.slot
         sequence.progress.place(hit.matched, mask)
-        self.backend.open(hit.slot, sequence.request.sampling, sequence.sampler)
+        self.backend.open(hit.slot, sequence.request.sampling, sequence.sampler, sequence.matcher)
 
     def _cut_guesses(self, slot: int, sequence: Sequence) -> bool:
         """Take off the guesses that were right but stand behind the end of the answer; returns whether the

@@ -27,6 +27,9 @@ from gateway.engine.schedule.waiting_queue import WaitingQueue
 from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.drafting import NoDrafting
 
+MAX_FORCED = 32
+"""Tokens that a grammar may force at once: fewer than llama.cpp takes another kernel for."""
+
 
 @dataclass(slots=True)
 class StepOutcome:
@@ -58,6 +61,7 @@ class Scheduler:
         self.pace = pace
         self.drafting = drafting or NoDrafting()
         self._max_batch = max_batch
+        self._most_forced = min(MAX_FORCED, max_batch // max(1, len(placement.states)) - 1)
         self._vocabulary = vocabulary
         self._shares = FairShare()
         self._turns = AdapterTurns()
@@ -135,6 +139,8 @@ class Scheduler:
         for _, sequence in taken:
             if sequence is refused or not self.placement.cut_back(sequence):
                 outcome.finished.append(self._end(sequence, "error", now_ns, message))
+            elif sequence.matcher is not None:  # what was sampled before it failed is lost
+                sequence.matcher.rewind(sequence.progress.completion_tokens)
         return outcome
 
     def check_integrity(self) -> None:
@@ -152,7 +158,7 @@ class Scheduler:
         prefill_tokens, decode_tokens = batch.prefill_tokens, batch.decode_tokens
         computing_ns = result.end_ns - result.start_ns - result.drafting_ns
         lost_ns = self.pace.lost_ns(computing_ns, prefill_tokens, decode_tokens)
-        self.pace.learn(computing_ns, prefill_tokens, decode_tokens, batch.drafted)
+        self.pace.learn(computing_ns, prefill_tokens, decode_tokens, batch.drafted + batch.forced)
         self.drafting.learn(batch, result, self.pace)
         running = self.running
         suspended = [sequence for sequence in self.waiting if sequence.stamps.placed_ns is not None]
@@ -163,13 +169,15 @@ class Scheduler:
         """Add the sampled tokens, if there are any, and end the sequence where it must end."""
         progress = sequence.progress
         before = progress.completion_tokens
-        text, reason = sequence.extend(sampled, self._vocabulary, self.n_ctx, now_ns)
+        forced = self._most_forced
+        text, reason = sequence.extend(sampled, self._vocabulary, self.n_ctx, now_ns, forced)
         self._shares.sampled(sequence.request, progress.completion_tokens - before)
         if text or not reason:
             name = sequence.request.id
             outcome.deltas.append(Delta(name, text, progress.completion_tokens, progress.prefilled))
         if reason:
-            outcome.finished.append(self._end(sequence, reason, now_ns))
+            message = _grammar_failure(sequence) if reason == "error" else ""
+            outcome.finished.append(self._end(sequence, reason, now_ns, message))
 
     def _end(self, sequence: Sequence, reason: str, now_ns: int, message: str = "") -> Finished:
         """A sequence is over, wherever it is; whoever waits has waited for it until now."""
@@ -187,3 +195,8 @@ class Scheduler:
 def _prompts(active: list[Sequence], adapter: str) -> list[Sequence]:
     """Those whose prompts are to be computed with an adapter."""
     return [one for one in active if one.progress.prefilling and one.request.adapter == adapter]
+
+
+def _grammar_failure(sequence: Sequence) -> str:
+    assert sequence.matcher is not None
+    return f"the grammar of this answer cannot go on: {sequence.matcher.failure}"

@@ -103,6 +103,7 @@ class ChatWorker:
             ),
             namespaces=engine.namespaces,
             speculative=options.speculative == "ngram" and backend.trims,
+            grammars=engine.grammars,
             predict_ttft_ms=lambda sequence: predict_ttft_ms(scheduler, sequence),
             send=self._pipe.send,
             deliver=self._loop.deliver,

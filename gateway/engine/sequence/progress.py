@@ -18,15 +18,17 @@ class Progress:
     """The tokens of the prompt (`prompt_tokens` of them) and those that were sampled.
 
     The state of the first `n_computed` tokens is in the slot; `batched_kernel_mask` has a byte for each,
-    whether the kernel for many rows computed it, and `blocks` say where the prompt may be cut. `text` makes
-    text of what is sampled, and `answer` are its pieces. `steps` counts steps that decoded, and `batch_sum`
-    the sequences in them.
+    whether the kernel for many rows computed it, and `blocks` say where the prompt may be cut. The last
+    `forced` tokens were not sampled, and are computed together with the one before them. `text` makes text of
+    what is sampled, and `answer` are its pieces. `steps` counts steps that decoded, and `batch_sum` the
+    sequences in them.
     """
 
     tokens: list[int]
     prompt_tokens: int
     text: TextAssembler
     n_computed: int = 0
+    forced: int = 0
     batched_kernel_mask: bytearray = field(default_factory=bytearray)
     blocks: Blocks = NO_BLOCKS
     answer: list[str] = field(default_factory=list)
@@ -41,9 +43,9 @@ class Progress:
     @property
     def prefilling(self) -> bool:
         """True while tokens are still to be computed before the next one can be sampled from the last of
-        them.
+        them, but for those that a grammar forced just now.
         """
-        return self.n_computed < self.prompt_tokens or len(self.tokens) - self.n_computed > 1
+        return self.n_computed < self.prompt_tokens or self.remaining > 1 + self.forced
 
     @property
     def remaining(self) -> int:

@@ -7,6 +7,8 @@ from dataclasses import InitVar, dataclass, field
 from gateway.engine.backend import Vocabulary
 from gateway.engine.cache.entry import Entry
 from gateway.engine.delays import Delays
+from gateway.engine.grammar.errors import MatcherError
+from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.protocol import Finished, Started, Timing
 from gateway.engine.sequence.lookup import Lookup
 from gateway.engine.sequence.progress import Progress
@@ -51,8 +53,8 @@ class Sequence:
     it.
 
     In a slot it has the cache's `entry` of it; out of it again, `sampler` is what the backend chose its
-    tokens with. `drafter` proposes tokens from its own text, and `drafts` tell what a draft model does for
-    it.
+    tokens with; `matcher` is the grammar of its answer, at the end of its tokens. `drafter` proposes tokens
+    from its own text, and `drafts` tell what a draft model does for it.
     """
 
     request: GenerationRequest
@@ -64,6 +66,7 @@ class Sequence:
     slot: int | None = None
     entry: Entry | None = None
     sampler: object | None = None
+    matcher: Matcher | None = None
     drafter: PromptLookup | None = None
     drafts: RequestDrafts | None = None
 
@@ -88,25 +91,31 @@ class Sequence:
         begins_ns, ready_ns = self.lookup.restore_ns or (now_ns, now_ns)
         return Started(self.id, self._waited(self.stamps.start(begins_ns, ready_ns)))
 
-    def extend(self, sampled: list[int], vocabulary: Vocabulary, n_ctx: int, now_ns: int) -> tuple[str, str]:
-        """Add the tokens that a step sampled, up to one that ends the answer.
+    def extend(
+        self,
+        sampled: list[int],
+        vocabulary: Vocabulary,
+        n_ctx: int,
+        now_ns: int,
+        most_forced: int = 0,
+    ) -> tuple[str, str]:
+        """Add the tokens that a step sampled, up to one that ends the answer, and at most so many that the
+        grammar forces after them.
 
-        Returns their text and why the answer ends: stop, length, or "" if it goes on.
+        Returns their text and why the answer ends: stop, length, error where the grammar cannot go on, or ""
+        if it goes on.
         """
-        progress, text, reason = self.progress, "", ""
-        before, limit = progress.completion_tokens, self.request.output_limit(n_ctx)
-        for token in sampled:
-            if vocabulary.is_end(token) or token in self.request.stop_tokens:
-                reason = "stop"
-                break
-            progress.tokens.append(token)
-            text += progress.text.push(vocabulary.piece(token))
-            if progress.text.stopped or progress.completion_tokens >= limit:
-                reason = "stop" if progress.text.stopped else "length"
-                break
-        self.stamps.sampled(progress.completion_tokens - before, now_ns)
+        before, limit = self.progress.completion_tokens, self.request.output_limit(n_ctx)
+        text, reason = self._append(sampled, vocabulary, limit)
+        self.progress.forced = 0
+        if self.matcher is not None and not reason:
+            forced = _forced(self.matcher, most_forced) if sampled else []
+            more, reason = self._append(forced, vocabulary, limit)
+            text, reason = text + more, _ending(self.matcher, reason)
+            self.progress.forced = len(forced)
+        self.stamps.sampled(self.progress.completion_tokens - before, now_ns)
         if text:
-            progress.answer.append(text)
+            self.progress.answer.append(text)
         return text, reason
 
     def finished(self, reason: str, now_ns: int, message: str = "") -> Finished:
@@ -126,6 +135,17 @@ class Sequence:
             delayed_by=self.waiting.delayed_by.top(),
             delayed=self.waiting.delayed.top(),
         )
+
+    def _append(self, tokens: list[int], vocabulary: Vocabulary, limit: int) -> tuple[str, str]:
+        progress, text = self.progress, ""
+        for token in tokens:
+            if vocabulary.is_end(token) or token in self.request.stop_tokens:
+                return text, "stop"
+            progress.tokens.append(token)
+            text += progress.text.push(vocabulary.piece(token))
+            if progress.text.stopped or progress.completion_tokens >= limit:
+                return text, "stop" if progress.text.stopped else "length"
+        return text, ""
 
     def _timings(self, now_ns: int) -> list[Timing]:
         """The phases that were not told when it started."""
@@ -153,4 +173,20 @@ class Sequence:
         progress = self.progress
         decode: dict[str, Scalar] = {"tokens": progress.completion_tokens, "steps": progress.steps}
         decode["mean_batch"] = round(progress.mean_batch, 3)
-        return decode | attributes(self.drafter, self.drafts)
+        constrained = {} if self.matcher is None else self.matcher.counts.attributes()
+        return decode | attributes(self.drafter, self.drafts) | constrained
+
+
+def _forced(matcher: Matcher, most: int) -> list[int]:
+    """The tokens that a grammar forces, at most so many; none where it cannot go on."""
+    try:
+        return matcher.forced_tokens(most)
+    except MatcherError:
+        return []
+
+
+def _ending(matcher: Matcher, reason: str) -> str:
+    """Why an answer ends, by its grammar too."""
+    if matcher.failure:
+        return "error"
+    return reason or ("stop" if matcher.stopped else "")

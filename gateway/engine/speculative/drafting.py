@@ -249,8 +249,12 @@ class Drafting(NoDrafting):
 
 def _plain(batch: Batch) -> Batch:
     """The batch without any guesses, to see what such a step takes."""
-    parts = [replace(part, tokens=part.tokens[:1], drafted=0, source=None) for part in batch.parts]
-    return replace(batch, parts=tuple(parts))
+    return replace(batch, parts=tuple(_without_guesses(part) for part in batch.parts))
+
+
+def _without_guesses(part: Part) -> Part:
+    tokens = part.tokens[: len(part.tokens) - part.drafted]
+    return replace(part, tokens=tokens, drafted=0, source=None)
 
 
 def _with(part: Part, guesses: Items[int]) -> Part:
