@@ -50,7 +50,9 @@ class ApiError(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """Response headers that belong to the error."""
-        return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
+        if self.retry_after_s is None:
+            return {}
+        return {"retry-after": str(self.retry_after_s), "retry-after-ms": str(self.retry_after_s * 1000)}
 
 
 class RouteError(ApiError):

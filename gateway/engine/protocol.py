@@ -13,6 +13,7 @@ from gateway.chat.ending import Ending
 from gateway.engine.grammar.constraint import Constraint
 from gateway.engine.schedule.truncation import Truncation
 from gateway.engine.tuning import Tuning
+from gateway.engine.vocab_info import VocabInfo
 from gateway.sampling import Sampling as Sampling  # noqa: PLC0414
 from telemetry.events import DelayCause, EngineConfig, EngineSample, Scalar
 
@@ -102,6 +103,7 @@ class Ready(Message, frozen=True, kw_only=True):
     tuning: Tuning | None = None
     task: str = "chat"
     threads_limit: str = ""
+    vocab: VocabInfo | None = None
 
 
 class LoadFailed(Message, frozen=True):

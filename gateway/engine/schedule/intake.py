@@ -255,8 +255,8 @@ class Intake:
             return
         at_least = isinstance(size, AtLeast)
         message = (
-            f"The prompt has {'at least ' if at_least else ''}{size} tokens "
-            f"and the context holds {self._n_ctx}, of which one is kept for the answer. "
+            f"This model's maximum context length is {self._n_ctx} tokens, of which one is kept for the answer. "
+            f"However, you requested {size} tokens{' or more' if at_least else ''} in the messages. "
             'Shorten the messages, send `"truncate": "auto"` to drop the oldest turns, '
             "or serve the model with a larger engine.n_ctx."
         )

@@ -241,6 +241,7 @@ class EngineHandle:
             chat_template=ready.chat_template is not None,
             tuning=ready.tuning,
             threads_limit=ready.threads_limit,
+            vocab=ready.vocab,
         )
         self.announce(
             EngineState.READY,
