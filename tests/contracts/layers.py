@@ -163,7 +163,7 @@ LAYERS = (
         "gateway/api/openai/",
         (
             "gateway.api.dialect",
-            "gateway.api.http.decoding",
+            "gateway.api.http",
             "gateway.chat",
             "gateway.engine.tuning",
             "gateway.errors",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from litestar.types import Receive, Scope, Send
 
 from gateway.api.dialect import Endpoint, TextRequest, TextWriter, VectorRequest
 from gateway.api.http.event_stream import EventStream
 from gateway.api.http.exchange import Exchange, exchange_of
+from gateway.api.http.replay import HEADER, Replay, Replays, body_of
 from gateway.api.http.responses import send_body, send_error, send_json, send_start
 from gateway.errors import ApiError, EngineUnavailableError, RequestTimeoutError
 from gateway.serving.admission import Admission
@@ -39,6 +40,7 @@ class Serving:
     admission: Admission
     router: Router
     timeout_s: float
+    replays: Replays = field(default_factory=Replays)
 
 
 class EngineResponse(ABC):
@@ -53,6 +55,9 @@ class EngineResponse(ABC):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
+        if self._may_outlive and (name := exchange.headers.get(HEADER)) is not None:
+            await self._outlive(exchange, self._serving.replays.open(name), receive, send)
+            return
         work = asyncio.create_task(self._respond(exchange, send))
         gone = asyncio.create_task(_disconnected(receive))
         try:
@@ -66,6 +71,35 @@ class EngineResponse(ABC):
         finally:
             gone.cancel()
             work.cancel()
+            if self._call is not None:
+                self._call.cancel()
+
+    @property
+    def _may_outlive(self) -> bool:
+        """Whether its client may leave and come back."""
+        return False
+
+    async def _outlive(self, exchange: Exchange, replay: Replay, receive: Receive, send: Send) -> None:
+        """Write into a replay to the end, whoever reads it. Only its being stopped cancels the work."""
+        work = asyncio.create_task(self._respond(exchange, replay.send))
+        stopped = asyncio.create_task(replay.stopped.wait())
+        reader = asyncio.create_task(_copy(replay, send))
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            done, _ = await asyncio.wait(
+                {work, stopped}, timeout=self._serving.timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if work in done:
+                work.result()
+            else:
+                exchange.ended = Ended(Status.CANCELLED, 499, "client_disconnect", "the client stopped its stream")
+                await self._abandon(work, exchange, replay.send, timed_out=stopped not in done)
+            self._serving.replays.close(replay, keep=self._streaming)
+            await asyncio.wait({reader, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (work, stopped, reader, gone):
+                task.cancel()
+            self._serving.replays.close(replay, keep=self._streaming)
             if self._call is not None:
                 self._call.cancel()
 
@@ -137,6 +171,10 @@ class TextResponse(EngineResponse):
         self._asked = asked
         self._stream_type = stream_type
 
+    @property
+    def _may_outlive(self) -> bool:
+        return self._asked.work.stream
+
     async def _serve(self, send: Send) -> None:
         work, recorder = self._asked.work, self._serving.recorder
         call = self._call = await self._serving.admission.submit(self._target, self._record, work)
@@ -192,6 +230,16 @@ def response_of(
     if isinstance(asked, TextRequest):
         return TextResponse(serving, target, record, asked, endpoint.stream_type)
     return VectorResponse(serving, target, record, asked)
+
+
+async def _copy(replay: Replay, send: Send) -> None:
+    """Give a client what is written into a replay, from its beginning."""
+    start = await replay.started()
+    if start is not None:
+        await send(start)
+        async for piece in replay.read(0):
+            await send(body_of(piece, more=True))
+        await send(body_of(b"", more=False))
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -9,6 +9,7 @@ from gateway.api.openai.embedding_schema import EmbeddingList, EmbeddingRequest,
 from gateway.api.openai.embeddings import parse_embeddings, parse_rerank
 from gateway.api.openai.errors import ErrorEnvelope, envelope, frame
 from gateway.api.openai.models import get_model, list_models
+from gateway.api.openai.streams import list_streams, read_stream, stop_stream
 
 CHAT = Endpoint(
     path="/v1/chat/completions",
@@ -50,7 +51,7 @@ OPENAI = Dialect(
     name="openai",
     prefixes=("/v1",),
     endpoints=(CHAT, EMBEDDINGS, RERANK),
-    routes=(list_models, get_model),
+    routes=(list_models, get_model, read_stream, stop_stream, list_streams),
     error=envelope,
     error_schema=ErrorEnvelope,
     stream_error=frame,
