@@ -48,6 +48,9 @@ class Submit(Message, frozen=True, kw_only=True):
     adapter: str = ""
     streamed: bool = True
     constraint: Constraint | None = None
+    tools: list[dict[str, Any]] = []
+    tool_choice: str | dict[str, Any] = "auto"
+    parallel_tool_calls: bool = True
 
 
 class Embed(Message, frozen=True, kw_only=True):
@@ -131,6 +134,7 @@ class Admitted(Message, frozen=True, kw_only=True):
     timings: list[Timing]
     predicted_ttft_ms: float | None = None
     truncation: Truncation | None = None
+    prompt_end: str = ""
 
 
 class Refused(Message, frozen=True, kw_only=True):

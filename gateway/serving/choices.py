@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from gateway.errors import ApiError
 from gateway.serving.call import Call
-from gateway.serving.work import Generate
+from gateway.serving.work import Answer, Delta, Generate, Piece
 from telemetry.events import Phase, PhaseTiming
 from telemetry.record import RequestRecord
+
+Result = TypeVar("Result")
 
 
 def choices_of(work: Generate, n: int, first: int = 0) -> list[Generate]:
@@ -47,25 +50,25 @@ class Choices:
         Raises:
             ApiError: one was refused; the others are cancelled.
         """
-        await self._all(call.accepted() for call in self._calls)
+        await self._all([call.accepted() for call in self._calls])
 
-    async def texts(self) -> list[str]:
+    async def answers(self) -> list[Answer]:
         """The answers in order.
 
         Raises:
             ApiError: one failed; the others are cancelled.
         """
-        texts = await self._all(call.text() for call in self._calls)
+        answers = await self._all([call.answer() for call in self._calls])
         self._sum_up()
-        return texts
+        return answers
 
-    async def follow(self, write: Callable[[int, str], None]) -> None:
-        """Have each piece written with the number of its answer, until all have ended.
+    async def follow(self, write: Callable[[Piece], None]) -> None:
+        """Have each piece written, until all have ended.
 
         Raises:
             ApiError: one failed; the others are cancelled.
         """
-        await self._all(call.follow(_numbered(write, number)) for number, call in enumerate(self._calls))
+        await self._all([call.follow(_numbered(write, number)) for number, call in enumerate(self._calls)])
         self._sum_up()
 
     @property
@@ -83,16 +86,14 @@ class Choices:
         await asyncio.gather(*(call.over(timeout_s) for call in self._calls))
         self._sum_up()
 
-    async def _all(self, waits: object) -> list:  # type: ignore[type-arg]
-        tasks = [asyncio.ensure_future(wait) for wait in waits]  # type: ignore[attr-defined]
+    async def _all(self, waits: Sequence[Awaitable[Result]]) -> list[Result]:
+        if len(waits) == 1:
+            return [await waits[0]]
         try:
-            return await asyncio.gather(*tasks)
+            return list(await asyncio.gather(*waits))
         except ApiError:
             self.cancel()
             raise
-        finally:
-            for task in tasks:
-                task.cancel()
 
     def _sum_up(self) -> None:
         """Into the first record, once."""
@@ -133,5 +134,5 @@ def _sum(counts: Sequence[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _numbered(write: Callable[[int, str], None], number: int) -> Callable[[str], None]:
-    return lambda text: write(number, text)
+def _numbered(write: Callable[[Piece], None], number: int) -> Callable[[Delta], None]:
+    return lambda delta: write(Piece(number, delta))

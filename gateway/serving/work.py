@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
 from gateway.chat.ending import Ending
+from gateway.chat.parsing.events import CallArguments, CallBegin, CallEnd, Content, Message, Note, Reasoning
 from gateway.errors import ApiError
 from gateway.sampling import DEFAULT_SAMPLING, Sampling
 from telemetry.events import CacheOutcome, PhaseTiming, PrefillChunk, RequestDelay, Scalar
@@ -42,6 +43,9 @@ class Generate(Work):
     `stream`: pieces of the answer are read as they come; `background` lets all others pass; `cache` False neither uses the
     prefix cache nor stays in it, `pin` keeps it there; `truncate` drops whole oldest turns where the prompt is too long;
     `ending` says where the answer begins (`gateway.chat.ending`).
+
+    `tools` (functions in OpenAI's form) may be called as `tool_choice` says: auto, none, required, or an object that names
+    one. `choice` is which of several answers to the same request this is.
     """
 
     operation = "chat"
@@ -57,6 +61,28 @@ class Generate(Work):
     pin: bool = False
     truncate: bool = False
     ending: Ending = "generation_prompt"
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: str | dict[str, Any] = "auto"
+    parallel_tool_calls: bool = True
+    choice: int = 0
+
+
+Delta = Content | Reasoning | CallBegin | CallArguments | CallEnd | Note
+"""What an answer goes on with: text, thinking, a piece of a tool call, or a word about what was meant as one."""
+
+
+class Piece(NamedTuple):
+    """A delta of one of a request's answers."""
+
+    choice: int
+    delta: Delta
+
+
+class Answer(NamedTuple):
+    """A whole answer, and why it ended: stop, length or tool_calls."""
+
+    message: Message
+    finish_reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +108,14 @@ class Rerank(Work):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The prompt is rendered and tokenised and waits. `predicted_ttft_ms` counts from now; what was left out of the prompt:
-    indexes of messages, and their tokens.
+    indexes of messages, and their tokens. `prompt_end` are its last characters, by which thinking may be open.
     """
 
     prompt_tokens: int
     predicted_ttft_ms: float | None = None
     dropped_messages: Sequence[int] = ()
     dropped_tokens: int | None = None
+    prompt_end: str = ""
     phases: Sequence[PhaseTiming] = ()
 
 

@@ -155,7 +155,7 @@ LAYERS = (
         ),
         ("msgspec",),
     ),
-    Layer("gateway/serving/local/", ("gateway.engine", "gateway.errors", "gateway.serving", *RECORDS), ("msgspec",)),
+    Layer("gateway/serving/local/", ("gateway.chat", "gateway.engine", "gateway.errors", "gateway.serving", *RECORDS), ("msgspec",)),
     Layer("gateway/api/", ("gateway.errors", "gateway.serving", "gateway.api", *RECORDS), ("msgspec",)),
     Layer("gateway/api/admin/", ("gateway.errors", "gateway.serving", "telemetry"), ("litestar", "msgspec", "sqlalchemy")),
     Layer("gateway/api/http/", ("gateway.api.dialect", "gateway.errors", "gateway.serving", *RECORDS), ("litestar", "msgspec")),

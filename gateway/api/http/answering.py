@@ -17,6 +17,7 @@ from gateway.api.http.responses import send_body, send_error, send_json, send_st
 from gateway.errors import ApiError, EngineUnavailableError, RequestTimeoutError
 from gateway.serving.admission import Admission
 from gateway.serving.call import Call
+from gateway.serving.choices import Choices, choices_of
 from gateway.serving.handle import Description
 from gateway.serving.router import Router, Target
 from telemetry.events import Status
@@ -50,7 +51,7 @@ class EngineResponse(ABC):
         self._serving = serving
         self._target = target
         self._record = record
-        self._call: Call | None = None
+        self._call: Call | Choices | None = None
         self._streaming = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,21 +177,22 @@ class TextResponse(EngineResponse):
         return self._asked.work.stream
 
     async def _serve(self, send: Send) -> None:
-        work, recorder = self._asked.work, self._serving.recorder
-        call = self._call = await self._serving.admission.submit(self._target, self._record, work)
+        asked, recorder = self._asked, self._serving.recorder
+        works = choices_of(asked.work, asked.n)
+        call = self._call = await self._serving.admission.submit_all(self._target, self._record, works)
         await call.accepted()
         writer = self._asked.writer(self._record, self._target.handle.model, self._describe())
         self._record.response_id = writer.id
-        if work.stream:
+        if asked.work.stream:
             await self._stream(call, writer, send)
         else:
-            text = await call.text()
-            await send_json(send, 200, writer.whole(text, recorder.clock_ns()), writer.headers)
+            answers = await call.answers()
+            await send_json(send, 200, writer.whole(answers, recorder.clock_ns()), writer.headers)
 
-    async def _stream(self, call: Call, writer: TextWriter, send: Send) -> None:
+    async def _stream(self, call: Choices, writer: TextWriter, send: Send) -> None:
         self._streaming = True
         await send_start(send, 200, self._stream_type, STREAM_HEADERS | writer.headers)
-        stream = EventStream(send, writer.piece)
+        stream = EventStream(send, writer.pieces)
         try:
             try:
                 await call.follow(stream.write)
@@ -200,7 +202,7 @@ class TextResponse(EngineResponse):
             await stream.drained()
         finally:
             stream.close()
-        await send_body(send, writer.last(self._serving.recorder.clock_ns()))
+        await send_body(send, writer.last(call.finish_reasons, self._serving.recorder.clock_ns()))
 
 
 class VectorResponse(EngineResponse):

@@ -106,6 +106,12 @@ class PromptTokensDetails(msgspec.Struct):
     cached_tokens: int
 
 
+class CompletionTokensDetails(msgspec.Struct):
+    """Of the answer's tokens, how many were the model's thinking."""
+
+    reasoning_tokens: int
+
+
 class Usage(msgspec.Struct):
     """Token counts; the answer's do not count the end-of-generation token."""
 
@@ -113,6 +119,7 @@ class Usage(msgspec.Struct):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails | UnsetType = UNSET
 
 
 class Timings(msgspec.Struct):
@@ -143,16 +150,33 @@ class TruncationNote(msgspec.Struct):
     dropped_tokens: int | None
 
 
+class CalledFunction(msgspec.Struct):
+    """The function that a call is of, and its arguments: a JSON object, as text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct):
+    """A call to a tool."""
+
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+
+
 class AnswerMessage(msgspec.Struct):
-    """The whole answer."""
+    """The whole answer. `content` is null where there are only calls; `reasoning_content` is the model's thinking."""
 
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None = None
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[ToolCall] | UnsetType = UNSET
 
 
 class Choice(msgspec.Struct):
-    """The one answer of a completion."""
+    """One answer of a completion."""
 
     index: int
     message: AnswerMessage
@@ -174,15 +198,33 @@ class ChatCompletion(msgspec.Struct):
     truncation: TruncationNote | UnsetType = UNSET
 
 
+class FunctionDelta(msgspec.Struct, omit_defaults=True):
+    """A piece of a call's arguments; the name comes with the first."""
+
+    arguments: str
+    name: str | UnsetType = UNSET
+
+
+class ToolCallDelta(msgspec.Struct, omit_defaults=True):
+    """What a chunk adds to the call of that number; id and type come with the first."""
+
+    index: int
+    function: FunctionDelta
+    id: str | UnsetType = UNSET
+    type: Literal["function"] | UnsetType = UNSET
+
+
 class AnswerDelta(msgspec.Struct, omit_defaults=True):
     """What one chunk adds."""
 
     role: str | UnsetType = UNSET
     content: str | UnsetType = UNSET
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[ToolCallDelta] | UnsetType = UNSET
 
 
 class ChunkChoice(msgspec.Struct):
-    """The one answer of a chunk."""
+    """What a chunk adds to one answer."""
 
     index: int
     delta: AnswerDelta

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gateway.chat.ending import cut, tagged
+from gateway.chat.history import for_template
 from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.engine import Tokenizer
@@ -25,6 +26,9 @@ from gateway.engine.sequence.request import GenerationRequest
 from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.prompt_lookup import PromptLookup
 from telemetry.events import Phase, Scalar
+
+PROMPT_END_CHARS = 64
+"""Of a prompt that is told: enough to see whether the template has opened the model's thinking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,7 @@ class Intake:
                 timings=timings,
                 predicted_ttft_ms=predicted_ms,
                 truncation=prompt.truncation,
+                prompt_end=str.__str__(prompt.text[-PROMPT_END_CHARS:]),  # plain: who wrote what is told to nobody
             )
         )
         self._cache.make_ready(sequence, self.hand_over)
@@ -200,10 +205,11 @@ class Intake:
     def _render(self, request: Submit) -> str:
         if self._template is None:
             raise TemplateError("this model has no chat template; it cannot be used for chat")
+        messages = for_template(request.messages, self._template.source) if _speaks_of_tools(request) else request.messages
         if request.ending == "open_message":
-            return cut(self._template.render(tagged(request.messages), generation_prompt=False))
+            return cut(self._template.render(tagged(messages), generation_prompt=False, tools=request.tools))
         generation_prompt = request.ending == "generation_prompt"
-        return self._template.render(request.messages, generation_prompt=generation_prompt)
+        return self._template.render(messages, generation_prompt=generation_prompt, tools=request.tools)
 
     def _tokens(self, request: Submit, text: str, most: int) -> list[int] | AtLeast:
         return tokens_within(text, most, self._tokenizer.tokenize, lambda: self._proceed(request))
@@ -290,6 +296,12 @@ class Intake:
         with self._lock:
             self._pending.discard(request.id)
             self._cancelled.discard(request.id)
+
+
+def _speaks_of_tools(request: Submit) -> bool:
+    """Whether messages have what templates want in several forms: calls, results of calls, thinking."""
+    plain = {"role", "content"}
+    return bool(request.tools) or any(message.keys() - plain or message["role"] == "tool" for message in request.messages)
 
 
 def _size(tokens: list[int] | AtLeast) -> int:
