@@ -13,8 +13,6 @@ from gateway.api.openai.chat_schema import RawChatRequest, RawMessage, StreamOpt
 from gateway.errors import InvalidRequestError
 
 REFUSED: dict[str, tuple[Any, ...]] = {
-    "tools": (None, []),
-    "tool_choice": (None, "none", "auto"),
     "functions": (None, []),
     "function_call": (None, "none", "auto"),
     "response_format": (None, {"type": "text"}),
@@ -50,7 +48,6 @@ REFUSED: dict[str, tuple[Any, ...]] = {
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "chat_template_kwargs": ({},),
     "id_slot": (-1,),
-    "parallel_tool_calls": (True, False),
     "reasoning_effort": ("none",),
     "service_tier": ("auto", "default"),
     "store": (False,),
@@ -110,7 +107,7 @@ def check_fields(body: bytes, raw: RawChatRequest) -> list[str]:
 
 def _inner(given: Mapping[str, msgspec.Raw]) -> list[str]:
     """The same inside messages and `stream_options`."""
-    obeyed = frozenset(RawMessage.__struct_fields__) - {"name", "tool_call_id"}
+    obeyed = frozenset(RawMessage.__struct_fields__) - {"name"}
     names = dict.fromkeys(
         name
         for message in _messages.decode(given["messages"])

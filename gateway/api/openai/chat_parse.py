@@ -10,8 +10,10 @@ import msgspec
 from gateway.api.dialect import TextRequest
 from gateway.api.http.decoding import decode_body
 from gateway.api.openai.chat_fields import check_fields
-from gateway.api.openai.chat_schema import RawChatRequest, RawMessage
+from gateway.api.openai.chat_schema import RawChatRequest
 from gateway.api.openai.chat_writer import ChatWriter
+from gateway.api.openai.messages import messages_of
+from gateway.api.openai.tools import choice_of, tools_of
 from gateway.chat.ending import Ending
 from gateway.errors import InvalidRequestError
 from gateway.sampling import Sampling
@@ -19,9 +21,6 @@ from gateway.serving.work import Generate
 from telemetry.events import Scalar
 from telemetry.ignored_fields import kept
 from telemetry.shortened import shortened
-
-ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
-"""Accepted roles, and what chat templates call them."""
 
 MAX_STOP_CHARS = 1000
 
@@ -42,15 +41,18 @@ def parse_chat(body: bytes) -> TextRequest:
     """
     raw = decode_body(_decoder, body)
     ignored = check_fields(body, raw)
-    _one_answer(raw.n)
     include_usage = raw.stream_options is not None and raw.stream_options.include_usage
-    return TextRequest(_work(raw, kept(ignored)), partial(ChatWriter, include_usage))
+    return TextRequest(_work(raw, kept(ignored)), partial(ChatWriter, include_usage), raw.n or 1)
 
 
 def _work(raw: RawChatRequest, ignored: tuple[str, ...]) -> Generate:
+    tools = tools_of(raw.tools)
     return Generate(
         model=raw.model,
-        messages=_messages(raw.messages),
+        messages=messages_of(raw.messages),
+        tools=tools,
+        tool_choice=choice_of(raw.tool_choice, tools),
+        parallel_tool_calls=raw.parallel_tool_calls is not False,
         sampling=_sampling(raw),
         max_tokens=raw.max_completion_tokens or raw.max_tokens,
         stop=_stop(raw.stop),
@@ -73,12 +75,6 @@ def caller_of(user: str | None) -> str:
     return shortened(user or "")
 
 
-def _one_answer(n: int | None) -> None:
-    if n not in (None, 1):
-        message = "Only one answer per request is supported: leave `n` out or send 1."
-        raise InvalidRequestError(message, code="unsupported_value", param="n")
-
-
 def _ending(raw: RawChatRequest) -> Ending:
     """How the prompt ends, by the two fields that vLLM and Hugging Face's `apply_chat_template` have for it."""
     if not raw.continue_final_message:
@@ -87,53 +83,6 @@ def _ending(raw: RawChatRequest) -> Ending:
         message = "`continue_final_message` and `add_generation_prompt` exclude each other; send one of them."
         raise InvalidRequestError(message, param="continue_final_message")
     return "open_message"
-
-
-def _messages(messages: list[RawMessage]) -> list[dict[str, Any]]:
-    if not messages:
-        raise InvalidRequestError(
-            "`messages` is empty; send at least one message.", code="empty_messages", param="messages"
-        )
-    return [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
-
-
-def _message(message: RawMessage, path: str) -> dict[str, Any]:
-    if message.role is msgspec.UNSET:
-        raise InvalidRequestError(
-            f"`{path}` has no role.", code="missing_required_parameter", param=f"{path}.role"
-        )
-    role = ROLES.get(str(message.role))
-    if role is None:
-        accepted = ", ".join(ROLES)
-        text = f"The role {str(message.role)[:50]!r} is not supported; use one of {accepted}."
-        raise InvalidRequestError(text, code="invalid_role", param=f"{path}.role")
-    if message.tool_calls:
-        raise InvalidRequestError(
-            "Tool calls are not supported yet.", code="unsupported_parameter", param=f"{path}.tool_calls"
-        )
-    return {"role": role, "content": _content(message.content, f"{path}.content")}
-
-
-def _content(content: Any, path: str) -> str:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise InvalidRequestError(
-            "`content` must be a text or a list of text parts.", code="invalid_content", param=path
-        )
-    if not content:
-        raise InvalidRequestError("`content` has no parts.", code="invalid_content", param=path)
-    return "\n".join(_part(part, f"{path}[{index}]") for index, part in enumerate(content))
-
-
-def _part(part: Any, path: str) -> str:
-    kind = part.get("type") if isinstance(part, dict) else None
-    if kind != "text":
-        text = f"Content parts of type {str(kind)[:50]!r} are not supported; only `text` is."
-        raise InvalidRequestError(text, code="unsupported_content", param=f"{path}.type")
-    if not isinstance(part.get("text"), str):
-        raise InvalidRequestError("A text part needs a `text`.", code="invalid_content", param=f"{path}.text")
-    return str(part["text"])
 
 
 def _stop(stop: str | list[str] | None) -> tuple[str, ...]:

@@ -12,18 +12,58 @@ Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
+MAX_ANSWERS = 16
+"""Most answers to one request (`n`)."""
+
+
+class Function(msgspec.Struct, omit_defaults=True):
+    """A function: its name, what it is for, and the JSON Schema of its arguments."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(msgspec.Struct):
+    """A tool that the model may call; functions are the only kind."""
+
+    type: str
+    function: Function
+
+
 class TextPart(msgspec.Struct, tag_field="type", tag="text"):
     """A content part; text is the only kind that is served."""
 
     text: str
 
 
+class CalledFunction(msgspec.Struct):
+    """The function that a call is of, and its arguments: a JSON object, as text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct):
+    """A call to a tool."""
+
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+
+
 class ChatMessage(msgspec.Struct):
-    """One message. `role`: system, developer, user or assistant; `content`: a text or a list of text parts."""
+    """One message. `role`: system, developer, user, assistant or tool; `content`: a text or a list of text parts, null beside
+    `tool_calls` of the assistant; a tool's message has the `tool_call_id` that it answers.
+    """
 
     role: str
-    content: str | list[TextPart]
+    content: str | list[TextPart] | None = None
     name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    reasoning_content: str | None = None
 
 
 class RawMessage(msgspec.Struct):
@@ -34,6 +74,8 @@ class RawMessage(msgspec.Struct):
     name: str | None = None
     tool_calls: Any = None
     tool_call_id: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
 
 
 class StreamOptions(msgspec.Struct):
@@ -48,7 +90,7 @@ class Controls(msgspec.Struct, kw_only=True):
     model: str
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    n: Annotated[int, Meta(ge=1)] | None = 1
+    n: Annotated[int, Meta(ge=1, le=MAX_ANSWERS)] | None = 1
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
     temperature: Annotated[float, Meta(ge=0, le=5)] | None = None
@@ -71,21 +113,24 @@ class Controls(msgspec.Struct, kw_only=True):
     pin: bool | None = False
     priority: Literal["interactive", "background"] | None = "interactive"
     truncate: Literal["auto", "off"] | None = "off"
+    parallel_tool_calls: bool | None = True
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = False
 
 
 class ChatRequest(Controls, kw_only=True):
-    """`POST /v1/chat/completions`."""
+    """`POST /v1/chat/completions`. `tool_choice`: auto, none, required, or an object that names a function."""
 
     messages: list[ChatMessage]
+    tools: list[Tool] | None = None
+    tool_choice: str | dict[str, Any] | None = None
 
 
 class RawChatRequest(Controls, kw_only=True):
     """The same, with messages unchecked and with the fields of the API that are not served."""
 
     messages: list[RawMessage]
-    tools: Any = None
+    tools: list[Any] | None = None
     tool_choice: Any = None
     functions: Any = None
     function_call: Any = None
@@ -148,21 +193,6 @@ class TruncationNote(msgspec.Struct):
 
     dropped_messages: list[int]
     dropped_tokens: int | None
-
-
-class CalledFunction(msgspec.Struct):
-    """The function that a call is of, and its arguments: a JSON object, as text."""
-
-    name: str
-    arguments: str
-
-
-class ToolCall(msgspec.Struct):
-    """A call to a tool."""
-
-    id: str
-    type: Literal["function"]
-    function: CalledFunction
 
 
 class AnswerMessage(msgspec.Struct):
