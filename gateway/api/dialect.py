@@ -7,12 +7,13 @@ what measures, admits and cancels requests knows no dialect.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
 
 from gateway.errors import ApiError
+from gateway.serving.choices import choices_of
 from gateway.serving.handle import Description
 from gateway.serving.work import Answer, Embed, Generate, Piece, Rerank, Vectors
 from telemetry.record import RequestRecord
@@ -56,6 +57,15 @@ class TextRequest:
     writer: Callable[[RequestRecord, str, Description], TextWriter]
     n: int = 1
     """How many answers are asked for."""
+
+    more_prompts: tuple[str | list[int], ...] = ()
+    """Prompts besides that of the work, each of which is to be answered `n` times too."""
+
+    @property
+    def works(self) -> list[Generate]:
+        """The work for each answer, in their order."""
+        prompts = [self.work, *(replace(self.work, prompt=prompt) for prompt in self.more_prompts)]
+        return [one for number, work in enumerate(prompts) for one in choices_of(work, self.n, number * self.n)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 
 
 class Submit(Message, frozen=True, kw_only=True):
-    """Answer this chat. `max_tokens` None means up to the end of the context.
+    """Answer this chat, or go on with this `prompt`. `max_tokens` None means up to the end of the context.
 
     `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a `background`
     request lets all others pass; `cache` False neither uses the prefix cache nor stays in it, `pin` keeps it there;
@@ -34,6 +34,7 @@ class Submit(Message, frozen=True, kw_only=True):
 
     id: str
     messages: list[dict[str, Any]]
+    prompt: str | list[int] | None = None
     sampling: Sampling
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class Submit(Message, frozen=True, kw_only=True):
     tools: list[dict[str, Any]] = []
     tool_choice: str | dict[str, Any] = "auto"
     parallel_tool_calls: bool = True
+    constraint_param: str = ""
 
 
 class Embed(Message, frozen=True, kw_only=True):

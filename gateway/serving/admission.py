@@ -31,8 +31,10 @@ class Admission:
         self._closed = False
         self._durations_s: deque[float] = deque(maxlen=REMEMBERED)
 
-    async def submit_all(self, target: Target, record: RequestRecord, works: Sequence[Generate]) -> Choices:
-        """Send all that one request asks for, of which nothing is told but the first one's record.
+    async def submit_all(
+        self, target: Target, record: RequestRecord, works: Sequence[Generate], prompts: int = 1
+    ) -> Choices:
+        """Send all that one request asks for: as many answers to each of its `prompts`. Only the first one's record is told of.
 
         Raises:
             QueueFullError, EngineUnavailableError: as `submit`; nothing of it is left then.
@@ -46,7 +48,7 @@ class Admission:
             for call in calls:
                 call.cancel()
             raise
-        return Choices(calls)
+        return Choices(calls, prompts)
 
     async def submit(self, target: Target, record: RequestRecord, work: Work) -> Call:
         """Send a request to its handle, after its load if it is loading.

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.chat.ending import Ending
 from gateway.chat.parsing.events import CallArguments, CallBegin, CallEnd, Content, Message, Note, Reasoning
+from gateway.engine.grammar.constraint import Constraint
 from gateway.errors import ApiError
 from gateway.sampling import DEFAULT_SAMPLING, Sampling
 from telemetry.events import CacheOutcome, PhaseTiming, PrefillChunk, RequestDelay, Scalar
@@ -38,19 +39,20 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generate(Work):
-    """Answer these messages. `max_tokens` None means up to the end of the context.
+    """Answer these messages, or go on with this `prompt` (text or tokens) as it is. `max_tokens` None means up to the end of the context.
 
     `stream`: pieces of the answer are read as they come; `background` lets all others pass; `cache` False neither uses the
     prefix cache nor stays in it, `pin` keeps it there; `truncate` drops whole oldest turns where the prompt is too long;
     `ending` says where the answer begins (`gateway.chat.ending`).
 
     `tools` (functions in OpenAI's form) may be called as `tool_choice` says: auto, none, required, or an object that names
-    one. `choice` is which of several answers to the same request this is.
+    one. `constraint` is the form that the answer must have, and `constraint_param` the field that asked for it. `choice` is which of several answers to the same request this is.
     """
 
     operation = "chat"
 
     messages: list[dict[str, Any]]
+    prompt: str | list[int] | None = None
     sampling: Sampling = DEFAULT_SAMPLING
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
@@ -64,6 +66,8 @@ class Generate(Work):
     tools: tuple[dict[str, Any], ...] = ()
     tool_choice: str | dict[str, Any] = "auto"
     parallel_tool_calls: bool = True
+    constraint: Constraint | None = None
+    constraint_param: str = ""
     choice: int = 0
 
 

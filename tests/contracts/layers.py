@@ -165,6 +165,7 @@ LAYERS = (
             "gateway.api.dialect",
             "gateway.api.http",
             "gateway.chat",
+            "gateway.engine.grammar.constraint",
             "gateway.engine.tuning",
             "gateway.errors",
             "gateway.sampling",

@@ -17,7 +17,7 @@ from gateway.api.http.responses import send_body, send_error, send_json, send_st
 from gateway.errors import ApiError, EngineUnavailableError, RequestTimeoutError
 from gateway.serving.admission import Admission
 from gateway.serving.call import Call
-from gateway.serving.choices import Choices, choices_of
+from gateway.serving.choices import Choices
 from gateway.serving.handle import Description
 from gateway.serving.router import Router, Target
 from telemetry.events import Status
@@ -178,8 +178,8 @@ class TextResponse(EngineResponse):
 
     async def _serve(self, send: Send) -> None:
         asked, recorder = self._asked, self._serving.recorder
-        works = choices_of(asked.work, asked.n)
-        call = self._call = await self._serving.admission.submit_all(self._target, self._record, works)
+        prompts = 1 + len(asked.more_prompts)
+        call = self._call = await self._serving.admission.submit_all(self._target, self._record, asked.works, prompts)
         await call.accepted()
         writer = self._asked.writer(self._record, self._target.handle.model, self._describe())
         self._record.response_id = writer.id

@@ -15,7 +15,6 @@ from gateway.errors import InvalidRequestError
 REFUSED: dict[str, tuple[Any, ...]] = {
     "functions": (None, []),
     "function_call": (None, "none", "auto"),
-    "response_format": (None, {"type": "text"}),
     "logprobs": (None, False),
     "top_logprobs": (None, 0),
     "logit_bias": (None, {}, []),
@@ -29,18 +28,11 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "chat_template": (None, ""),
     "documents": (None, []),
     "echo": (None, False),
-    "grammar": (None, ""),
-    "guided_choice": (None, []),
-    "guided_grammar": (None, ""),
-    "guided_json": (None, {}),
-    "guided_regex": (None, ""),
     "ignore_eos": (None, False),
-    "json_schema": (None, {}),
     "min_tokens": (None, 0),
     "n_predict": (None, -1),
     "n_probs": (None, 0),
     "prompt_logprobs": (None, 0),
-    "structured_outputs": (None, {}),
     "use_beam_search": (None, False),
 }
 """Fields without which the answer would be another one than was asked for, and the values at which they ask for nothing."""

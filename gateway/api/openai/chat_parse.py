@@ -10,9 +10,10 @@ import msgspec
 from gateway.api.dialect import TextRequest
 from gateway.api.http.decoding import decode_body
 from gateway.api.openai.chat_fields import check_fields
-from gateway.api.openai.chat_schema import RawChatRequest
+from gateway.api.openai.chat_schema import Controls, RawChatRequest
 from gateway.api.openai.chat_writer import ChatWriter
 from gateway.api.openai.messages import messages_of
+from gateway.api.openai.structured import FIELDS, Form, form_of
 from gateway.api.openai.tools import choice_of, tools_of
 from gateway.chat.ending import Ending
 from gateway.errors import InvalidRequestError
@@ -42,10 +43,11 @@ def parse_chat(body: bytes) -> TextRequest:
     raw = decode_body(_decoder, body)
     ignored = check_fields(body, raw)
     include_usage = raw.stream_options is not None and raw.stream_options.include_usage
-    return TextRequest(_work(raw, kept(ignored)), partial(ChatWriter, include_usage), raw.n or 1)
+    form = form_of(body, {name: getattr(raw, name, None) for name in FIELDS})
+    return TextRequest(_work(raw, form, kept(ignored)), partial(ChatWriter, include_usage), raw.n or 1)
 
 
-def _work(raw: RawChatRequest, ignored: tuple[str, ...]) -> Generate:
+def _work(raw: RawChatRequest, form: Form | None, ignored: tuple[str, ...]) -> Generate:
     tools = tools_of(raw.tools)
     return Generate(
         model=raw.model,
@@ -53,19 +55,21 @@ def _work(raw: RawChatRequest, ignored: tuple[str, ...]) -> Generate:
         tools=tools,
         tool_choice=choice_of(raw.tool_choice, tools),
         parallel_tool_calls=raw.parallel_tool_calls is not False,
-        sampling=_sampling(raw),
+        constraint=None if form is None else form.constraint,
+        constraint_param="" if form is None else form.param,
+        sampling=sampling_of(raw),
         max_tokens=raw.max_completion_tokens or raw.max_tokens,
-        stop=_stop(raw.stop),
+        stop=stop_of(raw.stop),
         stop_tokens=tuple(raw.stop_token_ids or ()),
         stream=bool(raw.stream),
-        conversation=_conversation_id(raw.metadata),
+        conversation=conversation_of(raw.metadata),
         caller=caller_of(raw.user),
         background=raw.priority == "background",
         cache=raw.cache_prompt is not False,
         pin=bool(raw.pin),
         truncate=raw.truncate == "auto",
         ending=_ending(raw),
-        params=_params(raw) | _choices(raw),
+        params=params_of(raw) | _choices(raw),
         ignored=ignored,
     )
 
@@ -85,7 +89,12 @@ def _ending(raw: RawChatRequest) -> Ending:
     return "open_message"
 
 
-def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
+def stop_of(stop: str | list[str] | None) -> tuple[str, ...]:
+    """The strings that end an answer.
+
+    Raises:
+        InvalidRequestError: one is empty or too long.
+    """
     strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
     for index, text in enumerate(strings):
         if not 0 < len(text) <= MAX_STOP_CHARS:
@@ -95,7 +104,7 @@ def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
     return strings
 
 
-def _sampling(raw: RawChatRequest) -> Sampling:
+def sampling_of(raw: Controls) -> Sampling:
     """What is not given keeps the default of `Sampling`."""
     given = {
         name: getattr(raw, name)
@@ -107,7 +116,7 @@ def _sampling(raw: RawChatRequest) -> Sampling:
     return Sampling(**given)
 
 
-def _params(raw: RawChatRequest) -> dict[str, Scalar]:
+def params_of(raw: Controls) -> dict[str, Scalar]:
     """Numbers for the record; never texts of the caller."""
     names = (
         "temperature",
@@ -134,7 +143,7 @@ def _choices(raw: RawChatRequest) -> dict[str, Scalar]:
     return {name: word for name, word in asked.items() if word is not None}
 
 
-def _conversation_id(metadata: dict[str, Any] | None) -> str | None:
+def conversation_of(metadata: dict[str, Any] | None) -> str | None:
     """As it was sent: the store alone shortens what is too long for it (`telemetry.shortened`).
 
     Raises:

@@ -118,12 +118,37 @@ class Controls(msgspec.Struct, kw_only=True):
     continue_final_message: bool | None = False
 
 
+class NamedSchema(msgspec.Struct):
+    """A JSON Schema with a name. The schema is obeyed in any case, so that `strict` makes no difference."""
+
+    schema: dict[str, Any]
+    name: str | None = None
+    description: str | None = None
+    strict: bool | None = None
+
+
+class ResponseFormat(msgspec.Struct):
+    """The form of the answer: any text, any JSON object, or a document that a schema validates."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: NamedSchema | None = None
+
+
 class ChatRequest(Controls, kw_only=True):
     """`POST /v1/chat/completions`. `tool_choice`: auto, none, required, or an object that names a function."""
 
     messages: list[ChatMessage]
     tools: list[Tool] | None = None
     tool_choice: str | dict[str, Any] | None = None
+    response_format: ResponseFormat | None = None
+    json_schema: dict[str, Any] | None = None
+    grammar: str | None = None
+    guided_json: dict[str, Any] | None = None
+    guided_json_object: bool | None = None
+    guided_regex: str | None = None
+    guided_choice: list[str] | None = None
+    guided_grammar: str | None = None
+    structured_outputs: dict[str, Any] | None = None
 
 
 class RawChatRequest(Controls, kw_only=True):
@@ -135,6 +160,14 @@ class RawChatRequest(Controls, kw_only=True):
     functions: Any = None
     function_call: Any = None
     response_format: Any = None
+    json_schema: Any = None
+    grammar: Any = None
+    guided_json: Any = None
+    guided_json_object: Any = None
+    guided_regex: Any = None
+    guided_choice: Any = None
+    guided_grammar: Any = None
+    structured_outputs: Any = None
     logprobs: Any = None
     top_logprobs: Any = None
     logit_bias: Any = None

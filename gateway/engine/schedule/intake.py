@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -70,6 +71,7 @@ class Intake:
         namespaces: Mapping[str, str],
         speculative: bool,
         grammars: GrammarCompiler | None = None,
+        n_vocab: int = sys.maxsize,
         predict_ttft_ms: Callable[[Sequence], float],
         send: Callable[[Message], None],
         deliver: Callable[[Sequence], None],
@@ -81,6 +83,7 @@ class Intake:
         self._namespaces = namespaces
         self._speculative = speculative
         self._grammars = grammars
+        self._n_vocab = n_vocab
         self._predict_ttft_ms = predict_ttft_ms
         self._send = send
         self._deliver = deliver
@@ -133,6 +136,10 @@ class Intake:
             RequestCancelledError: the request was cancelled meanwhile.
         """
         self._proceed(request)
+        if isinstance(request.prompt, list) and (unknown := max(request.prompt)) >= self._n_vocab:
+            message = f"The token {unknown} is none of this model's; they are 0 to {self._n_vocab - 1}."
+            self._refuse(request, "invalid_value", message, timings, param="prompt")
+            return
         start_ns = time.monotonic_ns()
         try:
             text = self._render(request)
@@ -152,7 +159,7 @@ class Intake:
         try:
             matcher = self._matcher(request.constraint)
         except GrammarRefusedError as error:
-            param = f"constraint{error.path}"
+            param = f"{request.constraint_param or 'constraint'}{error.path}"
             self._refuse(request, "invalid_grammar", str(error), timings, param=param)
             return
         sequence = self._sequence(request, prompt.tokens, tokenized_ns)
@@ -175,6 +182,8 @@ class Intake:
         """The tokens of a rendered chat, or of what is left of it where that was asked for and it is too
         long.
         """
+        if isinstance(request.prompt, list):
+            return _Prompt(request, text, request.prompt, None)
         tokens = self._tokens(request, text, self._n_ctx)
         truncation = self._truncate(request, tokens)
         if truncation is None:
@@ -188,7 +197,7 @@ class Intake:
         """The turns to leave out, where that was asked for and is needed and enough."""
         most = room(self._n_ctx, request.max_tokens)
         size = _size(tokens)
-        if not request.truncate or size <= most:
+        if not request.truncate or request.prompt is not None or size <= most:
             return None
 
         def measure(messages: Messages) -> int:
@@ -203,6 +212,8 @@ class Intake:
         return Truncation(dropped, None if counted is None else counted - left)
 
     def _render(self, request: Submit) -> str:
+        if request.prompt is not None:
+            return request.prompt if isinstance(request.prompt, str) else ""
         if self._template is None:
             raise TemplateError("this model has no chat template; it cannot be used for chat")
         messages = for_template(request.messages, self._template.source) if _speaks_of_tools(request) else request.messages
@@ -267,7 +278,8 @@ class Intake:
             "or serve the model with a larger engine.n_ctx."
         )
         details = {"n_prompt_tokens": int(size), "n_ctx": self._n_ctx}
-        self._refuse(request, "context_length_exceeded", message, timings, details, at_least=at_least)
+        param = "messages" if request.prompt is None else "prompt"
+        self._refuse(request, "context_length_exceeded", message, timings, details, at_least=at_least, param=param)
 
     def _refuse(
         self,

@@ -58,6 +58,7 @@ def _submit(request_id: str, work: Generate, adapter: str) -> engine.Submit:
     return engine.Submit(
         id=request_id,
         messages=work.messages,
+        prompt=work.prompt,
         adapter=adapter,
         streamed=work.stream,
         sampling=work.sampling,
@@ -74,6 +75,8 @@ def _submit(request_id: str, work: Generate, adapter: str) -> engine.Submit:
         tools=list(work.tools),
         tool_choice=work.tool_choice,
         parallel_tool_calls=work.parallel_tool_calls,
+        constraint=work.constraint,
+        constraint_param=work.constraint_param,
     )
 
 
