@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.chat.parsing.events import CallBegin, Content, Event, Markup, Message, Reasoning, message_of
 from gateway.errors import ApiError
-from gateway.serving.work import Accepted, Answer, Declined, Delta, Done, Prefilling, Progress, Vectors
+from gateway.serving.work import Accepted, Answer, Declined, Delta, Done, Prefilled, Prefilling, Progress, Queued, Vectors
 from gateway.serving.work import Event as EngineEvent
 from telemetry.events import CacheOutcome, Phase, PhaseTiming
 from telemetry.record import RequestRecord
@@ -26,7 +26,9 @@ class Reader(Protocol):
 
 
 class Call:
-    """A submitted request; `reader` is for answers that are more than text."""
+    """A submitted request; `reader` is for answers that are more than text, `ahead` (the requests that wait before it) for those
+    whose waiting is told.
+    """
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class Call:
         cancel: Callable[[str], None],
         *,
         choice: int = 0,
+        ahead: int | None = None,
         reader: Callable[[Accepted], Reader | None] = lambda _accepted: None,
     ) -> None:
         self.id = f"{record.seq}.{choice}" if choice else str(record.seq)
@@ -44,6 +47,8 @@ class Call:
         self._cancel = cancel
         self._accepted = asyncio.Event()
         self._over = asyncio.Event()
+        self._ahead = ahead
+        self._began_ns = 0
         self._make_reader = reader
         self._reader: Reader | None = None
         self._deltas: list[Delta] = []
@@ -124,6 +129,8 @@ class Call:
             self._add_phases(event.phases, event.cache)
             self.record.prefilled_tokens = self.record.cached_tokens
             self._recorder.enter(self.record, Phase.PREFILL)
+            self._began_ns = self._recorder.clock_ns()
+            self._tell_prefilled(self._began_ns)
         else:
             self._take_end(event)
             self._recorder.enter(self.record, Phase.STREAM)
@@ -144,6 +151,8 @@ class Call:
                 record.first_token_ns = event.at_ns
                 record.current_phase = Phase.DECODE
         self._recorder.progress(record)
+        if not event.completion_tokens:
+            self._tell_prefilled(event.at_ns)
         if event.text:
             self._add_text(event.text, event.at_ns)
 
@@ -155,8 +164,18 @@ class Call:
             record.dropped_messages, record.dropped_tokens = event.dropped_messages, event.dropped_tokens
         self._add_phases(event.phases)
         self._reader = self._make_reader(event)
+        if self._ahead is not None:
+            self._write(Queued(self._ahead, event.predicted_ttft_ms))
         self._accepted.set()
         self._recorder.enter(record, Phase.QUEUE)
+
+    def _tell_prefilled(self, now_ns: int) -> None:
+        """Where it is told, how much of the prompt is computed."""
+        record = self.record
+        if self._ahead is not None:
+            elapsed_ms = max(0, now_ns - self._began_ns) / 1e6
+            done, total = record.prefilled_tokens or 0, record.prompt_tokens or 0
+            self._write(Prefilled(done, total, record.cached_tokens or 0, elapsed_ms))
 
     def _take_end(self, event: Done | Vectors | Declined) -> None:
         if isinstance(event, Done):
@@ -254,4 +273,4 @@ def _whole(deltas: Sequence[Delta]) -> Message:
     """All of an answer; one that is text alone, which may be long, is joined at once."""
     if all(isinstance(delta, Content) for delta in deltas):
         return Message("".join(delta.text for delta in deltas if isinstance(delta, Content)))
-    return message_of(deltas)
+    return message_of(delta for delta in deltas if not isinstance(delta, Queued | Prefilled))

@@ -41,7 +41,7 @@ class Work:
 class Generate(Work):
     """Answer these messages, or go on with this `prompt` (text or tokens) as it is. `max_tokens` None means up to the end of the context.
 
-    `stream`: pieces of the answer are read as they come; `background` lets all others pass; `cache` False neither uses the
+    `stream`: pieces of the answer are read as they come, and with `progress` how the prompt is computed; `background` lets all others pass; `cache` False neither uses the
     prefix cache nor stays in it, `pin` keeps it there; `truncate` drops whole oldest turns where the prompt is too long;
     `ending` says where the answer begins (`gateway.chat.ending`).
 
@@ -58,6 +58,7 @@ class Generate(Work):
     stop: tuple[str, ...] = ()
     stop_tokens: tuple[int, ...] = ()
     stream: bool = False
+    progress: bool = False
     background: bool = False
     cache: bool = True
     pin: bool = False
@@ -71,8 +72,26 @@ class Generate(Work):
     choice: int = 0
 
 
-Delta = Content | Reasoning | CallBegin | CallArguments | CallEnd | Note
-"""What an answer goes on with: text, thinking, a piece of a tool call, or a word about what was meant as one."""
+class Queued(NamedTuple):
+    """The request waits: how many are before it, and when its first token is expected (milliseconds from now; None: unknown)."""
+
+    ahead: int
+    predicted_ttft_ms: float | None
+
+
+class Prefilled(NamedTuple):
+    """So many of the prompt's tokens are in the context, of which the cache had `cached`, after so many milliseconds."""
+
+    done: int
+    total: int
+    cached: int
+    elapsed_ms: float
+
+
+Delta = Content | Reasoning | CallBegin | CallArguments | CallEnd | Note | Queued | Prefilled
+"""What an answer goes on with: text, thinking, a piece of a tool call, or a word about what was meant as one; before all that,
+where it was asked for, how the waiting goes.
+"""
 
 
 class Piece(NamedTuple):

@@ -62,6 +62,7 @@ def _work(raw: RawChatRequest, form: Form | None, ignored: tuple[str, ...]) -> G
         stop=stop_of(raw.stop),
         stop_tokens=tuple(raw.stop_token_ids or ()),
         stream=bool(raw.stream),
+        progress=bool(raw.stream and raw.return_progress),
         conversation=conversation_of(raw.metadata),
         caller=caller_of(raw.user),
         background=raw.priority == "background",

@@ -114,6 +114,7 @@ class Controls(msgspec.Struct, kw_only=True):
     priority: Literal["interactive", "background"] | None = "interactive"
     truncate: Literal["auto", "off"] | None = "off"
     parallel_tool_calls: bool | None = True
+    return_progress: bool | None = False
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = False
 
@@ -295,8 +296,26 @@ class ChunkChoice(msgspec.Struct):
     logprobs: None = None
 
 
+class QueueNote(msgspec.Struct):
+    """The request waits behind so many others; its first token is expected in so many milliseconds (null: not predicted)."""
+
+    ahead: int
+    predicted_ttft_ms: float | None
+
+
+class PromptProgress(msgspec.Struct):
+    """How much of the prompt is computed, as llama-server tells it: tokens in all, from the cache, done; and since when."""
+
+    total: int
+    cache: int
+    processed: int
+    time_ms: float
+
+
 class ChatCompletionChunk(msgspec.Struct, omit_defaults=True):
-    """One frame of a stream; the last one carries `timings`, and `usage` when it was asked for."""
+    """One frame of a stream; the last one carries `timings`, and `usage` when it was asked for. With `return_progress`, frames
+    without text come before the answer: `queue`, then `prompt_progress`.
+    """
 
     id: str
     object: Literal["chat.completion.chunk"]
@@ -307,3 +326,5 @@ class ChatCompletionChunk(msgspec.Struct, omit_defaults=True):
     usage: Usage | UnsetType | None = UNSET
     timings: Timings | UnsetType = UNSET
     truncation: TruncationNote | UnsetType = UNSET
+    queue: QueueNote | UnsetType = UNSET
+    prompt_progress: PromptProgress | UnsetType = UNSET

@@ -16,14 +16,16 @@ from gateway.api.openai.chat_schema import (
     Choice,
     ChunkChoice,
     FunctionDelta,
+    PromptProgress,
+    QueueNote,
     ToolCall,
     ToolCallDelta,
 )
-from gateway.api.openai.figures import timings_of, truncation_headers, truncation_of, usage_of
+from gateway.api.openai.figures import rounded, timings_of, truncation_headers, truncation_of, usage_of
 from gateway.api.openai.sse import DONE, sse
 from gateway.chat.parsing.events import CallArguments, CallBegin, Content, Reasoning
 from gateway.serving.handle import Description
-from gateway.serving.work import Answer, Delta, Piece
+from gateway.serving.work import Answer, Delta, Piece, Prefilled, Queued
 from telemetry.record import RequestRecord
 
 _encode = msgspec.json.Encoder().encode
@@ -98,10 +100,21 @@ class ChatWriter:
             if isinstance(delta, Content):
                 speaker = choice
                 texts.append(delta.text)
+            elif isinstance(delta, Queued | Prefilled):
+                yield self._role_chunk(choice) + self._progress_frame(choice, delta)
             elif (told := _delta(delta)) is not None:
                 yield self._role_chunk(choice) + self._chunk([ChunkChoice(choice, told)])
         if texts:
             yield self._text_frame(speaker, "".join(texts))
+
+    def _progress_frame(self, choice: int, told: Queued | Prefilled) -> bytes:
+        """A frame without text, about the waiting."""
+        chunk = self._frame([ChunkChoice(choice, AnswerDelta())])
+        if isinstance(told, Queued):
+            chunk.queue = QueueNote(told.ahead, rounded(told.predicted_ttft_ms))
+        else:
+            chunk.prompt_progress = PromptProgress(told.total, told.cached, told.done, round(told.elapsed_ms, 3))
+        return sse(_encode(chunk))
 
     def _text_frame(self, choice: int, text: str) -> bytes:
         """A frame with text; before the first one, the frame that says who speaks."""

@@ -50,14 +50,14 @@ def timings_of(record: RequestRecord, now_ns: int) -> Timings:
     return Timings(
         cache_n=cache.matched_tokens,
         prompt_n=(record.prompt_tokens or 0) - cache.matched_tokens,
-        prompt_ms=_rounded(record.phase_ms(Phase.PREFILL)),
-        prompt_per_second=_rounded(record.prefill_tps),
+        prompt_ms=rounded(record.phase_ms(Phase.PREFILL)),
+        prompt_per_second=rounded(record.prefill_tps),
         predicted_n=record.completion_tokens or 0,
-        predicted_ms=_rounded(record.phase_ms(Phase.DECODE)),
-        predicted_per_second=_rounded(record.decode_tps),
-        queue_ms=_rounded(record.phase_ms(Phase.QUEUE)),
-        tokenize_ms=_rounded(record.phase_ms(Phase.TOKENIZE)),
-        ttft_ms=_rounded(record.ttft_ms),
+        predicted_ms=rounded(record.phase_ms(Phase.DECODE)),
+        predicted_per_second=rounded(record.decode_tps),
+        queue_ms=rounded(record.phase_ms(Phase.QUEUE)),
+        tokenize_ms=rounded(record.phase_ms(Phase.TOKENIZE)),
+        ttft_ms=rounded(record.ttft_ms),
         total_ms=round((now_ns - record.started_ns) / 1e6, 3),
         cache_source=cache.source,
         cache_reason=cache.reason,
@@ -82,5 +82,6 @@ def told_indexes(indexes: Sequence[int]) -> str:
     return told.removesuffix(",")
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """Milliseconds, or a rate, to the third digit."""
     return None if value is None else round(value, 3)

@@ -179,7 +179,9 @@ class EngineHandle:
         if not isinstance(work, Generate):
             return Call(record, self._recorder, self._cancel)
         recorder = self._silent if work.choice else self._recorder
-        return Call(record, recorder, self._cancel, choice=work.choice, reader=partial(self._reader, work))
+        ahead = self.capacity.awaiting if work.progress and not work.choice else None
+        reader = partial(self._reader, work)
+        return Call(record, recorder, self._cancel, choice=work.choice, ahead=ahead, reader=reader)
 
     def _reader(self, work: Generate, accepted: Accepted) -> Parser | None:
         """What finds reasoning and tool calls in an answer; None where there can be none."""
