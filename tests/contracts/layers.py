@@ -146,7 +146,10 @@ LAYERS = (
         "gateway/serving/",
         (
             "gateway.chat.ending",
+            "gateway.chat.parsing.events",
+            "gateway.engine.grammar.constraint",
             "gateway.engine.tuning",
+            "gateway.engine.vocab_info",
             "gateway.errors",
             "gateway.models",
             "gateway.sampling",

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from gateway.api.openai.chat_schema import (
+from gateway.api.openai.answer_schema import (
     AnswerDelta,
     AnswerMessage,
-    CalledFunction,
     ChatCompletion,
     ChatCompletionChunk,
     Choice,
@@ -18,9 +17,9 @@ from gateway.api.openai.chat_schema import (
     FunctionDelta,
     PromptProgress,
     QueueNote,
-    ToolCall,
     ToolCallDelta,
 )
+from gateway.api.openai.chat_schema import CalledFunction, ToolCall
 from gateway.api.openai.figures import rounded, timings_of, truncation_headers, truncation_of, usage_of
 from gateway.api.openai.sse import DONE, sse
 from gateway.chat.parsing.events import CallArguments, CallBegin, Content, Reasoning

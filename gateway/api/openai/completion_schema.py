@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from gateway.api.openai.chat_schema import Controls, Timings, Usage
+from gateway.api.openai.answer_schema import Timings, Usage
+from gateway.api.openai.chat_schema import Controls, ResponseFormat
 
 MAX_PROMPTS = 64
 """Most prompts of one request."""
@@ -15,33 +16,30 @@ MAX_PROMPTS = 64
 Prompt = str | list[str | int | list[int]]
 
 
-class CompletionRequest(Controls, kw_only=True):
+class CompletionControls(Controls, kw_only=True):
+    """Everything but the prompt and the form of the answer."""
+
+    max_tokens: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = 16
+    echo: bool | None = False
+
+
+class CompletionRequest(CompletionControls, kw_only=True):
     """`POST /v1/completions`. `prompt`: a text, texts, tokens or lists of tokens; control tokens that are spelled out in a text are
     control tokens. `echo` gives the prompt back before the answer.
     """
 
     prompt: Prompt
-    max_tokens: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = 16
-    echo: bool | None = False
+    response_format: ResponseFormat | None = None
 
 
-class RawCompletionRequest(CompletionRequest, kw_only=True):
+class RawCompletionRequest(CompletionControls, kw_only=True):
     """With a prompt that is decoded by its form, and with the fields that are not served."""
 
-    prompt: msgspec.Raw  # type: ignore[assignment]
+    prompt: msgspec.Raw
     suffix: Any = None
     best_of: Any = None
     logprobs: Any = None
     logit_bias: Any = None
-    response_format: Any = None
-    json_schema: Any = None
-    grammar: Any = None
-    guided_json: Any = None
-    guided_json_object: Any = None
-    guided_regex: Any = None
-    guided_choice: Any = None
-    guided_grammar: Any = None
-    structured_outputs: Any = None
 
 
 class CompletionChoice(msgspec.Struct):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gateway.api.dialect import Dialect, Endpoint
+from gateway.api.openai.answer_schema import ChatCompletion, ChatCompletionChunk
 from gateway.api.openai.chat_parse import parse_chat
-from gateway.api.openai.chat_schema import ChatCompletion, ChatCompletionChunk, ChatRequest
+from gateway.api.openai.chat_schema import ChatRequest
 from gateway.api.openai.completion_schema import Completion, CompletionRequest
 from gateway.api.openai.completions import parse_completion
 from gateway.api.openai.embedding_schema import EmbeddingList, EmbeddingRequest, Ranking, RerankRequest

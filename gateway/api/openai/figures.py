@@ -7,13 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.api.openai.chat_schema import (
-    CompletionTokensDetails,
-    PromptTokensDetails,
-    Timings,
-    TruncationNote,
-    Usage,
-)
+from gateway.api.openai.answer_schema import CompletionTokensDetails, PromptTokensDetails, Timings, TruncationNote, Usage
 from telemetry.events import Phase
 from telemetry.record import RequestRecord
 
