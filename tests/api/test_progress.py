@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import openai
@@ -46,6 +47,7 @@ def test_an_official_client_does_not_mind(served: FakeServed) -> None:
     client = openai.OpenAI(base_url=f"{served.base_url}/v1", api_key="none", max_retries=0)
     texts = []
     for extra in ({}, {"return_progress": True}):
-        chunks = client.chat.completions.create(model="fake", messages=CHAT, max_tokens=5, stream=True, extra_body=extra)  # type: ignore[call-overload]
+        asked: dict[str, Any] = {"model": "fake", "messages": CHAT, "max_tokens": 5, "extra_body": extra}
+        chunks = client.chat.completions.create(**asked, stream=True)
         texts.append("".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices))
     assert texts[0] == texts[1] != ""

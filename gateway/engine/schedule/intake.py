@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.chat.ending import cut, tagged
-from gateway.chat.history import for_template
 from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.engine import Tokenizer
@@ -22,14 +20,12 @@ from gateway.engine.grammar.errors import GrammarRefusedError
 from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.protocol import Admitted, Finished, Message, Refused, Submit, Timing
 from gateway.engine.schedule.prompt_size import AtLeast, RequestCancelledError, tokens_within
+from gateway.engine.schedule.rendering import PROMPT_END_CHARS, render
 from gateway.engine.schedule.truncation import Messages, Truncation, room, truncate, without
 from gateway.engine.sequence.request import GenerationRequest
 from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.prompt_lookup import PromptLookup
 from telemetry.events import Phase, Scalar
-
-PROMPT_END_CHARS = 64
-"""Of a prompt that is told: enough to see whether the template has opened the model's thinking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +138,7 @@ class Intake:
             return
         start_ns = time.monotonic_ns()
         try:
-            text = self._render(request)
+            text = render(self._template, request)
         except TemplateError as error:
             timings.append(Timing(Phase.RENDER, start_ns, time.monotonic_ns()))
             self._refuse(request, "invalid_messages", str(error), timings)
@@ -190,7 +186,7 @@ class Intake:
             return _Prompt(request, text, tokens, None)
         kept = without(request.messages, truncation.dropped_messages)
         shorter = msgspec.structs.replace(request, messages=kept)
-        text = self._render(shorter)
+        text = render(self._template, shorter)
         return _Prompt(shorter, text, self._tokens(shorter, text, self._n_ctx), truncation)
 
     def _truncate(self, request: Submit, tokens: list[int] | AtLeast) -> Truncation | None:
@@ -201,7 +197,7 @@ class Intake:
             return None
 
         def measure(messages: Messages) -> int:
-            text = self._render(msgspec.structs.replace(request, messages=list(messages)))
+            text = render(self._template, msgspec.structs.replace(request, messages=list(messages)))
             return _size(self._tokens(request, text, most))
 
         counted = None if isinstance(size, AtLeast) else size
@@ -210,17 +206,6 @@ class Intake:
             return None
         dropped, left = found
         return Truncation(dropped, None if counted is None else counted - left)
-
-    def _render(self, request: Submit) -> str:
-        if request.prompt is not None:
-            return request.prompt if isinstance(request.prompt, str) else ""
-        if self._template is None:
-            raise TemplateError("this model has no chat template; it cannot be used for chat")
-        messages = for_template(request.messages, self._template.source) if _speaks_of_tools(request) else request.messages
-        if request.ending == "open_message":
-            return cut(self._template.render(tagged(messages), generation_prompt=False, tools=request.tools))
-        generation_prompt = request.ending == "generation_prompt"
-        return self._template.render(messages, generation_prompt=generation_prompt, tools=request.tools)
 
     def _tokens(self, request: Submit, text: str, most: int) -> list[int] | AtLeast:
         return tokens_within(text, most, self._tokenizer.tokenize, lambda: self._proceed(request))
@@ -308,12 +293,6 @@ class Intake:
         with self._lock:
             self._pending.discard(request.id)
             self._cancelled.discard(request.id)
-
-
-def _speaks_of_tools(request: Submit) -> bool:
-    """Whether messages have what templates want in several forms: calls, results of calls, thinking."""
-    plain = {"role", "content"}
-    return bool(request.tools) or any(message.keys() - plain or message["role"] == "tool" for message in request.messages)
 
 
 def _size(tokens: list[int] | AtLeast) -> int:
