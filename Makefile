@@ -37,6 +37,7 @@ bench: $(VENV)/.installed-bench ## run the benchmark; ARGS="--help" lists its op
 docs: $(VENV)/.installed ## write docs/settings.md and the table of pages in docs/dashboard.md again
 	@$(BIN)/firsttoken settings --markdown > docs/settings.md
 	@$(BIN)/python -m dashboard.docs docs/dashboard.md
+	@$(BIN)/python -m gateway.api.openai.docs docs/openai.md
 
 grafana: $(VENV)/.installed-dev ## write grafana/dashboards, alerting and kubernetes again
 	@$(BIN)/python -m grafana.build

@@ -6,6 +6,8 @@ ApiError                  500  a defect of ours; the log says why
 │  └─ ContextLengthError    400  the prompt does not fit the context
 ├─ ForbiddenError           403  Host or Origin is not allowed here
 ├─ ModelNotFoundError       404  no such model is served
+├─ StreamNotFoundError      404  there is no stream of that conversation to read on
+├─ StreamGapError           410  the stream has lost the bytes that were asked for
 ├─ NotAcceptableError       406  there is no format that Accept allows
 ├─ BodyTimeoutError         408  the body did not arrive in time
 ├─ BodyTooLargeError        413  the body is larger than server.max_body_bytes
@@ -50,7 +52,9 @@ class ApiError(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """Response headers that belong to the error."""
-        return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
+        if self.retry_after_s is None:
+            return {}
+        return {"retry-after": str(self.retry_after_s), "retry-after-ms": str(self.retry_after_s * 1000)}
 
 
 class RouteError(ApiError):
@@ -94,6 +98,24 @@ class ModelNotFoundError(ApiError):
 
     status = 404
     default_code = "model_not_found"
+
+
+class StreamNotFoundError(ApiError):
+    """There is no stream to read on."""
+
+    status = 404
+    default_code = "stream_not_found"
+
+
+class StreamGapError(ApiError):
+    """What was asked for of a stream is not kept any more; `first` is the oldest byte that is."""
+
+    status = 410
+    default_code = "stream_gap"
+
+    def __init__(self, message: str, first: int) -> None:
+        super().__init__(message, param="from")
+        self.first = first
 
 
 class NotAcceptableError(ApiError):

@@ -21,5 +21,9 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     repeat_penalty: float = 1.0
     repeat_last_n: int = 64
 
+    def with_seed(self, seed: int) -> Sampling:
+        """The same with another seed."""
+        return msgspec.structs.replace(self, seed=seed)
+
 
 DEFAULT_SAMPLING = Sampling()

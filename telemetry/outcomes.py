@@ -38,11 +38,12 @@ REJECTIONS = (
     "unsupported_content",
     "unsupported_content_encoding",
     "unsupported_parameter",
+    "unsupported_tool",
     "unsupported_value",
 )
 """Reasons to turn a request away: codes of the API (a test compares them with its source)."""
 
-FINISH_REASONS = ("stop", "length")
+FINISH_REASONS = ("stop", "length", "tool_calls")
 
 BROKEN_BY_CLIENT = frozenset(
     {

@@ -92,6 +92,11 @@ class RequestRecord:
     first_token_ns: int | None = None
     last_token_ns: int | None = None
     first_chunk_ns: int | None = None
+    first_reasoning_ns: int | None = None
+    first_content_ns: int | None = None
+    first_call_ns: int | None = None
+    reasoning_tokens: int | None = None
+    tool_calls: int = 0
     gaps_us: Sequence[int] = ()
     bursts: Sequence[int] = ()
     slow_gap_ms: float | None = None

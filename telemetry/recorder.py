@@ -13,6 +13,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -114,6 +115,12 @@ class Recorder:
         self._keep_content = keep_content
         self._allowed_baggage = frozenset(allowed_baggage)
         self._counter = itertools.count()
+
+    def silent(self) -> Recorder:
+        """A recorder that fills records in and tells nobody."""
+        twin = copy(self)
+        twin._listeners = dict.fromkeys(_EVENTS, ())  # noqa: SLF001 - its own
+        return twin
 
     def open(
         self,

@@ -7,14 +7,15 @@ what measures, admits and cancels requests knows no dialect.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
 
 from gateway.errors import ApiError
+from gateway.serving.choices import choices_of
 from gateway.serving.handle import Description
-from gateway.serving.work import Embed, Generate, Rerank, Vectors
+from gateway.serving.work import Answer, Embed, Generate, Piece, Rerank, Vectors
 from telemetry.record import RequestRecord
 
 JSON = b"application/json"
@@ -31,14 +32,14 @@ class TextWriter(Protocol):
     def headers(self) -> dict[str, str]:
         """Headers of the response, besides those of its form."""
 
-    def whole(self, text: str, now_ns: int) -> bytes:
+    def whole(self, answers: Sequence[Answer], now_ns: int) -> bytes:
         """The body when not streaming."""
 
-    def piece(self, text: str) -> bytes:
-        """The bytes of a stream that bring some text."""
+    def pieces(self, pieces: Sequence[Piece]) -> bytes:
+        """The bytes of a stream that bring these pieces, which came at the same time."""
 
-    def last(self, now_ns: int) -> bytes:
-        """The bytes that end a stream."""
+    def last(self, reasons: Sequence[str | None], now_ns: int) -> bytes:
+        """The bytes that end a stream; why each answer ended."""
 
 
 class VectorWriter(Protocol):
@@ -54,6 +55,17 @@ class TextRequest:
 
     work: Generate
     writer: Callable[[RequestRecord, str, Description], TextWriter]
+    n: int = 1
+    """How many answers are asked for."""
+
+    more_prompts: tuple[str | list[int], ...] = ()
+    """Prompts besides that of the work, each of which is to be answered `n` times too."""
+
+    @property
+    def works(self) -> list[Generate]:
+        """The work for each answer, in their order."""
+        prompts = [self.work, *(replace(self.work, prompt=prompt) for prompt in self.more_prompts)]
+        return [one for number, work in enumerate(prompts) for one in choices_of(work, self.n, number * self.n)]
 
 
 @dataclass(frozen=True, slots=True)

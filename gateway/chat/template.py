@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.chat.allowance import TemplateError
-from gateway.chat.marked import concat, of_messages
+from gateway.chat.marked import concat, of_client, of_messages
 from gateway.chat.sandbox import Sandbox
 
 __all__ = ["ChatTemplate", "TemplateError", "TemplateTimeoutError"]
@@ -40,6 +40,7 @@ class ChatTemplate:
     def __init__(self, source: str, *, bos: str = "", eos: str = "", timeout_s: float = 2.0, mark: bool = True) -> None:
         if len(source) > MAX_TEMPLATE_CHARS:
             raise TemplateError(f"the chat template has {len(source)} characters; the most is {MAX_TEMPLATE_CHARS}")
+        self.source = source
         self._sandbox = Sandbox()
         self._sandbox.globals["strftime_now"] = _strftime_now
         self._timeout_s = timeout_s
@@ -53,17 +54,26 @@ class ChatTemplate:
         except Exception as error:  # Jinja's, Python's compiler's, or an integer of too many digits
             raise TemplateError(f"the model's chat template does not compile: {error}") from None
 
-    def render(self, messages: Sequence[Mapping[str, Any]], *, generation_prompt: bool = True) -> str:
-        """The prompt text for these messages, up to where the assistant's answer begins, or without its beginning.
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
+        """The prompt text for these messages, up to where the assistant's answer begins, or without its beginning. `tools` are
+        what the model may call, in OpenAI's form.
 
         Raises:
             TemplateError: the template refuses the messages, is broken, too slow or too large.
         """
         try:
             self._sandbox.allowance.renew()
-            messages = of_messages(messages) if self._mark else messages
+            if self._mark:
+                messages, tools = of_messages(messages), of_client(tools)
+            variables = {**self._tokens, "messages": messages, "add_generation_prompt": generation_prompt}
             with _time_limit(self._timeout_s):
-                return self._collect({**self._tokens, "messages": messages, "add_generation_prompt": generation_prompt})
+                return self._collect({**variables, "tools": tools or None})
         except _Interrupt:
             raise TemplateTimeoutError(f"the model's chat template ran longer than {self._timeout_s} s and was stopped") from None
         except TemplateError:

@@ -15,6 +15,7 @@ from gateway.engine.grammar.compiler import GrammarCompiler
 from gateway.engine.speculative.draft_model import DraftModel
 from gateway.engine.speculative.drafting import NoDrafting
 from gateway.engine.tuning import Tuning
+from gateway.engine.vocab_info import VocabInfo
 from telemetry.events import EngineConfig
 
 
@@ -52,6 +53,7 @@ class Engine:
     drafting: NoDrafting = field(default_factory=NoDrafting)
     threads_limit: str = ""
     grammars: GrammarCompiler | None = None
+    vocab: VocabInfo | None = None
 
     def use_threads(self, decode: int, batch: int) -> None:
         """Compute with so many threads from the next step on, the draft model too."""

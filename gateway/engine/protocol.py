@@ -13,6 +13,7 @@ from gateway.chat.ending import Ending
 from gateway.engine.grammar.constraint import Constraint
 from gateway.engine.schedule.truncation import Truncation
 from gateway.engine.tuning import Tuning
+from gateway.engine.vocab_info import VocabInfo
 from gateway.sampling import Sampling as Sampling  # noqa: PLC0414
 from telemetry.events import DelayCause, EngineConfig, EngineSample, Scalar
 
@@ -22,7 +23,7 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 
 
 class Submit(Message, frozen=True, kw_only=True):
-    """Answer this chat. `max_tokens` None means up to the end of the context.
+    """Answer this chat, or go on with this `prompt`. `max_tokens` None means up to the end of the context.
 
     `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a `background`
     request lets all others pass; `cache` False neither uses the prefix cache nor stays in it, `pin` keeps it there;
@@ -33,6 +34,7 @@ class Submit(Message, frozen=True, kw_only=True):
 
     id: str
     messages: list[dict[str, Any]]
+    prompt: str | list[int] | None = None
     sampling: Sampling
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
@@ -47,6 +49,10 @@ class Submit(Message, frozen=True, kw_only=True):
     adapter: str = ""
     streamed: bool = True
     constraint: Constraint | None = None
+    tools: list[dict[str, Any]] = []
+    tool_choice: str | dict[str, Any] = "auto"
+    parallel_tool_calls: bool = True
+    constraint_param: str = ""
 
 
 class Embed(Message, frozen=True, kw_only=True):
@@ -102,6 +108,7 @@ class Ready(Message, frozen=True, kw_only=True):
     tuning: Tuning | None = None
     task: str = "chat"
     threads_limit: str = ""
+    vocab: VocabInfo | None = None
 
 
 class LoadFailed(Message, frozen=True):
@@ -129,6 +136,7 @@ class Admitted(Message, frozen=True, kw_only=True):
     timings: list[Timing]
     predicted_ttft_ms: float | None = None
     truncation: Truncation | None = None
+    prompt_end: str = ""
 
 
 class Refused(Message, frozen=True, kw_only=True):

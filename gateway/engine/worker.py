@@ -58,6 +58,7 @@ def serve(load: Loader, argument: str) -> None:
             tuning=None if isinstance(engine, EmbeddingEngine) else engine.tuning,
             task=task_of(engine.embedder) if isinstance(engine, EmbeddingEngine) else "chat",
             threads_limit=engine.threads_limit,
+            vocab=engine.vocab,
         )
     )
     if isinstance(engine, EmbeddingEngine):

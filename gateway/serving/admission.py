@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from collections.abc import Sequence
 
 from gateway.errors import EngineUnavailableError, QueueFullError
 from gateway.serving.call import Call
+from gateway.serving.choices import Choices, aside
 from gateway.serving.handle import Handle
 from gateway.serving.router import Target
-from gateway.serving.work import Work
+from gateway.serving.work import Generate, Work
 from telemetry.events import EngineState, Phase
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
@@ -29,6 +31,25 @@ class Admission:
         self._closed = False
         self._durations_s: deque[float] = deque(maxlen=REMEMBERED)
 
+    async def submit_all(
+        self, target: Target, record: RequestRecord, works: Sequence[Generate], prompts: int = 1
+    ) -> Choices:
+        """Send all that one request asks for: as many answers to each of its `prompts`. Only the first one's record is told of.
+
+        Raises:
+            QueueFullError, EngineUnavailableError: as `submit`; nothing of it is left then.
+        """
+        self._check_room(target.handle, len(works))
+        calls: list[Call] = []
+        try:
+            for work in works:
+                calls.append(await self.submit(target, record if not calls else aside(record), work))
+        except BaseException:
+            for call in calls:
+                call.cancel()
+            raise
+        return Choices(calls, prompts)
+
     async def submit(self, target: Target, record: RequestRecord, work: Work) -> Call:
         """Send a request to its handle, after its load if it is loading.
 
@@ -39,9 +60,7 @@ class Admission:
         handle = target.handle
         if self._closed:
             raise EngineUnavailableError("The gateway is shutting down.", retry_after_s=5)
-        if self._waiting(handle) >= handle.capacity.slots + self._max_queue:
-            self._recorder.rejected(QueueFullError.default_code)
-            raise self._queue_full(handle)
+        self._check_room(handle, 1)
         if handle.status.state is not EngineState.READY:
             await self._wait_for_load(handle, record)
         return handle.submit(record, work, target.adapter)
@@ -64,6 +83,16 @@ class Admission:
         finally:
             self._waiting_for_load[handle.model] -= 1
             self._recorder.phase(record, Phase.MODEL_LOAD, start_ns, self._recorder.clock_ns())
+
+    def _check_room(self, handle: Handle, calls: int) -> None:
+        """Whether so many more may wait.
+
+        Raises:
+            QueueFullError: no.
+        """
+        if self._waiting(handle) + calls > handle.capacity.slots + self._max_queue:
+            self._recorder.rejected(QueueFullError.default_code)
+            raise self._queue_full(handle)
 
     def _waiting(self, handle: Handle) -> int:
         """Requests that it has, or will have once it is loaded."""

@@ -3,28 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol
 
+from gateway.chat.parsing.events import CallBegin, Content, Event, Markup, Message, Reasoning, message_of
 from gateway.errors import ApiError
-from gateway.serving.work import Accepted, Declined, Done, Event, Prefilling, Progress, Vectors
+from gateway.serving.work import Accepted, Answer, Declined, Delta, Done, Prefilled, Prefilling, Progress, Queued, Vectors
+from gateway.serving.work import Event as EngineEvent
 from telemetry.events import CacheOutcome, Phase, PhaseTiming
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
 
 
-class Call:
-    """A submitted request."""
+class Reader(Protocol):
+    """What finds reasoning and tool calls in a model's text (`gateway.chat.parsing.parser`)."""
 
-    def __init__(self, record: RequestRecord, recorder: Recorder, cancel: Callable[[str], None]) -> None:
-        self.id = str(record.seq)
+    def feed(self, piece: str) -> list[Event]:
+        """What a piece of the text decides."""
+
+    def finish(self) -> list[Event]:
+        """What the end of the text decides."""
+
+
+class Call:
+    """A submitted request; `reader` is for answers that are more than text, `ahead` (the requests that wait before it) for those
+    whose waiting is told.
+    """
+
+    def __init__(
+        self,
+        record: RequestRecord,
+        recorder: Recorder,
+        cancel: Callable[[str], None],
+        *,
+        choice: int = 0,
+        ahead: int | None = None,
+        reader: Callable[[Accepted], Reader | None] = lambda _accepted: None,
+    ) -> None:
+        self.id = f"{record.seq}.{choice}" if choice else str(record.seq)
         self.record = record
         self.error: ApiError | None = None
         self._recorder = recorder
         self._cancel = cancel
         self._accepted = asyncio.Event()
         self._over = asyncio.Event()
-        self._text: list[str] = []
-        self._write: Callable[[str], None] = self._text.append
+        self._ahead = ahead
+        self._began_ns = 0
+        self._make_reader = reader
+        self._reader: Reader | None = None
+        self._deltas: list[Delta] = []
+        self._write: Callable[[Delta], None] = self._deltas.append
+        self._called = False
         self._vectors: Vectors | None = None
 
     async def accepted(self) -> None:
@@ -37,24 +66,25 @@ class Call:
         if self.error is not None:
             raise self.error
 
-    async def text(self) -> str:
+    async def answer(self) -> Answer:
         """The whole answer, when it is there.
 
         Raises:
             ApiError: the request failed.
         """
         await self._ended()
-        return "".join(self._text)
+        return Answer(_whole(self._deltas), self.record.finish_reason)
 
-    async def follow(self, write: Callable[[str], None]) -> None:
-        """Have each piece of the answer written the moment it is there, until the end. `write` may not raise.
+    async def follow(self, write: Callable[[Delta], None]) -> None:
+        """Have each piece of the answer written the moment it is there, until the end.
+        `write` may not raise.
 
         Raises:
             ApiError: the request failed; what came before stands.
         """
-        if self._text:
-            write("".join(self._text))
-            self._text.clear()
+        for delta in self._deltas:
+            write(delta)
+        self._deltas.clear()
         self._write = write
         await self._ended()
 
@@ -89,7 +119,7 @@ class Call:
             self._end_phases()
             self._end()
 
-    def take(self, event: Event) -> None:
+    def take(self, event: EngineEvent) -> None:
         """Take in what the engine told."""
         if isinstance(event, Progress):
             self._take_progress(event)
@@ -99,6 +129,8 @@ class Call:
             self._add_phases(event.phases, event.cache)
             self.record.prefilled_tokens = self.record.cached_tokens
             self._recorder.enter(self.record, Phase.PREFILL)
+            self._began_ns = self._recorder.clock_ns()
+            self._tell_prefilled(self._began_ns)
         else:
             self._take_end(event)
             self._recorder.enter(self.record, Phase.STREAM)
@@ -119,7 +151,10 @@ class Call:
                 record.first_token_ns = event.at_ns
                 record.current_phase = Phase.DECODE
         self._recorder.progress(record)
-        self._add_text(event.text)
+        if not event.completion_tokens:
+            self._tell_prefilled(event.at_ns)
+        if event.text:
+            self._add_text(event.text, event.at_ns)
 
     def _take_accepted(self, event: Accepted) -> None:
         record = self.record
@@ -128,8 +163,19 @@ class Call:
         if event.dropped_messages:
             record.dropped_messages, record.dropped_tokens = event.dropped_messages, event.dropped_tokens
         self._add_phases(event.phases)
+        self._reader = self._make_reader(event)
+        if self._ahead is not None:
+            self._write(Queued(self._ahead, event.predicted_ttft_ms))
         self._accepted.set()
         self._recorder.enter(record, Phase.QUEUE)
+
+    def _tell_prefilled(self, now_ns: int) -> None:
+        """Where it is told, how much of the prompt is computed."""
+        record = self.record
+        if self._ahead is not None:
+            elapsed_ms = max(0, now_ns - self._began_ns) / 1e6
+            done, total = record.prefilled_tokens or 0, record.prompt_tokens or 0
+            self._write(Prefilled(done, total, record.cached_tokens or 0, elapsed_ms))
 
     def _take_end(self, event: Done | Vectors | Declined) -> None:
         if isinstance(event, Done):
@@ -146,19 +192,42 @@ class Call:
     def _take_done(self, event: Done) -> None:
         record = self.record
         self._add_phases(event.phases, event.cache, known={timing.phase for timing in record.phases})
-        record.finish_reason = event.finish_reason
         record.completion_tokens = event.completion_tokens
         record.first_token_ns, record.last_token_ns = event.first_token_ns, event.last_token_ns
         record.gaps_us, record.bursts = event.gaps_us, event.bursts
         record.delayed_by, record.delayed = event.delayed_by, event.delayed
         record.chunks = list(event.chunks)
         self.error = event.error
-        self._add_text(event.text)
+        at_ns = event.last_token_ns or self._recorder.clock_ns()
+        if event.text:
+            self._add_text(event.text, at_ns)
+        if self._reader is not None:
+            self._deliver(self._reader.finish(), at_ns)
+        record.finish_reason = "tool_calls" if self._called and event.finish_reason == "stop" else event.finish_reason
 
-    def _add_text(self, text: str) -> None:
-        if text:
-            self._recorder.text(self.record, text)
-            self._write(text)
+    def _add_text(self, text: str, at_ns: int) -> None:
+        self._recorder.text(self.record, text)
+        if self._reader is None:
+            self._write(Content(text))
+        else:
+            self._deliver(self._reader.feed(text), at_ns)
+
+    def _deliver(self, events: Iterable[Event], at_ns: int) -> None:
+        """Give out what the reader found, and note when each kind came first."""
+        record = self.record
+        for event in events:
+            if isinstance(event, Markup):
+                continue
+            if isinstance(event, Reasoning):
+                record.first_reasoning_ns = record.first_reasoning_ns or at_ns
+                record.reasoning_tokens = record.completion_tokens
+            elif isinstance(event, Content):
+                record.first_content_ns = record.first_content_ns or at_ns
+            elif isinstance(event, CallBegin):
+                record.first_call_ns = record.first_call_ns or at_ns
+                record.tool_calls += 1
+                self._called = True
+            self._write(event)
 
     def _end(self) -> None:
         self._accepted.set()
@@ -198,3 +267,10 @@ class Call:
         """Admission lasts until the engine takes the request up: the pipe between is part of it."""
         if self.record.phase(Phase.ADMIT) is None:
             self._recorder.phase(self.record, Phase.ADMIT, self.record.started_ns, now_ns)
+
+
+def _whole(deltas: Sequence[Delta]) -> Message:
+    """All of an answer; one that is text alone, which may be long, is joined at once."""
+    if all(isinstance(delta, Content) for delta in deltas):
+        return Message("".join(delta.text for delta in deltas if isinstance(delta, Content)))
+    return message_of(delta for delta in deltas if not isinstance(delta, Queued | Prefilled))

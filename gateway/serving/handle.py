@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.engine.tuning import Tuning
+from gateway.engine.vocab_info import VocabInfo
 from gateway.errors import EngineUnavailableError
 from gateway.serving.call import Call
 from gateway.serving.work import Work
@@ -17,7 +18,7 @@ from telemetry.record import RequestRecord
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """What a handle serves with. `config` None: it is not known (somebody else's engine); `task`: chat, embeddings or rerank;
-    `special_tokens` by role; `tuning`: what was chosen by measurement; `threads_limit`: what decided the number of threads.
+    `special_tokens` by role; `tuning`: what was chosen by measurement; `threads_limit`: what decided the number of threads; `vocab`: its vocabulary.
     """
 
     config: EngineConfig | None = None
@@ -26,6 +27,7 @@ class Description:
     chat_template: bool | None = None
     tuning: Tuning | None = None
     threads_limit: str | None = None
+    vocab: VocabInfo | None = None
 
     @property
     def config_id(self) -> str | None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
 from gateway.chat.ending import Ending
+from gateway.chat.parsing.events import CallArguments, CallBegin, CallEnd, Content, Message, Note, Reasoning
+from gateway.engine.grammar.constraint import Constraint
 from gateway.errors import ApiError
 from gateway.sampling import DEFAULT_SAMPLING, Sampling
 from telemetry.events import CacheOutcome, PhaseTiming, PrefillChunk, RequestDelay, Scalar
@@ -37,26 +39,73 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generate(Work):
-    """Answer these messages. `max_tokens` None means up to the end of the context.
+    """Answer these messages, or go on with this `prompt` (text or tokens) as it is. `max_tokens` None means up to the end of the context.
 
-    `stream`: pieces of the answer are read as they come; `background` lets all others pass; `cache` False neither uses the
+    `stream`: pieces of the answer are read as they come, and with `progress` how the prompt is computed; `background` lets all others pass; `cache` False neither uses the
     prefix cache nor stays in it, `pin` keeps it there; `truncate` drops whole oldest turns where the prompt is too long;
     `ending` says where the answer begins (`gateway.chat.ending`).
+
+    `tools` (functions in OpenAI's form) may be called as `tool_choice` says: auto, none, required, or an object that names
+    one. `constraint` is the form that the answer must have, and `constraint_param` the field that asked for it. `choice` is which of several answers to the same request this is.
     """
 
     operation = "chat"
 
     messages: list[dict[str, Any]]
+    prompt: str | list[int] | None = None
     sampling: Sampling = DEFAULT_SAMPLING
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     stop_tokens: tuple[int, ...] = ()
     stream: bool = False
+    progress: bool = False
     background: bool = False
     cache: bool = True
     pin: bool = False
     truncate: bool = False
     ending: Ending = "generation_prompt"
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: str | dict[str, Any] = "auto"
+    parallel_tool_calls: bool = True
+    constraint: Constraint | None = None
+    constraint_param: str = ""
+    choice: int = 0
+
+
+class Queued(NamedTuple):
+    """The request waits: how many are before it, and when its first token is expected (milliseconds from now; None: unknown)."""
+
+    ahead: int
+    predicted_ttft_ms: float | None
+
+
+class Prefilled(NamedTuple):
+    """So many of the prompt's tokens are in the context, of which the cache had `cached`, after so many milliseconds."""
+
+    done: int
+    total: int
+    cached: int
+    elapsed_ms: float
+
+
+Delta = Content | Reasoning | CallBegin | CallArguments | CallEnd | Note | Queued | Prefilled
+"""What an answer goes on with: text, thinking, a piece of a tool call, or a word about what was meant as one; before all that,
+where it was asked for, how the waiting goes.
+"""
+
+
+class Piece(NamedTuple):
+    """A delta of one of a request's answers."""
+
+    choice: int
+    delta: Delta
+
+
+class Answer(NamedTuple):
+    """A whole answer, and why it ended: stop, length or tool_calls."""
+
+    message: Message
+    finish_reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +131,14 @@ class Rerank(Work):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The prompt is rendered and tokenised and waits. `predicted_ttft_ms` counts from now; what was left out of the prompt:
-    indexes of messages, and their tokens.
+    indexes of messages, and their tokens. `prompt_end` are its last characters, by which thinking may be open.
     """
 
     prompt_tokens: int
     predicted_ttft_ms: float | None = None
     dropped_messages: Sequence[int] = ()
     dropped_tokens: int | None = None
+    prompt_end: str = ""
     phases: Sequence[PhaseTiming] = ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -35,8 +36,8 @@ class Client:
         self._reads.set()
 
 
-def _frame(text: str) -> bytes:
-    return f"[{text}]".encode()
+def _frame(texts: Sequence[str]) -> bytes:
+    return f"[{''.join(texts)}]".encode()
 
 
 def test_text_is_written_at_once() -> None:

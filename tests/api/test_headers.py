@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.openai.chat_writer import MAX_HEADER_CHARS, told_indexes
+from gateway.api.openai.figures import MAX_HEADER_CHARS, told_indexes
 
 
 def read(told: str) -> list[int]:

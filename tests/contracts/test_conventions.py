@@ -35,7 +35,7 @@ NOT_REJECTED = frozenset(
         "not_acceptable",
         "origin_not_allowed",
     }
-    | {"store_unavailable", "timeout"}
+    | {"store_unavailable", "stream_gap", "stream_not_found", "timeout"}
 )
 """Codes of errors that come before a request to a model, of other requests, or once an engine has it."""
 

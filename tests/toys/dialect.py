@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from gateway.api.dialect import Dialect, Endpoint, TextRequest
+from gateway.chat.parsing.events import Content
 from gateway.errors import ApiError, InvalidRequestError
 from gateway.serving.handle import Description
-from gateway.serving.work import Generate
+from gateway.serving.work import Answer, Generate, Piece
 from telemetry.record import RequestRecord
 
 
@@ -35,13 +38,14 @@ class Lines:
         self.id = f"toy-{record.seq}"
         self._record = record
 
-    def whole(self, text: str, now_ns: int) -> bytes:
-        return msgspec.json.encode(Answered(text, self._record.completion_tokens))
+    def whole(self, answers: Sequence[Answer], now_ns: int) -> bytes:
+        return msgspec.json.encode(Answered(answers[0].message.content, self._record.completion_tokens))
 
-    def piece(self, text: str) -> bytes:
-        return f"+{text}\n".encode()
+    def pieces(self, pieces: Sequence[Piece]) -> bytes:
+        texts = [piece.delta.text for piece in pieces if isinstance(piece.delta, Content)]
+        return "".join(f"+{text}\n" for text in texts).encode()
 
-    def last(self, now_ns: int) -> bytes:
+    def last(self, reasons: Sequence[str | None], now_ns: int) -> bytes:
         return f".{self._record.completion_tokens}\n".encode()
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from litestar.types import Receive, Scope, Send
 
 from gateway.api.dialect import Endpoint, TextRequest, TextWriter, VectorRequest
 from gateway.api.http.event_stream import EventStream
 from gateway.api.http.exchange import Exchange, exchange_of
+from gateway.api.http.replay import HEADER, Replay, Replays, body_of
 from gateway.api.http.responses import send_body, send_error, send_json, send_start
 from gateway.errors import ApiError, EngineUnavailableError, RequestTimeoutError
 from gateway.serving.admission import Admission
 from gateway.serving.call import Call
+from gateway.serving.choices import Choices
 from gateway.serving.handle import Description
 from gateway.serving.router import Router, Target
 from telemetry.events import Status
@@ -39,6 +41,7 @@ class Serving:
     admission: Admission
     router: Router
     timeout_s: float
+    replays: Replays = field(default_factory=Replays)
 
 
 class EngineResponse(ABC):
@@ -48,11 +51,14 @@ class EngineResponse(ABC):
         self._serving = serving
         self._target = target
         self._record = record
-        self._call: Call | None = None
+        self._call: Call | Choices | None = None
         self._streaming = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
+        if self._may_outlive and (name := exchange.headers.get(HEADER)) is not None:
+            await self._outlive(exchange, self._serving.replays.open(name), receive, send)
+            return
         work = asyncio.create_task(self._respond(exchange, send))
         gone = asyncio.create_task(_disconnected(receive))
         try:
@@ -66,6 +72,35 @@ class EngineResponse(ABC):
         finally:
             gone.cancel()
             work.cancel()
+            if self._call is not None:
+                self._call.cancel()
+
+    @property
+    def _may_outlive(self) -> bool:
+        """Whether its client may leave and come back."""
+        return False
+
+    async def _outlive(self, exchange: Exchange, replay: Replay, receive: Receive, send: Send) -> None:
+        """Write into a replay to the end, whoever reads it. Only its being stopped cancels the work."""
+        work = asyncio.create_task(self._respond(exchange, replay.send))
+        stopped = asyncio.create_task(replay.stopped.wait())
+        reader = asyncio.create_task(_copy(replay, send))
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            done, _ = await asyncio.wait(
+                {work, stopped}, timeout=self._serving.timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if work in done:
+                work.result()
+            else:
+                exchange.ended = Ended(Status.CANCELLED, 499, "client_disconnect", "the client stopped its stream")
+                await self._abandon(work, exchange, replay.send, timed_out=stopped not in done)
+            self._serving.replays.close(replay, keep=self._streaming)
+            await asyncio.wait({reader, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (work, stopped, reader, gone):
+                task.cancel()
+            self._serving.replays.close(replay, keep=self._streaming)
             if self._call is not None:
                 self._call.cancel()
 
@@ -137,22 +172,27 @@ class TextResponse(EngineResponse):
         self._asked = asked
         self._stream_type = stream_type
 
+    @property
+    def _may_outlive(self) -> bool:
+        return self._asked.work.stream
+
     async def _serve(self, send: Send) -> None:
-        work, recorder = self._asked.work, self._serving.recorder
-        call = self._call = await self._serving.admission.submit(self._target, self._record, work)
+        asked, recorder = self._asked, self._serving.recorder
+        prompts = 1 + len(asked.more_prompts)
+        call = self._call = await self._serving.admission.submit_all(self._target, self._record, asked.works, prompts)
         await call.accepted()
         writer = self._asked.writer(self._record, self._target.handle.model, self._describe())
         self._record.response_id = writer.id
-        if work.stream:
+        if asked.work.stream:
             await self._stream(call, writer, send)
         else:
-            text = await call.text()
-            await send_json(send, 200, writer.whole(text, recorder.clock_ns()), writer.headers)
+            answers = await call.answers()
+            await send_json(send, 200, writer.whole(answers, recorder.clock_ns()), writer.headers)
 
-    async def _stream(self, call: Call, writer: TextWriter, send: Send) -> None:
+    async def _stream(self, call: Choices, writer: TextWriter, send: Send) -> None:
         self._streaming = True
         await send_start(send, 200, self._stream_type, STREAM_HEADERS | writer.headers)
-        stream = EventStream(send, writer.piece)
+        stream = EventStream(send, writer.pieces)
         try:
             try:
                 await call.follow(stream.write)
@@ -162,7 +202,7 @@ class TextResponse(EngineResponse):
             await stream.drained()
         finally:
             stream.close()
-        await send_body(send, writer.last(self._serving.recorder.clock_ns()))
+        await send_body(send, writer.last(call.finish_reasons, self._serving.recorder.clock_ns()))
 
 
 class VectorResponse(EngineResponse):
@@ -192,6 +232,16 @@ def response_of(
     if isinstance(asked, TextRequest):
         return TextResponse(serving, target, record, asked, endpoint.stream_type)
     return VectorResponse(serving, target, record, asked)
+
+
+async def _copy(replay: Replay, send: Send) -> None:
+    """Give a client what is written into a replay, from its beginning."""
+    start = await replay.started()
+    if start is not None:
+        await send(start)
+        async for piece in replay.read(0):
+            await send(body_of(piece, more=True))
+        await send(body_of(b"", more=False))
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -1,4 +1,4 @@
-"""Writing a stream of server-sent events straight from where its text arrives.
+"""Writing a stream of server-sent events straight from where they arrive.
 
 A task of its own would have to wake up for each token, which costs more than everything else that is done for one. So a
 piece is written by whoever brings it, and only while the client does not take what was written a task waits for it.
@@ -8,33 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import Any, Generic, TypeVar
 
 from litestar.types import Send
 
 from gateway.api.http.responses import send_body
 
+Item = TypeVar("Item")
 
-class EventStream:
-    """Writes texts as `frame` makes them, in order; what comes while the client is not ready goes as one piece afterwards."""
 
-    def __init__(self, send: Send, frame: Callable[[str], bytes]) -> None:
+class EventStream(Generic[Item]):
+    """Writes items as `frames` makes them, in order; what comes while the client is not ready goes at once afterwards."""
+
+    def __init__(self, send: Send, frames: Callable[[Sequence[Item]], bytes]) -> None:
         self._send = send
-        self._frame = frame
-        self._waiting: list[str] = []
+        self._frames = frames
+        self._waiting: list[Item] = []
         self._writing: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
         self._closed = False
 
-    def write(self, text: str) -> None:
+    def write(self, item: Item) -> None:
         """Write now, or as soon as the client has taken what was written before. Never raises: `drained` does."""
         if self._closed or self._failure is not None:
             return
         if self._writing is not None:
-            self._waiting.append(text)
+            self._waiting.append(item)
         else:
-            self._begin(send_body(self._send, self._frame(text), more=True))
+            self._begin(send_body(self._send, self._frames((item,)), more=True))
 
     async def drained(self) -> None:
         """Until everything is handed over.
@@ -68,9 +70,8 @@ class EventStream:
         try:
             await rest
             while self._waiting:
-                text = "".join(self._waiting)
-                self._waiting.clear()
-                await send_body(self._send, self._frame(text), more=True)
+                items, self._waiting = self._waiting, []
+                await send_body(self._send, self._frames(items), more=True)
         except Exception as error:
             self._failure = error
         finally:

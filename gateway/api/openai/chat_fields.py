@@ -13,11 +13,8 @@ from gateway.api.openai.chat_schema import RawChatRequest, RawMessage, StreamOpt
 from gateway.errors import InvalidRequestError
 
 REFUSED: dict[str, tuple[Any, ...]] = {
-    "tools": (None, []),
-    "tool_choice": (None, "none", "auto"),
     "functions": (None, []),
     "function_call": (None, "none", "auto"),
-    "response_format": (None, {"type": "text"}),
     "logprobs": (None, False),
     "top_logprobs": (None, 0),
     "logit_bias": (None, {}, []),
@@ -31,18 +28,11 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "chat_template": (None, ""),
     "documents": (None, []),
     "echo": (None, False),
-    "grammar": (None, ""),
-    "guided_choice": (None, []),
-    "guided_grammar": (None, ""),
-    "guided_json": (None, {}),
-    "guided_regex": (None, ""),
     "ignore_eos": (None, False),
-    "json_schema": (None, {}),
     "min_tokens": (None, 0),
     "n_predict": (None, -1),
     "n_probs": (None, 0),
     "prompt_logprobs": (None, 0),
-    "structured_outputs": (None, {}),
     "use_beam_search": (None, False),
 }
 """Fields without which the answer would be another one than was asked for, and the values at which they ask for nothing."""
@@ -50,7 +40,6 @@ REFUSED: dict[str, tuple[Any, ...]] = {
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "chat_template_kwargs": ({},),
     "id_slot": (-1,),
-    "parallel_tool_calls": (True, False),
     "reasoning_effort": ("none",),
     "service_tier": ("auto", "default"),
     "store": (False,),
@@ -110,7 +99,7 @@ def check_fields(body: bytes, raw: RawChatRequest) -> list[str]:
 
 def _inner(given: Mapping[str, msgspec.Raw]) -> list[str]:
     """The same inside messages and `stream_options`."""
-    obeyed = frozenset(RawMessage.__struct_fields__) - {"name", "tool_call_id"}
+    obeyed = frozenset(RawMessage.__struct_fields__) - {"name"}
     names = dict.fromkeys(
         name
         for message in _messages.decode(given["messages"])

@@ -10,8 +10,11 @@ import msgspec
 from gateway.api.dialect import TextRequest
 from gateway.api.http.decoding import decode_body
 from gateway.api.openai.chat_fields import check_fields
-from gateway.api.openai.chat_schema import RawChatRequest, RawMessage
+from gateway.api.openai.chat_schema import Controls, RawChatRequest
 from gateway.api.openai.chat_writer import ChatWriter
+from gateway.api.openai.messages import messages_of
+from gateway.api.openai.structured import FIELDS, Form, form_of
+from gateway.api.openai.tools import choice_of, tools_of
 from gateway.chat.ending import Ending
 from gateway.errors import InvalidRequestError
 from gateway.sampling import Sampling
@@ -19,9 +22,6 @@ from gateway.serving.work import Generate
 from telemetry.events import Scalar
 from telemetry.ignored_fields import kept
 from telemetry.shortened import shortened
-
-ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
-"""Accepted roles, and what chat templates call them."""
 
 MAX_STOP_CHARS = 1000
 
@@ -42,28 +42,35 @@ def parse_chat(body: bytes) -> TextRequest:
     """
     raw = decode_body(_decoder, body)
     ignored = check_fields(body, raw)
-    _one_answer(raw.n)
     include_usage = raw.stream_options is not None and raw.stream_options.include_usage
-    return TextRequest(_work(raw, kept(ignored)), partial(ChatWriter, include_usage))
+    form = form_of(body, {name: getattr(raw, name, None) for name in FIELDS})
+    return TextRequest(_work(raw, form, kept(ignored)), partial(ChatWriter, include_usage), raw.n or 1)
 
 
-def _work(raw: RawChatRequest, ignored: tuple[str, ...]) -> Generate:
+def _work(raw: RawChatRequest, form: Form | None, ignored: tuple[str, ...]) -> Generate:
+    tools = tools_of(raw.tools)
     return Generate(
         model=raw.model,
-        messages=_messages(raw.messages),
-        sampling=_sampling(raw),
+        messages=messages_of(raw.messages),
+        tools=tools,
+        tool_choice=choice_of(raw.tool_choice, tools),
+        parallel_tool_calls=raw.parallel_tool_calls is not False,
+        constraint=None if form is None else form.constraint,
+        constraint_param="" if form is None else form.param,
+        sampling=sampling_of(raw),
         max_tokens=raw.max_completion_tokens or raw.max_tokens,
-        stop=_stop(raw.stop),
+        stop=stop_of(raw.stop),
         stop_tokens=tuple(raw.stop_token_ids or ()),
         stream=bool(raw.stream),
-        conversation=_conversation_id(raw.metadata),
+        progress=bool(raw.stream and raw.return_progress),
+        conversation=conversation_of(raw.metadata),
         caller=caller_of(raw.user),
         background=raw.priority == "background",
         cache=raw.cache_prompt is not False,
         pin=bool(raw.pin),
         truncate=raw.truncate == "auto",
         ending=_ending(raw),
-        params=_params(raw) | _choices(raw),
+        params=params_of(raw) | _choices(raw),
         ignored=ignored,
     )
 
@@ -71,12 +78,6 @@ def _work(raw: RawChatRequest, ignored: tuple[str, ...]) -> Generate:
 def caller_of(user: str | None) -> str:
     """Whom a request shares the engine for: OpenAI's `user`."""
     return shortened(user or "")
-
-
-def _one_answer(n: int | None) -> None:
-    if n not in (None, 1):
-        message = "Only one answer per request is supported: leave `n` out or send 1."
-        raise InvalidRequestError(message, code="unsupported_value", param="n")
 
 
 def _ending(raw: RawChatRequest) -> Ending:
@@ -89,54 +90,12 @@ def _ending(raw: RawChatRequest) -> Ending:
     return "open_message"
 
 
-def _messages(messages: list[RawMessage]) -> list[dict[str, Any]]:
-    if not messages:
-        raise InvalidRequestError(
-            "`messages` is empty; send at least one message.", code="empty_messages", param="messages"
-        )
-    return [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
+def stop_of(stop: str | list[str] | None) -> tuple[str, ...]:
+    """The strings that end an answer.
 
-
-def _message(message: RawMessage, path: str) -> dict[str, Any]:
-    if message.role is msgspec.UNSET:
-        raise InvalidRequestError(
-            f"`{path}` has no role.", code="missing_required_parameter", param=f"{path}.role"
-        )
-    role = ROLES.get(str(message.role))
-    if role is None:
-        accepted = ", ".join(ROLES)
-        text = f"The role {str(message.role)[:50]!r} is not supported; use one of {accepted}."
-        raise InvalidRequestError(text, code="invalid_role", param=f"{path}.role")
-    if message.tool_calls:
-        raise InvalidRequestError(
-            "Tool calls are not supported yet.", code="unsupported_parameter", param=f"{path}.tool_calls"
-        )
-    return {"role": role, "content": _content(message.content, f"{path}.content")}
-
-
-def _content(content: Any, path: str) -> str:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise InvalidRequestError(
-            "`content` must be a text or a list of text parts.", code="invalid_content", param=path
-        )
-    if not content:
-        raise InvalidRequestError("`content` has no parts.", code="invalid_content", param=path)
-    return "\n".join(_part(part, f"{path}[{index}]") for index, part in enumerate(content))
-
-
-def _part(part: Any, path: str) -> str:
-    kind = part.get("type") if isinstance(part, dict) else None
-    if kind != "text":
-        text = f"Content parts of type {str(kind)[:50]!r} are not supported; only `text` is."
-        raise InvalidRequestError(text, code="unsupported_content", param=f"{path}.type")
-    if not isinstance(part.get("text"), str):
-        raise InvalidRequestError("A text part needs a `text`.", code="invalid_content", param=f"{path}.text")
-    return str(part["text"])
-
-
-def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
+    Raises:
+        InvalidRequestError: one is empty or too long.
+    """
     strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
     for index, text in enumerate(strings):
         if not 0 < len(text) <= MAX_STOP_CHARS:
@@ -146,7 +105,7 @@ def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
     return strings
 
 
-def _sampling(raw: RawChatRequest) -> Sampling:
+def sampling_of(raw: Controls) -> Sampling:
     """What is not given keeps the default of `Sampling`."""
     given = {
         name: getattr(raw, name)
@@ -158,7 +117,7 @@ def _sampling(raw: RawChatRequest) -> Sampling:
     return Sampling(**given)
 
 
-def _params(raw: RawChatRequest) -> dict[str, Scalar]:
+def params_of(raw: Controls) -> dict[str, Scalar]:
     """Numbers for the record; never texts of the caller."""
     names = (
         "temperature",
@@ -185,7 +144,7 @@ def _choices(raw: RawChatRequest) -> dict[str, Scalar]:
     return {name: word for name, word in asked.items() if word is not None}
 
 
-def _conversation_id(metadata: dict[str, Any] | None) -> str | None:
+def conversation_of(metadata: dict[str, Any] | None) -> str | None:
     """As it was sent: the store alone shortens what is too long for it (`telemetry.shortened`).
 
     Raises:

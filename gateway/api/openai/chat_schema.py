@@ -1,4 +1,4 @@
-"""The wire form of chat completions: what we read and what we write (OpenAI's names, our timings)."""
+"""The wire form of chat completions: what we read."""
 
 from __future__ import annotations
 
@@ -12,18 +12,58 @@ Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
+MAX_ANSWERS = 16
+"""Most answers to one request (`n`)."""
+
+
+class Function(msgspec.Struct, omit_defaults=True):
+    """A function: its name, what it is for, and the JSON Schema of its arguments."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(msgspec.Struct):
+    """A tool that the model may call; functions are the only kind."""
+
+    type: str
+    function: Function
+
+
 class TextPart(msgspec.Struct, tag_field="type", tag="text"):
     """A content part; text is the only kind that is served."""
 
     text: str
 
 
+class CalledFunction(msgspec.Struct):
+    """The function that a call is of, and its arguments: a JSON object, as text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct):
+    """A call to a tool."""
+
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+
+
 class ChatMessage(msgspec.Struct):
-    """One message. `role`: system, developer, user or assistant; `content`: a text or a list of text parts."""
+    """One message. `role`: system, developer, user, assistant or tool; `content`: a text or a list of text parts, null beside
+    `tool_calls` of the assistant; a tool's message has the `tool_call_id` that it answers.
+    """
 
     role: str
-    content: str | list[TextPart]
+    content: str | list[TextPart] | None = None
     name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    reasoning_content: str | None = None
 
 
 class RawMessage(msgspec.Struct):
@@ -34,6 +74,24 @@ class RawMessage(msgspec.Struct):
     name: str | None = None
     tool_calls: Any = None
     tool_call_id: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+
+
+class NamedSchema(msgspec.Struct):
+    """A JSON Schema with a name. The schema is obeyed in any case, so that `strict` makes no difference."""
+
+    schema: dict[str, Any]
+    name: str | None = None
+    description: str | None = None
+    strict: bool | None = None
+
+
+class ResponseFormat(msgspec.Struct):
+    """The form of the answer: any text, any JSON object, or a document that a schema validates."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: NamedSchema | None = None
 
 
 class StreamOptions(msgspec.Struct):
@@ -48,7 +106,7 @@ class Controls(msgspec.Struct, kw_only=True):
     model: str
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    n: Annotated[int, Meta(ge=1)] | None = 1
+    n: Annotated[int, Meta(ge=1, le=MAX_ANSWERS)] | None = 1
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
     temperature: Annotated[float, Meta(ge=0, le=5)] | None = None
@@ -70,26 +128,44 @@ class Controls(msgspec.Struct, kw_only=True):
     cache_prompt: bool | None = True
     pin: bool | None = False
     priority: Literal["interactive", "background"] | None = "interactive"
+    response_format: Any = None
+    json_schema: Any = None
+    grammar: Any = None
+    guided_json: Any = None
+    guided_json_object: Any = None
+    guided_regex: Any = None
+    guided_choice: Any = None
+    guided_grammar: Any = None
+    structured_outputs: Any = None
+
+
+class ChatControls(Controls, kw_only=True):
+    """What only chats have."""
+
     truncate: Literal["auto", "off"] | None = "off"
+    parallel_tool_calls: bool | None = True
+    return_progress: bool | None = False
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = False
 
 
-class ChatRequest(Controls, kw_only=True):
-    """`POST /v1/chat/completions`."""
+class ChatRequest(ChatControls, kw_only=True):
+    """`POST /v1/chat/completions`. `tool_choice`: auto, none, required, or an object that names a function."""
 
     messages: list[ChatMessage]
+    tools: list[Tool] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: ResponseFormat | None = None
 
 
-class RawChatRequest(Controls, kw_only=True):
+class RawChatRequest(ChatControls, kw_only=True):
     """The same, with messages unchecked and with the fields of the API that are not served."""
 
     messages: list[RawMessage]
-    tools: Any = None
+    tools: list[Any] | None = None
     tool_choice: Any = None
     functions: Any = None
     function_call: Any = None
-    response_format: Any = None
     logprobs: Any = None
     top_logprobs: Any = None
     logit_bias: Any = None
@@ -98,107 +174,3 @@ class RawChatRequest(Controls, kw_only=True):
     prediction: Any = None
     web_search_options: Any = None
     reasoning_effort: Any = None
-
-
-class PromptTokensDetails(msgspec.Struct):
-    """Of the prompt's tokens, how many the prefix cache supplied."""
-
-    cached_tokens: int
-
-
-class Usage(msgspec.Struct):
-    """Token counts; the answer's do not count the end-of-generation token."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptTokensDetails
-
-
-class Timings(msgspec.Struct):
-    """Where the time went (milliseconds): llama-server's names, and ours. null = not measured."""
-
-    cache_n: int
-    prompt_n: int
-    prompt_ms: float | None
-    prompt_per_second: float | None
-    predicted_n: int
-    predicted_ms: float | None
-    predicted_per_second: float | None
-    queue_ms: float | None
-    tokenize_ms: float | None
-    ttft_ms: float | None
-    total_ms: float
-    cache_source: str
-    cache_reason: str
-    context_bucket: str
-
-
-class TruncationNote(msgspec.Struct):
-    """Messages of the request (by index) that were left out because the chat is longer than the context; null: their tokens were
-    not counted, since the chat was far longer.
-    """
-
-    dropped_messages: list[int]
-    dropped_tokens: int | None
-
-
-class AnswerMessage(msgspec.Struct):
-    """The whole answer."""
-
-    role: Literal["assistant"]
-    content: str
-    refusal: None = None
-
-
-class Choice(msgspec.Struct):
-    """The one answer of a completion."""
-
-    index: int
-    message: AnswerMessage
-    finish_reason: str
-    logprobs: None = None
-
-
-class ChatCompletion(msgspec.Struct):
-    """The response when not streaming."""
-
-    id: str
-    object: Literal["chat.completion"]
-    created: int
-    model: str
-    choices: list[Choice]
-    usage: Usage
-    timings: Timings
-    system_fingerprint: str
-    truncation: TruncationNote | UnsetType = UNSET
-
-
-class AnswerDelta(msgspec.Struct, omit_defaults=True):
-    """What one chunk adds."""
-
-    role: str | UnsetType = UNSET
-    content: str | UnsetType = UNSET
-
-
-class ChunkChoice(msgspec.Struct):
-    """The one answer of a chunk."""
-
-    index: int
-    delta: AnswerDelta
-    finish_reason: str | None = None
-    logprobs: None = None
-
-
-class ChatCompletionChunk(msgspec.Struct, omit_defaults=True):
-    """One frame of a stream; the last one carries `timings`, and `usage` when it was asked for."""
-
-    id: str
-    object: Literal["chat.completion.chunk"]
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    system_fingerprint: str
-    usage: Usage | UnsetType | None = UNSET
-    timings: Timings | UnsetType = UNSET
-    truncation: TruncationNote | UnsetType = UNSET

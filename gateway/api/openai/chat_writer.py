@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from gateway.api.openai.chat_schema import (
+from gateway.api.openai.answer_schema import (
     AnswerDelta,
     AnswerMessage,
     ChatCompletion,
     ChatCompletionChunk,
     Choice,
     ChunkChoice,
-    PromptTokensDetails,
-    Timings,
-    TruncationNote,
-    Usage,
+    FunctionDelta,
+    PromptProgress,
+    QueueNote,
+    ToolCallDelta,
 )
+from gateway.api.openai.chat_schema import CalledFunction, ToolCall
+from gateway.api.openai.figures import rounded, timings_of, truncation_headers, truncation_of, usage_of
 from gateway.api.openai.sse import DONE, sse
+from gateway.chat.parsing.events import CallArguments, CallBegin, Content, Reasoning
 from gateway.serving.handle import Description
-from telemetry.events import Phase
+from gateway.serving.work import Answer, Delta, Piece, Prefilled, Queued
 from telemetry.record import RequestRecord
 
 _encode = msgspec.json.Encoder().encode
-
-MAX_HEADER_CHARS = 1000
-"""Of a header that grows with a request; proxies take 4 to 8 KiB for all of them."""
 
 EMPTY = b'""'
 CONTENT = b'"content":' + EMPTY
@@ -47,125 +46,127 @@ class ChatWriter:
         self._include_usage = include_usage
         self._fingerprint = f"fp_{description.config_id}"
         self._created = int(time.time())
-        self._spoken = False
-        self._before = self._after = b""
+        self._spoken: set[int] = set()
+        self._around: dict[int, tuple[bytes, bytes]] = {}
 
-    def whole(self, text: str, now_ns: int) -> bytes:
+    def whole(self, answers: Sequence[Answer], now_ns: int) -> bytes:
         """The response when not streaming."""
-        message = AnswerMessage("assistant", text)
         return _encode(
             ChatCompletion(
                 id=self.id,
                 object="chat.completion",
                 created=self._created,
                 model=self._model,
-                choices=[Choice(0, message, self._record.finish_reason or "stop")],
-                usage=self._usage(),
-                timings=self._timings(now_ns),
+                choices=[_choice(index, answer) for index, answer in enumerate(answers)],
+                usage=usage_of(self._record),
+                timings=timings_of(self._record, now_ns),
                 system_fingerprint=self._fingerprint,
-                truncation=self._truncation(),
+                truncation=truncation_of(self._record),
             )
         )
 
     @property
     def headers(self) -> dict[str, str]:
         """Response headers that tell of messages that were left out."""
-        dropped = self._record.dropped_messages
-        return {"x-firsttoken-dropped-messages": told_indexes(dropped)} if dropped else {}
+        return truncation_headers(self._record)
 
-    def piece(self, text: str) -> bytes:
+    def pieces(self, pieces: Sequence[Piece]) -> bytes:
+        """The frames of what came; texts that follow each other are one."""
+        return b"".join(self._frames(pieces))
+
+    def last(self, reasons: Sequence[str | None], now_ns: int) -> bytes:
+        """The frames that end a stream: why each answer ended, the timings, the usage if asked for, and `[DONE]`."""
+        roles = b"".join(self._role_chunk(index) for index in range(len(reasons)))
+        endings = [ChunkChoice(index, AnswerDelta(), reason or "stop") for index, reason in enumerate(reasons)]
+        told = [self._chunk([ending]) for ending in endings[:-1]]
+        if self._include_usage:
+            told += [self._chunk(endings[-1:]), self._last_chunk([], now_ns, usage=True)]
+        else:
+            told.append(self._last_chunk(endings[-1:], now_ns, usage=False))
+        return b"".join((roles, *told, DONE))
+
+    def _frames(self, pieces: Sequence[Piece]) -> Iterator[bytes]:
+        texts: list[str] = []
+        speaker = 0
+        for choice, delta in pieces:
+            if isinstance(delta, Content) and (choice == speaker or not texts):
+                speaker = choice
+                texts.append(delta.text)
+                continue
+            if texts:
+                yield self._text_frame(speaker, "".join(texts))
+                texts.clear()
+            if isinstance(delta, Content):
+                speaker = choice
+                texts.append(delta.text)
+            elif isinstance(delta, Queued | Prefilled):
+                yield self._role_chunk(choice) + self._progress_frame(choice, delta)
+            elif (told := _delta(delta)) is not None:
+                yield self._role_chunk(choice) + self._chunk([ChunkChoice(choice, told)])
+        if texts:
+            yield self._text_frame(speaker, "".join(texts))
+
+    def _progress_frame(self, choice: int, told: Queued | Prefilled) -> bytes:
+        """A frame without text, about the waiting."""
+        chunk = self._frame([ChunkChoice(choice, AnswerDelta())])
+        if isinstance(told, Queued):
+            chunk.queue = QueueNote(told.ahead, rounded(told.predicted_ttft_ms))
+        else:
+            chunk.prompt_progress = PromptProgress(told.total, told.cached, told.done, round(told.elapsed_ms, 3))
+        return sse(_encode(chunk))
+
+    def _text_frame(self, choice: int, text: str) -> bytes:
         """A frame with text; before the first one, the frame that says who speaks."""
-        role = self._role_chunk()
-        if not self._before:
-            chunk = self._chunk([ChunkChoice(0, AnswerDelta(content=""))])
-            before, content, self._after = chunk.partition(CONTENT)
-            self._before = before + content[: -len(EMPTY)]
-        return b"".join((role, self._before, _encode(text), self._after))
+        role = self._role_chunk(choice)
+        if choice not in self._around:
+            chunk = self._chunk([ChunkChoice(choice, AnswerDelta(content=""))])
+            before, content, after = chunk.partition(CONTENT)
+            self._around[choice] = before + content[: -len(EMPTY)], after
+        before, after = self._around[choice]
+        return b"".join((role, before, _encode(text), after))
 
-    def last(self, now_ns: int) -> bytes:
-        """The frames that end a stream: why it ended, the timings, the usage if asked for, and `[DONE]`."""
-        role = self._role_chunk()
-        ending = [ChunkChoice(0, AnswerDelta(), self._record.finish_reason or "stop")]
-        if not self._include_usage:
-            return role + self._chunk(ending, timings=self._timings(now_ns)) + DONE
-        return (
-            role
-            + self._chunk(ending)
-            + self._chunk([], usage=self._usage(), timings=self._timings(now_ns))
-            + DONE
-        )
-
-    def _role_chunk(self) -> bytes:
-        """The first frame, once."""
-        if self._spoken:
+    def _role_chunk(self, choice: int) -> bytes:
+        """The first frame of an answer, once."""
+        if choice in self._spoken:
             return b""
-        self._spoken = True
-        return self._chunk([ChunkChoice(0, AnswerDelta(role="assistant", content=""))])
+        self._spoken.add(choice)
+        return self._chunk([ChunkChoice(choice, AnswerDelta(role="assistant", content=""))])
 
-    def _chunk(
-        self, choices: list[ChunkChoice], *, usage: Usage | None = None, timings: Timings | None = None
-    ) -> bytes:
-        chunk = ChatCompletionChunk(
+    def _chunk(self, choices: list[ChunkChoice]) -> bytes:
+        return sse(_encode(self._frame(choices)))
+
+    def _last_chunk(self, choices: list[ChunkChoice], now_ns: int, *, usage: bool) -> bytes:
+        chunk = self._frame(choices)
+        chunk.usage = usage_of(self._record) if usage else msgspec.UNSET
+        chunk.timings, chunk.truncation = timings_of(self._record, now_ns), truncation_of(self._record)
+        return sse(_encode(chunk))
+
+    def _frame(self, choices: list[ChunkChoice]) -> ChatCompletionChunk:
+        return ChatCompletionChunk(
             id=self.id,
             object="chat.completion.chunk",
             created=self._created,
             model=self._model,
             choices=choices,
             system_fingerprint=self._fingerprint,
-            usage=usage or msgspec.UNSET,
-            timings=timings or msgspec.UNSET,
-            truncation=self._truncation() if timings is not None else msgspec.UNSET,
-        )
-        return sse(_encode(chunk))
-
-    def _truncation(self) -> TruncationNote | msgspec.UnsetType:
-        record = self._record
-        if not record.dropped_messages:
-            return msgspec.UNSET
-        return TruncationNote(list(record.dropped_messages), record.dropped_tokens)
-
-    def _usage(self) -> Usage:
-        record = self._record
-        prompt, answer = record.prompt_tokens or 0, record.completion_tokens or 0
-        return Usage(prompt, answer, prompt + answer, PromptTokensDetails(record.cached_tokens or 0))
-
-    def _timings(self, now_ns: int) -> Timings:
-        record, cache = self._record, self._record.cache
-        assert cache is not None, "a request that was answered was looked up"
-        return Timings(
-            cache_n=cache.matched_tokens,
-            prompt_n=(record.prompt_tokens or 0) - cache.matched_tokens,
-            prompt_ms=_rounded(record.phase_ms(Phase.PREFILL)),
-            prompt_per_second=_rounded(record.prefill_tps),
-            predicted_n=record.completion_tokens or 0,
-            predicted_ms=_rounded(record.phase_ms(Phase.DECODE)),
-            predicted_per_second=_rounded(record.decode_tps),
-            queue_ms=_rounded(record.phase_ms(Phase.QUEUE)),
-            tokenize_ms=_rounded(record.phase_ms(Phase.TOKENIZE)),
-            ttft_ms=_rounded(record.ttft_ms),
-            total_ms=round((now_ns - record.started_ns) / 1e6, 3),
-            cache_source=cache.source,
-            cache_reason=cache.reason,
-            context_bucket=record.context_bucket or "",
         )
 
 
-def told_indexes(indexes: Sequence[int]) -> str:
-    """Ascending indexes as a header may carry them: one by one, as ranges where that is too long, and cut where they are, too
-    (the body has all of them).
-    """
-    one_by_one = ",".join(map(str, indexes))
-    if len(one_by_one) <= MAX_HEADER_CHARS:
-        return one_by_one
-    told = ""
-    for _, run in itertools.groupby(enumerate(indexes), key=lambda pair: pair[1] - pair[0]):
-        first, *rest = (index for _, index in run)
-        piece = f"{first}-{rest[-1]}" if rest else str(first)
-        if len(told) + len(piece) > MAX_HEADER_CHARS:
-            return f"{told}..."
-        told += f"{piece},"
-    return told.removesuffix(",")
+def _choice(index: int, answer: Answer) -> Choice:
+    said = answer.message
+    calls = [ToolCall(call.id, "function", CalledFunction(call.name, call.arguments)) for call in said.calls]
+    message = AnswerMessage("assistant", said.content if said.content or not calls else None)
+    message.tool_calls = calls or msgspec.UNSET
+    message.reasoning_content = said.reasoning or msgspec.UNSET
+    return Choice(index, message, answer.finish_reason or "stop")
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+def _delta(delta: Delta) -> AnswerDelta | None:
+    """What a frame says of it; None where that is nothing for a client."""
+    if isinstance(delta, Reasoning):
+        return AnswerDelta(reasoning_content=delta.text)
+    if isinstance(delta, CallBegin):
+        return AnswerDelta(tool_calls=[ToolCallDelta(delta.index, FunctionDelta("", delta.name), delta.id, "function")])
+    if isinstance(delta, CallArguments):
+        return AnswerDelta(tool_calls=[ToolCallDelta(delta.index, FunctionDelta(delta.text))])
+    return None

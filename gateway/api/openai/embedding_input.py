@@ -27,36 +27,36 @@ _FLAT = re.compile(rb"\[\s*[-\d]")
 _INDEX = re.compile(r"\[\d+\]")
 
 
-def inputs_of(raw: msgspec.Raw) -> list[str | list[int]]:
-    """Every form of `input` as a list of texts or tokens, none of them empty.
+def inputs_of(raw: msgspec.Raw, field: str = "input") -> list[str | list[int]]:
+    """Every form of a field such as `input` as a list of texts or tokens, none of them empty.
 
     Raises:
         InvalidRequestError: `param` names the entry to blame.
     """
     data = bytes(raw)
     if b'"' not in data:
-        _check_tokens(data.count(b",") + 1)  # before they are made
+        _check_tokens(data.count(b",") + 1, field)  # before they are made
     try:
-        found = _decoded(data)
+        found = _decoded(data, field)
     except InvalidRequestError as error:
         at = _INDEX.search(error.param or "")
-        raise _wrong("input" + (at.group() if at else "")) from None
-    check_count(len(found), "input")
+        raise _wrong(field + (at.group() if at else "")) from None
+    check_count(len(found), field)
     for index, one in enumerate(found):
         if not one:
-            raise _wrong(f"input[{index}]")
-    _check_tokens(sum(len(one) for one in found if isinstance(one, list)))
+            raise _wrong(f"{field}[{index}]")
+    _check_tokens(sum(len(one) for one in found if isinstance(one, list)), field)
     return found
 
 
-def _decoded(data: bytes) -> list[str | list[int]]:
+def _decoded(data: bytes, field: str) -> list[str | list[int]]:
     if data.startswith(b"["):
         return (
-            [decode_body(_tokens, data, inside="input")]
+            [decode_body(_tokens, data, inside=field)]
             if _FLAT.match(data)
-            else decode_body(_many, data, inside="input")
+            else decode_body(_many, data, inside=field)
         )
-    return [decode_body(_text, data, inside="input")]
+    return [decode_body(_text, data, inside=field)]
 
 
 def check_count(count: int, param: str) -> None:
@@ -71,11 +71,11 @@ def check_count(count: int, param: str) -> None:
         )
 
 
-def _check_tokens(count: int) -> None:
+def _check_tokens(count: int, field: str) -> None:
     if count > MAX_TOKENS:
         raise InvalidRequestError(
-            f"`input` has {count} tokens; {MAX_TOKENS} are accepted in one request. Send several.",
-            param="input",
+            f"`{field}` has {count} tokens; {MAX_TOKENS} are accepted in one request. Send several.",
+            param=field,
         )
 
 

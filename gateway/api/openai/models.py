@@ -13,6 +13,18 @@ from gateway.serving.router import Router, Target
 from telemetry.events import EngineConfig
 
 
+class Meta(msgspec.Struct):
+    """What the model is, in llama-server's names: context as served and as trained, size in bytes, vocabulary."""
+
+    n_ctx: int
+    n_ctx_train: int
+    n_params: int
+    size: int
+    vocab_type: int | None
+    n_vocab: int | None
+    n_embd: int | None
+
+
 class Model(msgspec.Struct):
     """One model: OpenAI's four fields, its state, and once loaded what it runs with and can do (`task`). `tuning` is what was
     chosen by measurement, `threads_limit` what decided the number of threads; `parent` is the model that a LoRA adapter belongs to.
@@ -31,6 +43,12 @@ class Model(msgspec.Struct):
     tuning: Tuning | None = None
     threads_limit: str | None = None
     parent: str | None = None
+    meta: Meta | None = None
+    capabilities: list[str] = []
+
+
+CAPABILITIES = {"chat": ("completion", "chat"), "embeddings": ("embeddings",), "rerank": ("rerank",)}
+"""What each task lets a client ask for."""
 
 
 class ModelList(msgspec.Struct):
@@ -57,6 +75,23 @@ def _model(name: str, target: Target, created: int) -> Model:
         tuning=about.tuning,
         threads_limit=about.threads_limit,
         parent=handle.model if target.adapter else None,
+        meta=_meta(about),
+        capabilities=[] if known is None else list(CAPABILITIES[known.task]),
+    )
+
+
+def _meta(about: Description) -> Meta | None:
+    config, vocab = about.config, about.vocab
+    if config is None:
+        return None
+    return Meta(
+        n_ctx=config.n_ctx,
+        n_ctx_train=config.n_ctx_train,
+        n_params=config.parameters,
+        size=config.model_size_bytes,
+        vocab_type=None if vocab is None else vocab.type,
+        n_vocab=None if vocab is None else vocab.n_tokens,
+        n_embd=None if vocab is None else vocab.n_embd,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.engine.embedding.packer import Vector
+from gateway.engine.vocab_info import VocabInfo
 from telemetry.events import EngineConfig
 
 
@@ -49,3 +50,4 @@ class EmbeddingEngine:
     buffers: Mapping[str, int] = field(default_factory=dict)
     chat_template: str | None = None
     threads_limit: str = ""
+    vocab: VocabInfo | None = None

@@ -78,6 +78,7 @@ def _chat_engine(model: LlamaModel, options: EngineOptions, digest: str, report:
         drafting=NoDrafting() if drafting is None else drafting.drafting,
         threads_limit=threads_limit(options, tuning),
         grammars=GrammarCompiler(llama_tokenizer(model.vocab, model.end_tokens)),
+        vocab=model.vocab_info,
     )
 
 
@@ -156,6 +157,7 @@ def _embedding_engine(model: LlamaModel, options: EngineOptions, digest: str) ->
         special_tokens=model.special_tokens,
         prefill_token_ns=embedder.warm_up(),
         threads_limit=threads_limit(options, None),
+        vocab=model.vocab_info,
         buffers={**model.buffers, **embedder.buffers},
     )
 

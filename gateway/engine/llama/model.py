@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gateway.engine.control_text import ControlText, Strip
 from gateway.engine.llama.buffers import watch_buffers
+from gateway.engine.vocab_info import VocabInfo
 
 LOAD_MODES = {
     "auto": llama.LLAMA_LOAD_MODE_AUTO,
@@ -82,6 +83,12 @@ class LlamaModel:
             "pad": llama.llama_vocab_pad(self.vocab),
         }
         return {role: self._bytes(token, special=True).decode(errors="replace") for role, token in roles.items() if token >= 0}
+
+    @property
+    def vocab_info(self) -> VocabInfo:
+        """What clients are told of the vocabulary."""
+        kind, n_embd = llama.llama_vocab_type(self.vocab), llama.llama_model_n_embd(self.handle)
+        return VocabInfo(int(kind), self.n_vocab, int(n_embd))
 
     @property
     def kv_bytes_per_token(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.chat.ending import cut, tagged
 from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.engine import Tokenizer
@@ -20,6 +20,7 @@ from gateway.engine.grammar.errors import GrammarRefusedError
 from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.protocol import Admitted, Finished, Message, Refused, Submit, Timing
 from gateway.engine.schedule.prompt_size import AtLeast, RequestCancelledError, tokens_within
+from gateway.engine.schedule.rendering import PROMPT_END_CHARS, render
 from gateway.engine.schedule.truncation import Messages, Truncation, room, truncate, without
 from gateway.engine.sequence.request import GenerationRequest
 from gateway.engine.sequence.sequence import Sequence
@@ -66,6 +67,7 @@ class Intake:
         namespaces: Mapping[str, str],
         speculative: bool,
         grammars: GrammarCompiler | None = None,
+        n_vocab: int = sys.maxsize,
         predict_ttft_ms: Callable[[Sequence], float],
         send: Callable[[Message], None],
         deliver: Callable[[Sequence], None],
@@ -77,6 +79,7 @@ class Intake:
         self._namespaces = namespaces
         self._speculative = speculative
         self._grammars = grammars
+        self._n_vocab = n_vocab
         self._predict_ttft_ms = predict_ttft_ms
         self._send = send
         self._deliver = deliver
@@ -129,9 +132,13 @@ class Intake:
             RequestCancelledError: the request was cancelled meanwhile.
         """
         self._proceed(request)
+        if isinstance(request.prompt, list) and (unknown := max(request.prompt)) >= self._n_vocab:
+            message = f"The token {unknown} is none of this model's; they are 0 to {self._n_vocab - 1}."
+            self._refuse(request, "invalid_value", message, timings, param="prompt")
+            return
         start_ns = time.monotonic_ns()
         try:
-            text = self._render(request)
+            text = render(self._template, request)
         except TemplateError as error:
             timings.append(Timing(Phase.RENDER, start_ns, time.monotonic_ns()))
             self._refuse(request, "invalid_messages", str(error), timings)
@@ -148,7 +155,7 @@ class Intake:
         try:
             matcher = self._matcher(request.constraint)
         except GrammarRefusedError as error:
-            param = f"constraint{error.path}"
+            param = f"{request.constraint_param or 'constraint'}{error.path}"
             self._refuse(request, "invalid_grammar", str(error), timings, param=param)
             return
         sequence = self._sequence(request, prompt.tokens, tokenized_ns)
@@ -162,6 +169,7 @@ class Intake:
                 timings=timings,
                 predicted_ttft_ms=predicted_ms,
                 truncation=prompt.truncation,
+                prompt_end=str.__str__(prompt.text[-PROMPT_END_CHARS:]),  # plain: who wrote what is told to nobody
             )
         )
         self._cache.make_ready(sequence, self.hand_over)
@@ -170,24 +178,26 @@ class Intake:
         """The tokens of a rendered chat, or of what is left of it where that was asked for and it is too
         long.
         """
+        if isinstance(request.prompt, list):
+            return _Prompt(request, text, request.prompt, None)
         tokens = self._tokens(request, text, self._n_ctx)
         truncation = self._truncate(request, tokens)
         if truncation is None:
             return _Prompt(request, text, tokens, None)
         kept = without(request.messages, truncation.dropped_messages)
         shorter = msgspec.structs.replace(request, messages=kept)
-        text = self._render(shorter)
+        text = render(self._template, shorter)
         return _Prompt(shorter, text, self._tokens(shorter, text, self._n_ctx), truncation)
 
     def _truncate(self, request: Submit, tokens: list[int] | AtLeast) -> Truncation | None:
         """The turns to leave out, where that was asked for and is needed and enough."""
         most = room(self._n_ctx, request.max_tokens)
         size = _size(tokens)
-        if not request.truncate or size <= most:
+        if not request.truncate or request.prompt is not None or size <= most:
             return None
 
         def measure(messages: Messages) -> int:
-            text = self._render(msgspec.structs.replace(request, messages=list(messages)))
+            text = render(self._template, msgspec.structs.replace(request, messages=list(messages)))
             return _size(self._tokens(request, text, most))
 
         counted = None if isinstance(size, AtLeast) else size
@@ -196,14 +206,6 @@ class Intake:
             return None
         dropped, left = found
         return Truncation(dropped, None if counted is None else counted - left)
-
-    def _render(self, request: Submit) -> str:
-        if self._template is None:
-            raise TemplateError("this model has no chat template; it cannot be used for chat")
-        if request.ending == "open_message":
-            return cut(self._template.render(tagged(request.messages), generation_prompt=False))
-        generation_prompt = request.ending == "generation_prompt"
-        return self._template.render(request.messages, generation_prompt=generation_prompt)
 
     def _tokens(self, request: Submit, text: str, most: int) -> list[int] | AtLeast:
         return tokens_within(text, most, self._tokenizer.tokenize, lambda: self._proceed(request))
@@ -255,13 +257,14 @@ class Intake:
             return
         at_least = isinstance(size, AtLeast)
         message = (
-            f"The prompt has {'at least ' if at_least else ''}{size} tokens "
-            f"and the context holds {self._n_ctx}, of which one is kept for the answer. "
+            f"This model's maximum context length is {self._n_ctx} tokens, of which one is kept for the answer. "
+            f"However, you requested {size} tokens{' or more' if at_least else ''} in the messages. "
             'Shorten the messages, send `"truncate": "auto"` to drop the oldest turns, '
             "or serve the model with a larger engine.n_ctx."
         )
         details = {"n_prompt_tokens": int(size), "n_ctx": self._n_ctx}
-        self._refuse(request, "context_length_exceeded", message, timings, details, at_least=at_least)
+        param = "messages" if request.prompt is None else "prompt"
+        self._refuse(request, "context_length_exceeded", message, timings, details, at_least=at_least, param=param)
 
     def _refuse(
         self,

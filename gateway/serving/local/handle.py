@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from gateway.chat.formats.choose import choose
+from gateway.chat.formats.format import Format
+from gateway.chat.parsing.parser import Parser
 from gateway.engine.frames import MAX_FRAME_BYTES, MessageTooLongError
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import (
@@ -33,7 +38,7 @@ from gateway.serving.handle import Capacity, Description
 from gateway.serving.local.messages import event_of, message_of
 from gateway.serving.local.process import WORKER_COMMAND, EngineProcess
 from gateway.serving.local.supervisor import Limits, Supervisor
-from gateway.serving.work import Generate, Progress, Work
+from gateway.serving.work import Accepted, Generate, Progress, Work
 from telemetry.events import EngineState, EngineStatus, Phase
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
@@ -71,6 +76,8 @@ class EngineHandle:
         self._calls: dict[str, Call] = {}
         self._changed = asyncio.Event()
         self._share = (0, 1)
+        self._format: Format | None = None
+        self._silent = recorder.silent()
         self._supervisor = Supervisor(self)
         self.on_load_changed: Callable[[], None] = lambda: None
         """Called when it gets its first request or has ended its last one."""
@@ -150,7 +157,7 @@ class EngineHandle:
         """
         if self.process is None or self.status.state is not EngineState.READY:
             raise self.unavailable()
-        call = Call(record, self._recorder, self._cancel)
+        call = self._call(record, work)
         try:
             # first: a request that cannot be encoded must not count as in flight
             self.process.send(message_of(call.id, work, adapter))
@@ -166,6 +173,22 @@ class EngineHandle:
         if isinstance(work, Generate):
             self._recorder.prompt(record, work.messages)
         return call
+
+    def _call(self, record: RequestRecord, work: Work) -> Call:
+        """Of answers besides the first one, no sink is told."""
+        if not isinstance(work, Generate):
+            return Call(record, self._recorder, self._cancel)
+        recorder = self._silent if work.choice else self._recorder
+        ahead = self.capacity.awaiting if work.progress and not work.choice else None
+        reader = partial(self._reader, work)
+        return Call(record, recorder, self._cancel, choice=work.choice, ahead=ahead, reader=reader)
+
+    def _reader(self, work: Generate, accepted: Accepted) -> Parser | None:
+        """What finds reasoning and tool calls in an answer; None where there can be none."""
+        if self._format is None or not (work.tools or self._format.reasoning or self._format.channels):
+            return None
+        tools = () if work.tool_choice == "none" else work.tools
+        return Parser(self._format, tools=tools, prompt=accepted.prompt_end, ids=_call_id)
 
     def share(self, part: int, parts: int) -> None:
         """Tell the engine which part of the cores is its own (`gateway.serving.local.core_shares`)."""
@@ -234,6 +257,7 @@ class EngineHandle:
             self._hear_ready(reply)
 
     def _hear_ready(self, ready: Ready) -> None:
+        self._format = None if ready.chat_template is None else choose(ready.chat_template, self.model)
         self.description = Description(
             config=ready.config,
             task=ready.task,
@@ -241,6 +265,7 @@ class EngineHandle:
             chat_template=ready.chat_template is not None,
             tuning=ready.tuning,
             threads_limit=ready.threads_limit,
+            vocab=ready.vocab,
         )
         self.announce(
             EngineState.READY,
@@ -253,6 +278,11 @@ class EngineHandle:
         )
         if self._share != (0, 1):
             self.share(*self._share)
+
+
+def _call_id(_index: int) -> str:
+    """As OpenAI's look."""
+    return f"call_{secrets.token_hex(12)}"
 
 
 def _left_ms(record: RequestRecord, now_ns: int) -> float | None:

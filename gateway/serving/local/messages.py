@@ -58,6 +58,7 @@ def _submit(request_id: str, work: Generate, adapter: str) -> engine.Submit:
     return engine.Submit(
         id=request_id,
         messages=work.messages,
+        prompt=work.prompt,
         adapter=adapter,
         streamed=work.stream,
         sampling=work.sampling,
@@ -71,6 +72,11 @@ def _submit(request_id: str, work: Generate, adapter: str) -> engine.Submit:
         pin=work.pin,
         truncate=work.truncate,
         ending=work.ending,
+        tools=list(work.tools),
+        tool_choice=work.tool_choice,
+        parallel_tool_calls=work.parallel_tool_calls,
+        constraint=work.constraint,
+        constraint_param=work.constraint_param,
     )
 
 
@@ -101,6 +107,7 @@ def _accepted(message: engine.Admitted, phases: list[PhaseTiming]) -> Accepted:
         predicted_ttft_ms=message.predicted_ttft_ms,
         dropped_messages=() if cut is None else cut.dropped_messages,
         dropped_tokens=None if cut is None else cut.dropped_tokens,
+        prompt_end=message.prompt_end,
         phases=phases,
     )
 
@@ -148,7 +155,7 @@ def _delays(delays: Iterable[engine.DelayTotal]) -> list[RequestDelay]:
 
 
 def _delay(delay: engine.DelayTotal) -> RequestDelay:
-    other = int(delay.other) if delay.other else None
+    other = int(delay.other.partition(".")[0]) if delay.other else None
     return RequestDelay(
         delay.cause, other, delay.total_ns, delay.times, delay.longest_ns, delay.longest_at_ns
     )
