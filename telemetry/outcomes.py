@@ -39,7 +39,6 @@ REJECTIONS = (
     "unsupported_content_encoding",
     "unsupported_parameter",
     "unsupported_tool",
-    "unsupported_value",
 )
 """Reasons to turn a request away: codes of the API (a test compares them with its source)."""
 
