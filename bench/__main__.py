@@ -1,4 +1,6 @@
-"""`python -m bench [SCENARIO ...] [--json] [--requests N] [--url URL]`: exits with 1 when a scenario's promise does not hold."""
+"""`python -m bench [SCENARIO ...] [--json] [--requests N] [--url URL]`: exits with 1 when a scenario's
+promise does not hold.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,20 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="what to measure (default all)")
-    parser.add_argument("--json", action="store_true", help="print JSON for programs instead of tables for people")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON for programs instead of tables for people"
+    )
     parser.add_argument("--requests", metavar="N", help="store-at-scale: how many requests")
     parser.add_argument("--url", help="store-at-scale: an empty PostgreSQL database instead of a SQLite file")
     given = parser.parse_args(arguments)
     unknown = [name for name in given.scenarios if name not in SCENARIOS]
     if unknown:
         parser.error(f"unknown scenario {unknown[0]!r}; there are: {names}")
-    os.environ |= {name: value for name, value in (("BENCH_REQUESTS", given.requests), ("BENCH_STORE_URL", given.url)) if value}
+    os.environ |= {
+        name: value
+        for name, value in (("BENCH_REQUESTS", given.requests), ("BENCH_STORE_URL", given.url))
+        if value
+    }
     before = machine.describe()
     results = {}
     for name in given.scenarios or SCENARIOS:

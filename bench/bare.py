@@ -1,4 +1,5 @@
-"""The engine's parts without a gateway: `python -m bench.bare depths EARLY LATE` and `python -m bench.bare scheduler`.
+"""The engine's parts without a gateway: `python -m bench.bare depths EARLY LATE` and `python -m bench.bare
+scheduler`.
 
 Each prints one JSON object; `speeds` and `scheduler_shares` start it as a process of its own.
 """
@@ -50,7 +51,9 @@ def scheduler_shares() -> Shares:
 
 def _run(*arguments: str) -> bytes:
     command = [sys.executable, "-m", "bench.bare", *arguments]
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=TIMEOUT_S, check=True).stdout
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=TIMEOUT_S, check=True
+    ).stdout
 
 
 def _engine(slots: int) -> tuple[Any, Any]:
@@ -105,7 +108,9 @@ def _scheduler() -> Shares:
     model, backend = _engine(SEQUENCES)
     pace = Pace(1e6, int(100e6), 512)
     placement = Placement(SEQUENCES, backend, PrefixCache(RamTier(0)), pace, time.monotonic_ns)
-    scheduler = Scheduler(placement=placement, n_ctx=backend.n_ctx, max_batch=2048, pace=pace, vocabulary=_Endless(model))
+    scheduler = Scheduler(
+        placement=placement, n_ctx=backend.n_ctx, max_batch=2048, pace=pace, vocabulary=_Endless(model)
+    )
     for number in range(SEQUENCES):
         scheduler.add(_sequence(number))
     planning_ns = computing_ns = steps = 0
@@ -164,7 +169,8 @@ def _sequence(number: int) -> Any:
         max_tokens=10 * STEPS,
     )
     sequence = Sequence(request, time.monotonic_ns())
-    sequence.drafter = PromptLookup(sequence.progress.tokens)  # as in the product; random text gives it nothing to propose
+    # as in the product; random text gives it nothing to propose
+    sequence.drafter = PromptLookup(sequence.progress.tokens)
     return sequence
 
 

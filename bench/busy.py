@@ -15,8 +15,12 @@ PROGRAM = f"import time\nend = time.monotonic() + {LONGEST_S}\nwhile time.monoto
 
 @contextmanager
 def busy_cores(count: int) -> Iterator[None]:
-    """Keep so many cores busy; each in a session of its own, as other programs are: Linux shares cores among sessions first (sched(7), autogroup)."""
-    processes = [subprocess.Popen([sys.executable, "-c", PROGRAM], start_new_session=True) for _ in range(count)]
+    """Keep so many cores busy; each in a session of its own, as other programs are: Linux shares cores
+    among sessions first (sched(7), autogroup).
+    """
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROGRAM], start_new_session=True) for _ in range(count)
+    ]
     try:
         yield
     finally:

@@ -1,7 +1,8 @@
-"""Chats of several turns: `python -m bench.chats PLAN` (JSON) holds them with one server and prints every turn.
+"""Chats of several turns: `python -m bench.chats PLAN` (JSON) holds them with one server and prints every
+turn.
 
-A process of its own, like `bench.load`. Each turn sends back the answers that were received before, and nobody sends
-a turn before its chat's last one was answered.
+A process of its own, like `bench.load`. Each turn sends back the answers that were received before, and
+nobody sends a turn before its chat's last one was answered.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Chat(msgspec.Struct, frozen=True, kw_only=True):
-    """`history` is sent before the first question; `after_s` delays each turn, for arrivals in the midst of others."""
+    """`history` is sent before the first question; `after_s` delays each turn, for arrivals in the midst
+    of others.
+    """
 
     questions: list[str]
     history: list[Said] = []
@@ -59,7 +62,9 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """Every turn of a plan, in the order in which they ended, and seconds from the first request to the last answer."""
+    """Every turn of a plan, in the order in which they ended, and seconds from the first request to the
+    last answer.
+    """
 
     wall_s: float
     held: list[Held]
@@ -84,9 +89,13 @@ class Conversation(msgspec.Struct, frozen=True):
 
     @property
     def cached_share(self) -> float:
-        """Cached tokens of what could be cached: prompt and answer of the turn before, less the token sampled last."""
+        """Cached tokens of what could be cached: prompt and answer of the turn before, less the token
+        sampled last.
+        """
         pairs = [pair for chat in {held.chat for held in self.held} for pair in _pairs(self.of(chat))]
-        return sum(min(cached, possible) for cached, possible in pairs) / sum(possible for _, possible in pairs)
+        return sum(min(cached, possible) for cached, possible in pairs) / sum(
+            possible for _, possible in pairs
+        )
 
 
 def _pairs(turns: list[Turn]) -> Iterator[tuple[int, int]]:
@@ -95,9 +104,16 @@ def _pairs(turns: list[Turn]) -> Iterator[tuple[int, int]]:
 
 
 def hold(
-    server: Server, salt: str, chats: list[Chat], *, workers: int = 1, order: list[int] | None = None, model: str = ""
+    server: Server,
+    salt: str,
+    chats: list[Chat],
+    *,
+    workers: int = 1,
+    order: list[int] | None = None,
+    model: str = "",
 ) -> Conversation:
-    """Hold chats with a server (and one of its models) from a process of their own; without `order`, chat by chat.
+    """Hold chats with a server (and one of its models) from a process of their own; without `order`, chat by
+    chat.
 
     Raises:
         subprocess.CalledProcessError: a chat failed; its reason is on standard error.
@@ -113,7 +129,9 @@ def hold(
         workers=workers,
     )
     command = [sys.executable, "-m", "bench.chats"]
-    done = subprocess.run(command, input=msgspec.json.encode(plan), stdout=subprocess.PIPE, timeout=TIMEOUT_S, check=True)
+    done = subprocess.run(
+        command, input=msgspec.json.encode(plan), stdout=subprocess.PIPE, timeout=TIMEOUT_S, check=True
+    )
     return msgspec.json.decode(done.stdout, type=Conversation)
 
 

@@ -54,8 +54,8 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One streamed answer as the client saw it, measured alike for every server. `ttft_ms` and `content_ms` count from
-    the request written to each chunk with text in it.
+    """One streamed answer as the client saw it, measured alike for every server. `ttft_ms` and `content_ms`
+    count from the request written to each chunk with text in it.
     """
 
     wall_ms: float
@@ -164,7 +164,14 @@ class Connection:
         usage = next((frame.usage for frame in reversed(frames) if frame.usage), None)
         if not texts or usage is None:
             raise ChatError(f"an answer without {'text' if usage else 'usage'}")
-        return Turn(wall_ms, content_ms, "".join(texts), usage.prompt_tokens, _cached(usage, frames), usage.completion_tokens)
+        return Turn(
+            wall_ms,
+            content_ms,
+            "".join(texts),
+            usage.prompt_tokens,
+            _cached(usage, frames),
+            usage.completion_tokens,
+        )
 
     def _send(self, body: bytes, request_id: str) -> int:
         """Write one request; returns when (monotonic ns)."""

@@ -1,8 +1,9 @@
-"""What a bad OTLP collector does to serving: gateways that send to one that is dead, slow or refusing, against one that sends
-to a good one, and one that sends nothing.
+"""What a bad OTLP collector does to serving: gateways that send to one that is dead, slow or refusing,
+against one that sends to a good one, and one that sends nothing.
 
-The engine is the fake one, paced so that the machine is not full: then throughput is the engine's, unless telemetry holds
-requests up. The gateways of a protocol run side by side; every round goes to each of them, in changing order.
+The engine is the fake one, paced so that the machine is not full: then throughput is the engine's, unless
+telemetry holds requests up. The gateways of a protocol run side by side; every round goes to each of them, in
+changing order.
 """
 
 from __future__ import annotations
@@ -41,7 +42,15 @@ def _rows(protocol: str, found: Found) -> list[Row]:
         name = f"{kind} against {other}, {protocol}"
         bound = BOUND if kind in BAD else None
         least, most = (None, None) if bound is None else (1 - bound, 1 + bound)
-        rows.append(Row(f"throughput, {name}", "requests/s", found[kind]["throughput"], found[other]["throughput"], least=least))
+        rows.append(
+            Row(
+                f"throughput, {name}",
+                "requests/s",
+                found[kind]["throughput"],
+                found[other]["throughput"],
+                least=least,
+            )
+        )
         rows.append(Row(f"TTFT p50, {name}", "ms", found[kind]["ttft"], found[other]["ttft"], most=most))
     return rows
 
@@ -70,5 +79,11 @@ def _server(env: dict[str, str]) -> Server:
 
 def _plan(server: Server, salt: str) -> LoadPlan:
     return LoadPlan(
-        host=server.host, port=server.port, model=server.model, salt=salt, requests=REQUESTS, concurrency=SLOTS, max_tokens=MAX_TOKENS
+        host=server.host,
+        port=server.port,
+        model=server.model,
+        salt=salt,
+        requests=REQUESTS,
+        concurrency=SLOTS,
+        max_tokens=MAX_TOKENS,
     )

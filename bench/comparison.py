@@ -24,8 +24,8 @@ Sides = tuple[list[float], list[float]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A figure of both sides by round; `right` is empty where there is no other side. `least` and `most` bound the
-    median over rounds of left ÷ right, or of left alone.
+    """A figure of both sides by round; `right` is empty where there is no other side. `least` and `most`
+    bound the median over rounds of left ÷ right, or of left alone.
     """
 
     name: str
@@ -40,7 +40,9 @@ class Row:
         """Median over rounds: each round's two sides ran right after each other."""
         if not self.right:
             return None
-        return statistics.median(left / right if right else float("inf") for left, right in zip(self.left, self.right, strict=True))
+        return statistics.median(
+            left / right if right else float("inf") for left, right in zip(self.left, self.right, strict=True)
+        )
 
     @property
     def judged(self) -> float:
@@ -57,7 +59,9 @@ class Row:
     @property
     def holds(self) -> bool:
         """Whether the bounds are met."""
-        return (self.least is None or self.judged >= self.least) and (self.most is None or self.judged <= self.most)
+        return (self.least is None or self.judged >= self.least) and (
+            self.most is None or self.judged <= self.most
+        )
 
     @property
     def figure(self) -> Figure:
@@ -79,7 +83,9 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        return f"{self.name}: {self.about}" + (f" - not measured: {self.not_measured}" if self.not_measured else "")
+        return f"{self.name}: {self.about}" + (
+            f" - not measured: {self.not_measured}" if self.not_measured else ""
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -91,7 +97,9 @@ class Comparison:
 
     @property
     def failure(self) -> str:
-        missed = [f"{row.name} is {row.judged:.3g}, must be {row.bound}" for row in self.rows if not row.holds]
+        missed = [
+            f"{row.name} is {row.judged:.3g}, must be {row.bound}" for row in self.rows if not row.holds
+        ]
         return f"{self.name}: {'; '.join(missed)}" if missed else ""
 
 
@@ -105,17 +113,26 @@ def ours(slots: int, *flags: str, home: Path | None = None, env: dict[str, str] 
 def both(slots: int) -> Iterator[tuple[Server, Server]]:
     """The gateway and the peer, each with `slots` sequences of `N_CTX` tokens and the same threads."""
     with ExitStack() as stack:
-        yield stack.enter_context(ours(slots)), stack.enter_context(PeerServer(slots=slots, n_ctx=N_CTX, threads=THREADS))
+        yield (
+            stack.enter_context(ours(slots)),
+            stack.enter_context(PeerServer(slots=slots, n_ctx=N_CTX, threads=THREADS)),
+        )
 
 
 def missing_peer(name: str, about: str) -> Comparison | None:
     """The result of a scenario whose peer is not there."""
-    return None if peer.installed() else Comparison(name, about, not_measured=f"install {peer.PACKAGE} (the extra `bench`)")
+    return (
+        None
+        if peer.installed()
+        else Comparison(name, about, not_measured=f"install {peer.PACKAGE} (the extra `bench`)")
+    )
 
 
-def rounds(servers: tuple[Server, Server], count: int, measure: Callable[[Server, str], dict[str, float]]) -> dict[str, Sides]:
-    """Measure both sides `count` times, after a first time that is left out; who goes first changes. The salt is alike
-    for both sides of a round and unlike all other rounds.
+def rounds(
+    servers: tuple[Server, Server], count: int, measure: Callable[[Server, str], dict[str, float]]
+) -> dict[str, Sides]:
+    """Measure both sides `count` times, after a first time that is left out; who goes first changes. The salt
+    is alike for both sides of a round and unlike all other rounds.
     """
     found: dict[str, Sides] = {}
     for number in range(-1, count):

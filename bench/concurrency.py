@@ -17,7 +17,9 @@ MIN_RATIO = 1.3
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyResult:
-    """Output tokens per second of each round, and the time to the first byte at once (median of all chats)."""
+    """Output tokens per second of each round, and the time to the first byte at once (median of all
+    chats).
+    """
 
     serial_tps: list[float]
     concurrent_tps: list[float]
@@ -26,11 +28,16 @@ class ConcurrencyResult:
     @property
     def ratio(self) -> float:
         """Median over rounds of concurrent ÷ serial; each round's two parts ran right after each other."""
-        return statistics.median(at_once / alone for at_once, alone in zip(self.concurrent_tps, self.serial_tps, strict=True))
+        return statistics.median(
+            at_once / alone for at_once, alone in zip(self.concurrent_tps, self.serial_tps, strict=True)
+        )
 
     @property
     def title(self) -> str:
-        return f"concurrency: {CHATS} chats, at once against one after another (real model, {len(self.serial_tps)} rounds)"
+        return (
+            f"concurrency: {CHATS} chats, at once against one after another (real model,"
+            f" {len(self.serial_tps)} rounds)"
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -48,7 +55,10 @@ class ConcurrencyResult:
     def failure(self) -> str:
         if self.ratio > MIN_RATIO:
             return ""
-        return f"concurrency: {self.ratio:.2f} times the tokens per second of a queue; it must be more than {MIN_RATIO}"
+        return (
+            f"concurrency: {self.ratio:.2f} times the tokens per second of a queue; it must be more than"
+            f" {MIN_RATIO}"
+        )
 
 
 def run() -> ConcurrencyResult:
@@ -71,4 +81,13 @@ def run() -> ConcurrencyResult:
 
 def _chats(server: Server, salt: str, concurrency: int) -> LoadResult:
     salt = salt.replace(" ", "-")
-    return generate(LoadPlan(host=server.host, port=server.port, model=server.model, salt=salt, requests=CHATS, concurrency=concurrency))
+    return generate(
+        LoadPlan(
+            host=server.host,
+            port=server.port,
+            model=server.model,
+            salt=salt,
+            requests=CHATS,
+            concurrency=concurrency,
+        )
+    )

@@ -1,7 +1,8 @@
-"""A draft model on free text: one that is mostly wrong must cost next to nothing, one that is always right is as good as it gets here.
+"""A draft model on free text: one that is mostly wrong must cost next to nothing, one that is always right is
+as good as it gets here.
 
-The model is the demo model with idle layers behind its own: it says the same and takes three times as long, so that there is
-something to gain. The right draft is the demo model itself, the wrong one its first layers.
+The model is the demo model with idle layers behind its own: it says the same and takes three times as long,
+so that there is something to gain. The right draft is the demo model itself, the wrong one its first layers.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def run() -> Comparison:
 
 def _compare(model: Path, draft: Path) -> Sides:
     with ExitStack() as stack:
-        with_draft, without = (_serve(stack, model, flags) for flags in (("--engine-draft-model", str(draft)), ()))
+        with_draft, without = (
+            _serve(stack, model, flags) for flags in (("--engine-draft-model", str(draft)), ())
+        )
         return rounds((with_draft, without), ROUNDS, _measure)["free"]
 
 
@@ -49,5 +52,7 @@ def _serve(stack: ExitStack, model: Path, flags: tuple[str, ...]) -> Server:
 
 
 def _measure(server: Server, salt: str) -> dict[str, float]:
-    held = hold(server, salt, [Chat(questions=[question(f"{salt} {number}")], max_tokens=160) for number in range(2)])
+    held = hold(
+        server, salt, [Chat(questions=[question(f"{salt} {number}")], max_tokens=160) for number in range(2)]
+    )
     return {"free": held.percentile(0.5, lambda turn: turn.decode_tps)}

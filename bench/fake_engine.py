@@ -1,8 +1,9 @@
 """An engine process without a model: a measuring device, so that what is left to measure is the gateway.
 
-`python -m bench.fake_engine OPTIONS` speaks the real protocol with the real worker, scheduler and chat template; only
-the computing is fake: it answers at once, or after the delays that the environment gives it. Its tokens are bytes and
-its answers the alphabet, so nobody can take them for a model's. No setting and no command of the product leads here.
+`python -m bench.fake_engine OPTIONS` speaks the real protocol with the real worker, scheduler and chat
+template; only the computing is fake: it answers at once, or after the delays that the environment gives it.
+Its tokens are bytes and its answers the alphabet, so nobody can take them for a model's. No setting and no
+command of the product leads here.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ TEMPLATE = "{% for message in messages %}<{{ message.role }}>{{ message.content 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """How long the fake takes: to load, for a step with prompt tokens, for a step with output tokens (a step with both
-    takes both), and more for each `stall_every`th step with output tokens. `log` is where it says what it did.
+    """How long the fake takes: to load, for a step with prompt tokens, for a step with output tokens (a step
+    with both takes both), and more for each `stall_every`th step with output tokens. `log` is where it says
+    what it did.
     """
 
     load_s: float = 0.0
@@ -51,10 +53,12 @@ class Script:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Script:
-        """`FAKE_LOAD_MS`, `FAKE_PREFILL_MS`, `FAKE_STEP_MS`, `FAKE_STALL_MS`, `FAKE_STALL_EVERY`, `FAKE_LOG`; 0 or none where
-        they are missing.
+        """`FAKE_LOAD_MS`, `FAKE_PREFILL_MS`, `FAKE_STEP_MS`, `FAKE_STALL_MS`, `FAKE_STALL_EVERY`, `FAKE_LOG`;
+        0 or none where they are missing.
         """
-        load, prefill, step, stall = (float(env.get(f"FAKE_{name}_MS", "0")) / 1e3 for name in ("LOAD", "PREFILL", "STEP", "STALL"))
+        load, prefill, step, stall = (
+            float(env.get(f"FAKE_{name}_MS", "0")) / 1e3 for name in ("LOAD", "PREFILL", "STEP", "STALL")
+        )
         return cls(load, prefill, step, stall, int(env.get("FAKE_STALL_EVERY", "0")), env.get("FAKE_LOG", ""))
 
 
@@ -96,7 +100,11 @@ class FakeBackend:
             self._say(batch, start_ns)
         for part in batch.parts:
             self._held[part.slot] = self._held.get(part.slot, 0) + len(part.tokens) - part.drafted
-        return {part.slot: [ALPHABET[self._held[part.slot] % len(ALPHABET)]] for part in batch.parts if part.sample}
+        return {
+            part.slot: [ALPHABET[self._held[part.slot] % len(ALPHABET)]]
+            for part in batch.parts
+            if part.sample
+        }
 
     def use_threads(self, decode: int, batch: int) -> None:
         """The script says how long things take, with any number of threads."""
@@ -133,7 +141,9 @@ class FakeBackend:
             time.sleep(prefill_s + step_s)
 
     def _say(self, batch: Batch, start_ns: int) -> None:
-        """One line: when the step began and ended (monotonic ns), and each part as slot, position, tokens, sampled or not."""
+        """One line: when the step began and ended (monotonic ns), and each part as slot, position, tokens,
+        sampled or not.
+        """
         parts = [(part.slot, part.position, len(part.tokens), part.sample) for part in batch.parts]
         with Path(self._script.log).open("a", encoding="utf-8") as log:
             log.write(json.dumps([start_ns, time.monotonic_ns(), parts]) + "\n")

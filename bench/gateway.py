@@ -28,8 +28,8 @@ def main(
     more_sources: Sequence[MakeSource] = (),
     dialects: Sequence[Dialect] = DIALECTS,
 ) -> int:
-    """Serve the model `fake` until a stop signal; its file holds no more than the first bytes of a model file. What else is
-    served, and in which dialects, is for tests.
+    """Serve the model `fake` until a stop signal; its file holds no more than the first bytes of a model
+    file. What else is served, and in which dialects, is for tests.
     """
     home.mkdir(parents=True, exist_ok=True)
     stub = home / f"{MODEL}.gguf"

@@ -1,7 +1,8 @@
 """What smaller KV types cost in quality and save in memory: `python -m bench.kv_quality` on the demo model.
 
-Every token of a fixed text is predicted with each type; compared with f16 by how often the most likely token is the same,
-and by the Kullback-Leibler divergence of the distributions. Bytes are of a sequence's saved state, so they are measured.
+Every token of a fixed text is predicted with each type; compared with f16 by how often the most likely token
+is the same, and by the Kullback-Leibler divergence of the distributions. Bytes are of a sequence's saved
+state, so they are measured.
 """
 
 from __future__ import annotations
@@ -28,14 +29,18 @@ not yet empty."""
 
 
 def measure(kind: str) -> tuple[npt.NDArray[np.float64], float]:
-    """Log-probabilities after every token of the text, and KV bytes per token, with this type for keys and values."""
+    """Log-probabilities after every token of the text, and KV bytes per token, with this type for keys and
+    values.
+    """
     import llama_cpp.llama_cpp as llama  # noqa: PLC0415 - only a process that measures needs it
 
     from gateway.engine.llama.backend import ContextOptions, LlamaBackend  # noqa: PLC0415
     from gateway.engine.llama.model import LlamaModel  # noqa: PLC0415
 
     model = LlamaModel(resolve(DEMO_MODEL).path, gpu_layers=0, progress=lambda _fraction: None)
-    options = ContextOptions(n_ctx=1024, slots=1, n_batch=512, n_ubatch=512, threads=2, kv_type_k=kind, kv_type_v=kind)
+    options = ContextOptions(
+        n_ctx=1024, slots=1, n_batch=512, n_ubatch=512, threads=2, kv_type_k=kind, kv_type_v=kind
+    )
     backend = LlamaBackend(model, options)
     tokens = model.tokenize(TEXT)
     rows = []
@@ -53,7 +58,14 @@ def measure(kind: str) -> tuple[npt.NDArray[np.float64], float]:
 def main() -> None:
     """Measure and print."""
     reference, _ = measure("f16")
-    table = Table("KV type", "bytes per token", "÷ f16", "top-1 agreement", "mean KL", title=f"{DEMO_MODEL}, {len(reference)} tokens")
+    table = Table(
+        "KV type",
+        "bytes per token",
+        "÷ f16",
+        "top-1 agreement",
+        "mean KL",
+        title=f"{DEMO_MODEL}, {len(reference)} tokens",
+    )
     base = 0.0
     for kind in TYPES:
         found, size = measure(kind)

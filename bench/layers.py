@@ -1,4 +1,6 @@
-"""A copy of a GGUF model with fewer layers (fast, and mostly wrong), or with idle ones behind them (slow, and exactly as right)."""
+"""A copy of a GGUF model with fewer layers (fast, and mostly wrong), or with idle ones behind them (slow,
+and exactly as right).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _LAYER = re.compile(r"blk\.(\d+)\.(.+)")
 
 
 def write_layers(path: Path, source: Path, kept: int, idle: int = 0) -> Path:
-    """Write the first `kept` layers of a model, and `idle` layers that cost what a layer costs and change nothing."""
+    """Write the first `kept` layers of a model, and `idle` layers that cost what a layer costs and change
+    nothing.
+    """
     reader = gguf.GGUFReader(source)
     architecture = str(reader.fields["general.architecture"].contents())
     writer = gguf.GGUFWriter(path, architecture)
@@ -39,12 +43,20 @@ def _copy_fields(reader: gguf.GGUFReader, writer: gguf.GGUFWriter, count_key: st
             continue
         kind = field.types[0]
         element = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
-        writer.add_key_value(field.name, count if field.name == count_key else field.contents(), kind, sub_type=element)
+        writer.add_key_value(
+            field.name, count if field.name == count_key else field.contents(), kind, sub_type=element
+        )
 
 
 def _tensors(reader: gguf.GGUFReader, kept: int, idle: int) -> list[tuple[str, Any, Any]]:
-    """Name, original and data of each tensor; an idle layer is the first one with zeros for outputs (zero bytes are zeros in every type)."""
-    found = [(tensor.name, tensor, tensor.data) for tensor in reader.tensors if not (layer := _layer(tensor.name)) or int(layer[1]) < kept]
+    """Name, original and data of each tensor; an idle layer is the first one with zeros for outputs (zero
+    bytes are zeros in every type).
+    """
+    found = [
+        (tensor.name, tensor, tensor.data)
+        for tensor in reader.tensors
+        if not (layer := _layer(tensor.name)) or int(layer[1]) < kept
+    ]
     for tensor in reader.tensors:
         layer = _layer(tensor.name)
         if layer and layer[1] == "0":

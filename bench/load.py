@@ -1,4 +1,5 @@
-"""The load generator: `python -m bench.load PLAN` (JSON) sends a bounded number of chats and prints what it measured.
+"""The load generator: `python -m bench.load PLAN` (JSON) sends a bounded number of chats and prints what it
+measured.
 
 A process of its own, so that neither the gateway nor the scenario shares an interpreter with it.
 """
@@ -30,8 +31,8 @@ TOPICS = (
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """`requests` chats of at most `max_tokens` tokens, `concurrency` at a time. `salt` makes prompts and request ids
-    unlike those of all other plans, so that no cache helps.
+    """`requests` chats of at most `max_tokens` tokens, `concurrency` at a time. `salt` makes prompts and
+    request ids unlike those of all other plans, so that no cache helps.
     """
 
     host: str
@@ -91,7 +92,9 @@ def body_of(plan: LoadPlan, index: int) -> bytes:
 
 async def run(plan: LoadPlan) -> LoadResult:
     """Run a plan here."""
-    connections = [await Connection.open(plan.host, plan.port) for _ in range(min(plan.concurrency, plan.requests))]
+    connections = [
+        await Connection.open(plan.host, plan.port) for _ in range(min(plan.concurrency, plan.requests))
+    ]
     work = iter([(index, body_of(plan, index)) for index in range(plan.requests)])
     samples: list[Sample] = []
     begun_s = time.monotonic()
@@ -104,7 +107,9 @@ async def run(plan: LoadPlan) -> LoadResult:
     return LoadResult(wall_s, samples)
 
 
-async def _user(connection: Connection, salt: str, work: Iterator[tuple[int, bytes]], samples: list[Sample]) -> None:
+async def _user(
+    connection: Connection, salt: str, work: Iterator[tuple[int, bytes]], samples: list[Sample]
+) -> None:
     for index, body in work:
         samples.append(await connection.chat(body, f"{salt}.{index}"))
 

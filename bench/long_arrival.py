@@ -34,7 +34,9 @@ def _measure(server: Server, salt: str) -> dict[str, float]:
     held = hold(server, salt, [*chats, late], workers=STREAMS + 1)
     streams = _running(held)
     if len(streams) < STREAMS:
-        raise RuntimeError(f"only {len(streams)} of {STREAMS} streams ran when the long prompt came: nothing was measured")
+        raise RuntimeError(
+            f"only {len(streams)} of {STREAMS} streams ran when the long prompt came: nothing was measured"
+        )
     gap_ms = max((turn.longest_gap_ms for turn in streams), default=0.0)
     return {"gap": gap_ms, "long": held.of(STREAMS)[0].ttft_ms}
 

@@ -16,8 +16,9 @@ AT_ONCE = 4
 
 
 def run() -> Comparison:
-    """How long all of it takes and how long each waits. The longest gap is no measure of the peer's here: its chats begin and
-    end together, so that none streams while another's prompt is computed; `long-arrival` is about that.
+    """How long all of it takes and how long each waits. The longest gap is no measure of the peer's here: its
+    chats begin and end together, so that none streams while another's prompt is computed; `long-arrival` is
+    about that.
     """
     if absent := missing_peer(NAME, ABOUT):
         return absent
@@ -35,7 +36,10 @@ def run() -> Comparison:
 
 def _chats(salt: str) -> list[Chat]:
     sizes = [WORDS[number % len(WORDS)] for number in range(CHATS)]
-    return [Chat(questions=[question(f"{salt} {number}", size)], max_tokens=16) for number, size in enumerate(sizes)]
+    return [
+        Chat(questions=[question(f"{salt} {number}", size)], max_tokens=16)
+        for number, size in enumerate(sizes)
+    ]
 
 
 def measure(server: Server, salt: str) -> dict[str, float]:

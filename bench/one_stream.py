@@ -18,11 +18,17 @@ def run() -> Comparison:
         return absent
     with both(slots=8) as servers:
         found = rounds(servers, 5, _measure)
-    rows = [Row("decode", "tokens/s", *found["decode"], least=0.97), Row("TTFT p50", "ms", *found["ttft"], most=1.0)]
+    rows = [
+        Row("decode", "tokens/s", *found["decode"], least=0.97),
+        Row("TTFT p50", "ms", *found["ttft"], most=1.0),
+    ]
     return Comparison(NAME, ABOUT, rows)
 
 
 def _measure(server: Server, salt: str) -> dict[str, float]:
     chats = [Chat(questions=[question(f"{salt} {number}")], max_tokens=64) for number in range(CHATS)]
     held = hold(server, salt, chats)
-    return {"decode": held.percentile(0.5, lambda turn: turn.decode_tps), "ttft": held.percentile(0.5, lambda turn: turn.ttft_ms)}
+    return {
+        "decode": held.percentile(0.5, lambda turn: turn.decode_tps),
+        "ttft": held.percentile(0.5, lambda turn: turn.ttft_ms),
+    }

@@ -1,8 +1,10 @@
-"""What the gateway itself costs, and how much of that is telemetry: an engine that answers at once leaves only the rest.
+"""What the gateway itself costs, and how much of that is telemetry: an engine that answers at once leaves
+only the rest.
 
-Two gateways run side by side, one with `telemetry.enabled` off; every part of a round goes to both, right after each
-other and in changing order. "Own" is wall time minus the engine's phases, at the client from the answer's `timings`,
-in the gateway from the `overhead_ms` of its rows. Processor time is the figure that a busy machine distorts least.
+Two gateways run side by side, one with `telemetry.enabled` off; every part of a round goes to both, right
+after each other and in changing order. "Own" is wall time minus the engine's phases, at the client from the
+answer's `timings`, in the gateway from the `overhead_ms` of its rows. Processor time is the figure that a
+busy machine distorts least.
 """
 
 from __future__ import annotations
@@ -84,13 +86,15 @@ class Pair:
     @property
     def ratio(self) -> float:
         """Median over rounds of on ÷ off."""
-        return statistics.median(with_it / without for with_it, without in zip(self.on, self.off, strict=True))
+        return statistics.median(
+            with_it / without for with_it, without in zip(self.on, self.off, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class OverheadResult:
-    """By part (`alone` is concurrency 1, `crowd` 16; `whole` or `stream`): medians of each round. `recorded_ms` is the
-    gateway's own time by its own records.
+    """By part (`alone` is concurrency 1, `crowd` 16; `whole` or `stream`): medians of each round.
+    `recorded_ms` is the gateway's own time by its own records.
     """
 
     own_ms: dict[str, Pair]
@@ -102,7 +106,10 @@ class OverheadResult:
     @property
     def title(self) -> str:
         rounds = len(self.wall_ms[f"{ALONE}-stream"].on)
-        return f"overhead: the gateway alone, telemetry on and off (fake engine, {MAX_TOKENS} tokens per answer, {rounds} rounds)"
+        return (
+            f"overhead: the gateway alone, telemetry on and off (fake engine, {MAX_TOKENS} tokens per answer,"
+            f" {rounds} rounds)"
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -112,10 +119,19 @@ class OverheadResult:
     def figures(self) -> list[Figure]:
         return [
             *(_figure(f"own time, {part}", pair, "ms") for part, pair in self.own_ms.items()),
-            *(Figure(f"own time by the gateway's records, {part}", (value, None, None), "ms") for part, value in self.recorded_ms.items()),
+            *(
+                Figure(f"own time by the gateway's records, {part}", (value, None, None), "ms")
+                for part, value in self.recorded_ms.items()
+            ),
             *(_figure(f"wall time, {part}", pair, "ms") for part, pair in self.wall_ms.items()),
-            *(_figure(f"throughput, {part}", pair, "requests/s") for part, pair in self.requests_per_second.items()),
-            *(_figure(f"processor time per request, {part}", pair, "ms") for part, pair in self.processor_ms.items()),
+            *(
+                _figure(f"throughput, {part}", pair, "requests/s")
+                for part, pair in self.requests_per_second.items()
+            ),
+            *(
+                _figure(f"processor time per request, {part}", pair, "ms")
+                for part, pair in self.processor_ms.items()
+            ),
         ]
 
     @property
@@ -140,7 +156,9 @@ def run() -> OverheadResult:
 
 
 def _server(*, telemetry: bool) -> Server:
-    return Server(fake=True, flags=("--engine-slots", str(SLOTS), "--telemetry-enabled", str(telemetry).lower()))
+    return Server(
+        fake=True, flags=("--engine-slots", str(SLOTS), "--telemetry-enabled", str(telemetry).lower())
+    )
 
 
 def _load(server: Server, part: Part, number: int) -> Run:
@@ -171,7 +189,10 @@ def _result(measured: Measured, recorded_ms: dict[str, float]) -> OverheadResult
 
 
 def _pairs(measured: Measured, names: list[str], figure: Callable[[Run], float]) -> dict[str, Pair]:
-    return {name: Pair(on=[*map(figure, measured[name, True])], off=[*map(figure, measured[name, False])]) for name in names}
+    return {
+        name: Pair(on=[*map(figure, measured[name, True])], off=[*map(figure, measured[name, False])])
+        for name in names
+    }
 
 
 def _recorded(server: Server) -> dict[str, float]:
@@ -179,8 +200,15 @@ def _recorded(server: Server) -> dict[str, float]:
     sql = "SELECT overhead_ms FROM requests WHERE id LIKE ? AND id NOT LIKE ? AND overhead_ms IS NOT NULL"
     path = f"file:{server.home / 'firsttoken.db'}?mode=ro"
     with contextlib.closing(sqlite3.connect(path, uri=True)) as connection:
-        rows = {name: connection.execute(sql, (f"{name}.%", f"{name}.-%")).fetchall() for name in (part.name for part in PARTS)}
-    return {name: statistics.median(row[0] for row in found) for name, found in rows.items() if found and name.startswith(ALONE)}
+        rows = {
+            name: connection.execute(sql, (f"{name}.%", f"{name}.-%")).fetchall()
+            for name in (part.name for part in PARTS)
+        }
+    return {
+        name: statistics.median(row[0] for row in found)
+        for name, found in rows.items()
+        if found and name.startswith(ALONE)
+    }
 
 
 def _figure(name: str, pair: Pair, unit: str) -> Figure:

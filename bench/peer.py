@@ -1,7 +1,7 @@
 """The peer: llama.cpp's own server, as the wheel `xllamacpp` embeds it.
 
-`python -m bench.peer MODEL PORT SLOTS N_CTX THREADS` serves until it is stopped; `n_ctx` is per slot. Everything that
-is not named here (prompt cache, batch sizes, flash attention) is at that server's defaults.
+`python -m bench.peer MODEL PORT SLOTS N_CTX THREADS` serves until it is stopped; `n_ctx` is per slot.
+Everything that is not named here (prompt cache, batch sizes, flash attention) is at that server's defaults.
 """
 
 from __future__ import annotations

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 
 WORDS = (  # noqa: SIM905 - prose is easier to read than 80 quotes
-    "time people year way day man world life part house water place work week case point company number group "
-    "problem fact hand eye night home story book word business side kind head father power line end law car city "
-    "name team minute idea body information back face level office door health art war history party result change "
-    "morning reason research girl moment air teacher force education foot boy age policy process music market sense"
+    "time people year way day man world life part house water place work week case point company number group"
+    " problem fact hand eye night home story book word business side kind head father power line end law car"
+    " city name team minute idea body information back face level office door health art war history party"
+    " result change morning reason research girl moment air teacher force education foot boy age policy"
+    " process music market sense"
 ).split()
 
 
@@ -24,7 +25,8 @@ def question(salt: str, count: int = 20) -> str:
 
 
 CODE = "\n".join(
-    f"def step_{number}(value):\n    result = value * {number} + {number * 7 % 10}\n    return result\n" for number in range(1, 11)
+    f"def step_{number}(value):\n    result = value * {number} + {number * 7 % 10}\n    return result\n"
+    for number in range(1, 11)
 )
 """A file of 40 lines in which a line is much like others, as code is."""
 

@@ -22,14 +22,24 @@ def run() -> Comparison:
         except ServerError as error:
             return Comparison(NAME, ABOUT, not_measured=f"the server refuses {FLAG}: {_reason(error)}")
         found = rounds((lookup, plain), 4, _measure)
-    rows = [Row("repeated code", "tokens/s", *found["code"], least=1.3), Row("free text", "tokens/s", *found["free"], least=0.97)]
+    rows = [
+        Row("repeated code", "tokens/s", *found["code"], least=1.3),
+        Row("free text", "tokens/s", *found["free"], least=0.97),
+    ]
     return Comparison(NAME, ABOUT, rows, sides=("ngram", "off"))
 
 
 def _measure(server: Server, salt: str) -> dict[str, float]:
     code = hold(server, salt, [Chat(questions=[edit(salt)], max_tokens=256)])
-    free = hold(server, f"{salt}-free", [Chat(questions=[question(f"{salt} {number}")], max_tokens=128) for number in range(2)])
-    return {name: held.percentile(0.5, lambda turn: turn.decode_tps) for name, held in (("code", code), ("free", free))}
+    free = hold(
+        server,
+        f"{salt}-free",
+        [Chat(questions=[question(f"{salt} {number}")], max_tokens=128) for number in range(2)],
+    )
+    return {
+        name: held.percentile(0.5, lambda turn: turn.decode_tps)
+        for name, held in (("code", code), ("free", free))
+    }
 
 
 def _reason(error: ServerError) -> str:

@@ -36,7 +36,12 @@ def failures(results: Mapping[str, Result]) -> list[str]:
 
 def _plain(machine: Machine, results: Mapping[str, Result]) -> dict[str, Any]:
     scenarios = {
-        name: {"columns": result.columns, "figures": result.figures, "measured": _fields(result), "failure": result.failure or None}
+        name: {
+            "columns": result.columns,
+            "figures": result.figures,
+            "measured": _fields(result),
+            "failure": result.failure or None,
+        }
         for name, result in results.items()
     }
     return {"machine": machine, "scenarios": scenarios}

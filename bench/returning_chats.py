@@ -38,7 +38,10 @@ def shuffled(salt: str) -> list[int]:
 
 
 def _measure(server: Server, salt: str) -> dict[str, float]:
-    chats = [Chat(questions=[question(f"{salt} {chat} {turn}", 40) for turn in range(TURNS)], max_tokens=24) for chat in range(CHATS)]
+    chats = [
+        Chat(questions=[question(f"{salt} {chat} {turn}", 40) for turn in range(TURNS)], max_tokens=24)
+        for chat in range(CHATS)
+    ]
     held = hold(server, salt, chats, workers=SLOTS, order=shuffled(salt))
     p50, p95 = (held.percentile(share, lambda turn: turn.ttft_ms) for share in (0.5, 0.95))
     return {"cached": 100 * held.cached_share, "p50": p50, "p95": p95}

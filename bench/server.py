@@ -30,13 +30,20 @@ class ServerError(RuntimeError):
 
 
 class Server:
-    """`with Server(fake=True, flags=…) as server:` runs a gateway. Its `home` is gone afterwards, unless one was given."""
+    """`with Server(fake=True, flags=…) as server:` runs a gateway. Its `home` is gone afterwards, unless
+    one was given.
+    """
 
     name = "the gateway"
     ready_route = "/readyz"
 
     def __init__(
-        self, *, fake: bool = False, flags: tuple[str, ...] = (), env: dict[str, str] | None = None, home: Path | None = None
+        self,
+        *,
+        fake: bool = False,
+        flags: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        home: Path | None = None,
     ) -> None:
         self.model = gateway.MODEL if fake else DEMO_MODEL
         self.host = "127.0.0.1"
@@ -65,7 +72,9 @@ class Server:
 
     @property
     def processor_s(self) -> float:
-        """Processor time that the gateway (without its engine) has used, which other users of the machine hardly change."""
+        """Processor time that the gateway (without its engine) has used, which other users of the machine
+        hardly change.
+        """
         times = psutil.Process(self.pid).cpu_times()
         return float(times.user + times.system)
 
@@ -77,7 +86,9 @@ class Server:
 
     def __enter__(self) -> Self:
         with (self.home / "serve.out").open("wb") as output:
-            self._process = subprocess.Popen(self._command, stdout=output, stderr=subprocess.STDOUT, env=self._env)
+            self._process = subprocess.Popen(
+                self._command, stdout=output, stderr=subprocess.STDOUT, env=self._env
+            )
         try:
             self._wait_ready()
         except BaseException:
@@ -85,7 +96,9 @@ class Server:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
         self._folder.cleanup()
 
@@ -134,7 +147,13 @@ class PeerServer(Server):
     def __init__(self, *, slots: int, n_ctx: int, threads: int) -> None:
         super().__init__()
         numbers = (self.port, slots, n_ctx, threads)
-        self._command = [sys.executable, "-m", "bench.peer", str(resolve(DEMO_MODEL).path), *map(str, numbers)]
+        self._command = [
+            sys.executable,
+            "-m",
+            "bench.peer",
+            str(resolve(DEMO_MODEL).path),
+            *map(str, numbers),
+        ]
 
 
 def free_port() -> int:

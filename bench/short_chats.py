@@ -18,7 +18,10 @@ def run() -> Comparison:
         return absent
     with both(slots=USERS) as servers:
         found = rounds(servers, 5, _measure)
-    rows = [Row("output of all", "tokens/s", *found["output"], least=0.97), Row("TTFT p50", "ms", *found["ttft"], most=0.9)]
+    rows = [
+        Row("output of all", "tokens/s", *found["output"], least=0.97),
+        Row("TTFT p50", "ms", *found["ttft"], most=0.9),
+    ]
     return Comparison(NAME, ABOUT, rows)
 
 

@@ -14,8 +14,9 @@ CHATS = 15
 
 @dataclass(frozen=True, slots=True)
 class SingleResult:
-    """Medians over all chats. `ttft_ms` is the gateway's figure (first byte of the request read → first token sampled),
-    `ttfb_ms` the client's (request written → first byte read); `decode_tps` leaves the first token out.
+    """Medians over all chats. `ttft_ms` is the gateway's figure (first byte of the request read → first token
+    sampled), `ttfb_ms` the client's (request written → first byte read); `decode_tps` leaves the first token
+    out.
     """
 
     chats: int
@@ -26,7 +27,9 @@ class SingleResult:
 
     @property
     def title(self) -> str:
-        return f"single: one stream alone (real model, {self.chats} chats, {self.prompt_tokens:g} prompt tokens)"
+        return (
+            f"single: one stream alone (real model, {self.chats} chats, {self.prompt_tokens:g} prompt tokens)"
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -48,9 +51,15 @@ class SingleResult:
 def run() -> SingleResult:
     """One chat after another, after two that warm up."""
     with Server(fake=False) as server:
-        plan = LoadPlan(host=server.host, port=server.port, model=server.model, salt="single", requests=CHATS + 2)
+        plan = LoadPlan(
+            host=server.host, port=server.port, model=server.model, salt="single", requests=CHATS + 2
+        )
         samples = generate(plan).samples[2:]
-    speeds = [sample.timings.predicted_per_second for sample in samples if sample.timings.predicted_per_second is not None]
+    speeds = [
+        sample.timings.predicted_per_second
+        for sample in samples
+        if sample.timings.predicted_per_second is not None
+    ]
     return SingleResult(
         chats=len(samples),
         prompt_tokens=statistics.median(sample.timings.prompt_n for sample in samples),

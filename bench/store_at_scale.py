@@ -1,6 +1,8 @@
-"""The store with months of requests in it: how fast it is written, how fast each read is, what they do to each other, its size.
+"""The store with months of requests in it: how fast it is written, how fast each read is, what they do to
+each other, its size.
 
-`BENCH_REQUESTS` and `BENCH_STORE_URL` (an empty PostgreSQL database), or the flags of `python -m bench`, say how many and where.
+`BENCH_REQUESTS` and `BENCH_STORE_URL` (an empty PostgreSQL database), or the flags of `python -m bench`, say
+how many and where.
 """
 
 from __future__ import annotations
@@ -79,17 +81,25 @@ class AtScale:
         alone, beside = statistics.median(self.rates_alone), statistics.median(self.rates_with_readers)
         turns = [seconds * 1e3 for seconds in self.compaction_s]
         first = [
-            Figure("months of requests written, the slowest piece", (statistics.median(self.rates), min(self.rates)), "requests/s"),
+            Figure(
+                "months of requests written, the slowest piece",
+                (statistics.median(self.rates), min(self.rates)),
+                "requests/s",
+            ),
             Figure("a burst written, alone", (alone, None), "requests/s"),
             Figure("a burst written, beside readers", (beside, None), "requests/s"),
-            Figure("longer stretches: a transaction, the longest", (statistics.median(turns), max(turns)), "ms"),
+            Figure(
+                "longer stretches: a transaction, the longest", (statistics.median(turns), max(turns)), "ms"
+            ),
             Figure("dropped", (float(self.dropped), None), ""),
             Figure("complaints of the store (locks, failures)", (float(len(self.complaints)), None), ""),
         ]
         if self.size_bytes is not None:
             first.append(Figure("file", (self.size_bytes / 2**20, None), "MiB"))
         if self.capped_bytes is not None:
-            first.append(Figure("cap, and the file under it", tuple(size / 2**20 for size in self.capped_bytes), "MiB"))
+            first.append(
+                Figure("cap, and the file under it", tuple(size / 2**20 for size in self.capped_bytes), "MiB")
+            )
         return first + [Figure(read.name, (read.p50, read.p95), "ms") for read in self.reads]
 
     @property
@@ -147,13 +157,28 @@ def _measure(url: str, count: int) -> AtScale:
     size = file_size_bytes(url)
     backend = url.partition(":")[0].partition("+")[0]
     capped = None if size is None else (size // 2, _capped(url, size // 2))
-    return AtScale(count, backend, fill, alone, beside, reads, dropped, complaints.found, compaction_s, plans, size, capped)
+    return AtScale(
+        count,
+        backend,
+        fill,
+        alone,
+        beside,
+        reads,
+        dropped,
+        complaints.found,
+        compaction_s,
+        plans,
+        size,
+        capped,
+    )
 
 
 def _told(source: Iterator[list[RequestRecord]], count: int) -> Iterator[list[RequestRecord]]:
     for number, piece in enumerate(source):
         if number % 10 == 0:
-            print(f"  {number * PIECE:,} of {count:,}, {time.strftime('%H:%M:%S')}", file=sys.stderr, flush=True)
+            print(
+                f"  {number * PIECE:,} of {count:,}, {time.strftime('%H:%M:%S')}", file=sys.stderr, flush=True
+            )
         yield piece
 
 
@@ -220,7 +245,11 @@ async def _reads(url: str, every: Mapping[str, store_reads.Read]) -> tuple[list[
             found.append(timed)
             if timed.p95 >= MAX_READ_MS:
                 plans[name] = await store_reads.plan(engine, read)
-                print(f"  {name}: p95 {timed.p95:.0f} ms\n    " + "\n    ".join(plans[name]), file=sys.stderr, flush=True)
+                print(
+                    f"  {name}: p95 {timed.p95:.0f} ms\n    " + "\n    ".join(plans[name]),
+                    file=sys.stderr,
+                    flush=True,
+                )
     finally:
         await engine.dispose()
     return found, plans
@@ -228,7 +257,9 @@ async def _reads(url: str, every: Mapping[str, store_reads.Read]) -> tuple[list[
 
 @contextmanager
 def _reading(url: str, reads: Mapping[str, store_reads.Read]) -> Iterator[None]:
-    """One reader after another meanwhile, as fast as they go, with a breath between: a page a person looks at."""
+    """One reader after another meanwhile, as fast as they go, with a breath between: a page a person looks
+    at.
+    """
     stop = threading.Event()
 
     async def work() -> None:

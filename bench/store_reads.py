@@ -1,4 +1,6 @@
-"""Every read of the store that a page, `/api/stats`, `firsttoken stats` or a watch makes; how long each takes, and by which plan."""
+"""Every read of the store that a page, `/api/stats`, `firsttoken stats` or a watch makes; how long each
+takes, and by which plan.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ from telemetry.store.rollups.measures import Measure
 
 Read = Callable[[AsyncEngine], Awaitable[Any]]
 
-OBJECTIVES = (Objective("ttft", 0.95, 2000), Objective("inter_token", 0.95, 100), Objective("availability", 0.999))
+OBJECTIVES = (
+    Objective("ttft", 0.95, 2000),
+    Objective("inter_token", 0.95, 100),
+    Objective("availability", 0.999),
+)
 SLO_MINUTES = 30 * 24 * 60
 HEAT_STEPS, STACK_STEPS = 16, 60
 """As the latency page has them."""

@@ -1,7 +1,8 @@
-"""Requests as a busy store of some months has them, in the order of their ends; deterministic, and no engine is needed.
+"""Requests as a busy store of some months has them, in the order of their ends; deterministic, and no engine
+is needed.
 
-Three models, each with configurations that followed one another, prompts from 100 to 200,000 tokens, chats of several
-turns, cache reasons, errors and cancellations; days are busier than nights.
+Three models, each with configurations that followed one another, prompts from 100 to 200,000 tokens, chats of
+several turns, cache reasons, errors and cancellations; days are busier than nights.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from dataclasses import dataclass, field
 
 from telemetry.clock import ClockAnchor
 from telemetry.context_buckets import ContextBuckets
-from telemetry.events import CacheOutcome, CacheReason, CacheSource, EngineConfig, Phase, PhaseTiming, PrefillChunk, Status
+from telemetry.events import (
+    CacheOutcome,
+    CacheReason,
+    CacheSource,
+    EngineConfig,
+    Phase,
+    PhaseTiming,
+    PrefillChunk,
+    Status,
+)
 from telemetry.record import RequestRecord
 from telemetry.trace_ids import TraceIds
 
@@ -56,7 +66,9 @@ def _config(model: str, number: int) -> EngineConfig:
 
 @dataclass(slots=True)
 class Requests:
-    """`count` requests over `DAYS`, and then a `burst` as fast as `BURST_RATE`, which ends at `until_ns` (Unix)."""
+    """`count` requests over `DAYS`, and then a `burst` as fast as `BURST_RATE`, which ends at `until_ns`
+    (Unix).
+    """
 
     count: int
     burst: int
@@ -91,7 +103,9 @@ class Requests:
             anchor=anchor, started_ns=started_ns, method="POST", route="/v1/chat/completions", api="openai_chat", operation="chat",
             model=model, stream=True, params={"temperature": 0.7, "max_tokens": 512}, conversation_id=f"chat-{number // 6}",
         )  # fmt: skip
-        _, record.status, record.http_status, record.error_type = next(o for o in OUTCOMES if number % 1000 / 1000 < o[0])
+        _, record.status, record.http_status, record.error_type = next(
+            o for o in OUTCOMES if number % 1000 / 1000 < o[0]
+        )
         record.ended_ns = ended_ns
         if record.http_status in {200, 499}:
             self._answer(record, f"{model.partition(':')[0]}-{version}", total_ns, version)
@@ -103,30 +117,60 @@ class Requests:
         record.prompt_tokens = min(200_000, 100 + round(draw.lognormvariate(7, 1.3)))
         record.context_bucket = LABELS.label(record.prompt_tokens)
         cached = round(record.prompt_tokens * draw.choice((0, 0, 0.5, 0.9, 0.98)))
-        reason = draw.choice((CacheReason.APPENDED, CacheReason.FULL_HIT)) if cached else draw.choice(list(CacheReason)[1:8])
-        source = draw.choice((CacheSource.KV, CacheSource.RAM, CacheSource.DISK)) if cached else CacheSource.NONE
+        reason = (
+            draw.choice((CacheReason.APPENDED, CacheReason.FULL_HIT))
+            if cached
+            else draw.choice(list(CacheReason)[1:8])
+        )
+        source = (
+            draw.choice((CacheSource.KV, CacheSource.RAM, CacheSource.DISK)) if cached else CacheSource.NONE
+        )
         record.cache = CacheOutcome(cached, source, reason, cached, 2)
         self._phases(record, total_ns)
         gap_us = draw.lognormvariate(9.2, 0.25) * (1 - 0.1 * version)
         tokens = max(2, round((record.ended_ns or 0) - (record.first_token_ns or 0)) // round(gap_us * 1000))
         record.completion_tokens = min(tokens, 200)
-        record.gaps_us = [round(gap_us * draw.uniform(0.85, 1.25)) for _ in range(record.completion_tokens - 1)]
+        record.gaps_us = [
+            round(gap_us * draw.uniform(0.85, 1.25)) for _ in range(record.completion_tokens - 1)
+        ]
         record.energy_j, record.cost = tokens * 0.4, tokens * 2e-6
 
     def _phases(self, record: RequestRecord, total_ns: int) -> None:
         start, phases = record.started_ns, record.phases
-        shares = (Phase.ADMIT, 0.001), (Phase.RENDER, 0.001), (Phase.TOKENIZE, 0.004), (Phase.CACHE_LOOKUP, 0.001), (Phase.QUEUE, 0.02)
-        waited = (*shares[:-1], (Phase.QUEUE, 0.02 * self.random.expovariate(1)), (Phase.PREFILL, self.random.uniform(0.05, 0.4)))
+        shares = (
+            (Phase.ADMIT, 0.001),
+            (Phase.RENDER, 0.001),
+            (Phase.TOKENIZE, 0.004),
+            (Phase.CACHE_LOOKUP, 0.001),
+            (Phase.QUEUE, 0.02),
+        )
+        waited = (
+            *shares[:-1],
+            (Phase.QUEUE, 0.02 * self.random.expovariate(1)),
+            (Phase.PREFILL, self.random.uniform(0.05, 0.4)),
+        )
         for phase, share in waited:
             end = start + round(share * total_ns)
-            phases.append(PhaseTiming(phase, start, end, {"tokens": record.prompt_tokens or 0} if phase is Phase.PREFILL else {}))
+            phases.append(
+                PhaseTiming(
+                    phase, start, end, {"tokens": record.prompt_tokens or 0} if phase is Phase.PREFILL else {}
+                )
+            )
             start = end
         prefill = phases[-1]
         record.chunks = [PrefillChunk(prefill.start_ns, prefill.end_ns, record.prompt_tokens or 0, 2)]
         record.first_token_ns = record.first_chunk_ns = start
         record.last_token_ns = max(start + 1, (record.ended_ns or 0) - MS)
-        phases.append(PhaseTiming(Phase.DECODE, start, record.last_token_ns, {"tokens": 60, "steps": 59, "mean_batch": 1.5}))
-        phases.append(PhaseTiming(Phase.STREAM, start, record.ended_ns or 0, {"chunks": 60, "bytes": 6000, "blocked_s": 0.0}))
+        phases.append(
+            PhaseTiming(
+                Phase.DECODE, start, record.last_token_ns, {"tokens": 60, "steps": 59, "mean_batch": 1.5}
+            )
+        )
+        phases.append(
+            PhaseTiming(
+                Phase.STREAM, start, record.ended_ns or 0, {"chunks": 60, "bytes": 6000, "blocked_s": 0.0}
+            )
+        )
 
 
 def pieces(records: Iterator[RequestRecord], size: int) -> Iterator[list[RequestRecord]]:

@@ -1,10 +1,10 @@
-"""What telemetry takes from serving: gateways with everything on (rows, Prometheus, OTLP to a good collector), with the
-defaults (no OTLP) and with nothing, side by side.
+"""What telemetry takes from serving: gateways with everything on (rows, Prometheus, OTLP to a good
+collector), with the defaults (no OTLP) and with nothing, side by side.
 
-Once with the real model, once with the fake engine paced like a model on this machine: beside an engine that costs
-nothing (`overhead`) no share of the time can be small. The bound is on processor time, since throughput of so few rounds
-scatters by more than telemetry takes: what the gateway uses more with telemetry, against what gateway and engine process use
-together without. (The engine process stamps and counts in any case.)
+Once with the real model, once with the fake engine paced like a model on this machine: beside an engine that
+costs nothing (`overhead`) no share of the time can be small. The bound is on processor time, since throughput
+of so few rounds scatters by more than telemetry takes: what the gateway uses more with telemetry, against
+what gateway and engine process use together without. (The engine process stamps and counts in any case.)
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ LOADS = (
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """Of each round: throughput (requests/s), TTFT p50 (ms), and processor time per request (ms) of gateway and engine."""
+    """Of each round: throughput (requests/s), TTFT p50 (ms), and processor time per request (ms) of
+    gateway and engine.
+    """
 
     rate: list[float] = field(default_factory=list)
     ttft_ms: list[float] = field(default_factory=list)
@@ -73,11 +75,15 @@ def _rows(load: Load, found: Found) -> list[Row]:
     most = None if load.fake else 1 + BOUND
     for kind in (EVERYTHING, DEFAULTS):
         on = found[load, kind]
-        rows.append(Row(f"gateway's processor time, {load.name}, {kind}", "ms", on.gateway_ms, off.gateway_ms))
+        rows.append(
+            Row(f"gateway's processor time, {load.name}, {kind}", "ms", on.gateway_ms, off.gateway_ms)
+        )
         without = [gateway + engine for gateway, engine in zip(off.gateway_ms, off.engine_ms, strict=True)]
         added = [more - less for more, less in zip(on.gateway_ms, off.gateway_ms, strict=True)]
         with_telemetry = [all_of_it + more for all_of_it, more in zip(without, added, strict=True)]
-        rows.append(Row(f"processor time per request, {load.name}, {kind}", "ms", with_telemetry, without, most=most))
+        rows.append(
+            Row(f"processor time per request, {load.name}, {kind}", "ms", with_telemetry, without, most=most)
+        )
         rows.append(Row(f"throughput, {load.name}, {kind}", "requests/s", on.rate, off.rate))
         rows.append(Row(f"TTFT p50, {load.name}, {kind}", "ms", on.ttft_ms, off.ttft_ms))
     return rows
@@ -93,7 +99,11 @@ def _measure(loads: list[Load], found: Found, *, fake: bool) -> None:
         }
         order = list(servers)
         for number in range(-1, ROUNDS):
-            print(f"  round {number + 1} of {ROUNDS}: {'fake engine' if fake else 'real model'}", file=sys.stderr, flush=True)
+            print(
+                f"  round {number + 1} of {ROUNDS}: {'fake engine' if fake else 'real model'}",
+                file=sys.stderr,
+                flush=True,
+            )
             order = [*order[1:], order[0]]
             for load in loads:
                 for kind in order if number % 2 else reversed(order):

@@ -43,7 +43,9 @@ def run() -> Comparison:
 
 
 def _measure(server: Server, salt: str) -> dict[str, float]:
-    held = hold(server, salt, [Chat(questions=[question(f"{salt} {turn}") for turn in range(LATE)], max_tokens=48)])
+    held = hold(
+        server, salt, [Chat(questions=[question(f"{salt} {turn}") for turn in range(LATE)], max_tokens=48)]
+    )
     turns = held.of(0)
     early, late = turns[EARLY - 1], turns[LATE - 1]
     return {

@@ -1,8 +1,9 @@
-"""What a token costs outside of decode: processor time of the gateway and of the engine process, per token of whole and of
-streamed answers, and per request of a crowd.
+"""What a token costs outside of decode: processor time of the gateway and of the engine process, per token of
+whole and of streamed answers, and per request of a crowd.
 
-The engine is the fake one, paced like a small model, so that its process computes nothing and each step wakes both up.
-Processor time is what a busy machine distorts least; what a request costs besides its tokens is in it.
+The engine is the fake one, paced like a small model, so that its process computes nothing and each step wakes
+both up. Processor time is what a busy machine distorts least; what a request costs besides its tokens is in
+it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ def run() -> Comparison:
         _rounds(server, found, "per token", requests=8, concurrency=1, tokens=MAX_TOKENS)
     with Server(fake=True, flags=("--engine-slots", str(CROWD))) as server:
         _rounds(server, found, "per request in a crowd", requests=300, concurrency=CROWD, tokens=CROWD_TOKENS)
-    return Comparison(NAME, ABOUT, [Row(name, "ms", values, most=_bound(name)) for name, values in found.items()], sides=("ms", ""))
+    return Comparison(
+        NAME,
+        ABOUT,
+        [Row(name, "ms", values, most=_bound(name)) for name, values in found.items()],
+        sides=("ms", ""),
+    )
 
 
 def _rounds(server: Server, found: Found, unit: str, *, requests: int, concurrency: int, tokens: int) -> None:

@@ -40,7 +40,9 @@ def run() -> Comparison:
 
 
 def _hold(server: Server, model: str, salt: str) -> float:
-    chats = [Chat(questions=[question(f"{salt} {model} {number}", 60)], max_tokens=32) for number in range(CHATS)]
+    chats = [
+        Chat(questions=[question(f"{salt} {model} {number}", 60)], max_tokens=32) for number in range(CHATS)
+    ]
     return hold(server, f"{salt}-{model}", chats, workers=CHATS, model=model).wall_s
 
 

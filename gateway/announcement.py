@@ -12,7 +12,9 @@ from telemetry.recorder import NullSink
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
-    """One message; `progress` is 0..1 where it is known. `failed`: a model is given up, or the gateway cannot start."""
+    """One message; `progress` is 0..1 where it is known. `failed`: a model is given up, or the gateway
+    cannot start.
+    """
 
     event: Literal["listening", "progress", "ready", "failed", "stopping"]
     message: str
@@ -37,7 +39,10 @@ class Announcer(NullSink):
         self._ready: set[str] = set()
 
     def say(
-        self, event: Literal["listening", "progress", "ready", "failed", "stopping"], message: str, progress: float | None = None
+        self,
+        event: Literal["listening", "progress", "ready", "failed", "stopping"],
+        message: str,
+        progress: float | None = None,
     ) -> None:
         """Announce something."""
         self._announce(

@@ -54,7 +54,9 @@ ENGINE_STOP_S = 2.0
 
 
 class Gateway:
-    """Everything wired; `start` and `stop` run on the event loop. `asgi` is the application, `litestar` its routes."""
+    """Everything wired; `start` and `stop` run on the event loop. `asgi` is the application, `litestar`
+    its routes.
+    """
 
     def __init__(
         self,
@@ -103,10 +105,13 @@ class Gateway:
         for handle in self.router.handles:
             handle.start()
         gc.collect()
-        gc.freeze()  # else a full collection goes over all that is loaded, and stops every stream for tens of milliseconds
+        # else a full collection goes over all that is loaded, and stops every stream for tens of milliseconds
+        gc.freeze()
 
     async def stop(self) -> None:
-        """Let running requests finish within the deadline, then stop engines and write what telemetry holds."""
+        """Let running requests finish within the deadline, then stop engines and write what telemetry
+        holds.
+        """
         self.admission.close()
         deadline = time.monotonic() + self.settings.server.shutdown_s
         busy = bool(self.telemetry.live.running())

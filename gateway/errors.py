@@ -1,4 +1,5 @@
-"""Errors that a caller sees, with their HTTP status; each API says them in its own words (`gateway.api.dialect`).
+"""Errors that a caller sees, with their HTTP status; each API says them in its own words
+(`gateway.api.dialect`).
 
 ApiError                  500  a defect of ours; the log says why
 ├─ RouteError               4xx  there is no such route
@@ -30,7 +31,9 @@ CONTENT_CODINGS = ("gzip", "deflate")
 
 
 class ApiError(Exception):
-    """An error for the caller. `code` is for programs, the message for people; `param` names the field to blame."""
+    """An error for the caller. `code` is for programs, the message for people; `param` names the field to
+    blame.
+    """
 
     status: int = 500
     default_code: ClassVar[str] = "internal_error"
@@ -58,7 +61,9 @@ class ApiError(Exception):
 
 
 class RouteError(ApiError):
-    """What no route handles: nothing at this path, or not with this method. `code` "": the status says it all."""
+    """What no route handles: nothing at this path, or not with this method. `code` "": the status says it
+    all.
+    """
 
     def __init__(self, message: str, status: int, code: str) -> None:
         super().__init__(message)

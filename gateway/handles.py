@@ -1,4 +1,6 @@
-"""What answers, made from the settings. A new kind of handle is a folder in `gateway/serving`, and a source in `SOURCES`."""
+"""What answers, made from the settings. A new kind of handle is a folder in `gateway/serving`, and a
+source in `SOURCES`.
+"""
 
 from __future__ import annotations
 

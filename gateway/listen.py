@@ -39,7 +39,8 @@ class Address:
 
 
 def claim(host: str, port: int) -> Address:
-    """Resolve a host name, check that its address is free, and choose a port for 0; IPv4 where a name has both.
+    """Resolve a host name, check that its address is free, and choose a port for 0; IPv4 where a name has
+    both.
 
     Raises:
         AddressError: it does not resolve, is in use, not ours, or not allowed.
@@ -53,7 +54,9 @@ def claim(host: str, port: int) -> Address:
             return Address(str(address[0]), int(probe.getsockname()[1]))
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise AddressError(f"cannot listen on {host}:{port}: {reason}. Choose another with --port or --host.") from None
+        raise AddressError(
+            f"cannot listen on {host}:{port}: {reason}. Choose another with --port or --host."
+        ) from None
 
 
 @contextlib.asynccontextmanager
@@ -110,7 +113,11 @@ def ending(server: asyncio.Task[None]) -> str:
     if not server.done():
         return f"no connection was accepted within {ACCEPT_S:g} s"
     error = None if server.cancelled() else server.exception()
-    return "the HTTP server ended" if error is None else f"the HTTP server failed: {error or type(error).__name__}"
+    return (
+        "the HTTP server ended"
+        if error is None
+        else f"the HTTP server failed: {error or type(error).__name__}"
+    )
 
 
 @contextlib.contextmanager

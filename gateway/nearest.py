@@ -39,9 +39,11 @@ ELSEWHERE: Mapping[str, str] = {
 
 
 def nearest(given: str, known: Iterable[str]) -> list[str]:
-    """The known names that `given` may have meant, the likeliest first, or none. Names are words, however they are joined.
+    """The known names that `given` may have meant, the likeliest first, or none. Names are words, however
+    they are joined.
 
-    A name that ends as `given` does (`slots`: `engine.slots`) is likelier than one that is spelled alike (`slotz`).
+    A name that ends as `given` does (`slots`: `engine.slots`) is likelier than one that is spelled alike
+    (`slotz`).
     """
     wanted = _words(given)
     by_words = {name: _words(name) for name in known}
@@ -60,7 +62,9 @@ def did_you_mean(found: Sequence[str], otherwise: str) -> str:
 
 def _alike(wanted: Sequence[str], known: Mapping[str, Sequence[str]]) -> list[str]:
     """Names that are spelled like `wanted`, as a whole or without their first word."""
-    scored = [(max(_likeness(wanted, words), _likeness(wanted, words[1:])), name) for name, words in known.items()]
+    scored = [
+        (max(_likeness(wanted, words), _likeness(wanted, words[1:])), name) for name, words in known.items()
+    ]
     best = max((score for score, _ in scored), default=0.0)
     return [name for score, name in scored if score >= ALIKE and score == best]
 

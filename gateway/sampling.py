@@ -6,9 +6,10 @@ import msgspec
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
-    """The controls of one answer. Temperature 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and penalties of 0 (1 for
-    `repeat_penalty`) do nothing. `seed` None draws one. `repeat_last_n` is the window of the penalties in tokens.
-    The defaults are llama.cpp's own: with OpenAI's (temperature 1, no cut) small models lose the thread.
+    """The controls of one answer. Temperature 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and penalties of 0
+    (1 for `repeat_penalty`) do nothing. `seed` None draws one. `repeat_last_n` is the window of the penalties
+    in tokens. The defaults are llama.cpp's own: with OpenAI's (temperature 1, no cut) small models lose the
+    thread.
     """
 
     temperature: float = 0.8

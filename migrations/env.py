@@ -1,4 +1,6 @@
-"""How Alembic reaches the database: through the connection that `telemetry.store.migrate` gives, or by URL."""
+"""How Alembic reaches the database: through the connection that `telemetry.store.migrate` gives, or by
+URL.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ async def connect(url: str) -> None:
     engine = create_async_engine(url)
     async with engine.begin() as connection:
         if connection.dialect.name == "sqlite":
-            await connection.exec_driver_sql("BEGIN IMMEDIATE")  # else each CREATE is a transaction of its own
+            # else each CREATE is a transaction of its own
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
         await connection.run_sync(run)
     await engine.dispose()
 

@@ -28,7 +28,9 @@ class Phase(StrEnum):
 
 
 class Status(StrEnum):
-    """How a request ended; `running` only until it has, `interrupted` when the gateway died first, or could not keep the record of its end."""
+    """How a request ended; `running` only until it has, `interrupted` when the gateway died first, or
+    could not keep the record of its end.
+    """
 
     RUNNING = "running"
     OK = "ok"
@@ -120,7 +122,8 @@ class PhaseTiming:
 
 @dataclass(frozen=True, slots=True)
 class RequestDelay:
-    """Time that a request lost to another: in all, how many times, and the longest with its start (monotonic nanoseconds).
+    """Time that a request lost to another: in all, how many times, and the longest with its start (monotonic
+    nanoseconds).
 
     `seq` is the other request's; None where a model was loaded, which `model` names then.
     """
@@ -136,7 +139,9 @@ class RequestDelay:
 
 @dataclass(frozen=True, slots=True)
 class PrefillChunk:
-    """One engine step's share of a prompt: monotonic nanoseconds, tokens of this prompt, sequences in the batch."""
+    """One engine step's share of a prompt: monotonic nanoseconds, tokens of this prompt, sequences in the
+    batch.
+    """
 
     start_ns: int
     end_ns: int
@@ -150,8 +155,9 @@ class EngineConfig:
 
     `model` is the name that clients use; sizes are bytes; `threads` and `threads_batch` are CPU threads for
     decode and for prefill; `kv_unified` tells whether sequences share one KV buffer; `rope` are RoPE and YaRN
-    parameters that differ from the model's own ("": none do); `adapters` are the LoRA adapters'
-    names with the beginning of their digests; `draft_model` is the same of a draft model's file, and how long its drafts may be.
+    parameters that differ from the model's own ("": none do); `adapters` are the LoRA adapters' names with
+    the beginning of their digests; `draft_model` is the same of a draft model's file, and how long its drafts
+    may be.
     """
 
     config_id: str
@@ -183,11 +189,11 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class StepSample:
-    """One `llama_decode` call: its duration and what was in the batch. `decode_tokens` are those that it gave to answers, accepted
-    guesses among them; `rejected_tokens` are guesses that were computed in vain.
+    """One `llama_decode` call: its duration and what was in the batch. `decode_tokens` are those that it gave
+    to answers, accepted guesses among them; `rejected_tokens` are guesses that were computed in vain.
 
-    One step in some says more: when it began (monotonic ns) and the `seq` of each request in it. The recorder gives
-    such a step a trace of its own.
+    One step in some says more: when it began (monotonic ns) and the `seq` of each request in it. The recorder
+    gives such a step a trace of its own.
     """
 
     duration_ns: int
@@ -212,8 +218,8 @@ class TierSample:
 
 @dataclass(frozen=True, slots=True)
 class CacheSample:
-    """The prefix cache: its tiers; tokens evicted by tier and files discarded by reason, since the engine started. `disk_off`
-    says why there is no disk tier now though there is a budget for it ("" if there is).
+    """The prefix cache: its tiers; tokens evicted by tier and files discarded by reason, since the engine
+    started. `disk_off` says why there is no disk tier now though there is a budget for it ("" if there is).
     """
 
     tiers: tuple[TierSample, ...] = ()
@@ -225,9 +231,9 @@ class CacheSample:
 
 @dataclass(frozen=True, slots=True)
 class ThreadSample:
-    """Threads that an engine computes with, and what it gave up: `usual` are those that it was loaded with, `allowed` what the
-    other engines of this gateway leave to it now. `contention` is the share of time (0..1) that they waited for a core; None
-    before it was measured, and where it cannot be.
+    """Threads that an engine computes with, and what it gave up: `usual` are those that it was loaded with,
+    `allowed` what the other engines of this gateway leave to it now. `contention` is the share of time (0..1)
+    that they waited for a core; None before it was measured, and where it cannot be.
     """
 
     now: int
@@ -241,8 +247,8 @@ class EngineSample:
     """What an engine reports about itself with each heartbeat.
 
     Slots are counted by state; `queue_oldest_age_s` is 0 with an empty queue; KV figures are tokens (cells);
-    `steps` are those since the last sample; `memory_bytes` is the resident size of the process, `buffers` what the engine
-    has allocated by part (weights, kv, compute; bytes), on all devices.
+    `steps` are those since the last sample; `memory_bytes` is the resident size of the process, `buffers`
+    what the engine has allocated by part (weights, kv, compute; bytes), on all devices.
     """
 
     model: str
@@ -261,7 +267,9 @@ class EngineSample:
 
     @property
     def parts(self) -> dict[str, int]:
-        """Bytes by part, the RAM tier of the prefix cache among them; a part that was not measured is missing."""
+        """Bytes by part, the RAM tier of the prefix cache among them; a part that was not measured is
+        missing.
+        """
         tiers = self.cache.tiers if self.cache is not None else ()
         ram = next((tier.size_bytes for tier in tiers if tier.tier is CacheSource.RAM), None)
         return self.buffers if ram is None else self.buffers | {"cache": ram}
@@ -271,8 +279,9 @@ class EngineSample:
 class EngineStatus:
     """The supervisor's view of one engine, sent on each change of state.
 
-    `reason` says in words why it is not ready; `load_ms` is None until a load was measured. `load_traceparent` names
-    the trace of the load in progress, or of the last one; `threads_limit` says in words what decided the number of threads.
+    `reason` says in words why it is not ready; `load_ms` is None until a load was measured.
+    `load_traceparent` names the trace of the load in progress, or of the last one; `threads_limit` says in
+    words what decided the number of threads.
     """
 
     model: str

@@ -1,8 +1,8 @@
 """The record of one request: stamped while it runs, and the figures that follow from the stamps.
 
-All `_ns` are CLOCK_MONOTONIC nanoseconds (one clock for the gateway and its engines); None means "not measured".
-Only the gateway's event loop writes to a record; sinks read it. Energy and cost alone are known after its end, and
-written by `telemetry.energy.meter` and by the store's writer.
+All `_ns` are CLOCK_MONOTONIC nanoseconds (one clock for the gateway and its engines); None means "not
+measured". Only the gateway's event loop writes to a record; sinks read it. Energy and cost alone are known
+after its end, and written by `telemetry.energy.meter` and by the store's writer.
 """
 
 from __future__ import annotations
@@ -15,16 +15,27 @@ from itertools import islice, repeat
 from telemetry.client_kinds import OTHER
 from telemetry.clock import ClockAnchor
 from telemetry.content import Content
-from telemetry.events import CacheOutcome, CacheReason, DelayCause, Phase, PhaseTiming, PrefillChunk, RequestDelay, Scalar, Status
+from telemetry.events import (
+    CacheOutcome,
+    CacheReason,
+    DelayCause,
+    Phase,
+    PhaseTiming,
+    PrefillChunk,
+    RequestDelay,
+    Scalar,
+    Status,
+)
 from telemetry.trace_ids import TraceIds
 
 STALL_FACTOR = 4
-"""An inter-token gap above this multiple of the median is a stall (`firsttoken.decode`), and so is one above the objective for gaps:
-where everything is slow, the median is no measure of it.
+"""An inter-token gap above this multiple of the median is a stall (`firsttoken.decode`), and so is one above
+the objective for gaps: where everything is slow, the median is no measure of it.
 """
 
 ENGINE_PHASES = frozenset(
-    {Phase.MODEL_LOAD, Phase.RENDER, Phase.TOKENIZE, Phase.CACHE_LOOKUP, Phase.QUEUE} | {Phase.CACHE_RESTORE, Phase.PREFILL, Phase.DECODE}
+    {Phase.MODEL_LOAD, Phase.RENDER, Phase.TOKENIZE, Phase.CACHE_LOOKUP, Phase.QUEUE}
+    | {Phase.CACHE_RESTORE, Phase.PREFILL, Phase.DECODE}
 )
 """Phases spent in or waiting for the engine: everything but the gateway's own work."""
 
@@ -40,13 +51,15 @@ COMPUTING = frozenset({Phase.PREFILL, Phase.DECODE})
 class RequestRecord:
     """Everything known about one request.
 
-    `seq` orders all records of a store by time of admission (see `Recorder`). `model` is what the client asked
-    for (None when it named none that we could read), `response_model` what answered, `engine` the model of the engine that it
-    was handed to, `provider` who runs that (`gen_ai.provider.name`). `params` holds sampling parameters under their `gen_ai.request.*` last names. `client_blocked_ns` is time spent waiting for the client
-    to take bytes, `client_blocked_tail_ns` the part of it after the last token. `slow_gap_ms` is the objective for gaps between
-    tokens when the request came. `content` is what was said, where that is kept. `ignored_fields`
-    are what the client sent and the API did not obey, by path (see `telemetry.ignored_fields`). `path` is the URL's path as it
-    was sent, `server_address` and `server_port` whom the client took us for, `client` its kind (see `telemetry.client_kinds`).
+    `seq` orders all records of a store by time of admission (see `Recorder`). `model` is what the client
+    asked for (None when it named none that we could read), `response_model` what answered, `engine` the model
+    of the engine that it was handed to, `provider` who runs that (`gen_ai.provider.name`). `params` holds
+    sampling parameters under their `gen_ai.request.*` last names. `client_blocked_ns` is time spent waiting
+    for the client to take bytes, `client_blocked_tail_ns` the part of it after the last token. `slow_gap_ms`
+    is the objective for gaps between tokens when the request came. `content` is what was said, where that is
+    kept. `ignored_fields` are what the client sent and the API did not obey, by path (see
+    `telemetry.ignored_fields`). `path` is the URL's path as it was sent, `server_address` and `server_port`
+    whom the client took us for, `client` its kind (see `telemetry.client_kinds`).
     """
 
     seq: int
@@ -142,14 +155,24 @@ class RequestRecord:
 
     @property
     def operation_ns(self) -> tuple[int, int] | None:
-        """When the operation itself, which is all phases but admission, began and ended; None of a request that was refused."""
+        """When the operation itself, which is all phases but admission, began and ended; None of a request
+        that was refused.
+        """
         inner = [timing for timing in self.phases if timing.phase is not Phase.ADMIT]
-        return (min(timing.start_ns for timing in inner), max(timing.end_ns for timing in inner)) if inner else None
+        return (
+            (min(timing.start_ns for timing in inner), max(timing.end_ns for timing in inner))
+            if inner
+            else None
+        )
 
     @property
     def first_chunk_ms(self) -> float | None:
         """`ttfb_ms` of a stream that began: what says why there is none is no chunk of it."""
-        return self.ttfb_ms if self.stream and (self.first_token_ns is not None or self.status is Status.OK) else None
+        return (
+            self.ttfb_ms
+            if self.stream and (self.first_token_ns is not None or self.status is Status.OK)
+            else None
+        )
 
     @property
     def total_ms(self) -> float | None:
@@ -184,13 +207,21 @@ class RequestRecord:
 
     @property
     def contention_share(self) -> float | None:
-        """Share of its time in the engine that other programs' use of the cores cost (estimated); None where they cost nothing."""
+        """Share of its time in the engine that other programs' use of the cores cost (estimated); None
+        where they cost nothing.
+        """
         lost_ns = sum(delay.total_ns for delay in self.delayed_by if delay.cause is DelayCause.CONTENTION)
-        engine_ns = covered_ns((timing for timing in self.phases if timing.phase in COMPUTING), self.started_ns, self.ended_ns or 0)
+        engine_ns = covered_ns(
+            (timing for timing in self.phases if timing.phase in COMPUTING),
+            self.started_ns,
+            self.ended_ns or 0,
+        )
         return min(1.0, lost_ns / engine_ns) if lost_ns and engine_ns else None
 
     def gap_ms(self, q: float) -> float | None:
-        """The q-quantile of the gaps between sampled tokens (nearest rank), or None with fewer than two tokens."""
+        """The q-quantile of the gaps between sampled tokens (nearest rank), or None with fewer than two
+        tokens.
+        """
         if not self.gaps_us:
             return None
         if self._sorted_gaps[0] is not self.gaps_us:
@@ -199,15 +230,17 @@ class RequestRecord:
 
     @property
     def stalls(self) -> int:
-        """How often the answer stood still: for longer than `STALL_FACTOR` times the median gap, or than the objective for gaps."""
+        """How often the answer stood still: for longer than `STALL_FACTOR` times the median gap, or than
+        the objective for gaps.
+        """
         return len(self.stalled_gaps())
 
     def stalled_gaps(self) -> list[tuple[int, int]]:
         """When each stall began (monotonic nanoseconds), and how long it was (ns).
 
-        Where steps bring several tokens (accepted guesses), a wait is a stall if it was long for a wait, and long for the tokens
-        that it brought: neither a step of many tokens is one, nor one of a single token among them. The objective is about gaps,
-        in which those tokens share the wait.
+        Where steps bring several tokens (accepted guesses), a wait is a stall if it was long for a wait, and
+        long for the tokens that it brought: neither a step of many tokens is one, nor one of a single token
+        among them. The objective is about gaps, in which those tokens share the wait.
         """
         if not self.gaps_us:
             return []
@@ -224,7 +257,9 @@ class RequestRecord:
         return [(zero_ns + begun * 1000, wait * 1000) for begun, wait in stalled]
 
     def waits(self) -> Iterator[tuple[int, int, int]]:
-        """For each step after the first token: when the wait for it began (microseconds from there), how long, and tokens that came."""
+        """For each step after the first token: when the wait for it began (microseconds from there), how
+        long, and tokens that came.
+        """
         gaps, begun = iter(self.gaps_us), 0
         for tokens in self.bursts or repeat(1, len(self.gaps_us)):
             wait = sum(islice(gaps, tokens))
@@ -241,7 +276,9 @@ class RequestRecord:
 
     @property
     def overhead_ms(self) -> float | None:
-        """The gateway's own time: wall minus engine phases, queue and waiting for the client after the last token."""
+        """The gateway's own time: wall minus engine phases, queue and waiting for the client after the
+        last token.
+        """
         if self.ended_ns is None:
             return None
         elsewhere = [timing for timing in self.phases if timing.phase in ENGINE_PHASES]

@@ -77,7 +77,9 @@ class NullSink:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a request ended: its status, `error.type`, a message for people, and the HTTP status that was sent."""
+    """How a request ended: its status, `error.type`, a message for people, and the HTTP status that was
+    sent.
+    """
 
     status: Status
     http_status: int
@@ -88,9 +90,9 @@ class Ended:
 class Recorder:
     """Creates and completes request records; fans every event out to the sinks.
 
-    `seq` is wall-clock microseconds << 10 plus a counter: unique in one process, ordered by time, and below 2^63
-    until the year 2255, so one integer column serves as primary key and as paging cursor. It grows also where the wall clock
-    was set back.
+    `seq` is wall-clock microseconds << 10 plus a counter: unique in one process, ordered by time, and below
+    2^63 until the year 2255, so one integer column serves as primary key and as paging cursor. It grows also
+    where the wall clock was set back.
     """
 
     def __init__(
@@ -140,7 +142,9 @@ class Recorder:
     ) -> RequestRecord:
         """Begin a record; nothing is handed to the sinks before `admit`."""
         anchor = self._wall.look()
-        self._last_seq = max((anchor.wall(started_ns) // 1000) << 10 | next(self._counter) & 1023, self._last_seq + 1)
+        self._last_seq = max(
+            (anchor.wall(started_ns) // 1000) << 10 | next(self._counter) & 1023, self._last_seq + 1
+        )
         address, port = host_and_port(host)
         return RequestRecord(
             seq=self._last_seq,
@@ -173,7 +177,9 @@ class Recorder:
         """Say that a running request's counts moved."""
         self._tell("changed", record)
 
-    def phase(self, record: RequestRecord, phase: Phase, start_ns: int, end_ns: int, **attributes: Scalar) -> None:
+    def phase(
+        self, record: RequestRecord, phase: Phase, start_ns: int, end_ns: int, **attributes: Scalar
+    ) -> None:
         """Add a finished phase to a record."""
         record.phases.append(PhaseTiming(phase, start_ns, end_ns, attributes))
 
@@ -217,7 +223,10 @@ class Recorder:
 
     def engine_sample(self, sample: EngineSample) -> None:
         """Pass on an engine's heartbeat; steps that say whose they were get a trace."""
-        steps = tuple(replace(step, traceparent=self.new_trace().traceparent) if step.requests else step for step in sample.steps)
+        steps = tuple(
+            replace(step, traceparent=self.new_trace().traceparent) if step.requests else step
+            for step in sample.steps
+        )
         self._tell("engine_sample", replace(sample, steps=steps))
 
     def rejected(self, reason: str) -> None:
@@ -245,7 +254,12 @@ class Recorder:
             record = about if isinstance(about, RequestRecord) else None
             trace, request_id = (record.trace, record.request_id) if record is not None else (None, "")
             told = log_event("telemetry.sink_failed", trace=trace, request_id=request_id)
-            log.error("telemetry sink failed; further failures of this kind are only counted: %s", key, exc_info=error, extra=told)
+            log.error(
+                "telemetry sink failed; further failures of this kind are only counted: %s",
+                key,
+                exc_info=error,
+                extra=told,
+            )
 
 
 _EVENTS = tuple(name for name in vars(NullSink) if not name.startswith("_"))
@@ -254,7 +268,9 @@ _EVENTS = tuple(name for name in vars(NullSink) if not name.startswith("_"))
 def _listeners(sinks: Sequence[Sink], method: str) -> tuple[tuple[Sink, Callable[[Any], None]], ...]:
     """Sinks that do something about an event, with what they do: it may come with every token."""
     nothing = getattr(NullSink, method)
-    return tuple((sink, getattr(sink, method)) for sink in sinks if getattr(type(sink), method, None) is not nothing)
+    return tuple(
+        (sink, getattr(sink, method)) for sink in sinks if getattr(type(sink), method, None) is not nothing
+    )
 
 
 def host_and_port(host: str) -> tuple[str, int | None]:
@@ -265,7 +281,9 @@ def host_and_port(host: str) -> tuple[str, int | None]:
 
 
 def trace_ids(traceparent: str, tracestate: str = "") -> TraceIds:
-    """Continue a W3C `traceparent` (https://www.w3.org/TR/trace-context/), or start a new trace if it is not valid."""
+    """Continue a W3C `traceparent` (https://www.w3.org/TR/trace-context/), or start a new trace if it is
+    not valid.
+    """
     match = _TRACEPARENT.fullmatch(traceparent.strip())
     span_id = secrets.token_hex(8)
     if match is None or not _valid(match):
@@ -277,4 +295,6 @@ def trace_ids(traceparent: str, tracestate: str = "") -> TraceIds:
 def _valid(match: re.Match[str]) -> bool:
     """All-zero ids and version ff are invalid; version 00 has no further fields."""
     version, trace_id, parent, _, rest = match.groups()
-    return version != "ff" and int(trace_id, 16) > 0 and int(parent, 16) > 0 and not (version == "00" and rest)
+    return (
+        version != "ff" and int(trace_id, 16) > 0 and int(parent, 16) > 0 and not (version == "00" and rest)
+    )

@@ -1,10 +1,11 @@
 # ruff: noqa: S105 - names of tokens that a model samples, not of secrets
 """Every name on spans, metrics and log records: the one file to change when a convention renames something.
 
-Sources: OpenTelemetry GenAI semantic conventions (repository open-telemetry/semantic-conventions-genai, text of
-October 2026, status "Development"), HTTP conventions (stable), process and SDK conventions. Names that no convention
-has are ours and stand under `firsttoken.`; there is no invented `gen_ai.*` name here. The constants of the
-`opentelemetry-semantic-conventions` package are not used: it marks every `gen_ai` name as moved.
+Sources: OpenTelemetry GenAI semantic conventions (repository open-telemetry/semantic-conventions-genai, text
+of October 2026, status "Development"), HTTP conventions (stable), process and SDK conventions. Names that no
+convention has are ours and stand under `firsttoken.`; there is no invented `gen_ai.*` name here. The
+constants of the `opentelemetry-semantic-conventions` package are not used: it marks every `gen_ai` name as
+moved.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ UNKNOWN_PROVIDER: Final = "_unknown"
 """`gen_ai.provider.name` of a request that was refused before a model was found for it."""
 
 
-# --- spans -------------------------------------------------------------------------------------------------------
+# --- spans
+# -------------------------------------------------------------------------------------------------------
 SPAN_ENGINE_LOAD: Final = "firsttoken.engine.load"
 SPAN_ENGINE_STEP: Final = "firsttoken.engine.step"
 SPAN_PREFILL_CHUNK: Final = "firsttoken.prefill.chunk"
@@ -53,7 +55,8 @@ SPAN_NAMES: Final = {
 }
 """Phase → span name."""
 
-# --- attributes: HTTP, URL, errors ----------------------------------------------------------------------------------
+# --- attributes: HTTP, URL, errors
+# ----------------------------------------------------------------------------------
 HTTP_REQUEST_METHOD: Final = "http.request.method"
 HTTP_ROUTE: Final = "http.route"
 HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
@@ -65,7 +68,8 @@ SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 ERROR_TYPE: Final = "error.type"
 
-# --- attributes: GenAI ----------------------------------------------------------------------------------------------
+# --- attributes: GenAI
+# ----------------------------------------------------------------------------------------------
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 GEN_AI_PROVIDER_NAME: Final = "gen_ai.provider.name"
 GEN_AI_CONVERSATION_ID: Final = "gen_ai.conversation.id"
@@ -93,14 +97,17 @@ GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tok
 GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 GEN_AI_TOKEN_MODALITY: Final = "gen_ai.token.modality"
 
-# --- attributes: ours -----------------------------------------------------------------------------------------------
+# --- attributes: ours
+# -----------------------------------------------------------------------------------------------
 REQUEST_ID: Final = "firsttoken.request.id"
 MODEL: Final = "firsttoken.model"
 """Of an engine's load or step: `gen_ai.request.model` would make readers take it for a call of a model."""
 LOGGER: Final = "firsttoken.logger"
 """Which part of the gateway wrote a log line."""
 JOB: Final = "firsttoken.job"
-"""Of the resource: what Prometheus calls the label `job`, so that traces and logs can be filtered by the same value."""
+"""Of the resource: what Prometheus calls the label `job`, so that traces and logs can be filtered by the
+same value.
+"""
 CLIENT_KIND: Final = "firsttoken.client"
 CONTENTION_SHARE: Final = "firsttoken.contention.share"
 REQUEST_IGNORED_FIELDS: Final = "firsttoken.request.ignored_fields"
@@ -148,7 +155,8 @@ STREAM_CHUNKS: Final = "firsttoken.stream.chunks"
 STREAM_BYTES: Final = "firsttoken.stream.bytes"
 STREAM_BLOCKED_S: Final = "firsttoken.stream.blocked"
 
-# --- metric labels of ours ------------------------------------------------------------------------------------------
+# --- metric labels of ours
+# ------------------------------------------------------------------------------------------
 CONTEXT_BUCKET: Final = "context_bucket"
 PHASE: Final = "phase"
 STATE: Final = "state"
@@ -170,9 +178,12 @@ OBJECTIVE: Final = "objective"
 WINDOW: Final = "window"
 
 SERVER_FAILURES: Final = ("engine_error", "engine_unavailable", "internal_error", "queue_full", "timeout")
-"""`error.type` of requests that we failed. A refusal because the queue is full counts: capacity is ours to provide."""
+"""`error.type` of requests that we failed. A refusal because the queue is full counts: capacity is ours to
+provide.
+"""
 
-# --- metrics --------------------------------------------------------------------------------------------------------
+# --- metrics
+# --------------------------------------------------------------------------------------------------------
 METRIC_REQUEST_DURATION: Final = "gen_ai.server.request.duration"
 METRIC_TTFT: Final = "gen_ai.server.time_to_first_token"
 METRIC_TIME_PER_OUTPUT_TOKEN: Final = "gen_ai.server.time_per_output_token"
@@ -249,7 +260,9 @@ METRIC_HTTP_ACTIVE: Final = "http.server.active_requests"
 METRIC_PROCESS_CPU_TIME: Final = "process.cpu.time"
 METRIC_PROCESS_MEMORY: Final = "process.memory.usage"
 METRIC_PROCESS_FDS: Final = "firsttoken.process.file_descriptors"
-"""Not `process.unix.file_descriptor.count`: Prometheus keeps the suffix `_count` for histograms (promtool says so)."""
+"""Not `process.unix.file_descriptor.count`: Prometheus keeps the suffix `_count` for histograms (promtool
+says so).
+"""
 METRIC_SDK_EXPORTED_SPANS: Final = "otel.sdk.exporter.span.exported"
 METRIC_SDK_EXPORTED_LOGS: Final = "otel.sdk.exporter.log.exported"
 METRIC_SDK_EXPORTED_POINTS: Final = "otel.sdk.exporter.metric_data_point.exported"

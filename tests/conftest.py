@@ -78,7 +78,9 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A running gateway."""
-    served = Served(tmp_path_factory.mktemp("served"), "--engine-n-ctx", "2048", "--server-max-queue", "16").start()
+    served = Served(
+        tmp_path_factory.mktemp("served"), "--engine-n-ctx", "2048", "--server-max-queue", "16"
+    ).start()
     yield served
     assert served.stop() == 0
 
@@ -86,7 +88,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="session")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeServed]:
     """A running gateway with a fake engine, whose limits on bodies are short."""
-    flags = ["--server-body-timeout-s", "4", "--server-max-bodies", "12", "--server-max-bodies-bytes", str(24 * 2**20)]
+    flags = [
+        "--server-body-timeout-s",
+        "4",
+        "--server-max-bodies",
+        "12",
+        "--server-max-bodies-bytes",
+        str(24 * 2**20),
+    ]
     served = FakeServed(tmp_path_factory.mktemp("door"), *flags).start()
     yield served
     assert served.stop() == 0

@@ -1,9 +1,11 @@
-"""Which tests run beside each other when pytest-xdist has several workers (`make test` takes two), and which have the machine for themselves.
+"""Which tests run beside each other when pytest-xdist has several workers (`make test` takes two), and which
+have the machine for themselves.
 
-A file is one piece of work, since its fixtures are made once. The longest pieces begin first, so that the workers end at about the
-same time. Then all workers but one end, and the last one runs what measures time to the millisecond, or needs every core: nothing
-else of ours runs meanwhile. An engine that runs beside other tests has one thread (`tests.e2e.serving`): llama.cpp's threads wait
-for each other in busy loops, which takes many times as long where there are more of them than cores.
+A file is one piece of work, since its fixtures are made once. The longest pieces begin first, so that the
+workers end at about the same time. Then all workers but one end, and the last one runs what measures time to
+the millisecond, or needs every core: nothing else of ours runs meanwhile. An engine that runs beside other
+tests has one thread (`tests.e2e.serving`): llama.cpp's threads wait for each other in busy loops, which takes
+many times as long where there are more of them than cores.
 """
 
 from __future__ import annotations

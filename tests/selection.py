@@ -1,4 +1,6 @@
-"""Which tests need a real model, a browser, or a server from elsewhere: they have the mark `slow`, and `make test-fast` leaves them out."""
+"""Which tests need a real model, a browser, or a server from elsewhere: they have the mark `slow`, and
+`make test-fast` leaves them out.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,17 @@ from collections.abc import Iterable
 import pytest
 
 SLOW_FIXTURES = frozenset(
-    {"served", "served_empty", "launch", "browser", "scraped", "observed", "postgres_url", "own_postgres", "empty_postgres"}
+    {
+        "served",
+        "served_empty",
+        "launch",
+        "browser",
+        "scraped",
+        "observed",
+        "postgres_url",
+        "own_postgres",
+        "empty_postgres",
+    }
     | {"demo_model", "demo_tokenizer", "demo_compiler"}
 )
 SLOW_FILES = (

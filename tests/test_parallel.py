@@ -16,7 +16,9 @@ EXCLUSIVE = list(parallel.ALONE)[:2]
 
 
 class Node:
-    """A worker as the scheduler sees it: it begins a test when it knows the next one, or that there is none."""
+    """A worker as the scheduler sees it: it begins a test when it knows the next one, or that there is
+    none.
+    """
 
     def __init__(self, name: str) -> None:
         self.gateway = SimpleNamespace(id=name)
@@ -41,7 +43,9 @@ class Node:
 
 
 def scheduler_of(nodes: list[Node], tests: list[str]) -> Any:
-    config: Any = SimpleNamespace(option=SimpleNamespace(loadscopereorder=True), getvalue=lambda _: [f"{len(nodes)}*popen"])
+    config: Any = SimpleNamespace(
+        option=SimpleNamespace(loadscopereorder=True), getvalue=lambda _: [f"{len(nodes)}*popen"]
+    )
     scheduler: Any = parallel.Scheduler(config)
     for node in nodes:
         scheduler.add_node(node)
@@ -61,7 +65,9 @@ def end_what_is_done(scheduler: Any, nodes: list[Node]) -> list[Node]:
     return [node for node in nodes if not node.has_ended]
 
 
-@pytest.mark.parametrize("files", [[*FILES, *EXCLUSIVE], FILES, EXCLUSIVE, [FILES[0], EXCLUSIVE[0]], [FILES[0]], EXCLUSIVE[:1]])
+@pytest.mark.parametrize(
+    "files", [[*FILES, *EXCLUSIVE], FILES, EXCLUSIVE, [FILES[0], EXCLUSIVE[0]], [FILES[0]], EXCLUSIVE[:1]]
+)
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_every_test_runs_once_and_alone_where_it_must(files: list[str], workers: int) -> None:
     """However fast each worker is."""
@@ -78,7 +84,9 @@ def test_every_test_runs_once_and_alone_where_it_must(files: list[str], workers:
             node.done += 1
             scheduler.mark_test_complete(node, node.given[node.done - 1])
         assert sorted(test for test, _ in ran) == sorted(tests)
-        assert len({(parallel.piece(test), node) for test, node in ran}) == len({parallel.piece(test) for test in tests})
+        assert len({(parallel.piece(test), node) for test, node in ran}) == len(
+            {parallel.piece(test) for test in tests}
+        )
 
 
 @pytest.mark.parametrize("place", [*parallel.ALONE, *parallel.LONGEST])

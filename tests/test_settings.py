@@ -34,22 +34,49 @@ def test_lists_and_switches(home: Path) -> None:
     ("env", "flags", "toml", "says"),
     [
         ({"FIRSTTOKEN_ENGINE_SLOTS": "0"}, {}, "", ["engine.slots", "FIRSTTOKEN_ENGINE_SLOTS"]),
-        ({"FIRSTTOKEN_ENGINE_SLOTZ": "1"}, {}, "", ["unknown variable FIRSTTOKEN_ENGINE_SLOTZ", "FIRSTTOKEN_ENGINE_SLOTS"]),
+        (
+            {"FIRSTTOKEN_ENGINE_SLOTZ": "1"},
+            {},
+            "",
+            ["unknown variable FIRSTTOKEN_ENGINE_SLOTZ", "FIRSTTOKEN_ENGINE_SLOTS"],
+        ),
         ({}, {"server.port": "many"}, "", ["server.port", "--server-port"]),
         ({}, {"server.prot": "1"}, "", ["server.prot", "flag"]),
         ({}, {}, "[engine]\nslots = 'x'", ["engine.slots", "firsttoken.toml"]),
         ({}, {}, "[engin]\nslots = 1", ["engin.slots", "firsttoken.toml"]),
         ({}, {}, "slots = 1", ["slots", "firsttoken.toml"]),
         ({}, {}, "[engine", ["firsttoken.toml"]),
-        ({"FIRSTTOKEN_COST_PRICE_PER_KWH": "-0.1"}, {}, "", ["cost.price_per_kwh", "FIRSTTOKEN_COST_PRICE_PER_KWH", ">= 0"]),
-        ({}, {"cost.price_per_output_token": "-1"}, "", ["cost.price_per_output_token", "--cost-price-per-output-token", ">= 0"]),
-        ({}, {}, "[cost]\nprice_per_input_token = inf", ["cost.price_per_input_token", "firsttoken.toml", "no price"]),
-        ({}, {"telemetry.energy_sources": "rapl,magic"}, "", ["telemetry.energy_sources", "--telemetry-energy-sources", "magic"]),
+        (
+            {"FIRSTTOKEN_COST_PRICE_PER_KWH": "-0.1"},
+            {},
+            "",
+            ["cost.price_per_kwh", "FIRSTTOKEN_COST_PRICE_PER_KWH", ">= 0"],
+        ),
+        (
+            {},
+            {"cost.price_per_output_token": "-1"},
+            "",
+            ["cost.price_per_output_token", "--cost-price-per-output-token", ">= 0"],
+        ),
+        (
+            {},
+            {},
+            "[cost]\nprice_per_input_token = inf",
+            ["cost.price_per_input_token", "firsttoken.toml", "no price"],
+        ),
+        (
+            {},
+            {"telemetry.energy_sources": "rapl,magic"},
+            "",
+            ["telemetry.energy_sources", "--telemetry-energy-sources", "magic"],
+        ),
         ({"FIRSTTOKEN_CAPTURE_REDACT_PATTERNS": "ok,([a-z"}, {}, "", ["capture.redact_patterns", "([a-z"]),
         ({}, {}, "[capture]\nredact_patterns = ['x*']", ["capture.redact_patterns", "x*", "empty"]),
     ],
 )
-def test_mistakes_name_key_and_source(home: Path, env: dict[str, str], flags: dict[str, str], toml: str, says: list[str]) -> None:
+def test_mistakes_name_key_and_source(
+    home: Path, env: dict[str, str], flags: dict[str, str], toml: str, says: list[str]
+) -> None:
     """Every mistake names the key and where it came from."""
     (home / "firsttoken.toml").write_text(toml, encoding="utf-8")
     with pytest.raises(SettingsError) as caught:

@@ -15,22 +15,26 @@ from tests import watchdog
 from tests.e2e.serving import until
 
 RUN = (
-    "import subprocess, sys, time\n"
-    "from tests import watchdog\n"
-    "watchdog.guard()\n"
-    "left = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'], start_new_session=True)\n"
-    "print(left.pid, flush=True)\n"
-    "time.sleep(300)\n"
+    "import subprocess, sys, time\nfrom tests import watchdog\nwatchdog.guard()\nleft ="
+    " subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'],"
+    " start_new_session=True)\nprint(left.pid, flush=True)\ntime.sleep(300)\n"
 )
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_is_killed_leaves_nothing(how: signal.Signals) -> None:
     """A server in a session of its own ends with the run that started it."""
-    run = subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())})
+    run = subprocess.Popen(
+        [sys.executable, "-c", RUN],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    )
     assert run.stdout is not None
     left = int(run.stdout.readline())
-    assert psutil.Process(left).environ()[watchdog.MARK].startswith(f"{os.environ[watchdog.MARK]}/"), "it would end with this run too"
+    assert psutil.Process(left).environ()[watchdog.MARK].startswith(f"{os.environ[watchdog.MARK]}/"), (
+        "it would end with this run too"
+    )
     run.send_signal(how)
     run.wait()
     run.stdout.close()
@@ -39,9 +43,15 @@ def test_a_run_that_is_killed_leaves_nothing(how: signal.Signals) -> None:
 
 def test_a_run_within_a_run_ends_with_it() -> None:
     """Killing the outer one (pytest) ends the inner one (a worker) and what that one started."""
-    outer = f"import os, subprocess, sys\nfrom tests import watchdog\nwatchdog.guard()\nsubprocess.run([sys.executable, '-c', {RUN!r}])\n"
+    outer = (
+        "import os, subprocess, sys\nfrom tests import"
+        f" watchdog\nwatchdog.guard()\nsubprocess.run([sys.executable, '-c', {RUN!r}])\n"
+    )
     run = subprocess.Popen(
-        [sys.executable, "-c", outer], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())}
+        [sys.executable, "-c", outer],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
     )
     assert run.stdout is not None
     left = int(run.stdout.readline())

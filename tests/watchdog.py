@@ -1,7 +1,9 @@
-"""Ends what a test run started and left behind, however the run ended: `python tests/watchdog.py RUN` waits until its standard
-input closes, which a `kill -9` of the test run does too, and then kills every process with the run's mark.
+"""Ends what a test run started and left behind, however the run ended: `python tests/watchdog.py RUN` waits
+until its standard input closes, which a `kill -9` of the test run does too, and then kills every process with
+the run's mark.
 
-A worker of a run (pytest-xdist) is a run within it: what a worker that crashed has left ends with the worker, and everything with the run.
+A worker of a run (pytest-xdist) is a run within it: what a worker that crashed has left ends with the worker,
+and everything with the run.
 """
 
 from __future__ import annotations

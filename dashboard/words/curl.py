@@ -16,7 +16,10 @@ CHAT = "chat.completions"
 CONTENT: dict[str, dict[str, object]] = {
     CHAT: {"messages": [{"role": "user", "content": QUESTION}]},
     "embeddings": {"input": PLACEHOLDER},
-    "rerank": {"query": PLACEHOLDER, "documents": ["Hello, dear friend, how are you?", "Bread is baked in an oven."]},
+    "rerank": {
+        "query": PLACEHOLDER,
+        "documents": ["Hello, dear friend, how are you?", "Bread is baked in an oven."],
+    },
 }
 """The content of a request to each API, by the record's name of it; `/v1/` and that name is its address."""
 

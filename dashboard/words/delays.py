@@ -61,7 +61,9 @@ class DelayLine:
 
 @dataclass(frozen=True, slots=True)
 class DelaysView:
-    """Both directions; `told` is False before the request has ended. `lost_ms` of `wall_ms` went to others."""
+    """Both directions; `told` is False before the request has ended. `lost_ms` of `wall_ms` went to
+    others.
+    """
 
     by: tuple[DelayLine, ...] = ()
     of: tuple[DelayLine, ...] = ()

@@ -14,10 +14,13 @@ CACHE_REASONS = {
     CacheReason.APPENDED: "It goes on from a known prompt: what follows that is new.",
     CacheReason.SYSTEM_CHANGED: f"The system message differs from the known one, {NOTHING_BEHIND}.",
     CacheReason.TOOLS_CHANGED: f"The tool definitions differ from the known ones, {NOTHING_BEHIND}.",
-    CacheReason.HISTORY_EDITED: f"The messages differ from those that this conversation had, {NOTHING_BEHIND}.",
+    CacheReason.HISTORY_EDITED: (
+        f"The messages differ from those that this conversation had, {NOTHING_BEHIND}."
+    ),
     CacheReason.TEMPLATE_CHANGED: "The chat template rendered the same messages to a different prompt.",
     CacheReason.VOLATILE_PREFIX: (
-        "Something small near the start changes with every request (a date, a counter), which makes what follows it useless to the cache."
+        "Something small near the start changes with every request (a date, a counter), which makes what"
+        " follows it useless to the cache."
     ),
     CacheReason.EVICTED: "More of this prompt had been cached, and was evicted to make room.",
     CacheReason.ADAPTER_CHANGED: "More of this prompt was cached, with another adapter.",
@@ -28,7 +31,9 @@ CACHE_REASONS = {
 """The reason why the rest of a prompt was not cached, true of any figures; `cached` says how much was."""
 
 CACHE_REMEDIES = {
-    CacheReason.SYSTEM_CHANGED: "Keep the system message the same from request to request; put what changes into the last message.",
+    CacheReason.SYSTEM_CHANGED: (
+        "Keep the system message the same from request to request; put what changes into the last message."
+    ),
     CacheReason.TOOLS_CHANGED: "Send the same tools in the same order.",
     CacheReason.HISTORY_EDITED: "Clients that shorten or rewrite old messages pay for it here.",
     CacheReason.VOLATILE_PREFIX: "Move what changes (a date, a counter) behind what stays.",
@@ -48,9 +53,13 @@ CACHE_SOURCES = {"kv": "KV", "ram": "RAM", "disk": "disk", "none": "none"}
 
 ERRORS = {
     "client_disconnect": "The client closed the connection before the answer was complete.",
-    "context_length_exceeded": "The prompt does not fit into the model's context. Send less, or raise engine.n_ctx.",
+    "context_length_exceeded": (
+        "The prompt does not fit into the model's context. Send less, or raise engine.n_ctx."
+    ),
     "engine_error": "The engine could not do this request, and goes on with others. The message says why.",
-    "engine_unavailable": "The engine was not there to answer. Its state and the reason are on the Models page.",
+    "engine_unavailable": (
+        "The engine was not there to answer. Its state and the reason are on the Models page."
+    ),
     "internal_error": "The gateway failed on this request, which is a defect. Its log says why.",
     "model_not_found": "No model of this name is served. The Models page lists those that are.",
     "timeout": "The request took longer than server.request_timeout_s.",
@@ -64,8 +73,13 @@ ERRORS = {
 SLO_STATES = {
     State.OK: "Some of the budget is left, and it is not being spent too fast now.",
     State.USED_UP: "The budget is used up; it is not being spent too fast now.",
-    State.SLOW_BURN: "The budget is spent more than six times too fast, over six hours and still over the last 30 minutes.",
-    State.FAST_BURN: "The budget is spent more than 14.4 times too fast, over an hour and still over the last five minutes.",
+    State.SLOW_BURN: (
+        "The budget is spent more than six times too fast, over six hours and still over the last 30 minutes."
+    ),
+    State.FAST_BURN: (
+        "The budget is spent more than 14.4 times too fast, over an hour and still over the last five"
+        " minutes."
+    ),
     State.UNKNOWN: "The store could not be read.",
 }
 
@@ -89,29 +103,43 @@ ENGINE_STATES = {
 ENGINE_REMEDIES = {
     EngineState.STARTING: "Wait: requests wait too, up to server.load_wait_s.",
     EngineState.RESTARTING: (
-        "It is tried again, up to engine.max_restarts times in a row. Its log is in the folder logs of the home folder."
+        "It is tried again, up to engine.max_restarts times in a row. Its log is in the folder logs of the"
+        " home folder."
     ),
     EngineState.FAILED: (
-        "Run `firsttoken doctor`, read its log in the folder logs of the home folder, mend what it says, and restart the gateway."
+        "Run `firsttoken doctor`, read its log in the folder logs of the home folder, mend what it says, and"
+        " restart the gateway."
     ),
     EngineState.STOPPED: "The gateway is shutting down.",
 }
 """Remedies for an engine that is not ready."""
 
-CONDITIONS = {"well": "well", "off": "off", "unmeasured": "not measured", "warn": "needs attention", "bad": "not well"}
+CONDITIONS = {
+    "well": "well",
+    "off": "off",
+    "unmeasured": "not measured",
+    "warn": "needs attention",
+    "bad": "not well",
+}
 """How a part does (`dashboard.pages.health.context.Condition`)."""
 
 STORE_REMEDY = "Check the database at store.url and its disk; serving goes on."
 
-NO_CONTENT = "Prompts and answers are not kept. The setting capture.content keeps those of requests from then on, redacted."
+NO_CONTENT = (
+    "Prompts and answers are not kept. The setting capture.content keeps those of requests from then on,"
+    " redacted."
+)
 NO_CONTENT_YET = "It is kept when the request has ended."
 NO_CONTENT_OF_IT = (
-    "Nothing is kept of this request: it never reached an engine, is no chat, is from before capture.content was set, "
-    "or is older than capture.retention_days (or what capture.max_bytes has room for)."
+    "Nothing is kept of this request: it never reached an engine, is no chat, is from before capture.content"
+    " was set, or is older than capture.retention_days (or what capture.max_bytes has room for)."
 )
 
 
-NO_LOOKUP = "The prefix cache had no part in it: the request ended before its turn, or is of a kind that has no use for the cache."
+NO_LOOKUP = (
+    "The prefix cache had no part in it: the request ended before its turn, or is of a kind that has no use"
+    " for the cache."
+)
 
 
 def cache_reason(reason: str | None) -> str:

@@ -1,7 +1,8 @@
-"""The seam between the HTTP surface and an API that clients speak: a folder here per API, with one `Dialect` that says it all.
+"""The seam between the HTTP surface and an API that clients speak: a folder here per API, with one `Dialect`
+that says it all.
 
-A dialect turns bodies into work (`gateway.serving.work`), and what comes back into its own words. It knows no engine, and
-what measures, admits and cancels requests knows no dialect.
+A dialect turns bodies into work (`gateway.serving.work`), and what comes back into its own words. It knows no
+engine, and what measures, admits and cancels requests knows no dialect.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ EVENT_STREAM = b"text/event-stream; charset=utf-8"
 
 
 class TextWriter(Protocol):
-    """Writes the answer to one `Generate`, whole or as a stream. Made when the engine has accepted the request."""
+    """Writes the answer to one `Generate`, whole or as a stream. Made when the engine has accepted the
+    request.
+    """
 
     id: str
     """Of the response, as its client sees it."""
@@ -51,7 +54,9 @@ class VectorWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TextRequest:
-    """A body that asks for text. `writer` makes what writes the answer, from the record, the model's name and its description."""
+    """A body that asks for text. `writer` makes what writes the answer, from the record, the model's name
+    and its description.
+    """
 
     work: Generate
     writer: Callable[[RequestRecord, str, Description], TextWriter]
@@ -65,7 +70,9 @@ class TextRequest:
     def works(self) -> list[Generate]:
         """The work for each answer, in their order."""
         prompts = [self.work, *(replace(self.work, prompt=prompt) for prompt in self.more_prompts)]
-        return [one for number, work in enumerate(prompts) for one in choices_of(work, self.n, number * self.n)]
+        return [
+            one for number, work in enumerate(prompts) for one in choices_of(work, self.n, number * self.n)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +85,8 @@ class VectorRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A route that asks a model for something. `api` is what records call it; `request` and `answers` (by media type) describe
-    it in OpenAPI. `parse` raises `ApiError` with the field to blame.
+    """A route that asks a model for something. `api` is what records call it; `request` and `answers` (by
+    media type) describe it in OpenAPI. `parse` raises `ApiError` with the field to blame.
     """
 
     path: str
@@ -97,8 +104,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """An API. `prefixes`: the paths that are its own, which decide whose words an error is told in; `routes`: what is no
-    endpoint, such as lists of models; `error` is the body of an error, `stream_error` the end of a stream that failed.
+    """An API. `prefixes`: the paths that are its own, which decide whose words an error is told in; `routes`:
+    what is no endpoint, such as lists of models; `error` is the body of an error, `stream_error` the end of a
+    stream that failed.
     """
 
     name: str

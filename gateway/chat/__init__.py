@@ -1,1 +1,3 @@
-"""Messages → prompt text, and a model's text → content, reasoning and tool calls. Pure: no HTTP, no engine."""
+"""Messages → prompt text, and a model's text → content, reasoning and tool calls. Pure: no HTTP, no
+engine.
+"""

@@ -1,7 +1,7 @@
 """What one rendering may allocate: a budget of bytes built, and the size of a result before it is made.
 
-Python's text and list operations run in C without a pause, where no time limit reaches them: so their size is worked
-out first. The budget counts everything built, kept or not: what is kept can never be more.
+Python's text and list operations run in C without a pause, where no time limit reaches them: so their size is
+worked out first. The budget counts everything built, kept or not: what is kept can never be more.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class Allowance(threading.local):
         return listed
 
     def as_text(self, value: Any) -> int:
-        """Bytes of `str(value)` at most, worked out without building it; shared parts count each time, as they are printed."""
+        """Bytes of `str(value)` at most, worked out without building it; shared parts count each time, as
+        they are printed.
+        """
         total, stack = 0, [value]
         while stack:
             part = stack.pop()
@@ -90,7 +92,8 @@ class Allowance(threading.local):
             elif isinstance(part, list | tuple | set | frozenset | KeysView | ValuesView | ItemsView):
                 stack.extend(part)
             elif isinstance(part, Namespace):
-                stack.append(object.__getattribute__(part, "_Namespace__attrs"))  # its repr shows them, and it gives no other way
+                # its repr shows them, and it gives no other way
+                stack.append(object.__getattribute__(part, "_Namespace__attrs"))
             if total > MAX_TEXT_BYTES or len(stack) > MAX_TEXT_BYTES // 8:
                 raise TemplateError("the chat template builds a value that is too large")
         return total

@@ -1,7 +1,8 @@
 """How a prompt ends: where the assistant's answer begins, behind the last message, or in the middle of it.
 
-A message that the answer goes on with must stand open: the template renders it with a tag behind its text, and the prompt
-is cut where the tag stands. (As Hugging Face's `apply_chat_template` does for `continue_final_message`.)
+A message that the answer goes on with must stand open: the template renders it with a tag behind its text,
+and the prompt is cut where the tag stands. (As Hugging Face's `apply_chat_template` does for
+`continue_final_message`.)
 """
 
 from __future__ import annotations
@@ -33,5 +34,8 @@ def cut(text: str) -> str:
     """
     at = text.rfind(_TAG)
     if at < 0:
-        raise TemplateError("the model's chat template does not show the last message as it is, so that no answer can go on with it")
+        raise TemplateError(
+            "the model's chat template does not show the last message as it is, so that no answer can go on"
+            " with it"
+        )
     return text[:at]

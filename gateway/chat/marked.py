@@ -1,9 +1,10 @@
-"""Text that knows which of its characters a client wrote, and goes on knowing it while a chat template works on it.
+"""Text that knows which of its characters a client wrote, and goes on knowing it while a chat template works
+on it.
 
-A `Marked` text is a `str` that gives what `str` gives, so that no template can tell; beside that it carries runs, which
-cutting, trimming, splitting, replacing and joining keep exact. What cannot be followed exactly (JSON, formats, escaping)
-is one unsure run, which remembers what went into it. Whoever tokenises the prompt asks for the runs
-(`gateway.engine.control_text`): a control token in a client's text is text.
+A `Marked` text is a `str` that gives what `str` gives, so that no template can tell; beside that it carries
+runs, which cutting, trimming, splitting, replacing and joining keep exact. What cannot be followed exactly
+(JSON, formats, escaping) is one unsure run, which remembers what went into it. Whoever tokenises the prompt
+asks for the runs (`gateway.engine.control_text`): a control token in a client's text is text.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function
 
 
 class Run(NamedTuple):
-    """Characters `start` … `end` are a client's. With `sources` they are made of those texts of clients, and of others'."""
+    """Characters `start` … `end` are a client's. With `sources` they are made of those texts of clients,
+    and of others'.
+    """
 
     start: int
     end: int
@@ -31,7 +34,9 @@ class Run(NamedTuple):
 
 
 class Marked(str):
-    """A text with the runs of it that clients wrote. Operations that are not here give plain texts: see `derived`."""
+    """A text with the runs of it that clients wrote. Operations that are not here give plain texts: see
+    `derived`.
+    """
 
     __slots__ = ("_runs",)
     _runs: tuple[Run, ...]
@@ -55,7 +60,11 @@ class Marked(str):
         return self._part(start, plain) if step == 1 else unsure(plain, (self,))
 
     def __add__(self, other: str) -> str:
-        return concat((self, other)) if type(other) in (str, Marked) else derived(super().__add__(other), (self, other))
+        return (
+            concat((self, other))
+            if type(other) in (str, Marked)
+            else derived(super().__add__(other), (self, other))
+        )
 
     def __radd__(self, other: str) -> str:
         return concat((other, self))
@@ -148,7 +157,9 @@ class Marked(str):
 
 
 class MarkedMarkup(Markup):
-    """What Jinja's `safe` and `escape` make of a client's text: theirs as a whole, and so is what is made of it."""
+    """What Jinja's `safe` and `escape` make of a client's text: theirs as a whole, and so is what is made
+    of it.
+    """
 
     __slots__ = ()
 
@@ -186,13 +197,21 @@ def unsure(plain: str, sources: Iterable[str]) -> str:
     """A text of which is only known what clients' texts are in it."""
     if not plain:
         return plain
-    known = [former for source in sources for former in (source, *(text for run in runs_of(source) for text in run.sources))]
+    known = [
+        former
+        for source in sources
+        for former in (source, *(text for run in runs_of(source) for text in run.sources))
+    ]
     return Marked(plain, (Run(0, len(plain), tuple(dict.fromkeys(known))),))
 
 
 def derived(result: Any, inputs: Sequence[Any]) -> Any:
     """A result of `inputs`: if it is a text that lost the runs that are somewhere in them, an unsure one."""
-    if not isinstance(result, str) or isinstance(result, Marked | MarkedMarkup) or all(type(value) is str for value in inputs):
+    if (
+        not isinstance(result, str)
+        or isinstance(result, Marked | MarkedMarkup)
+        or all(type(value) is str for value in inputs)
+    ):
         return result
     sources = tuple(marked_in(inputs))
     if not sources:
@@ -210,7 +229,9 @@ def marked_in(values: Iterable[Any]) -> Iterator[str]:
                 yield value
         elif isinstance(value, Mapping | list | tuple | Namespace) and id(value) not in seen:
             seen.add(id(value))
-            inner = object.__getattribute__(value, "_Namespace__attrs") if isinstance(value, Namespace) else value
+            inner = (
+                object.__getattribute__(value, "_Namespace__attrs") if isinstance(value, Namespace) else value
+            )
             stack += [*inner.keys(), *inner.values()] if isinstance(inner, Mapping) else inner
 
 
@@ -225,7 +246,10 @@ def of_client(value: Any) -> Any:
 
 def of_messages(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Messages of a request, marked but for the names of fields and known roles."""
-    return [{name: value if _is_role(name, value) else of_client(value) for name, value in message.items()} for message in messages]
+    return [
+        {name: value if _is_role(name, value) else of_client(value) for name, value in message.items()}
+        for message in messages
+    ]
 
 
 def _is_role(name: str, value: object) -> bool:

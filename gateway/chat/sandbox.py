@@ -1,7 +1,8 @@
-"""The sandbox that chat templates run in: Jinja's own, and every way to build a value is counted before it is built.
+"""The sandbox that chat templates run in: Jinja's own, and every way to build a value is counted before it is
+built.
 
-Jinja folds constants at compile time and joins `~`, slices and literals without asking the sandbox; our code generator
-folds nothing and asks for each. Filters and methods of built-in values are those on a list.
+Jinja folds constants at compile time and joins `~`, slices and literals without asking the sandbox; our code
+generator folds nothing and asks for each. Filters and methods of built-in values are those on a list.
 """
 
 from __future__ import annotations
@@ -37,11 +38,13 @@ def _words(*lines: str) -> frozenset[str]:
 
 
 OF_ITEMS = _words(
-    "attr batch count d default dictsort first groupby items join last length list map max min random reject rejectattr reverse select",
+    "attr batch count d default dictsort first groupby items join last length list map max min random reject"
+    " rejectattr reverse select",
     "selectattr slice sort sum tojson unique",
 )
 OF_TEXT = _words(
-    "abs capitalize center e escape float format indent int lower replace round safe string striptags title trim truncate upper urlencode",
+    "abs capitalize center e escape float format indent int lower replace round safe string striptags title"
+    " trim truncate upper urlencode",
     "wordcount",
 )
 """Filters that look at their value as one text or number, which it is made into first."""
@@ -50,9 +53,12 @@ READING_ALL = _words("list sort unique groupby reverse slice batch max min")
 WITH_NUMBERS = _words("batch center indent round slice truncate")
 
 METHODS = _words(
-    "strip lstrip rstrip startswith endswith upper lower title capitalize swapcase casefold find rfind index rindex count isdigit isalpha",
-    "isalnum isspace isupper islower isnumeric isdecimal istitle isidentifier isascii isprintable removeprefix removesuffix partition",
-    "rpartition get items keys values copy is_integer bit_length center ljust rjust zfill expandtabs replace join split rsplit splitlines",
+    "strip lstrip rstrip startswith endswith upper lower title capitalize swapcase casefold find rfind index"
+    " rindex count isdigit isalpha",
+    "isalnum isspace isupper islower isnumeric isdecimal istitle isidentifier isascii isprintable"
+    " removeprefix removesuffix partition",
+    "rpartition get items keys values copy is_integer bit_length center ljust rjust zfill expandtabs replace"
+    " join split rsplit splitlines",
 )
 """Of texts, numbers and containers; `format` has a way of its own, the rest is refused."""
 
@@ -74,7 +80,11 @@ class _Code(CodeGenerator):
             super().visit_Getitem(node, frame)
             return
         none = nodes.Const(None)
-        self._asking("cut", [node.node, *(part or none for part in (node.arg.start, node.arg.stop, node.arg.step))], frame)
+        self._asking(
+            "cut",
+            [node.node, *(part or none for part in (node.arg.start, node.arg.stop, node.arg.step))],
+            frame,
+        )
 
     def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802
         self.write("environment.allowance.result(")
@@ -110,7 +120,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self) -> None:
         super().__init__(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"], optimized=False, finalize=_printed, cache_size=0
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.loopcontrols"],
+            optimized=False,
+            finalize=_printed,
+            cache_size=0,
         )
         self.allowance = Allowance()
         self.concat = self._concat  # type: ignore[method-assign]
@@ -119,7 +134,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.globals.pop("lipsum")
         self.globals["raise_exception"] = self._raise_exception
 
-    # Operators ------------------------------------------------------------------------------------------------------
+    # Operators
+    # ------------------------------------------------------------------------------------------------------
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if isinstance(left, str) and operator == "+":
             self.allowance.text(width(left) + (width(right) if isinstance(right, str) else 0))
@@ -136,11 +152,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _check_repeat(self, value: Any, times: Any) -> None:
         if isinstance(times, int) and times > 0:
-            self.allowance.text((width(value) if isinstance(value, str) else ITEM_BYTES * _length(value)) * times)
+            self.allowance.text(
+                (width(value) if isinstance(value, str) else ITEM_BYTES * _length(value)) * times
+            )
 
     def _check_percent(self, pattern: str, values: Any) -> None:
         short(pattern)
-        self.allowance.text(width(pattern) + pattern.count("%") * (MAX_WIDTH // 100 + self.allowance.as_text(values)))
+        self.allowance.text(
+            width(pattern) + pattern.count("%") * (MAX_WIDTH // 100 + self.allowance.as_text(values))
+        )
 
     def joined(self, *values: Any) -> str:
         """`~`: the texts of the values, one after the other."""
@@ -158,26 +178,35 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.allowance.text(sum(map(width, pieces)))
         return concat(pieces)
 
-    # Calls ----------------------------------------------------------------------------------------------------------
+    # Calls
+    # ----------------------------------------------------------------------------------------------------------
     def call(self, context: Context, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         owner = getattr(function, "__self__", None)
-        if isinstance(owner, str | bytes | int | float | complex | list | tuple | set | frozenset | dict | range | type):
+        if isinstance(
+            owner, str | bytes | int | float | complex | list | tuple | set | frozenset | dict | range | type
+        ):
             args = self._check_method(owner, function.__name__, args, kwargs)
             if isinstance(owner, str):
                 return self._call_of_text(context, owner, function, args, kwargs)
         return self.allowance.result(super().call(context, function, *args, **kwargs))
 
-    def _call_of_text(self, context: Context, owner: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call_of_text(
+        self, context: Context, owner: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """A method of a text; a plain one follows what clients wrote only where it may be given some."""
         if type(owner) is str and function.__name__ in ("join", "replace"):
             function = getattr(following(owner), function.__name__)
         result = self.allowance.result(super().call(context, function, *args, **kwargs))
         return derived(result, (owner, *args, *kwargs.values()))
 
-    def _check_method(self, owner: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    def _check_method(
+        self, owner: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, ...]:
         """Refuse or count a method of a built-in value; returns the arguments to call it with."""
         if name not in METHODS or isinstance(owner, type | bytes):
-            raise TemplateError(f"the chat template calls {name!r} of a {type(owner).__name__}, which is not allowed")
+            raise TemplateError(
+                f"the chat template calls {name!r} of a {type(owner).__name__}, which is not allowed"
+            )
         if not isinstance(owner, str):
             return args
         if name in PADDING:
@@ -186,7 +215,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         elif name == "replace":
             self._check_replace(owner, *args)
         elif name in SPLITTING:
-            pieces = owner.count(args[0]) if args and isinstance(args[0], str) and args[0] else len(owner) // 2
+            pieces = (
+                owner.count(args[0]) if args and isinstance(args[0], str) and args[0] else len(owner) // 2
+            )
             self.allowance.built(width(owner) + OBJECT_BYTES * pieces)
         elif name == "join" and args:
             return (self._check_join(args[0], owner), *args[1:])
@@ -213,7 +244,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         made = formatter.vformat(pattern, (), args[0]) if mapped else formatter.vformat(pattern, args, kwargs)
         return str(derived(made, (pattern, args, kwargs)))
 
-    # Filters --------------------------------------------------------------------------------------------------------
+    # Filters
+    # --------------------------------------------------------------------------------------------------------
     def _bounded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """The filter, which counts first."""
         position = int(hasattr(function, "jinja_pass_arg"))
@@ -267,7 +299,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if indent is None:
             return json.dumps(value, ensure_ascii=False)
         narrow(indent)
-        return self._concat(self._counted(json.JSONEncoder(ensure_ascii=False, indent=indent).iterencode(value)))
+        return self._concat(
+            self._counted(json.JSONEncoder(ensure_ascii=False, indent=indent).iterencode(value))
+        )
 
     def _counted(self, pieces: Iterable[str]) -> Iterable[str]:
         for piece in pieces:

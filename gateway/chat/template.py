@@ -1,7 +1,9 @@
-"""The model's own chat template: Jinja from the model file, untrusted, so sandboxed, bounded in time and in size.
+"""The model's own chat template: Jinja from the model file, untrusted, so sandboxed, bounded in time and in
+size.
 
-Same dialect as Hugging Face's `apply_chat_template` (transformers, `utils/chat_template_utils.py`): trim_blocks,
-lstrip_blocks, loop controls, `raise_exception`, `strftime_now`, and `tojson` without HTML escaping.
+Same dialect as Hugging Face's `apply_chat_template` (transformers, `utils/chat_template_utils.py`):
+trim_blocks, lstrip_blocks, loop controls, `raise_exception`, `strftime_now`, and `tojson` without HTML
+escaping.
 """
 
 from __future__ import annotations
@@ -33,13 +35,17 @@ class _Interrupt(BaseException):
 
 
 class ChatTemplate:
-    """A compiled template. `bos` and `eos` are the texts of those tokens, which templates may print; `mark` says whether prompts
-    know which of their characters clients wrote (`gateway.chat.marked`).
+    """A compiled template. `bos` and `eos` are the texts of those tokens, which templates may print; `mark`
+    says whether prompts know which of their characters clients wrote (`gateway.chat.marked`).
     """
 
-    def __init__(self, source: str, *, bos: str = "", eos: str = "", timeout_s: float = 2.0, mark: bool = True) -> None:
+    def __init__(
+        self, source: str, *, bos: str = "", eos: str = "", timeout_s: float = 2.0, mark: bool = True
+    ) -> None:
         if len(source) > MAX_TEMPLATE_CHARS:
-            raise TemplateError(f"the chat template has {len(source)} characters; the most is {MAX_TEMPLATE_CHARS}")
+            raise TemplateError(
+                f"the chat template has {len(source)} characters; the most is {MAX_TEMPLATE_CHARS}"
+            )
         self.source = source
         self._sandbox = Sandbox()
         self._sandbox.globals["strftime_now"] = _strftime_now
@@ -50,7 +56,9 @@ class ChatTemplate:
             with _time_limit(COMPILE_TIMEOUT_S):
                 self._template = self._sandbox.from_string(source)
         except _Interrupt:
-            raise TemplateTimeoutError(f"the model's chat template took longer than {COMPILE_TIMEOUT_S:g} s to compile") from None
+            raise TemplateTimeoutError(
+                f"the model's chat template took longer than {COMPILE_TIMEOUT_S:g} s to compile"
+            ) from None
         except Exception as error:  # Jinja's, Python's compiler's, or an integer of too many digits
             raise TemplateError(f"the model's chat template does not compile: {error}") from None
 
@@ -61,8 +69,8 @@ class ChatTemplate:
         generation_prompt: bool = True,
         tools: Sequence[Mapping[str, Any]] = (),
     ) -> str:
-        """The prompt text for these messages, up to where the assistant's answer begins, or without its beginning. `tools` are
-        what the model may call, in OpenAI's form.
+        """The prompt text for these messages, up to where the assistant's answer begins, or without its
+        beginning. `tools` are what the model may call, in OpenAI's form.
 
         Raises:
             TemplateError: the template refuses the messages, is broken, too slow or too large.
@@ -75,10 +83,14 @@ class ChatTemplate:
             with _time_limit(self._timeout_s):
                 return self._collect({**variables, "tools": tools or None})
         except _Interrupt:
-            raise TemplateTimeoutError(f"the model's chat template ran longer than {self._timeout_s} s and was stopped") from None
+            raise TemplateTimeoutError(
+                f"the model's chat template ran longer than {self._timeout_s} s and was stopped"
+            ) from None
         except TemplateError:
             raise
-        except Exception as error:  # a template is arbitrary code: whatever it raises is its failure, not ours
+        except (
+            Exception
+        ) as error:  # a template is arbitrary code: whatever it raises is its failure, not ours
             raise TemplateError(f"the model's chat template cannot render these messages: {error}") from None
 
     def _collect(self, variables: dict[str, Any]) -> str:

@@ -1,7 +1,9 @@
-"""The command line before typer sees it: options that every verb shares may stand anywhere, and what is unknown is told.
+"""The command line before typer sees it: options that every verb shares may stand anywhere, and what is
+unknown is told.
 
-Typer takes an option only behind the verb that declares it, and settings are declared by none (`gateway.cli.options`). So
-words are put into an order that it takes: the verb, its own options and arguments, and behind them what all verbs share.
+Typer takes an option only behind the verb that declares it, and settings are declared by none
+(`gateway.cli.options`). So words are put into an order that it takes: the verb, its own options and
+arguments, and behind them what all verbs share.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ def arranged(args: Sequence[str], root: Any) -> list[str]:
     while line.rest:
         word = line.rest.pop(0)
         if word == "--" or (line.is_group and not _is_flag(word) and word not in line.command.commands):
-            line.own += [word, *line.rest]  # what follows is no option; or a verb that is not there, of which typer tells
+            # what follows is no option; or a verb that is not there, of which typer tells
+            line.own += [word, *line.rest]
             break
         if _is_flag(word):
             _take_flag(word, line, settings)
@@ -101,13 +104,19 @@ def _is_flag(word: str) -> bool:
 
 def _options(command: Any) -> dict[str, bool]:
     """A command's own options, long and short → whether a value follows."""
-    declared = {name: not getattr(param, "is_flag", False) for param in command.params for name in (*param.opts, *param.secondary_opts)}
+    declared = {
+        name: not getattr(param, "is_flag", False)
+        for param in command.params
+        for name in (*param.opts, *param.secondary_opts)
+    }
     return {HELP: False, **{name: takes for name, takes in declared.items() if name.startswith("-")}}
 
 
 def _unknown(name: str, line: _Line, own: Mapping[str, bool], settings: Mapping[str, SettingInfo]) -> str:
     """Say that a flag is unknown, and which one may have been meant or where it belongs."""
-    if line.is_group and (having := [" ".join([*line.verb, verb]) for verb, options in _below(line.command) if name in options]):
+    if line.is_group and (
+        having := [" ".join([*line.verb, verb]) for verb, options in _below(line.command) if name in options]
+    ):
         return f"{name} belongs behind its verb: firsttoken {having[0]} {name} …"
     found = nearest(name, [*own, *([] if line.is_group else SHARED), *settings])
     return f"unknown option {name!r}; {did_you_mean(found, '`firsttoken settings` lists all settings')}"

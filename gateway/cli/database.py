@@ -23,7 +23,8 @@ NO_LIMIT = float("inf")
 
 
 def revision(effective: Settings) -> str | None:
-    """The database's revision, or None where there is none yet; a missing SQLite file is not created by asking.
+    """The database's revision, or None where there is none yet; a missing SQLite file is not created by
+    asking.
 
     Raises:
         CommandError: it cannot be read.
@@ -56,16 +57,23 @@ def bring_up_to_date(effective: Settings) -> None:
 
     path = sqlite_path(effective.store_url)
     if path is not None and not path.absolute().parent.exists():
-        raise CommandError(f"the database {redact(effective.store_url)} cannot be created: there is no folder {path.absolute().parent}")
+        raise CommandError(
+            f"the database {redact(effective.store_url)} cannot be created: there is no folder"
+            f" {path.absolute().parent}"
+        )
     with _failures_told(effective), spinner("bringing the database up to date …"):
         migrate.upgrade(effective.store_url)
 
 
 def work_with(
-    effective: Settings, work: Callable[[AsyncEngine], Awaitable[Found]], *, write: bool = False, told: str = "reading the database …"
+    effective: Settings,
+    work: Callable[[AsyncEngine], Awaitable[Found]],
+    *,
+    write: bool = False,
+    told: str = "reading the database …",
 ) -> Found:
-    """Do something with a database of this version; readers have no time limit here. A person at a terminal is `told` that it
-    goes on ('': the work does so itself).
+    """Do something with a database of this version; readers have no time limit here. A person at a terminal
+    is `told` that it goes on ('': the work does so itself).
 
     Raises:
         CommandError: there is no such database, or it failed; the message says what to do.
@@ -90,7 +98,11 @@ def try_writing(effective: Settings, found: str | None) -> None:
     from telemetry.store.inspection import try_writing as attempt
 
     with _failures_told(effective):
-        asyncio.run(_with_engine(effective.store_url, lambda engine: attempt(engine, with_tables=found is not None), write=True))
+        asyncio.run(
+            _with_engine(
+                effective.store_url, lambda engine: attempt(engine, with_tables=found is not None), write=True
+            )
+        )
 
 
 async def _with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[Found]], *, write: bool) -> Found:
@@ -104,7 +116,9 @@ async def _with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[Found]]
     try:
         await asyncio.wait({working})
         return working.result()
-    except asyncio.CancelledError:  # Ctrl-C: a statement that goes on would keep its thread, and the thread the program
+    except (
+        asyncio.CancelledError
+    ):  # Ctrl-C: a statement that goes on would keep its thread, and the thread the program
         over.set()
         working.cancel()
         await asyncio.wait({working})
@@ -123,7 +137,8 @@ def _failures_told(effective: Settings) -> Iterator[None]:
     from telemetry.store.queries.reading import StoreUnreadable
 
     shown, logged = redact(effective.store_url), logging.NullHandler()
-    logging.getLogger().addHandler(logged)  # what goes wrong is told below; a pool would write a traceback of its own
+    # what goes wrong is told below; a pool would write a traceback of its own
+    logging.getLogger().addHandler(logged)
     try:
         yield
     except (SQLAlchemyError, OSError, StoreUnreadable, StoreVersionError, ModuleNotFoundError) as error:

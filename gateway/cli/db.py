@@ -14,13 +14,17 @@ from gateway.cli.private import make_home
 from gateway.settings.load import Settings
 from gateway.settings.sections import CaptureSettings, StoreSettings
 
-app = typer.Typer(no_args_is_help=True, help="Database: its schema, what is in it, what to keep, and a way out of it.")
+app = typer.Typer(
+    no_args_is_help=True, help="Database: its schema, what is in it, what to keep, and a way out of it."
+)
 app.command(context_settings=PASS_SETTINGS)(db_prune.prune)
 app.command(context_settings=PASS_SETTINGS)(db_export.export)
 
 
 @app.command(context_settings=PASS_SETTINGS)
-def upgrade(context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def upgrade(
+    context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Create the database or bring its schema to this version's."""
     effective = effective_settings(context, home, config)
     make_home(effective.home)
@@ -29,7 +33,9 @@ def upgrade(context: typer.Context, home: HomeOption = None, config: ConfigOptio
 
 
 @app.command(context_settings=PASS_SETTINGS)
-def current(context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def current(
+    context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Show the database's revision; exit code 1 when it is not this version's."""
     effective = effective_settings(context, home, config)
     if not _show(effective, as_json=as_json):
@@ -37,7 +43,9 @@ def current(context: typer.Context, home: HomeOption = None, config: ConfigOptio
 
 
 @app.command(context_settings=PASS_SETTINGS)
-def stats(context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def stats(
+    context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Show how much is in the database, its size, and what is kept how long."""
     from telemetry.store.inspection import contents
 
@@ -59,10 +67,20 @@ def stats(context: typer.Context, home: HomeOption = None, config: ConfigOption 
         grid.add_row(name, f"{rows:,}")
     show(grid)
     if found.oldest and found.newest:
-        console.print(f"requests from {found.oldest:%Y-%m-%d %H:%M} to {found.newest:%Y-%m-%d %H:%M} UTC", highlight=False)
+        console.print(
+            f"requests from {found.oldest:%Y-%m-%d %H:%M} to {found.newest:%Y-%m-%d %H:%M} UTC",
+            highlight=False,
+        )
     if found.used_bytes is not None:
-        cap = f" of {size(store.max_bytes)} ({found.used_bytes / store.max_bytes:.0%})" if store.max_bytes else ", without a limit"
-        console.print(f"{size(found.used_bytes)} used{cap}, {size(found.free_bytes or 0)} free in the file", highlight=False)
+        cap = (
+            f" of {size(store.max_bytes)} ({found.used_bytes / store.max_bytes:.0%})"
+            if store.max_bytes
+            else ", without a limit"
+        )
+        console.print(
+            f"{size(found.used_bytes)} used{cap}, {size(found.free_bytes or 0)} free in the file",
+            highlight=False,
+        )
     if found.content_bytes or capture.content:
         cap = f" of {size(capture.max_bytes)}" if capture.max_bytes else ", without a limit"
         console.print(f"{size(found.content_bytes)} of it what was said in requests{cap}", highlight=False)
@@ -76,8 +94,12 @@ def _kept(store: StoreSettings, capture: CaptureSettings) -> list[tuple[str, flo
 
 
 @app.command(context_settings=PASS_SETTINGS)
-def verify(context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check pages, references and that statistics equal the requests they came from; exit code 1 when something is wrong."""
+def verify(
+    context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Check pages, references and that statistics equal the requests they came from; exit code 1 when
+    something is wrong.
+    """
     from telemetry.store.inspection import verify as check
 
     effective = effective_settings(context, home, config)
@@ -85,7 +107,11 @@ def verify(context: typer.Context, home: HomeOption = None, config: ConfigOption
     if as_json:
         print_json({"url": redact(effective.store_url), "ok": not problems, "problems": problems})
     else:
-        console.print("\n".join(problems) or "sound: pages, references, and statistics against requests", highlight=False, markup=False)
+        console.print(
+            "\n".join(problems) or "sound: pages, references, and statistics against requests",
+            highlight=False,
+            markup=False,
+        )
     if problems:
         raise typer.Exit(1)
 
@@ -98,6 +124,10 @@ def _show(effective: Settings, *, as_json: bool) -> bool:
     if as_json:
         print_json({"url": url, "current": found, "head": head, "up_to_date": found == head})
     else:
-        state = "up to date" if found == head else "run `firsttoken db upgrade`, or serve: it upgrades at start"
-        console.print(f"{url}\n{found or 'not created yet'} (newest {head}): {state}", soft_wrap=True, highlight=False)
+        state = (
+            "up to date" if found == head else "run `firsttoken db upgrade`, or serve: it upgrades at start"
+        )
+        console.print(
+            f"{url}\n{found or 'not created yet'} (newest {head}): {state}", soft_wrap=True, highlight=False
+        )
     return found == head

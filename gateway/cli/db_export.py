@@ -22,15 +22,30 @@ if TYPE_CHECKING:
 
     from telemetry.store.export import Range, Writer
 
-FormatOption = Annotated[Format, typer.Option("--format", help="Of the rows; parquet needs pip install 'firsttoken\\[parquet]'.")]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="Of the rows; parquet needs pip install 'firsttoken\\[parquet]'.")
+]
 SinceOption = Annotated[
-    str, typer.Option("--since", metavar="TIME", help="From when: 36h, 7d (before now), or a time (UTC) like 2026-11-23T14:00.")
+    str,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="From when: 36h, 7d (before now), or a time (UTC) like 2026-11-23T14:00.",
+    ),
 ]
 UntilOption = Annotated[
-    str, typer.Option("--until", metavar="TIME", help="Until when, likewise; the requests of that moment are left out.")
+    str,
+    typer.Option(
+        "--until", metavar="TIME", help="Until when, likewise; the requests of that moment are left out."
+    ),
 ]
-ContentOption = Annotated[bool, typer.Option("--content", metavar="", help="Also what was said in each request, where that is kept.")]
-ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Only this model.", show_default=False)]
+ContentOption = Annotated[
+    bool,
+    typer.Option("--content", metavar="", help="Also what was said in each request, where that is kept."),
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="Only this model.", show_default=False)
+]
 
 
 def export(
@@ -55,7 +70,9 @@ def export(
     work_with(effective, lambda reader: check_known(reader, effective, model))  # before a file is begun
     with opened(output, force=force) as file:
         pages = _writer(form, file, content=content)
-        exported = work_with(effective, lambda reader: _export(reader, wanted, pages, content=content, quiet=quiet), told="")
+        exported = work_with(
+            effective, lambda reader: _export(reader, wanted, pages, content=content, quiet=quiet), told=""
+        )
     if as_json:
         print_json({"exported": exported, "output": output, "format": form})
     elif output != STDOUT:
@@ -81,7 +98,9 @@ def _range(since: str, until: str, model: str | None) -> Range:
 
     first, last = _moment("--since", since), _moment("--until", until)
     if first is not None and last is not None and first >= last:
-        raise typer.BadParameter(f"{until!r} is not after --since {since!r}: no request can be in between", param_hint="--until")
+        raise typer.BadParameter(
+            f"{until!r} is not after --since {since!r}: no request can be in between", param_hint="--until"
+        )
     return Range(first, last, model)
 
 

@@ -39,7 +39,9 @@ BytesOption = Annotated[
         show_default=False,
     ),
 ]
-DryOption = Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say how many requests are too old.")]
+DryOption = Annotated[
+    bool, typer.Option("--dry-run", metavar="", help="Only say how many requests are too old.")
+]
 
 
 def prune(
@@ -51,14 +53,20 @@ def prune(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget requests that are too old or too many, with their phases, and old contents and statistics; safe beside a running server."""
+    """Forget requests that are too old or too many, with their phases, and old contents and statistics;
+    safe beside a running server.
+    """
     from gateway.settings.retention import retention_of
 
     if max_bytes is not None and not effective_settings(context, home, config).store_url.startswith("sqlite"):
-        raise typer.BadParameter("only SQLite has a size that falls when rows go; use --older-than", param_hint="--max-bytes")
+        raise typer.BadParameter(
+            "only SQLite has a size that falls when rows go; use --older-than", param_hint="--max-bytes"
+        )
     retention = retention_of(effective := effective_settings(context, home, config))
     days = retention.request_days if older_than is None else _days(older_than)
-    retention = replace(retention, request_days=days, max_bytes=retention.max_bytes if max_bytes is None else max_bytes)
+    retention = replace(
+        retention, request_days=days, max_bytes=retention.max_bytes if max_bytes is None else max_bytes
+    )
     if dry_run:
         too_old = work_with(effective, lambda reader: _too_old(reader, days))
         _tell(
@@ -67,8 +75,12 @@ def prune(
             as_json=as_json,
         )
         return
-    pruned, contents = work_with(effective, lambda writer: _prune(writer, retention, quiet=as_json), write=True, told="")
-    words = f"{pruned:,} requests forgotten" + (f", and what was said in {contents:,} others" if contents else "")
+    pruned, contents = work_with(
+        effective, lambda writer: _prune(writer, retention, quiet=as_json), write=True, told=""
+    )
+    words = f"{pruned:,} requests forgotten" + (
+        f", and what was said in {contents:,} others" if contents else ""
+    )
     _tell({"pruned": pruned, "pruned_contents": contents}, words, as_json=as_json)
 
 

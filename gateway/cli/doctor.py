@@ -16,7 +16,9 @@ from gateway.cli.output import console, print_json
 MARKS = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "fail": "[red]fail[/red]"}
 
 
-def doctor(context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def doctor(
+    context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Check this machine and the settings; exit code 1 when something would keep the gateway from serving."""
     effective = effective_settings(context, home, config)
     found: list[Check] = []
@@ -32,4 +34,6 @@ def doctor(context: typer.Context, home: HomeOption = None, config: ConfigOption
 
 
 def _print(check: Check) -> None:
-    console.print(f"{MARKS[check.outcome]} {check.name:<9} {escape(check.detail)}", soft_wrap=True, highlight=False)
+    console.print(
+        f"{MARKS[check.outcome]} {check.name:<9} {escape(check.detail)}", soft_wrap=True, highlight=False
+    )

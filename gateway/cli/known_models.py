@@ -19,10 +19,16 @@ MAX_NAMED = 20
 
 
 def configured(effective: Settings) -> list[str]:
-    """What clients may ask for by the settings, adapters included; a model whose file is missing has its name all the same."""
+    """What clients may ask for by the settings, adapters included; a model whose file is missing has its
+    name all the same.
+    """
     names = [configured_name(reference) for reference in effective.engine.models or (DEMO_MODEL,)]
     with suppress(ModelFileError):
-        return [name for model, own in adapters_by_model(effective.engine.adapters, names).items() for name in names_of(model, own)]
+        return [
+            name
+            for model, own in adapters_by_model(effective.engine.adapters, names).items()
+            for name in names_of(model, own)
+        ]
     return names
 
 
@@ -42,7 +48,9 @@ async def check_known(reader: AsyncEngine, effective: Settings, model: str | Non
 
 
 def _named(model: str, known: list[str]) -> str:
-    listed = ", ".join(known[:MAX_NAMED]) + (f" and {len(known) - MAX_NAMED} more" if len(known) > MAX_NAMED else "")
+    listed = ", ".join(known[:MAX_NAMED]) + (
+        f" and {len(known) - MAX_NAMED} more" if len(known) > MAX_NAMED else ""
+    )
     suggested = did_you_mean(nearest(model, known), "")
     return f"{suggested} Known are {listed}" if suggested else f"known are {listed}"
 

@@ -29,9 +29,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     epilog=(
-        "Every verb takes, before it or behind it, --home DIR, --config FILE, --json, and a flag for each setting "
-        "(engine.slots is --engine-slots; `firsttoken settings` lists them). "
-        "Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted."
+        "Every verb takes, before it or behind it, --home DIR, --config FILE, --json, and a flag for each"
+        " setting (engine.slots is --engine-slots; `firsttoken settings` lists them). Exit codes: 0 done, 1"
+        " failed, 2 used wrongly, 130 interrupted."
     ),
 )
 app.command(context_settings=PASS_SETTINGS)(serve.serve)
@@ -53,7 +53,14 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def firsttoken(
     _version: Annotated[
-        bool, typer.Option("--version", metavar="", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version",
+            metavar="",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
     ] = False,
 ) -> None:
     """Serve your own language models and see where each millisecond and each token went."""
@@ -62,8 +69,8 @@ def firsttoken(
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; what a person did wrong is one line, not a traceback.
 
-    With `--json` it is one JSON object on standard output: `{"error": {"type", "message"}}`. A reader that leaves (`| head`)
-    ends the program quietly.
+    With `--json` it is one JSON object on standard output: `{"error": {"type", "message"}}`. A reader that
+    leaves (`| head`) ends the program quietly.
     """
     if args is None:
         keep_private()

@@ -13,12 +13,18 @@ from gateway.models.storage import DEMO_MODEL, ModelFileError, resolve
 
 app = typer.Typer(no_args_is_help=True, help="Models: what is configured and what is there.")
 
-DigestOption = Annotated[bool, typer.Option("--digest", metavar="", help="Also read each file and print its SHA-256.")]
+DigestOption = Annotated[
+    bool, typer.Option("--digest", metavar="", help="Also read each file and print its SHA-256.")
+]
 
 
 @app.command("list", context_settings=PASS_SETTINGS)
 def list_models(
-    context: typer.Context, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False, digest: DigestOption = False
+    context: typer.Context,
+    home: HomeOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    digest: DigestOption = False,
 ) -> None:
     """List the configured models; exit code 1 when one of them is not there."""
     references = effective_settings(context, home, config).engine.models or (DEMO_MODEL,)
@@ -33,7 +39,13 @@ def list_models(
 
 def describe_model(reference: str, *, with_digest: bool = False) -> dict[str, object]:
     """One row: reference, name, path, size_bytes, present, digest (None = not computed) and problem."""
-    row: dict[str, object] = {"reference": reference, "name": None, "path": None, "size_bytes": None, "present": False}
+    row: dict[str, object] = {
+        "reference": reference,
+        "name": None,
+        "path": None,
+        "size_bytes": None,
+        "present": False,
+    }
     try:
         file = resolve(reference)
     except ModelFileError as error:
@@ -57,5 +69,9 @@ def _print(entries: list[dict[str, object]], *, with_digest: bool) -> None:
         size_bytes = entry["size_bytes"]
         shown = size(size_bytes) if isinstance(size_bytes, int) else "missing"
         where = escape(str(entry["path"] or entry["problem"]))
-        grid.add_row(escape(str(entry["reference"])), shown, f"{where}\n{entry['digest']}" if with_digest and entry["digest"] else where)
+        grid.add_row(
+            escape(str(entry["reference"])),
+            shown,
+            f"{where}\n{entry['digest']}" if with_digest and entry["digest"] else where,
+        )
     show(grid)

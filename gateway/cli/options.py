@@ -1,8 +1,8 @@
 """Options that every verb shares: `--home`, `--config`, `--json`, and one flag per setting.
 
-Setting flags are not declared one by one: each verb lets unknown options through (`gateway.cli.arguments` has seen to
-it that there are none but settings'), and `parse_flags` reads them by `gateway.settings.load.describe()`, so that a new setting
-has its flag at once.
+Setting flags are not declared one by one: each verb lets unknown options through (`gateway.cli.arguments` has
+seen to it that there are none but settings'), and `parse_flags` reads them by
+`gateway.settings.load.describe()`, so that a new setting has its flag at once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ PASS_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 HomeOption = Annotated[
     Path | None,
     typer.Option(
-        "--home", metavar="DIR", help="Folder for database, cache, logs and settings (variable FIRSTTOKEN_HOME).", show_default=False
+        "--home",
+        metavar="DIR",
+        help="Folder for database, cache, logs and settings (variable FIRSTTOKEN_HOME).",
+        show_default=False,
     ),
 ]
 ConfigOption = Annotated[
@@ -36,7 +39,9 @@ ConfigOption = Annotated[
         show_default=False,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON for programs instead of text for people.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print JSON for programs instead of text for people.")
+]
 
 
 def effective_settings(
@@ -46,7 +51,8 @@ def effective_settings(
     flags: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Load settings from all sources; `flags` are those that a verb declares itself, they win over generic ones.
+    """Load settings from all sources; `flags` are those that a verb declares itself, they win over generic
+    ones.
 
     Raises:
         SettingsError: a source holds an unknown key or a wrong value.
@@ -70,7 +76,10 @@ def parse_flags(args: Sequence[str]) -> dict[str, str]:
         flag, has_value, value = rest.pop(0).partition("=")
         info = known.get(flag)
         if info is None:
-            raise UnknownFlagError(f"unexpected argument {flag!r}: options and settings begin with --, and `--help` lists what is taken")
+            raise UnknownFlagError(
+                f"unexpected argument {flag!r}: options and settings begin with --, and `--help` lists what"
+                " is taken"
+            )
         values[info.name] = value if has_value else _value(info, rest)
     return values
 

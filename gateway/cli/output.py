@@ -54,7 +54,9 @@ class CommandError(RuntimeError):
 
 
 def bar(*columns: ProgressColumn, quiet: bool = False) -> Progress:
-    """How far something is, on standard error, for a person at a terminal only; it is gone when it has ended."""
+    """How far something is, on standard error, for a person at a terminal only; it is gone when it has
+    ended.
+    """
     return Progress(*columns, console=errors, disable=quiet or not errors.is_terminal, transient=True)
 
 
@@ -74,7 +76,9 @@ def fail_json(message: str, kind: str) -> None:
 
 
 def table(*columns: str, figures: Container[str] = ()) -> Table:
-    """An empty table in the one style that all verbs use, with `figures` to the right; print it with `show`."""
+    """An empty table in the one style that all verbs use, with `figures` to the right; print it with
+    `show`.
+    """
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         grid.add_column(column, no_wrap=True, justify="right" if column in figures else "left")
@@ -82,9 +86,11 @@ def table(*columns: str, figures: Container[str] = ()) -> Table:
 
 
 def show(*layouts: Table | Sequence[Table]) -> None:
-    """Print the first layout (a table, or several) that is whole at the terminal's width; else the first one's rows, a line per value.
+    """Print the first layout (a table, or several) that is whole at the terminal's width; else the first
+    one's rows, a line per value.
 
-    A figure that is cut reads as another one, so nothing ever is: a line that is still too long wraps in the terminal.
+    A figure that is cut reads as another one, so nothing ever is: a line that is still too long wraps in the
+    terminal.
     """
     candidates = [[layout] if isinstance(layout, Table) else layout for layout in layouts]
     for grids in candidates:
@@ -100,7 +106,10 @@ def _natural_width(grid: Table) -> int:
 
 def _below_each_other(grid: Table) -> Text:
     """Each row as lines `column  value`, with an empty line between rows."""
-    columns = [(Text.from_markup(str(column.header).replace("\n", " ")), list(column.cells)) for column in grid.columns]
+    columns = [
+        (Text.from_markup(str(column.header).replace("\n", " ")), list(column.cells))
+        for column in grid.columns
+    ]
     wide = max(header.cell_len for header, _ in columns) + 2
     text = Text()
     for row in range(grid.row_count):

@@ -1,4 +1,6 @@
-"""A file that a verb writes: it takes its name when everything is in it, and nothing that is there is overwritten unasked."""
+"""A file that a verb writes: it takes its name when everything is in it, and nothing that is there is
+overwritten unasked.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,20 @@ from gateway.cli.streams import Raw, buffered
 STDOUT = Path("-")
 
 OutputOption = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE", help="File to write, which must not exist; - is standard output.")
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="File to write, which must not exist; - is standard output."
+    ),
 ]
-ForceOption = Annotated[bool, typer.Option("--force", "-f", metavar="", help="Overwrite the file if it exists.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", "-f", metavar="", help="Overwrite the file if it exists.")
+]
 
 
 @contextmanager
 def opened(output: Path, *, force: bool) -> Iterator[IO[bytes]]:
-    """Standard output, or a file that appears when the block has ended well; a device or pipe is written as it is.
+    """Standard output, or a file that appears when the block has ended well; a device or pipe is written as
+    it is.
 
     Raises:
         CommandError: it is there and may not be overwritten, or cannot be written.

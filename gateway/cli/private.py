@@ -13,8 +13,8 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def keep_private() -> None:
-    """From now on folders are made 0700 and files 0600, by this process and by those that it starts (the database's own files
-    and an engine's cache among them).
+    """From now on folders are made 0700 and files 0600, by this process and by those that it starts (the
+    database's own files and an engine's cache among them).
     """
     os.umask(OTHERS)
 
@@ -28,7 +28,10 @@ def make_home(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        message = f"cannot create the home folder {home}: {error.strerror}; choose another with --home or FIRSTTOKEN_HOME"
+        message = (
+            f"cannot create the home folder {home}: {error.strerror}; choose another with --home or"
+            " FIRSTTOKEN_HOME"
+        )
         raise CommandError(message) from None
 
 

@@ -1,4 +1,6 @@
-"""`firsttoken serve`: settings from all sources, then `gateway.app.serve`; shows how far it is and where to look."""
+"""`firsttoken serve`: settings from all sources, then `gateway.app.serve`; shows how far it is and where
+to look.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +26,27 @@ from gateway.settings.load import SettingsError
 log = logging.getLogger("firsttoken.serve")
 
 HostOption = Annotated[
-    str | None, typer.Option("--host", metavar="ADDRESS", help="Address to listen on (server.host).", show_default=False)
+    str | None,
+    typer.Option("--host", metavar="ADDRESS", help="Address to listen on (server.host).", show_default=False),
 ]
 PortOption = Annotated[
-    int | None, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to listen on (server.port).", show_default=False)
+    int | None,
+    typer.Option(
+        "--port",
+        metavar="PORT",
+        min=0,
+        max=65535,
+        help="Port to listen on (server.port).",
+        show_default=False,
+    ),
 ]
 ModelOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--model", metavar="REF", help="Model to serve: smollm2-135m-instruct or a GGUF path; repeat for more.", show_default=False
+        "--model",
+        metavar="REF",
+        help="Model to serve: smollm2-135m-instruct or a GGUF path; repeat for more.",
+        show_default=False,
     ),
 ]
 
@@ -46,7 +60,9 @@ def serve(
     models: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve models over HTTP, with the dashboard. Every setting has a flag: `firsttoken settings` lists them."""
+    """Serve models over HTTP, with the dashboard. Every setting has a flag: `firsttoken settings` lists
+    them.
+    """
     flags: dict[str, Any] = {"server.host": host, "server.port": port, "engine.models": models or None}
     given = {name: value for name, value in flags.items() if value is not None}
     effective = effective_settings(context, home, config, given)
@@ -84,7 +100,9 @@ def _while_read(announce: Announce) -> Announce:
 
 
 def _tell_a_log(announced: Announcement) -> None:
-    """Without a terminal, JSON lines: standard output may be the log that the JSON lines of standard error are in."""
+    """Without a terminal, JSON lines: standard output may be the log that the JSON lines of standard error
+    are in.
+    """
     if announced.event != "progress":
         print_json(announced)
     if announced.event == "failed":
@@ -100,7 +118,9 @@ def _fail(message: str) -> None:
 
 
 class _Display:
-    """Announcements for a person at a terminal: a spinner while something loads, a panel of URLs once it answers."""
+    """Announcements for a person at a terminal: a spinner while something loads, a panel of URLs once it
+    answers.
+    """
 
     def __init__(self, target: Console) -> None:
         self._console = target

@@ -14,7 +14,9 @@ from gateway.cli.output import console, print_json, table
 from gateway.settings.load import SettingInfo, Settings, describe
 from gateway.settings.values import shown, value_of
 
-MarkdownOption = Annotated[bool, typer.Option("--markdown", metavar="", help="Print the reference page (docs/settings.md) instead.")]
+MarkdownOption = Annotated[
+    bool, typer.Option("--markdown", metavar="", help="Print the reference page (docs/settings.md) instead.")
+]
 
 MIN_DESCRIPTION_COLUMNS = 50
 
@@ -73,20 +75,40 @@ def reference() -> str:
         if info.section != section:
             section = info.section
             lines += ["", f"## `[{section}]`", "", "| key | default | what it does |", "| --- | --- | --- |"]
-        lines.append(f"| `{info.key}` | `{shown(info.default)}` | {info.description.replace('|', chr(92) + '|')} |")
+        lines.append(
+            f"| `{info.key}` | `{shown(info.default)}` | {info.description.replace('|', chr(92) + '|')} |"
+        )
     return "\n".join(lines) + "\n"
 
 
 _PREAMBLE = (
     "# Settings",
     "",
-    "Written by `firsttoken settings --markdown` from `gateway/settings/load.py`; `make docs` writes it again.",
+    (
+        "Written by `firsttoken settings --markdown` from `gateway/settings/load.py`; `make docs` writes it"
+        " again."
+    ),
     "",
-    "Sources, later ones win: built-in value, `firsttoken.toml`, environment, command-line flag. A setting `section.key` is",
-    "`key` under `[section]` in the file, the variable `FIRSTTOKEN_SECTION_KEY`, and the flag `--section-key` (with `-` for `_`).",
-    "Lists are separated by commas in variables and flags. An unknown key or a wrong value is an error that names its source.",
+    (
+        "Sources, later ones win: built-in value, `firsttoken.toml`, environment, command-line flag. A"
+        " setting `section.key` is"
+    ),
+    (
+        "`key` under `[section]` in the file, the variable `FIRSTTOKEN_SECTION_KEY`, and the flag"
+        " `--section-key` (with `-` for `_`)."
+    ),
+    (
+        "Lists are separated by commas in variables and flags. An unknown key or a wrong value is an error"
+        " that names its source."
+    ),
     "",
-    "`FIRSTTOKEN_HOME` (flag `--home`) is the folder that everything is kept in, the settings file included; by default the",
-    "platform's user data folder. `FIRSTTOKEN_CONFIG` (flag `--config`) names another settings file. The `OTEL_*` variables",
+    (
+        "`FIRSTTOKEN_HOME` (flag `--home`) is the folder that everything is kept in, the settings file"
+        " included; by default the"
+    ),
+    (
+        "platform's user data folder. `FIRSTTOKEN_CONFIG` (flag `--config`) names another settings file. The"
+        " `OTEL_*` variables"
+    ),
     "configure OTLP as the OpenTelemetry specification says.",
 )

@@ -58,10 +58,19 @@ MEASURES = (
     _Measure("inter-token", "ms", "inter_token_ms"),
 )
 
-ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Only this model.", show_default=False)]
-SinceOption = Annotated[str, typer.Option("--since", metavar="AGE", help="How far back: 90m, 36h, 7d, 2w or all.")]
-ByOption = Annotated[By, typer.Option("--by", help="What the rows are: context (bucket), config (engine configuration) or day.")]
-CsvOption = Annotated[bool, typer.Option("--csv", metavar="", help="Print CSV, every measure with count, p50, p95, p99 and p5.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="Only this model.", show_default=False)
+]
+SinceOption = Annotated[
+    str, typer.Option("--since", metavar="AGE", help="How far back: 90m, 36h, 7d, 2w or all.")
+]
+ByOption = Annotated[
+    By,
+    typer.Option("--by", help="What the rows are: context (bucket), config (engine configuration) or day."),
+]
+CsvOption = Annotated[
+    bool, typer.Option("--csv", metavar="", help="Print CSV, every measure with count, p50, p95, p99 and p5.")
+]
 
 
 def stats(
@@ -108,22 +117,33 @@ def _read(effective: Settings, window: Window, by: By, model: str | None) -> lis
 def _print(rows: Sequence[ReportRow], window: Window, by: By, model: str | None) -> None:
     """One table per model, in the widest layout that is whole at the terminal's width."""
     if not rows:
-        console.print(f"No requests{f' of {escape(model)}' if model else ''} in this window ({window.label}).", highlight=False)
+        console.print(
+            f"No requests{f' of {escape(model)}' if model else ''} in this window ({window.label}).",
+            highlight=False,
+        )
     for name in dict.fromkeys(row.model for row in rows):
         own = [row for row in rows if row.model == name]
-        console.print(f"[bold]{escape(name) or 'no model that is served'}[/bold]  {window.label}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[bold]{escape(name) or 'no model that is served'}[/bold]  {window.label}",
+            highlight=False,
+            soft_wrap=True,
+        )
         counted, measured = _table(own, by.value, COUNTERS, ()), _table(own, by.value, (), MEASURES)
         show(_wide(own, by.value), _table(own, by.value, COUNTERS, MEASURES), (counted, measured))
     if rows:
         console.print(
-            "p95 is the slow side of a time, p5 that of a rate; cached: of the prompt tokens of requests that got their first token",
+            "p95 is the slow side of a time, p5 that of a rate; cached: of the prompt tokens of requests that"
+            " got their first token",
             highlight=False,
         )
 
 
 def _wide(rows: Sequence[ReportRow], group: str) -> Table:
     """A line per row: the percentiles of a measure stand beside each other."""
-    columns = [*COUNTERS, *(f"{measure.name} {measure.unit}\n{' / '.join(measure.percentiles)}" for measure in MEASURES)]
+    columns = [
+        *COUNTERS,
+        *(f"{measure.name} {measure.unit}\n{' / '.join(measure.percentiles)}" for measure in MEASURES),
+    ]
     grid = table(group, *columns, figures=columns)
     for row in rows:
         figures = [" / ".join(measure.figures(row).values()) or NOT_MEASURED for measure in MEASURES]
@@ -131,15 +151,22 @@ def _wide(rows: Sequence[ReportRow], group: str) -> Table:
     return grid
 
 
-def _table(rows: Sequence[ReportRow], group: str, counters: Sequence[str], measures: Sequence[_Measure]) -> Table:
+def _table(
+    rows: Sequence[ReportRow], group: str, counters: Sequence[str], measures: Sequence[_Measure]
+) -> Table:
     """The percentiles of a measure stand below each other, a line for each."""
     labels = [label for label in PERCENTILES if any(label in measure.percentiles for measure in measures)]
     figures = [f"{measure.name}\n{measure.unit}" for measure in measures]
     grid = table(group, *counters, *([""] if labels else []), *figures, figures=[*counters, *figures])
     for row in rows:
         columns = [measure.figures(row) for measure in measures]
-        below = ["\n".join(column.get(label, "") for label in labels) if column else NOT_MEASURED for column in columns]
-        grid.add_row(_group(row), *(_counts(row) if counters else []), *(["\n".join(labels)] if labels else []), *below)
+        below = [
+            "\n".join(column.get(label, "") for label in labels) if column else NOT_MEASURED
+            for column in columns
+        ]
+        grid.add_row(
+            _group(row), *(_counts(row) if counters else []), *(["\n".join(labels)] if labels else []), *below
+        )
     return grid
 
 

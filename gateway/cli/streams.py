@@ -1,7 +1,8 @@
-"""Standard output and standard error as a program among others: whoever reads them may leave at any time, or the disk be full.
+"""Standard output and standard error as a program among others: whoever reads them may leave at any time, or
+the disk be full.
 
-Python would raise such an error wherever the next write happens to be, where it looks like one of the database or of a file.
-Here it is an exception of its own that nothing on the way takes for its own.
+Python would raise such an error wherever the next write happens to be, where it looks like one of the
+database or of a file. Here it is an exception of its own that nothing on the way takes for its own.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ READER_GONE = 128 + getattr(signal, "SIGPIPE", 13)
 """Exit code of a program that ended since nobody reads its output any more, as shells know it."""
 
 UNWRITABLE = {"utf-8": "surrogateescape"}
-"""What becomes of characters that an encoding lacks: file names that are no text go out as they came, others as `?`."""
+"""What becomes of characters that an encoding lacks: file names that are no text go out as they came,
+others as `?`.
+"""
 
 STDOUT, STDERR = 1, 2
 NAMES = {STDOUT: "standard output", STDERR: "standard error"}
@@ -41,7 +44,9 @@ class Raw(io.FileIO):
         super().__init__(target, mode, closefd=not isinstance(target, int))
         self.told = name
         self.discarding = False
-        """Whether what is written goes nowhere from now on: what is not whole is worth nothing, and nobody should wait for it."""
+        """Whether what is written goes nowhere from now on: what is not whole is worth nothing, and nobody
+        should wait for it.
+        """
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Write some.
@@ -75,13 +80,17 @@ def buffered(raw: Raw) -> Iterator[IO[bytes]]:
 
 
 def take_standard_streams() -> None:
-    """From now on writes to standard output and error raise the exceptions of `Raw`; a stream that is closed takes everything."""
+    """From now on writes to standard output and error raise the exceptions of `Raw`; a stream that is
+    closed takes everything.
+    """
     sys.stdout, sys.stderr = _stream(STDOUT, sys.stdout), _stream(STDERR, sys.stderr)
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends a write that waits for its reader; asyncio would only ask its task to end, which this keeps from running."""
+    """Ctrl-C ends a write that waits for its reader; asyncio would only ask its task to end, which this
+    keeps from running.
+    """
     former = signal.getsignal(signal.SIGINT)
     if former in (signal.SIG_IGN, None) or threading.current_thread() is not threading.main_thread():
         yield
@@ -94,7 +103,9 @@ def _interruptible() -> Iterator[None]:
 
 
 def give_up(*streams: int) -> None:
-    """Let what still waits in streams go nowhere: they cannot be written, and Python would try it once more when it ends."""
+    """Let what still waits in streams go nowhere: they cannot be written, and Python would try it once
+    more when it ends.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for fd in streams:
         os.dup2(nowhere, fd)
@@ -107,5 +118,8 @@ def _stream(fd: int, former: TextIO | None) -> TextIO:
     lasting = io.BufferedWriter(Raw(fd, NAMES[fd]))
     at_once = fd != STDOUT or former.isatty()
     return io.TextIOWrapper(
-        lasting, encoding=former.encoding, errors=UNWRITABLE.get(former.encoding.lower(), "replace"), line_buffering=at_once
+        lasting,
+        encoding=former.encoding,
+        errors=UNWRITABLE.get(former.encoding.lower(), "replace"),
+        line_buffering=at_once,
     )

@@ -20,14 +20,24 @@ from gateway.settings.load import Settings
 MODULE = "gateway.engine.llama.tune"
 
 ModelArgument = Annotated[
-    str, typer.Argument(help="A configured model's name, or any model reference; default the first configured model.", show_default=False)
+    str,
+    typer.Argument(
+        help="A configured model's name, or any model reference; default the first configured model.",
+        show_default=False,
+    ),
 ]
 
 
 def tune(
-    context: typer.Context, model: ModelArgument = "", home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False
+    context: typer.Context,
+    model: ModelArgument = "",
+    home: HomeOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Measure threads, KV layout and flash attention where they are not set; the next load of the model uses what was chosen."""
+    """Measure threads, KV layout and flash attention where they are not set; the next load of the model
+    uses what was chosen.
+    """
     if model.startswith("-"):  # a flag of a setting, not a model: unknown options are passed through in order
         context.args.insert(0, model)
         model = ""
@@ -45,7 +55,9 @@ def tune(
         grid.add_row(*(str(trial["values"][name]).lower() for name in columns), *figures, style=style)
     show(grid)
     chosen = ", ".join(f"{name} = {str(value).lower()}" for name, value in tuning["chosen"].items())
-    console.print(f"chosen: {escape(chosen)}" if chosen else "nothing to choose: every setting is set", highlight=False)
+    console.print(
+        f"chosen: {escape(chosen)}" if chosen else "nothing to choose: every setting is set", highlight=False
+    )
 
 
 def _argument(effective: Settings, reference: str) -> str:
@@ -69,7 +81,12 @@ def _measure(effective: Settings, argument: str, *, quiet: bool) -> dict[str, An
     columns = (TextColumn("measuring"), BarColumn(), TimeElapsedColumn())
     told: dict[str, Any] = {}
     with (
-        subprocess.Popen([sys.executable, "-m", MODULE, argument], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process,
+        subprocess.Popen(
+            [sys.executable, "-m", MODULE, argument],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process,
         bar(*columns, quiet=quiet) as progress,
     ):
         task = progress.add_task("", total=1.0)

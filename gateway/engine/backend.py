@@ -124,7 +124,8 @@ class Backend(Protocol):
         cannot go on.
 
         Raises:
-            BackendError: nothing of the batch can be used; states may have grown, but only behind what they held before.
+            BackendError: nothing of the batch can be used; states may have grown, but only behind what they
+                held before.
         """
 
     def use_threads(self, decode: int, batch: int) -> None:

@@ -36,7 +36,9 @@ def frame(message: Message) -> bytes:
     """
     body = encode_body(message)
     if len(body) > MAX_FRAME_BYTES:
-        raise MessageTooLongError(f"a {type(message).__name__} of {len(body)} bytes does not fit in a frame of {MAX_FRAME_BYTES}")
+        raise MessageTooLongError(
+            f"a {type(message).__name__} of {len(body)} bytes does not fit in a frame of {MAX_FRAME_BYTES}"
+        )
     return HEADER.pack(len(body)) + body
 
 

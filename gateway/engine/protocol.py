@@ -25,11 +25,12 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 class Submit(Message, frozen=True, kw_only=True):
     """Answer this chat, or go on with this `prompt`. `max_tokens` None means up to the end of the context.
 
-    `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a `background`
-    request lets all others pass; `cache` False neither uses the prefix cache nor stays in it, `pin` keeps it there;
-    `truncate` drops whole oldest turns where the prompt is too long for the context; `ending` says where the answer
-    begins (see `gateway.chat.ending`); `adapter` is the LoRA adapter to answer with ("": none). Nobody reads the text of an
-    answer that is not `streamed` before its end, so it need not be sent piece by piece.
+    `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a
+    `background` request lets all others pass; `cache` False neither uses the prefix cache nor stays in it,
+    `pin` keeps it there; `truncate` drops whole oldest turns where the prompt is too long for the context;
+    `ending` says where the answer begins (see `gateway.chat.ending`); `adapter` is the LoRA adapter to answer
+    with ("": none). Nobody reads the text of an answer that is not `streamed` before its end, so it need not
+    be sent piece by piece.
     """
 
     id: str
@@ -58,7 +59,8 @@ class Submit(Message, frozen=True, kw_only=True):
 class Embed(Message, frozen=True, kw_only=True):
     """Embed these inputs, each a text or tokens; with a `query`, score each text for it instead.
 
-    `caller` shares the engine with others fairly; `dimensions` is how many of each vector's numbers will be kept (None: all).
+    `caller` shares the engine with others fairly; `dimensions` is how many of each vector's numbers will be
+    kept (None: all).
     """
 
     id: str
@@ -69,14 +71,16 @@ class Embed(Message, frozen=True, kw_only=True):
 
 
 class Cancel(Message, frozen=True):
-    """Stop working on a request; answered by `Finished` with reason `cancelled`, unless it has ended already."""
+    """Stop working on a request; answered by `Finished` with reason `cancelled`, unless it has ended
+    already.
+    """
 
     id: str
 
 
 class Share(Message, frozen=True):
-    """So many engines of this gateway have work now (`parts`), and this one is number `part` of them, from 0: the cores are
-    divided.
+    """So many engines of this gateway have work now (`parts`), and this one is number `part` of them, from 0:
+    the cores are divided.
     """
 
     part: int
@@ -95,9 +99,9 @@ class Loading(Message, frozen=True):
 
 
 class Ready(Message, frozen=True, kw_only=True):
-    """The model is loaded. `load_ms` from process start; `special_tokens` by role (bos, eos, eot, pad); `tuning` is what was
-    chosen by measurement, now or earlier; `task` is what this engine can do: chat, embeddings or rerank; `threads_limit` says in words what
-    decided the number of threads.
+    """The model is loaded. `load_ms` from process start; `special_tokens` by role (bos, eos, eot, pad);
+    `tuning` is what was chosen by measurement, now or earlier; `task` is what this engine can do: chat,
+    embeddings or rerank; `threads_limit` says in words what decided the number of threads.
     """
 
     config: EngineConfig
@@ -140,8 +144,8 @@ class Admitted(Message, frozen=True, kw_only=True):
 
 
 class Refused(Message, frozen=True, kw_only=True):
-    """The request cannot be served: an error `code` of the API, the offending `param`, numbers for the caller. `at_least`: the
-    prompt's tokens were not counted to the end.
+    """The request cannot be served: an error `code` of the API, the offending `param`, numbers for the
+    caller. `at_least`: the prompt's tokens were not counted to the end.
     """
 
     id: str
@@ -154,15 +158,18 @@ class Refused(Message, frozen=True, kw_only=True):
 
 
 class Started(Message, frozen=True):
-    """Prefill begins; the phases before it: cache_lookup with what was found, queue, and cache_restore if there was one."""
+    """Prefill begins; the phases before it: cache_lookup with what was found, queue, and cache_restore if
+    there was one.
+    """
 
     id: str
     timings: list[Timing]
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True):
-    """What a step, and those before it that were not told, gave one request: new text (may be empty while it could still
-    become a stop string) and the number of output tokens so far; during prefill, `prefilled` prompt tokens and no text.
+    """What a step, and those before it that were not told, gave one request: new text (may be empty while it
+    could still become a stop string) and the number of output tokens so far; during prefill, `prefilled`
+    prompt tokens and no text.
     """
 
     id: str
@@ -172,7 +179,9 @@ class Delta(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Step(Message, frozen=True):
-    """Results of the engine step that ended at `end_ns`, as far as they are told now (`gateway.engine.outbox`)."""
+    """Results of the engine step that ended at `end_ns`, as far as they are told now
+    (`gateway.engine.outbox`).
+    """
 
     end_ns: int
     deltas: list[Delta]
@@ -199,11 +208,12 @@ class DelayTotal(msgspec.Struct, array_like=True):
 
 
 class Finished(Message, frozen=True, kw_only=True):
-    """A request is over and its slot is free. `reason`: stop, length, cancelled or error; `text` is what was held back.
+    """A request is over and its slot is free. `reason`: stop, length, cancelled or error; `text` is what was
+    held back.
 
-    `completion_tokens` counts tokens of the answer, without the end-of-generation token; `gaps_us` are the microseconds between its
-    sampled tokens, and `bursts` how many of them came with each step (empty: one with each). `delayed_by` are the requests that
-    held it up, `delayed` those that it held up.
+    `completion_tokens` counts tokens of the answer, without the end-of-generation token; `gaps_us` are the
+    microseconds between its sampled tokens, and `bursts` how many of them came with each step (empty: one
+    with each). `delayed_by` are the requests that held it up, `delayed` those that it held up.
     """
 
     id: str
@@ -222,8 +232,8 @@ class Finished(Message, frozen=True, kw_only=True):
 
 
 class Embedded(Message, frozen=True, kw_only=True):
-    """All inputs are computed: their vectors of `dimensions` 32-bit floats each, in order, one behind the other.
-    `timings` holds prefill; `steps` is how many batches had a part in it.
+    """All inputs are computed: their vectors of `dimensions` 32-bit floats each, in order, one behind the
+    other. `timings` holds prefill; `steps` is how many batches had a part in it.
     """
 
     id: str

@@ -60,7 +60,9 @@ CLEARLY = 0.85
 LAYOUTS = ((False, True), (True, True), (True, False), (False, False))
 
 
-def questions(*, physical: int, logical: int, unset: Iterable[str], quantised_values: bool) -> Iterator[Question]:
+def questions(
+    *, physical: int, logical: int, unset: Iterable[str], quantised_values: bool
+) -> Iterator[Question]:
     """The questions to ask, given the machine's cores and the settings that nobody has set."""
     names = tuple(name for name in ("kv_unified", "flash_attention") if name in set(unset))
     layouts = [layout for layout in LAYOUTS if layout[1] or not quantised_values]
@@ -69,7 +71,10 @@ def questions(*, physical: int, logical: int, unset: Iterable[str], quantised_va
         candidates = dict.fromkeys(tuple(layout[column] for column in columns) for layout in layouts)
         yield Question(names, tuple(candidates), _request_cost)
     counts = tuple((count,) for count in sorted({physical, logical, max(1, physical // 2)}))
-    costs = {"threads": lambda trial: trial.answer_token_us, "threads_batch": lambda trial: trial.prompt_token_us}
+    costs = {
+        "threads": lambda trial: trial.answer_token_us,
+        "threads_batch": lambda trial: trial.prompt_token_us,
+    }
     for name, cost in costs.items():
         if name in set(unset) and len(counts) > 1:
             yield Question((name,), counts, cost)
@@ -79,7 +84,9 @@ def _request_cost(trial: Trial) -> float:
     return PROMPT_TOKENS * trial.prompt_token_us + ANSWER_TOKENS * trial.answer_token_us
 
 
-def choose(start: Values, asked: Iterable[Question], measure: Callable[[Values], Trial]) -> tuple[dict[str, int | bool], list[Trial]]:
+def choose(
+    start: Values, asked: Iterable[Question], measure: Callable[[Values], Trial]
+) -> tuple[dict[str, int | bool], list[Trial]]:
     """Answer one question after the other, each with the answers so far; returns what was chosen of them, and
     all trials.
     """
@@ -108,10 +115,23 @@ def summary(tuning: Tuning) -> str:
     """The choice and the figures that decided, in one line."""
     if not tuning.chosen:
         return ""
-    standing, best = tuning.trials[0], next(trial for trial in tuning.trials if tuning.chosen.items() <= trial.values.items())
+    standing, best = (
+        tuning.trials[0],
+        next(trial for trial in tuning.trials if tuning.chosen.items() <= trial.values.items()),
+    )
     values = ", ".join(f"{name} {_shown(value)}" for name, value in tuning.chosen.items())
-    figures = f"{best.prompt_token_us / 1e3:.2f} ms per prompt token and {best.answer_token_us / 1e3:.1f} ms per answer token"
-    before = "" if best is standing else f"; the defaults: {standing.prompt_token_us / 1e3:.2f} and {standing.answer_token_us / 1e3:.1f} ms"
+    figures = (
+        f"{best.prompt_token_us / 1e3:.2f} ms per prompt token and {best.answer_token_us / 1e3:.1f} ms per"
+        " answer token"
+    )
+    before = (
+        ""
+        if best is standing
+        else (
+            f"; the defaults: {standing.prompt_token_us / 1e3:.2f} and"
+            f" {standing.answer_token_us / 1e3:.1f} ms"
+        )
+    )
     return f"{values} ({figures}{before})"
 
 

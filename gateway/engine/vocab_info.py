@@ -6,7 +6,9 @@ import msgspec
 
 
 class VocabInfo(msgspec.Struct, frozen=True):
-    """A model's vocabulary: llama.cpp's number of its type, how many tokens it has, and the width of an embedding."""
+    """A model's vocabulary: llama.cpp's number of its type, how many tokens it has, and the width of an
+    embedding.
+    """
 
     type: int
     n_tokens: int

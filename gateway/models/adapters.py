@@ -1,7 +1,7 @@
 """From `engine.adapters` to files: which LoRA adapters each model is loaded with.
 
-An entry is `name=path`, or `model:name=path` where several models are served. Clients choose an adapter by asking for
-the model `model:name`.
+An entry is `name=path`, or `model:name=path` where several models are served. Clients choose an adapter by
+asking for the model `model:name`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def adapters_by_model(entries: Iterable[str], models: Sequence[str]) -> dict[str
         parts = _ENTRY.fullmatch(entry)
         if parts is None:
             raise ModelFileError(
-                f"engine.adapters: {entry!r} is not understood; write name=path, or model:name=path (name: letters, digits, _.-)"
+                f"engine.adapters: {entry!r} is not understood; write name=path, or model:name=path (name:"
+                " letters, digits, _.-)"
             )
         model = _model(entry, parts["model"], models)
         if parts["name"] in found[model]:
@@ -52,8 +53,12 @@ def _model(entry: str, named: str | None, models: Sequence[str]) -> str:
         return models[0]
     if named is None:
         raise ModelFileError(
-            f"engine.adapters: {entry!r} does not say for which model; write model:name=path with one of {', '.join(models)}"
+            f"engine.adapters: {entry!r} does not say for which model; write model:name=path with one of"
+            f" {', '.join(models)}"
         )
     if named not in models:
-        raise ModelFileError(f"engine.adapters: {entry!r} is for {named!r}, which is not served; served are {', '.join(models)}")
+        raise ModelFileError(
+            f"engine.adapters: {entry!r} is for {named!r}, which is not served; served are"
+            f" {', '.join(models)}"
+        )
     return named

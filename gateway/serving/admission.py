@@ -34,7 +34,8 @@ class Admission:
     async def submit_all(
         self, target: Target, record: RequestRecord, works: Sequence[Generate], prompts: int = 1
     ) -> Choices:
-        """Send all that one request asks for: as many answers to each of its `prompts`. Only the first one's record is told of.
+        """Send all that one request asks for: as many answers to each of its `prompts`. Only the first one's
+        record is told of.
 
         Raises:
             QueueFullError, EngineUnavailableError: as `submit`; nothing of it is left then.
@@ -102,13 +103,15 @@ class Admission:
         """`Retry-After`: the time until one waiting place is free; at least 1 s."""
         retry_s = max(1, math.ceil(self._place_free_s(handle)))
         message = (
-            f"{self._waiting(handle)} requests are running or waiting for {handle.model!r}, which is the most allowed "
-            f"(engine.slots + server.max_queue). Try again in {retry_s} s."
+            f"{self._waiting(handle)} requests are running or waiting for {handle.model!r}, which is the most"
+            f" allowed (engine.slots + server.max_queue). Try again in {retry_s} s."
         )
         return QueueFullError(message, retry_after_s=retry_s)
 
     def _place_free_s(self, handle: Handle) -> float:
-        """A place is free when the next waiting request starts: by its predicted TTFT, else by the mean of recent requests."""
+        """A place is free when the next waiting request starts: by its predicted TTFT, else by the mean of
+        recent requests.
+        """
         next_ms = handle.next_start_ms(self._recorder.clock_ns())
         if next_ms is not None:
             return next_ms / 1e3

@@ -1,4 +1,6 @@
-"""One request at a handle, seen from the gateway: its record is filled from the events here, whoever answers."""
+"""One request at a handle, seen from the gateway: its record is filled from the events here, whoever
+answers.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,18 @@ from typing import Protocol
 
 from gateway.chat.parsing.events import CallBegin, Content, Event, Markup, Message, Reasoning, message_of
 from gateway.errors import ApiError
-from gateway.serving.work import Accepted, Answer, Declined, Delta, Done, Prefilled, Prefilling, Progress, Queued, Vectors
+from gateway.serving.work import (
+    Accepted,
+    Answer,
+    Declined,
+    Delta,
+    Done,
+    Prefilled,
+    Prefilling,
+    Progress,
+    Queued,
+    Vectors,
+)
 from gateway.serving.work import Event as EngineEvent
 from telemetry.events import CacheOutcome, Phase, PhaseTiming
 from telemetry.record import RequestRecord
@@ -26,8 +39,8 @@ class Reader(Protocol):
 
 
 class Call:
-    """A submitted request; `reader` is for answers that are more than text, `ahead` (the requests that wait before it) for those
-    whose waiting is told.
+    """A submitted request; `reader` is for answers that are more than text, `ahead` (the requests that wait
+    before it) for those whose waiting is told.
     """
 
     def __init__(
@@ -203,7 +216,9 @@ class Call:
             self._add_text(event.text, at_ns)
         if self._reader is not None:
             self._deliver(self._reader.finish(), at_ns)
-        record.finish_reason = "tool_calls" if self._called and event.finish_reason == "stop" else event.finish_reason
+        record.finish_reason = (
+            "tool_calls" if self._called and event.finish_reason == "stop" else event.finish_reason
+        )
 
     def _add_text(self, text: str, at_ns: int) -> None:
         self._recorder.text(self.record, text)

@@ -17,8 +17,8 @@ Result = TypeVar("Result")
 
 
 def choices_of(work: Generate, n: int, first: int = 0) -> list[Generate]:
-    """The same work `n` times, numbered from `first`. A seed that was given is another one for each, in a fixed order: the
-    answers differ, and come again.
+    """The same work `n` times, numbered from `first`. A seed that was given is another one for each, in a
+    fixed order: the answers differ, and come again.
     """
     return [_choice(work, number, first) for number in range(n)]
 
@@ -37,7 +37,9 @@ def aside(record: RequestRecord) -> RequestRecord:
 
 
 class Choices:
-    """The calls of one request. The first one's record is the request's own, in which the others are summed up at the end."""
+    """The calls of one request. The first one's record is the request's own, in which the others are
+    summed up at the end.
+    """
 
     def __init__(self, calls: Sequence[Call], prompts: int = 1) -> None:
         self._calls = list(calls)
@@ -103,8 +105,8 @@ class Choices:
 
 
 def sum_up(records: Sequence[RequestRecord], prompts: int) -> None:
-    """Write into the first record what all of them are together. The prompt counts once for all answers to it; tokens of
-    answers are summed; times are from the first token of any to the last token of any.
+    """Write into the first record what all of them are together. The prompt counts once for all answers to
+    it; tokens of answers are summed; times are from the first token of any to the last token of any.
     """
     own, answers = records[0], len(records) // prompts
     asked = records[::answers]

@@ -1,4 +1,6 @@
-"""The seam between the gateway and whatever answers: an engine process on this machine, or a server elsewhere."""
+"""The seam between the gateway and whatever answers: an engine process on this machine, or a server
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ from telemetry.record import RequestRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a handle serves with. `config` None: it is not known (somebody else's engine); `task`: chat, embeddings or rerank;
-    `special_tokens` by role; `tuning`: what was chosen by measurement; `threads_limit`: what decided the number of threads; `vocab`: its vocabulary.
+    """What a handle serves with. `config` None: it is not known (somebody else's engine); `task`: chat,
+    embeddings or rerank; `special_tokens` by role; `tuning`: what was chosen by measurement; `threads_limit`:
+    what decided the number of threads; `vocab`: its vocabulary.
     """
 
     config: EngineConfig | None = None
@@ -37,7 +40,9 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many requests it works on at once, how many it has, and how many of those have no first token yet."""
+    """How many requests it works on at once, how many it has, and how many of those have no first token
+    yet.
+    """
 
     slots: int
     in_flight: int
@@ -72,7 +77,9 @@ class Handle(Protocol):
         """What it has to do."""
 
     def next_start_ms(self, now_ns: int) -> float | None:
-        """Milliseconds until the next waiting request has its first token; None while none waits or none is predicted."""
+        """Milliseconds until the next waiting request has its first token; None while none waits or none
+        is predicted.
+        """
 
     def start(self) -> None:
         """Bring it up; returns at once."""

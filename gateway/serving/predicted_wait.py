@@ -12,8 +12,8 @@ from telemetry.metrics.outlets import Outlets
 
 
 class PredictedWait:
-    """A source of metrics: of each handle that is ready, until the next first token, by its own prediction; 0 while nobody waits,
-    and nothing where they wait and none of them is predicted.
+    """A source of metrics: of each handle that is ready, until the next first token, by its own prediction; 0
+    while nobody waits, and nothing where they wait and none of them is predicted.
     """
 
     name = "predicted_wait"

@@ -1,7 +1,7 @@
 """What is asked of a model, and what comes back: free of any API's names and of any engine's messages.
 
-Every API parses its bodies into `Work`, every handle turns that into what its engine understands and answers with `Event`s.
-A field here is there for all of them.
+Every API parses its bodies into `Work`, every handle turns that into what its engine understands and answers
+with `Event`s. A field here is there for all of them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from telemetry.events import CacheOutcome, PhaseTiming, PrefillChunk, RequestDel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """The base of all that can be asked. `model` is the name that the client used; `caller` shares the engine with others
-    fairly; `conversation` names the chat that this is a turn of; `params` (numbers and words of a closed list) and `ignored`
-    (fields that are not obeyed) are for the record.
+    """The base of all that can be asked. `model` is the name that the client used; `caller` shares the engine
+    with others fairly; `conversation` names the chat that this is a turn of; `params` (numbers and words of a
+    closed list) and `ignored` (fields that are not obeyed) are for the record.
     """
 
     operation: ClassVar[str]
@@ -39,14 +39,17 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generate(Work):
-    """Answer these messages, or go on with this `prompt` (text or tokens) as it is. `max_tokens` None means up to the end of the context.
+    """Answer these messages, or go on with this `prompt` (text or tokens) as it is. `max_tokens` None means
+    up to the end of the context.
 
-    `stream`: pieces of the answer are read as they come, and with `progress` how the prompt is computed; `background` lets all others pass; `cache` False neither uses the
-    prefix cache nor stays in it, `pin` keeps it there; `truncate` drops whole oldest turns where the prompt is too long;
-    `ending` says where the answer begins (`gateway.chat.ending`).
+    `stream`: pieces of the answer are read as they come, and with `progress` how the prompt is computed;
+        `background` lets all others pass; `cache` False neither uses the prefix cache nor stays in it, `pin`
+        keeps it there; `truncate` drops whole oldest turns where the prompt is too long; `ending` says where
+        the answer begins (`gateway.chat.ending`).
 
-    `tools` (functions in OpenAI's form) may be called as `tool_choice` says: auto, none, required, or an object that names
-    one. `constraint` is the form that the answer must have, and `constraint_param` the field that asked for it. `choice` is which of several answers to the same request this is.
+    `tools` (functions in OpenAI's form) may be called as `tool_choice` says: auto, none, required, or an
+    object that names one. `constraint` is the form that the answer must have, and `constraint_param` the
+    field that asked for it. `choice` is which of several answers to the same request this is.
     """
 
     operation = "chat"
@@ -73,14 +76,18 @@ class Generate(Work):
 
 
 class Queued(NamedTuple):
-    """The request waits: how many are before it, and when its first token is expected (milliseconds from now; None: unknown)."""
+    """The request waits: how many are before it, and when its first token is expected (milliseconds from
+    now; None: unknown).
+    """
 
     ahead: int
     predicted_ttft_ms: float | None
 
 
 class Prefilled(NamedTuple):
-    """So many of the prompt's tokens are in the context, of which the cache had `cached`, after so many milliseconds."""
+    """So many of the prompt's tokens are in the context, of which the cache had `cached`, after so many
+    milliseconds.
+    """
 
     done: int
     total: int
@@ -89,8 +96,8 @@ class Prefilled(NamedTuple):
 
 
 Delta = Content | Reasoning | CallBegin | CallArguments | CallEnd | Note | Queued | Prefilled
-"""What an answer goes on with: text, thinking, a piece of a tool call, or a word about what was meant as one; before all that,
-where it was asked for, how the waiting goes.
+"""What an answer goes on with: text, thinking, a piece of a tool call, or a word about what was meant as one;
+before all that, where it was asked for, how the waiting goes.
 """
 
 
@@ -110,7 +117,9 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embed(Work):
-    """Turn texts (or tokens) into vectors; `dimensions` is how many of each vector's numbers will be kept (None: all)."""
+    """Turn texts (or tokens) into vectors; `dimensions` is how many of each vector's numbers will be kept
+    (None: all).
+    """
 
     operation = "embeddings"
 
@@ -130,8 +139,9 @@ class Rerank(Work):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The prompt is rendered and tokenised and waits. `predicted_ttft_ms` counts from now; what was left out of the prompt:
-    indexes of messages, and their tokens. `prompt_end` are its last characters, by which thinking may be open.
+    """The prompt is rendered and tokenised and waits. `predicted_ttft_ms` counts from now; what was left out
+    of the prompt: indexes of messages, and their tokens. `prompt_end` are its last characters, by which
+    thinking may be open.
     """
 
     prompt_tokens: int
@@ -151,7 +161,9 @@ class Prefilling:
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False):
-    """What was computed since the last word, as of the monotonic `at_ns`: new text, and output and prompt tokens so far."""
+    """What was computed since the last word, as of the monotonic `at_ns`: new text, and output and prompt
+    tokens so far.
+    """
 
     text: str
     completion_tokens: int
@@ -161,8 +173,9 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """An answer is over. `finish_reason` is stop or length, None where it was cancelled or failed (`error` says why); `text`
-    is what was held back. `gaps_us`: microseconds between tokens; `bursts`: how many came at a time (empty: one each).
+    """An answer is over. `finish_reason` is stop or length, None where it was cancelled or failed (`error`
+    says why); `text` is what was held back. `gaps_us`: microseconds between tokens; `bursts`: how many came
+    at a time (empty: one each).
     """
 
     finish_reason: str | None
@@ -182,7 +195,9 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vectors:
-    """All inputs are computed: rows of `dimensions` 32-bit floats (little-endian), in order; scores are rows of one."""
+    """All inputs are computed: rows of `dimensions` 32-bit floats (little-endian), in order; scores are
+    rows of one.
+    """
 
     data: bytes
     dimensions: int
@@ -199,4 +214,6 @@ class Declined:
 
 
 Event = Accepted | Prefilling | Progress | Done | Vectors | Declined
-"""In this order: Accepted, Prefilling, any number of Progress, then one of the last three, of which any may come at once."""
+"""In this order: Accepted, Prefilling, any number of Progress, then one of the last three, of which any
+may come at once.
+"""

@@ -1,4 +1,6 @@
-"""From settings to what an engine process is started with: the `engine` section, and what `engine.overrides` says of one model."""
+"""From settings to what an engine process is started with: the `engine` section, and what
+`engine.overrides` says of one model.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,10 @@ def check_overrides(engine: EngineSettings, models: Sequence[str]) -> None:
     for entry in engine.overrides:
         named, _, _ = _parts(entry)
         if named not in models:
-            raise SettingsError(f"engine.overrides: {entry!r} is for {named!r}, which is not served; served are {', '.join(models)}")
+            raise SettingsError(
+                f"engine.overrides: {entry!r} is for {named!r}, which is not served; served are"
+                f" {', '.join(models)}"
+            )
     for model in models:
         engine_settings(engine, model)
 
@@ -97,6 +102,7 @@ def _parts(entry: str) -> tuple[str, str, str]:
         raise SettingsError(f"engine.overrides: {entry!r} is not understood; write model:key=value")
     if key not in EngineSettings.__struct_fields__ or key in NOT_PER_MODEL:
         raise SettingsError(
-            f"engine.overrides: {entry!r}: {key!r} is not a setting of a model; `firsttoken settings` lists those of `engine`"
+            f"engine.overrides: {entry!r}: {key!r} is not a setting of a model; `firsttoken settings` lists"
+            " those of `engine`"
         )
     return model, key, value

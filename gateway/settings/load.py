@@ -1,7 +1,8 @@
 """Settings: built-in < `firsttoken.toml` < `FIRSTTOKEN_*` environment < flags.
 
 One naming scheme: `section.key` is `FIRSTTOKEN_SECTION_KEY` and `--section-key`. Unknown keys are errors. The
-environment is passed in; nothing is read at import. The settings themselves are in `gateway.settings.sections`.
+environment is passed in; nothing is read at import. The settings themselves are in
+`gateway.settings.sections`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from msgspec import Meta
 
 from gateway.nearest import did_you_mean, nearest
 from gateway.settings.engine import EngineSettings, Section
-from gateway.settings.sections import CaptureSettings, CostSettings, ServerSettings, SloSettings, StoreSettings, TelemetrySettings
+from gateway.settings.sections import (
+    CaptureSettings,
+    CostSettings,
+    ServerSettings,
+    SloSettings,
+    StoreSettings,
+    TelemetrySettings,
+)
 from telemetry.context_buckets import ContextBuckets
 
 PREFIX = "FIRSTTOKEN_"
@@ -46,7 +54,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     cost: CostSettings = CostSettings()
     capture: CaptureSettings = CaptureSettings()
     sources: dict[str, str] = {}
-    """`section.key` (or `home`) → `flag`, the variable or the file that it came from; what is built in is not there."""
+    """`section.key` (or `home`) → `flag`, the variable or the file that it came from; what is built in is
+    not there.
+    """
 
     @property
     def store_url(self) -> str:
@@ -114,7 +124,11 @@ def load(
         SettingsError: an unknown key, a wrong value or an unreadable file; the message names key and source.
     """
     from_home = "flag" if home else "FIRSTTOKEN_HOME" if env.get("FIRSTTOKEN_HOME") else ""
-    home = (home or Path(env.get("FIRSTTOKEN_HOME") or platformdirs.user_data_dir("firsttoken"))).expanduser().absolute()
+    home = (
+        (home or Path(env.get("FIRSTTOKEN_HOME") or platformdirs.user_data_dir("firsttoken")))
+        .expanduser()
+        .absolute()
+    )
     merged: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     sources: dict[str, str] = {}
     layers = [*_from_file(config, home), *_from_env(env), *((k, v, "flag") for k, v in (flags or {}).items())]
@@ -126,17 +140,26 @@ def load(
         sources[name] = source
     if from_home:
         sources["home"] = from_home
-    settings = Settings(home=home, sources=sources, **{name: _section(name, values, sources) for name, values in merged.items()})
+    settings = Settings(
+        home=home,
+        sources=sources,
+        **{name: _section(name, values, sources) for name, values in merged.items()},
+    )
     _check(settings, sources)
     return settings
 
 
 def _unknown(name: str, source: str) -> str:
-    """Say that a setting is unknown, and which one may have been meant, as it is written where it came from."""
+    """Say that a setting is unknown, and which one may have been meant, as it is written where it came
+    from.
+    """
     if source.startswith(PREFIX):
         found = nearest(source.removeprefix(PREFIX), [info.variable for info in describe()])
         return f"unknown variable {source}; {did_you_mean(found, LISTED)}"
-    return f"unknown setting {name!r} (from {source}); {did_you_mean(nearest(name, [info.name for info in describe()]), LISTED)}"
+    return (
+        f"unknown setting {name!r} (from {source});"
+        f" {did_you_mean(nearest(name, [info.name for info in describe()]), LISTED)}"
+    )
 
 
 def _check(settings: Settings, sources: Mapping[str, str]) -> None:
@@ -146,13 +169,19 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
     except ValueError as error:
         raise SettingsError(f"telemetry.context_buckets: {error}") from None
     if settings.store.url and not _DATABASE.fullmatch(settings.store.url):
-        remedy = "write sqlite+aiosqlite:///PATH (an absolute path has four slashes), or postgresql+asyncpg://USER:PASSWORD@HOST/NAME"
+        remedy = (
+            "write sqlite+aiosqlite:///PATH (an absolute path has four slashes), or"
+            " postgresql+asyncpg://USER:PASSWORD@HOST/NAME"
+        )
         raise SettingsError(
-            f"store.url = {settings.store.url!r} (from {_told('store.url', sources)}) is no database of a known kind; {remedy}"
+            f"store.url = {settings.store.url!r} (from {_told('store.url', sources)}) is no database of a"
+            f" known kind; {remedy}"
         )
     for key, value in msgspec.structs.asdict(settings.cost).items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise SettingsError(f"cost.{key} = {value} (from {_told(f'cost.{key}', sources)}): it is no price")
+            raise SettingsError(
+                f"cost.{key} = {value} (from {_told(f'cost.{key}', sources)}): it is no price"
+            )
     for pattern in settings.capture.redact_patterns:
         _check_pattern(pattern)
 
@@ -167,9 +196,13 @@ def _check_pattern(pattern: str) -> None:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise SettingsError(f"capture.redact_patterns: {pattern!r} is no regular expression: {error}") from None
+        raise SettingsError(
+            f"capture.redact_patterns: {pattern!r} is no regular expression: {error}"
+        ) from None
     if compiled.search("") is not None:
-        raise SettingsError(f"capture.redact_patterns: {pattern!r} matches the empty text, so it says nothing")
+        raise SettingsError(
+            f"capture.redact_patterns: {pattern!r} matches the empty text, so it says nothing"
+        )
 
 
 def _section(name: str, values: dict[str, Any], sources: Mapping[str, str]) -> Any:
@@ -179,7 +212,9 @@ def _section(name: str, values: dict[str, Any], sources: Mapping[str, str]) -> A
             msgspec.convert({key: _split(SECTIONS[name], key, value)}, SECTIONS[name], strict=False)
         except msgspec.ValidationError as error:
             what = str(error).split(" - at")[0]
-            raise SettingsError(f"{name}.{key} = {value!r} (from {_told(f'{name}.{key}', sources)}): {what}") from None
+            raise SettingsError(
+                f"{name}.{key} = {value!r} (from {_told(f'{name}.{key}', sources)}): {what}"
+            ) from None
     prepared = {key: _split(SECTIONS[name], key, value) for key, value in values.items()}
     return msgspec.convert(prepared, SECTIONS[name], strict=False)
 
@@ -205,7 +240,8 @@ def _from_file(config: Path | None, home: Path) -> Iterator[tuple[str, Any, str]
         if not isinstance(values, dict):
             found = nearest(section, [info.name for info in describe()])
             raise SettingsError(
-                f"{section!r} (from {path}) is in no section, e.g. [server]; {did_you_mean([_in_section(name) for name in found], LISTED)}"
+                f"{section!r} (from {path}) is in no section, e.g. [server];"
+                f" {did_you_mean([_in_section(name) for name in found], LISTED)}"
             )
         for key, value in values.items():
             yield f"{section}.{key}", value, str(path)

@@ -1,6 +1,8 @@
-"""Settings as they may be shown: the value in effect, where it came from, how to change it, and no secret ever.
+"""Settings as they may be shown: the value in effect, where it came from, how to change it, and no secret
+ever.
 
-What is secret is masked by its name unless it is known to be public, so that a new setting cannot leak by being forgotten.
+What is secret is masked by its name unless it is known to be public, so that a new setting cannot leak by
+being forgotten.
 """
 
 from __future__ import annotations
@@ -16,13 +18,19 @@ from telemetry.redact import Redactor, without_passwords
 MASK = "***"
 
 SOUNDS_SECRET = re.compile(
-    r"(^|_)(api_?keys?|keys?|tokens?|secrets?|passwords?|passwd|headers?|credentials?|urls?|dsn|endpoint)($|_)", re.IGNORECASE
+    r"(^|_)(api_?keys?|keys?|tokens?|secrets?|passwords?|passwd|headers?|credentials?|urls?|dsn|endpoint)($|_)",
+    re.IGNORECASE,
 )
 
 PUBLIC = frozenset(
     {
         *("cost.price_per_input_token", "cost.price_per_cached_input_token", "cost.price_per_output_token"),
-        *("slo.inter_token_ms", "slo.inter_token_share", "engine.draft_max_tokens", "engine.allow_control_tokens"),
+        *(
+            "slo.inter_token_ms",
+            "slo.inter_token_share",
+            "engine.draft_max_tokens",
+            "engine.allow_control_tokens",
+        ),
     }
 )
 """Settings that only sound secret."""
@@ -35,8 +43,8 @@ _redactor = Redactor()
 
 @dataclass(frozen=True, slots=True)
 class ShownSetting:
-    """One setting without secrets. `source` is built-in, file, environment or flag, `origin` the file or variable itself;
-    `flag` is '' where there is none.
+    """One setting without secrets. `source` is built-in, file, environment or flag, `origin` the file or
+    variable itself; `flag` is '' where there is none.
     """
 
     section: str
@@ -50,7 +58,9 @@ class ShownSetting:
 
 
 def without_credentials(url: str) -> str:
-    """A database's URL without password and query; the password may hold any character, `@` and `/` included."""
+    """A database's URL without password and query; the password may hold any character, `@` and `/`
+    included.
+    """
     scheme, separator, rest = url.partition("://")
     credentials, at, place = rest.rpartition("@")
     user, colon, _ = credentials.partition(":")
@@ -106,7 +116,16 @@ def _setting(effective: Settings, info: SettingInfo) -> ShownSetting:
         value = "(unset)"
     if info.name == "store.url" and not effective.store.url:
         value = effective.store_url
-    return ShownSetting(info.section, info.name, value, _kind(origin, info.variable), origin, info.description, info.variable, info.flag)
+    return ShownSetting(
+        info.section,
+        info.name,
+        value,
+        _kind(origin, info.variable),
+        origin,
+        info.description,
+        info.variable,
+        info.flag,
+    )
 
 
 def _kind(origin: str, variable: str) -> str:
@@ -117,7 +136,16 @@ def _kind(origin: str, variable: str) -> str:
 def _home(effective: Settings) -> ShownSetting:
     origin = effective.sources.get("home", "")
     words = "Folder that everything is kept in: database, cache, logs, the settings file."
-    return ShownSetting("home", "home", str(effective.home), _kind(origin, "FIRSTTOKEN_HOME"), origin, words, "FIRSTTOKEN_HOME", "--home")
+    return ShownSetting(
+        "home",
+        "home",
+        str(effective.home),
+        _kind(origin, "FIRSTTOKEN_HOME"),
+        origin,
+        words,
+        "FIRSTTOKEN_HOME",
+        "--home",
+    )
 
 
 OTEL = {
@@ -135,7 +163,10 @@ OTEL = {
 def _otel(env: Mapping[str, str]) -> Iterator[ShownSetting]:
     names = [*OTEL, *sorted(name for name in env if name.startswith("OTEL_") and name not in OTEL)]
     for name in names:
-        value, words = _otel_value(name, env.get(name, "")), OTEL.get(name, "A standard variable of OpenTelemetry.")
+        value, words = (
+            _otel_value(name, env.get(name, "")),
+            OTEL.get(name, "A standard variable of OpenTelemetry."),
+        )
         source, origin = ("environment", name) if name in env else ("built-in", "")
         yield ShownSetting("OpenTelemetry", name, value, source, origin, words, name, "")
 

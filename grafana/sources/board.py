@@ -1,4 +1,6 @@
-"""The frame of every dashboard: variables, links to the others and to our own pages, and rows on a grid of 24 columns."""
+"""The frame of every dashboard: variables, links to the others and to our own pages, and rows on a grid of
+24 columns.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,16 @@ class Board:
 
     def build(self) -> model.Dashboard:
         """The dashboard as Grafana's model."""
-        board = dashboard.Dashboard(self.title).uid(self.uid).description(self.description).tags([TAG]).timezone("browser")
-        board = board.time("now-1h", "now").refresh("1m").editable().tooltip(model.DashboardCursorSync.CROSSHAIR)
+        board = (
+            dashboard.Dashboard(self.title)
+            .uid(self.uid)
+            .description(self.description)
+            .tags([TAG])
+            .timezone("browser")
+        )
+        board = (
+            board.time("now-1h", "now").refresh("1m").editable().tooltip(model.DashboardCursorSync.CROSSHAIR)
+        )
         board = board.variables(self._variables()).links(_links())
         built = board.build()
         built.panels = self._placed()
@@ -56,20 +66,40 @@ class Board:
                 "job",
                 "Job",
                 f"label_values({ALIVE}, job)",
-                "The scrape job; over OTLP service.name, behind service.namespace and a slash where there is one.",
+                "The scrape job; over OTLP service.name, behind service.namespace and a slash where there is"
+                " one.",
                 every=".+",
             ),
-            _query("instance", "Instance", f'label_values({ALIVE}{{job=~"$job"}}, instance)', "One gateway process.", every=".+"),
-            _query("model", "Model", 'label_values(firsttoken_engine_slots{job=~"$job"}, gen_ai_request_model)', "A served model."),
+            _query(
+                "instance",
+                "Instance",
+                f'label_values({ALIVE}{{job=~"$job"}}, instance)',
+                "One gateway process.",
+                every=".+",
+            ),
+            _query(
+                "model",
+                "Model",
+                'label_values(firsttoken_engine_slots{job=~"$job"}, gen_ai_request_model)',
+                "A served model.",
+            ),
         ]
         if self.by_context:
-            buckets = 'label_values({__name__=~"firsttoken_ttft_by_context_seconds(_count)?",job=~"$job"}, context_bucket)'
+            buckets = (
+                'label_values({__name__=~"firsttoken_ttft_by_context_seconds(_count)?",job=~"$job"},'
+                " context_bucket)"
+            )
             listed.append(_query("context_bucket", "Context", buckets, "Prompt tokens, from-to."))
         gateway = dashboard.TextBoxVariable("gateway").label("Gateway").default_value(GATEWAY_URL)
         boxes = [gateway.description("Where the gateway's own pages are; links to them begin with it.")]
         if self.traces:
             listed.append(_service())
-            boxes.append(dashboard.TextBoxVariable("trace_id").label("Trace").default_value("").description("The trace shown below."))
+            boxes.append(
+                dashboard.TextBoxVariable("trace_id")
+                .label("Trace")
+                .default_value("")
+                .description("The trace shown below.")
+            )
         return [*sources, *listed, *boxes]
 
     def _placed(self) -> list[model.Panel | model.RowPanel]:
@@ -99,24 +129,45 @@ def _source(kind: str, label: str) -> dashboard.DatasourceVariable:
     return variable.description(f"The {kind.capitalize()} data source to read.")
 
 
-def _query(name: str, label: str, query: str, description: str, *, every: str = ".*") -> dashboard.QueryVariable:
+def _query(
+    name: str, label: str, query: str, description: str, *, every: str = ".*"
+) -> dashboard.QueryVariable:
     """A variable with several values; `every` also matches series that lack the label when it is `.*`."""
     variable = dashboard.QueryVariable(name).label(label).description(description).datasource(PROMETHEUS)
-    variable = variable.query({"query": query, "refId": "StandardVariableQuery"}).refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-    variable = variable.sort(model.VariableSort.NUMERICAL_ASC).multi(multi=True).include_all(include_all=True).all_value(every)
+    variable = variable.query({"query": query, "refId": "StandardVariableQuery"}).refresh(
+        model.VariableRefresh.ON_TIME_RANGE_CHANGED
+    )
+    variable = (
+        variable.sort(model.VariableSort.NUMERICAL_ASC)
+        .multi(multi=True)
+        .include_all(include_all=True)
+        .all_value(every)
+    )
     return variable.current(model.VariableOption(selected=True, text="All", value="$__all"))
 
 
 def _service() -> dashboard.QueryVariable:
     """What traces and logs are filtered by."""
-    variable = _query("service", "Service", f'label_values({ALIVE}{{job=~"$job"}}, job)', "service.name of the jobs above.", every=".+")
+    variable = _query(
+        "service",
+        "Service",
+        f'label_values({ALIVE}{{job=~"$job"}}, job)',
+        "service.name of the jobs above.",
+        every=".+",
+    )
     return variable.regex(SERVICE_OF_JOB)
 
 
 def _links() -> list[Any]:
     others = dashboard.DashboardLink("firsttoken").type(model.DashboardLinkType.DASHBOARDS).tags([TAG])
-    ours = dashboard.DashboardLink("Gateway's own pages").type(model.DashboardLinkType.LINK).url("${gateway}/dashboard")
+    ours = (
+        dashboard.DashboardLink("Gateway's own pages")
+        .type(model.DashboardLinkType.LINK)
+        .url("${gateway}/dashboard")
+    )
     return [
         others.as_dropdown(as_dropdown=True).include_vars(include_vars=True).keep_time(keep_time=True),
-        ours.icon("external link").target_blank(target_blank=True).tooltip("Requests as waterfalls, conversations, models"),
+        ours.icon("external link")
+        .target_blank(target_blank=True)
+        .tooltip("Requests as waterfalls, conversations, models"),
     ]

@@ -1,4 +1,6 @@
-"""Two rows that answer what an on-call engineer asks first: is it the gateway or the model, and is there room for more."""
+"""Two rows that answer what an on-call engineer asks first: is it the gateway or the model, and is there
+room for more.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +21,21 @@ def _p99(metric: str, by: str, scope: str) -> str:
 
 
 US_OR_THE_MODEL = Section(
-    "Us or the model? (99th percentiles: what the gateway adds above, what the model and the client take below)",
+    "Us or the model? (99th percentiles: what the gateway adds above, what the model and the client take"
+    " below)",
     [
         graph(
             "Gateway overhead, p99",
-            "Wall time minus queue, engine and waiting for the client. Milliseconds are normal; more is the gateway's fault, not the model's.",
+            "Wall time minus queue, engine and waiting for the client. Milliseconds are normal; more is the"
+            " gateway's fault, not the model's.",
             SECONDS,
             Query(_p99("firsttoken_overhead_duration_seconds", BY_MODEL, q.MODEL), NAMED),
             width=8,
         ),
         graph(
             "Event-loop lag, p99",
-            f"How late the gateway's event loop runs a timer: every request waits this long. The alert line is {LOOP_LAG_S} s.",
+            "How late the gateway's event loop runs a timer: every request waits this long. The alert line"
+            f" is {LOOP_LAG_S} s.",
             SECONDS,
             Query(_p99("firsttoken_event_loop_lag_seconds", "instance", q.GATEWAY), "{{instance}}"),
             width=8,
@@ -38,7 +43,8 @@ US_OR_THE_MODEL = Section(
         ),
         graph(
             "Queue, p99",
-            "How long requests waited for a slot. High with busy slots is too little capacity; high with idle ones is KV or a load.",
+            "How long requests waited for a slot. High with busy slots is too little capacity; high with idle"
+            " ones is KV or a load.",
             SECONDS,
             Query(_p99(q.PHASE, BY_MODEL, f'{q.MODEL},phase="queue"'), NAMED),
             width=8,
@@ -53,14 +59,16 @@ US_OR_THE_MODEL = Section(
         ),
         graph(
             "Client blocked, p99",
-            "How long an answer waited for its client to read. High is a slow client or network: neither the gateway nor the model.",
+            "How long an answer waited for its client to read. High is a slow client or network: neither the"
+            " gateway nor the model.",
             SECONDS,
             Query(_p99("firsttoken_client_blocked_duration_seconds", BY_MODEL, q.MODEL), NAMED),
             width=8,
         ),
         graph(
             "Contention for cores",
-            "Share of time that an engine's threads waited for a core that others used: the machine's fault, not the model's.",
+            "Share of time that an engine's threads waited for a core that others used: the machine's fault,"
+            " not the model's.",
             SHARE,
             Query(f"max by ({BY_MODEL}) (firsttoken_engine_contention_ratio{{{q.MODEL}}})", NAMED),
             width=8,
@@ -90,21 +98,24 @@ CAPACITY = Section(
         ),
         graph(
             "Predicted wait",
-            "Until the next first token of those who wait for one, as the gateway predicts it; 0 while nobody waits.",
+            "Until the next first token of those who wait for one, as the gateway predicts it; 0 while nobody"
+            " waits.",
             SECONDS,
             Query(f"max by ({BY_MODEL}) (firsttoken_queue_predicted_wait_seconds{{{q.MODEL}}})", NAMED),
             width=8,
         ),
         graph(
             "Arrivals and service",
-            "Requests that come and requests that end, per second. Arrivals above service for long means that the queue grows.",
+            "Requests that come and requests that end, per second. Arrivals above service for long means that"
+            " the queue grows.",
             RATE,
             Query(q.rate("firsttoken_requests_arrived_total"), "arrivals"),
             Query(q.rate(q.REQUESTS), "service"),
         ),
         graph(
             "Goodput",
-            f"Share of the requests that met both objectives: the first token within {TTFT_S:g} s (or as `slo.*` says) and the tokens after it in time.",
+            f"Share of the requests that met both objectives: the first token within {TTFT_S:g} s (or as"
+            " `slo.*` says) and the tokens after it in time.",
             SHARE,
             Query(
                 f"{q.rate('firsttoken_requests_good_total', BY_MODEL)}"

@@ -6,7 +6,20 @@ from grafana.sources import queries as q
 from grafana.sources.board import Board, Section
 from grafana.sources.capacity import CAPACITY
 from grafana.sources.objectives import KV_SHARE, QUEUE_AGE_S
-from grafana.sources.panels import BAD, BYTES, COUNT, JOULES, SECONDS, SHARE, STATE_COLOURS, TOKENS_PER_S, WATTS, Query, graph, heat
+from grafana.sources.panels import (
+    BAD,
+    BYTES,
+    COUNT,
+    JOULES,
+    SECONDS,
+    SHARE,
+    STATE_COLOURS,
+    TOKENS_PER_S,
+    WATTS,
+    Query,
+    graph,
+    heat,
+)
 
 STEP = "firsttoken_engine_step_duration_seconds"
 TOKENS, TIME = "firsttoken_engine_tokens_total", "firsttoken_engine_time_seconds_total"
@@ -47,21 +60,24 @@ SLOTS = Section(
         ),
         graph(
             "Time lost to others",
-            "Seconds per second that requests lost to other requests, by cause: slots that they held, prompts in shared steps (estimated), prefixes "
-            "that both have, states that were read back, turns of other adapters, and loads of models. Which request it was is on our request page.",
+            "Seconds per second that requests lost to other requests, by cause: slots that they held, prompts"
+            " in shared steps (estimated), prefixes that both have, states that were read back, turns of"
+            " other adapters, and loads of models. Which request it was is on our request page.",
             SECONDS,
             Query(q.rate("firsttoken_delay_time_seconds_total", "cause"), "{{cause}}"),
             stacked=True,
         ),
         graph(
             "Threads",
-            "CPU threads that the engines compute with now. Fewer than usual: other programs or other engines of this gateway use the cores.",
+            "CPU threads that the engines compute with now. Fewer than usual: other programs or other engines"
+            " of this gateway use the cores.",
             COUNT,
             Query(q.total("firsttoken_engine_threads", BY_MODEL), NAMED),
         ),
         graph(
             "Time without a core",
-            "Share of time that the engines' threads were ready and waited for a core that other programs used.",
+            "Share of time that the engines' threads were ready and waited for a core that other programs"
+            " used.",
             SHARE,
             Query(f"max by ({BY_MODEL}) (firsttoken_engine_contention_ratio{{{q.MODEL}}})", NAMED),
             maximum=1,
@@ -70,7 +86,11 @@ SLOTS = Section(
             "KV in use",
             f"Share of the KV cells in use. The alert line is {KV_SHARE:.0%}.",
             SHARE,
-            Query(f"{q.total('firsttoken_kv_cache_usage', BY_MODEL)} / ({q.total('firsttoken_kv_cache_limit', BY_MODEL)} > 0)", NAMED),
+            Query(
+                f"{q.total('firsttoken_kv_cache_usage', BY_MODEL)} /"
+                f" ({q.total('firsttoken_kv_cache_limit', BY_MODEL)} > 0)",
+                NAMED,
+            ),
             maximum=1,
             limits={KV_SHARE: BAD},
         ),
@@ -82,10 +102,14 @@ STEPS = Section(
     [
         graph(
             "Engine speed",
-            "Tokens per second while the engine worked on that phase: tokens ÷ time of the steps that held them. A mixed step counts for both. Guesses "
-            "that were accepted are tokens, those that were rejected are time only.",
+            "Tokens per second while the engine worked on that phase: tokens ÷ time of the steps that held"
+            " them. A mixed step counts for both. Guesses that were accepted are tokens, those that were"
+            " rejected are time only.",
             TOKENS_PER_S,
-            Query(f"{q.rate(TOKENS, 'phase', scope=COMPUTED)} / {q.rate(TIME, 'phase', scope=COMPUTED)}", "{{phase}}"),
+            Query(
+                f"{q.rate(TOKENS, 'phase', scope=COMPUTED)} / {q.rate(TIME, 'phase', scope=COMPUTED)}",
+                "{{phase}}",
+            ),
         ),
         graph(
             "Engine tokens",
@@ -102,14 +126,21 @@ STEPS = Section(
         ),
         heat(
             "Tokens in a step",
-            "How many steps held how many tokens. Decode alone is a line at the number of sequences; prefill lies above it.",
+            "How many steps held how many tokens. Decode alone is a line at the number of sequences; prefill"
+            " lies above it.",
             COUNT,
             q.buckets("firsttoken_engine_batch_tokens"),
         ),
-        heat("Step duration", "How long one llama_decode took. A second band is prefill beside decode.", SECONDS, q.buckets(STEP)),
+        heat(
+            "Step duration",
+            "How long one llama_decode took. A second band is prefill beside decode.",
+            SECONDS,
+            q.buckets(STEP),
+        ),
         graph(
             "Time in steps",
-            "Share of the time that engines spend in steps with prefill or decode. Both of 1 means steps of both kinds, without a pause.",
+            "Share of the time that engines spend in steps with prefill or decode. Both of 1 means steps of"
+            " both kinds, without a pause.",
             SHARE,
             Query(q.rate(TIME, f"{BY_MODEL}, phase", scope=COMPUTED), f"{NAMED} {{{{phase}}}}"),
         ),
@@ -121,28 +152,34 @@ CACHE = Section(
     [
         graph(
             "Hit share by tier",
-            "Share of the prompt tokens that a tier supplied (kv, ram or disk), of requests that got their first token: the cached share.",
+            "Share of the prompt tokens that a tier supplied (kv, ram or disk), of requests that got their"
+            " first token: the cached share.",
             SHARE,
-            Query(f"{q.rate(HITS, 'source')} / ignoring (source) group_left () {q.rate(QUERIES)}", "{{source}}"),
+            Query(
+                f"{q.rate(HITS, 'source')} / ignoring (source) group_left () {q.rate(QUERIES)}", "{{source}}"
+            ),
             stacked=True,
             maximum=1,
         ),
         graph(
             "Misses by reason",
-            "Prompt tokens per second that were looked up and not supplied, by the reason that the lookup gave.",
+            "Prompt tokens per second that were looked up and not supplied, by the reason that the lookup"
+            " gave.",
             TOKENS_PER_S,
             Query(f"{q.rate(QUERIES, 'reason')} - {q.rate(HITS, 'reason')}", "{{reason}}"),
             stacked=True,
         ),
         graph(
             "Evictions",
-            "Tokens per second that the cache let go, by tier. Together with misses for `evicted` they say that it is too small.",
+            "Tokens per second that the cache let go, by tier. Together with misses for `evicted` they say"
+            " that it is too small.",
             TOKENS_PER_S,
             Query(q.rate("firsttoken_prefix_cache_evictions_total", "source"), "{{source}}"),
         ),
         graph(
             "Lost to what clients change",
-            "Prompt tokens per second that were computed again because the client changed what came before them, by kind of client and what it changed.",
+            "Prompt tokens per second that were computed again because the client changed what came before"
+            " them, by kind of client and what it changed.",
             TOKENS_PER_S,
             Query(q.rate("firsttoken_prefix_cache_lost_total", "client, reason"), "{{client}}: {{reason}}"),
             stacked=True,
@@ -163,20 +200,23 @@ CACHE = Section(
         ),
         graph(
             "Failed restores and discarded files",
-            "Cached states per second that could not be read back, and cache files that were of no use, by reason.",
+            "Cached states per second that could not be read back, and cache files that were of no use, by"
+            " reason.",
             COUNT,
             Query(q.rate("firsttoken_prefix_cache_restore_failures_total"), "failed restores"),
             Query(q.rate("firsttoken_prefix_cache_discarded_total", "reason"), "{{reason}}"),
         ),
         graph(
             "TTFT prediction error",
-            "How far the time to first token predicted at admission was off (p50): `over` came sooner, `under` later.",
+            "How far the time to first token predicted at admission was off (p50): `over` came sooner,"
+            " `under` later.",
             SECONDS,
             Query(q.quantile(0.5, "firsttoken_ttft_prediction_error_seconds", "direction"), "{{direction}}"),
         ),
         graph(
             "Draft tokens accepted",
-            "Share of the drafted tokens that the model accepted (speculative decoding), of all and by who guessed: prompt lookup or a draft model.",
+            "Share of the drafted tokens that the model accepted (speculative decoding), of all and by who"
+            " guessed: prompt lookup or a draft model.",
             SHARE,
             Query(f"{_tokens('accepted')} / {_tokens('draft')}", "accepted"),
             Query(f"{q.rate(DRAFTS, 'source', scope=ACCEPTED)} / {q.rate(DRAFTS, 'source')}", "{{source}}"),
@@ -192,15 +232,21 @@ PROCESSES = Section(
             "Engines by state",
             "In which state each model's engine is. `failed` is given up: its requests get 503.",
             COUNT,
-            Query(f"{q.total('firsttoken_engine_state', f'{BY_MODEL}, state')} > 0", f"{NAMED} {{{{state}}}}"),
+            Query(
+                f"{q.total('firsttoken_engine_state', f'{BY_MODEL}, state')} > 0", f"{NAMED} {{{{state}}}}"
+            ),
             stacked=True,
             width=24,
         ),
         graph(
             "Loads and restarts",
-            "How often a model was loaded in the last 15 minutes after its first load (each is a restart), or given up (failed).",
+            "How often a model was loaded in the last 15 minutes after its first load (each is a restart), or"
+            " given up (failed).",
             COUNT,
-            Query(q.increase("firsttoken_model_loads_total", f"{BY_MODEL}, state", window="15m"), f"{NAMED} {{{{state}}}}"),
+            Query(
+                q.increase("firsttoken_model_loads_total", f"{BY_MODEL}, state", window="15m"),
+                f"{NAMED} {{{{state}}}}",
+            ),
             width=6,
         ),
         graph(
@@ -222,9 +268,12 @@ PROCESSES = Section(
         ),
         graph(
             "Memory by part",
-            "What the engines have allocated on all devices: weights, KV cache, compute buffers, and the RAM tier of the prefix cache.",
+            "What the engines have allocated on all devices: weights, KV cache, compute buffers, and the RAM"
+            " tier of the prefix cache.",
             BYTES,
-            Query(q.total("firsttoken_model_memory_parts_bytes", f"{BY_MODEL}, part"), f"{NAMED} {{{{part}}}}"),
+            Query(
+                q.total("firsttoken_model_memory_parts_bytes", f"{BY_MODEL}, part"), f"{NAMED} {{{{part}}}}"
+            ),
             stacked=True,
             width=6,
         ),
@@ -239,7 +288,8 @@ ENERGY = Section(
     [
         graph(
             "Power",
-            "Power of CPU packages and GPUs, whatever runs on them: active while requests were computed, idle otherwise.",
+            "Power of CPU packages and GPUs, whatever runs on them: active while requests were computed, idle"
+            " otherwise.",
             WATTS,
             Query(q.rate(JOULES_USED, "state", scope=q.GATEWAY), "{{state}}"),
             stacked=True,
@@ -248,7 +298,10 @@ ENERGY = Section(
             "Energy per output token",
             "Energy used while requests were computed, prefill included, per token of their answers.",
             JOULES,
-            Query(f"{ACTIVE} / {q.rate('gen_ai_client_inference_usage_output_tokens_total', scope=q.GATEWAY)}", "per output token"),
+            Query(
+                f"{ACTIVE} / {q.rate('gen_ai_client_inference_usage_output_tokens_total', scope=q.GATEWAY)}",
+                "per output token",
+            ),
         ),
     ],
 )

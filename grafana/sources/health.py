@@ -1,4 +1,6 @@
-"""Dashboard *Gateway & telemetry health*: whether the gateway itself is well, and its figures can be trusted."""
+"""Dashboard *Gateway & telemetry health*: whether the gateway itself is well, and its figures can be
+trusted.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,20 @@ from grafana.sources.board import Board, Section
 from grafana.sources.objectives import LOOP_LAG_S
 from grafana.sources.panels import BAD, BYTES, COUNT, RATE, SECONDS, SHARE, Query, graph
 
-HTTP, LAG, FLUSH = "http_server_request_duration_seconds", "firsttoken_event_loop_lag_seconds", "firsttoken_store_flush_duration_seconds"
+HTTP, LAG, FLUSH = (
+    "http_server_request_duration_seconds",
+    "firsttoken_event_loop_lag_seconds",
+    "firsttoken_store_flush_duration_seconds",
+)
 EXPORTED = {
     "spans": "otel_sdk_exporter_span_exported_total",
     "log records": "otel_sdk_exporter_log_exported_total",
     "metric points": "otel_sdk_exporter_metric_data_point_exported_total",
 }
-PROCESSED = {"spans": "otel_sdk_processor_span_processed_total", "log records": "otel_sdk_processor_log_processed_total"}
+PROCESSED = {
+    "spans": "otel_sdk_processor_span_processed_total",
+    "log records": "otel_sdk_processor_log_processed_total",
+}
 SENT, LOST = f'{q.GATEWAY},error_type=""', f'{q.GATEWAY},error_type!=""'
 
 
@@ -26,7 +35,8 @@ PRESENCE = Section(
     [
         graph(
             "Instances",
-            "Gateway processes that send metrics, by job. One that stops is missed here five minutes later at the latest.",
+            "Gateway processes that send metrics, by job. One that stops is missed here five minutes later at"
+            " the latest.",
             COUNT,
             Query(f"count by (job) ({q.ALIVE}{{{q.GATEWAY}}})", "{{job}}"),
         ),
@@ -48,7 +58,8 @@ HTTP_SECTION = Section(
             "Requests of any kind per second by route and status, pages and scrapes included.",
             RATE,
             Query(
-                q.count_rate(HTTP, "http_route, http_response_status_code", scope=q.GATEWAY), "{{http_route}} {{http_response_status_code}}"
+                q.count_rate(HTTP, "http_route, http_response_status_code", scope=q.GATEWAY),
+                "{{http_route}} {{http_response_status_code}}",
             ),
             stacked=True,
         ),
@@ -62,11 +73,15 @@ HTTP_SECTION = Section(
             "HTTP requests in flight",
             "Requests that are being answered, by method. Pages that follow along stay open on purpose.",
             COUNT,
-            Query(q.total("http_server_active_requests", "http_request_method", scope=q.GATEWAY), "{{http_request_method}}"),
+            Query(
+                q.total("http_server_active_requests", "http_request_method", scope=q.GATEWAY),
+                "{{http_request_method}}",
+            ),
         ),
         graph(
             "Event-loop lag",
-            f"How late the gateway's event loop runs a timer: everything that it does waits this long. The alert line is {LOOP_LAG_S} s.",
+            "How late the gateway's event loop runs a timer: everything that it does waits this long. The"
+            f" alert line is {LOOP_LAG_S} s.",
             SECONDS,
             *(Query(q.quantile(p, LAG, scope=q.GATEWAY), f"p{p * 100:g}") for p in (0.5, 0.99)),
             limits={LOOP_LAG_S: BAD},
@@ -94,16 +109,20 @@ PROCESS = Section(
         ),
         graph(
             "Figures that could not be read",
-            "Readings of the gateway's own figures per second that failed or took too long, by source. Requests and scrapes go on without them.",
+            "Readings of the gateway's own figures per second that failed or took too long, by source."
+            " Requests and scrapes go on without them.",
             "cps",
             Query(_gateway("firsttoken_telemetry_source_failures_total", "source"), "{{source}}"),
             width=8,
         ),
         graph(
             "File descriptors",
-            "Files, pipes and connections that the gateway process has open. A line that only rises is a leak.",
+            "Files, pipes and connections that the gateway process has open. A line that only rises is a"
+            " leak.",
             COUNT,
-            Query(q.total("firsttoken_process_file_descriptors", "instance", scope=q.GATEWAY), "{{instance}}"),
+            Query(
+                q.total("firsttoken_process_file_descriptors", "instance", scope=q.GATEWAY), "{{instance}}"
+            ),
             width=8,
         ),
     ],
@@ -114,13 +133,15 @@ STORE = Section(
     [
         graph(
             "Events waiting",
-            "Events that wait to be written. A line that stays up means that the database is slower than the traffic.",
+            "Events that wait to be written. A line that stays up means that the database is slower than the"
+            " traffic.",
             COUNT,
             Query(q.total("firsttoken_store_queue_size", "instance", scope=q.GATEWAY), "{{instance}}"),
         ),
         graph(
             "Events lost",
-            "Events per second that the store lost, its queue full or its database failing. Requests are answered all the same.",
+            "Events per second that the store lost, its queue full or its database failing. Requests are"
+            " answered all the same.",
             "cps",
             Query(_gateway("firsttoken_store_dropped_total", "instance"), "{{instance}}"),
         ),
@@ -132,23 +153,31 @@ STORE = Section(
         ),
         graph(
             "Database size",
-            "Size of the SQLite file and its write-ahead log, and store.max_bytes, where the oldest requests begin to go; other databases report none.",
+            "Size of the SQLite file and its write-ahead log, and store.max_bytes, where the oldest requests"
+            " begin to go; other databases report none.",
             BYTES,
             Query(q.total("firsttoken_store_file_size_bytes", "instance", scope=q.GATEWAY), "{{instance}}"),
-            Query(q.total("firsttoken_store_file_limit_bytes", "instance", scope=q.GATEWAY), "{{instance}} limit"),
+            Query(
+                q.total("firsttoken_store_file_limit_bytes", "instance", scope=q.GATEWAY),
+                "{{instance}} limit",
+            ),
         ),
         graph(
             "Room on the disk",
-            "Used and free bytes of the file system that the home folder is on: database, prefix cache, logs and models.",
+            "Used and free bytes of the file system that the home folder is on: database, prefix cache, logs"
+            " and models.",
             BYTES,
             Query(
-                q.total("system_filesystem_usage_bytes", "instance, system_filesystem_state", scope=q.GATEWAY),
+                q.total(
+                    "system_filesystem_usage_bytes", "instance, system_filesystem_state", scope=q.GATEWAY
+                ),
                 "{{instance}} {{system_filesystem_state}}",
             ),
         ),
         graph(
             "Requests forgotten",
-            "Requests per second that the store deleted, because they are older than store.retention_days or the file is larger than store.max_bytes.",
+            "Requests per second that the store deleted, because they are older than store.retention_days or"
+            " the file is larger than store.max_bytes.",
             "cps",
             Query(_gateway("firsttoken_store_pruned_total", "instance"), "{{instance}}"),
         ),
@@ -166,21 +195,33 @@ OTLP = Section(
         ),
         graph(
             "Not exported",
-            "Per second that the collector did not take. Spans and log records are gone; metric points are cumulative and sent again.",
+            "Per second that the collector did not take. Spans and log records are gone; metric points are"
+            " cumulative and sent again.",
             "cps",
-            *(Query(q.rate(metric, "error_type", scope=LOST), f"{name}: {{{{error_type}}}}") for name, metric in EXPORTED.items()),
+            *(
+                Query(q.rate(metric, "error_type", scope=LOST), f"{name}: {{{{error_type}}}}")
+                for name, metric in EXPORTED.items()
+            ),
         ),
         graph(
             "Left the batch queue",
-            "Spans and log records per second that left the queue in front of the exporter; error.type queue_full are the lost ones.",
+            "Spans and log records per second that left the queue in front of the exporter; error.type"
+            " queue_full are the lost ones.",
             "cps",
-            *(Query(_gateway(metric, "error_type"), f"{name} {{{{error_type}}}}") for name, metric in PROCESSED.items()),
+            *(
+                Query(_gateway(metric, "error_type"), f"{name} {{{{error_type}}}}")
+                for name, metric in PROCESSED.items()
+            ),
         ),
         graph(
             "Lost to a full queue",
-            "Share of spans and log records that were lost because the queue in front of the exporter was full.",
+            "Share of spans and log records that were lost because the queue in front of the exporter was"
+            " full.",
             SHARE,
-            *(Query(f"{q.rate(metric, scope=LOST)} / {_gateway(metric)}", name) for name, metric in PROCESSED.items()),
+            *(
+                Query(f"{q.rate(metric, scope=LOST)} / {_gateway(metric)}", name)
+                for name, metric in PROCESSED.items()
+            ),
             maximum=1,
         ),
     ],

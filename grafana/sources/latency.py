@@ -8,7 +8,10 @@ from grafana.sources.capacity import US_OR_THE_MODEL
 from grafana.sources.overview import TRACES
 from grafana.sources.panels import COUNT, PHASE_COLOURS, RATE, SECONDS, TOKENS_PER_S, Query, bars, graph, heat
 
-PER_REQUEST = f"{q.sum_rate(q.PHASE, 'phase')} / ignoring (phase) group_left () {q.count_rate(q.REQUEST_DURATION)}"  # a phase that was not needed took 0
+# a phase that was not needed took 0
+PER_REQUEST = (
+    f"{q.sum_rate(q.PHASE, 'phase')} / ignoring (phase) group_left () {q.count_rate(q.REQUEST_DURATION)}"
+)
 
 CLIENT = "gen_ai_client"
 CONVENTIONS = Section(
@@ -52,8 +55,9 @@ LATENCY = Board(
             [
                 graph(
                     "Mean request, by phase",
-                    "Seconds per request spent in each phase, stacked. Streaming runs beside decoding, so the stack may be higher than the "
-                    "wall time; the waterfall of one request shows the overlap as overlap.",
+                    "Seconds per request spent in each phase, stacked. Streaming runs beside decoding, so the"
+                    " stack may be higher than the wall time; the waterfall of one request shows the overlap"
+                    " as overlap.",
                     SECONDS,
                     Query(PER_REQUEST, "{{phase}}"),
                     stacked=True,
@@ -62,7 +66,8 @@ LATENCY = Board(
                 ),
                 graph(
                     "Phases, p95",
-                    "95th percentile of each phase, of the requests that went through it. The dots are requests: click one for its trace.",
+                    "95th percentile of each phase, of the requests that went through it. The dots are"
+                    " requests: click one for its trace.",
                     SECONDS,
                     Query(q.quantile(0.95, q.PHASE, "phase"), "{{phase}}", exemplars=True),
                     colours=PHASE_COLOURS,
@@ -70,16 +75,28 @@ LATENCY = Board(
                 ),
                 graph(
                     "The gateway's own time",
-                    "Wall time minus queue, engine and waiting for the client: what the gateway itself costs a request.",
+                    "Wall time minus queue, engine and waiting for the client: what the gateway itself costs"
+                    " a request.",
                     SECONDS,
-                    *(Query(q.quantile(p, "firsttoken_overhead_duration_seconds"), f"p{p * 100:g}") for p in (0.5, 0.95, 0.99)),
+                    *(
+                        Query(q.quantile(p, "firsttoken_overhead_duration_seconds"), f"p{p * 100:g}")
+                        for p in (0.5, 0.95, 0.99)
+                    ),
                 ),
                 graph(
                     "Inter-token latency",
-                    "Time between two sampled tokens of one request (those of one step share its time), and the mean per request (time per output token).",
+                    "Time between two sampled tokens of one request (those of one step share its time), and"
+                    " the mean per request (time per output token).",
                     SECONDS,
-                    *(Query(q.quantile(p, "firsttoken_inter_token_latency_seconds"), f"p{p * 100:g}") for p in (0.5, 0.95, 0.99)),
-                    Query(q.quantile(0.5, "gen_ai_server_time_per_output_token_seconds"), "per request, p50", exemplars=True),
+                    *(
+                        Query(q.quantile(p, "firsttoken_inter_token_latency_seconds"), f"p{p * 100:g}")
+                        for p in (0.5, 0.95, 0.99)
+                    ),
+                    Query(
+                        q.quantile(0.5, "gen_ai_server_time_per_output_token_seconds"),
+                        "per request, p50",
+                        exemplars=True,
+                    ),
                 ),
             ],
         ),
@@ -88,21 +105,28 @@ LATENCY = Board(
             [
                 heat(
                     "Time to first token, all contexts",
-                    "How many first tokens came after how long. The dots are requests: click one for its trace.",
+                    "How many first tokens came after how long. The dots are requests: click one for its"
+                    " trace.",
                     SECONDS,
                     q.buckets(q.TTFT),
                     exemplars=True,
                 ),
                 graph(
                     "Time to first token by context, p95",
-                    "95th percentile by prompt tokens. A line that rises while the others do not is a prompt size that got slower.",
+                    "95th percentile by prompt tokens. A line that rises while the others do not is a prompt"
+                    " size that got slower.",
                     SECONDS,
-                    Query(q.quantile(0.95, q.TTFT_BY_CONTEXT, "context_bucket", scope=q.CONTEXT), "{{context_bucket}}", exemplars=True),
+                    Query(
+                        q.quantile(0.95, q.TTFT_BY_CONTEXT, "context_bucket", scope=q.CONTEXT),
+                        "{{context_bucket}}",
+                        exemplars=True,
+                    ),
                     links=[TRACES],
                 ),
                 heat(
                     "Time to first token, context $context_bucket",
-                    "How many first tokens came after how long, for prompts of this many tokens. One heat map per chosen context bucket.",
+                    "How many first tokens came after how long, for prompts of this many tokens. One heat map"
+                    " per chosen context bucket.",
                     SECONDS,
                     q.buckets(q.TTFT_BY_CONTEXT, scope=q.CONTEXT),
                     width=8,
@@ -116,21 +140,24 @@ LATENCY = Board(
             [
                 bars(
                     "Output rate by context, p50",
-                    "Median tokens per second of an answer after its first token, by prompt tokens, over the chosen time range.",
+                    "Median tokens per second of an answer after its first token, by prompt tokens, over the"
+                    " chosen time range.",
                     TOKENS_PER_S,
                     q.quantile(0.5, q.OUTPUT_RATE, "context_bucket", scope=q.CONTEXT, window=q.RANGE),
                     "{{context_bucket}}",
                 ),
                 bars(
                     "Prefill rate by context, p50",
-                    "Median computed (uncached) prompt tokens per second of prefill, by prompt tokens, over the chosen time range.",
+                    "Median computed (uncached) prompt tokens per second of prefill, by prompt tokens, over"
+                    " the chosen time range.",
                     TOKENS_PER_S,
                     q.quantile(0.5, q.PROMPT_RATE, "context_bucket", scope=q.CONTEXT, window=q.RANGE),
                     "{{context_bucket}}",
                 ),
                 heat(
                     "Output rate, context $context_bucket",
-                    "How many answers ran at which tokens per second, for prompts of this many tokens. One heat map per chosen context bucket.",
+                    "How many answers ran at which tokens per second, for prompts of this many tokens. One"
+                    " heat map per chosen context bucket.",
                     TOKENS_PER_S,
                     q.buckets(q.OUTPUT_RATE, scope=q.CONTEXT),
                     width=8,
@@ -139,9 +166,13 @@ LATENCY = Board(
                 ),
                 graph(
                     "Requests by context",
-                    "First tokens per second by prompt tokens: how much traffic stands behind the figures above.",
+                    "First tokens per second by prompt tokens: how much traffic stands behind the figures"
+                    " above.",
                     RATE,
-                    Query(q.count_rate(q.TTFT_BY_CONTEXT, "context_bucket", scope=q.CONTEXT), "{{context_bucket}}"),
+                    Query(
+                        q.count_rate(q.TTFT_BY_CONTEXT, "context_bucket", scope=q.CONTEXT),
+                        "{{context_bucket}}",
+                    ),
                     stacked=True,
                     width=24,
                 ),

@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from grafana.sources import queries as q
 from grafana.sources.board import Board, Section
-from grafana.sources.panels import BYTES, COUNT, RATE, SECONDS, SHARE, TOKENS_PER_S, Column, Query, bars, compared, graph
+from grafana.sources.panels import (
+    BYTES,
+    COUNT,
+    RATE,
+    SECONDS,
+    SHARE,
+    TOKENS_PER_S,
+    Column,
+    Query,
+    bars,
+    compared,
+    graph,
+)
 
 EACH = "gen_ai_request_model, job, instance"
 BY_CONTEXT = "gen_ai_request_model, context_bucket"
@@ -54,7 +66,10 @@ CONFIGURATION = {
 MODELS = Board(
     uid="firsttoken-models",
     title="firsttoken: Models & configurations compared",
-    description="Which model, on which configuration, is how fast at which context. An instance (one run of the gateway) stands for a configuration.",
+    description=(
+        "Which model, on which configuration, is how fast at which context. An instance (one run of the"
+        " gateway) stands for a configuration."
+    ),
     by_context=True,
     sections=[
         Section(
@@ -62,8 +77,9 @@ MODELS = Board(
             [
                 compared(
                     "Models and instances",
-                    "One row per model and instance. An engine's configuration lasts as long as its process: to compare two, restart with the other "
-                    "one (over OTLP that is a new instance) or run both under their own job names.",
+                    "One row per model and instance. An engine's configuration lasts as long as its process:"
+                    " to compare two, restart with the other one (over OTLP that is a new instance) or run"
+                    " both under their own job names.",
                     {"gen_ai_request_model": "Model", "job": "Job", "instance": "Instance"},
                     COLUMNS,
                 ),
@@ -71,7 +87,13 @@ MODELS = Board(
                     "Configurations in use",
                     "What each engine that is ready runs with, and how many engines run with it.",
                     CONFIGURATION,
-                    [Column("Engines", COUNT, q.total("firsttoken_engine_config_info", ", ".join(CONFIGURATION)))],
+                    [
+                        Column(
+                            "Engines",
+                            COUNT,
+                            q.total("firsttoken_engine_config_info", ", ".join(CONFIGURATION)),
+                        )
+                    ],
                 ),
             ],
         ),
@@ -88,7 +110,8 @@ MODELS = Board(
                 ),
                 bars(
                     "Output rate, p50",
-                    "Median tokens per second of an answer after its first token, by model and prompt tokens.",
+                    "Median tokens per second of an answer after its first token, by model and prompt"
+                    " tokens.",
                     TOKENS_PER_S,
                     q.quantile(0.5, q.OUTPUT_RATE, BY_CONTEXT, scope=q.CONTEXT, window=q.RANGE),
                     LEGEND_CONTEXT,
@@ -109,14 +132,22 @@ MODELS = Board(
             [
                 graph(
                     "Changes of speed",
-                    "Speeds that changed beyond noise when the engine's configuration did, per hour. The Models page of the dashboard says which.",
+                    "Speeds that changed beyond noise when the engine's configuration did, per hour. The"
+                    " Models page of the dashboard says which.",
                     COUNT,
                     Query(
-                        q.increase("firsttoken_speed_changes_total", "gen_ai_request_model, direction", window="1h"),
+                        q.increase(
+                            "firsttoken_speed_changes_total", "gen_ai_request_model, direction", window="1h"
+                        ),
                         "{{gen_ai_request_model}} · {{direction}}",
                     ),
                 ),
-                graph("Requests", "Completed requests per second.", RATE, Query(q.rate(q.REQUESTS, EACH), LEGEND)),
+                graph(
+                    "Requests",
+                    "Completed requests per second.",
+                    RATE,
+                    Query(q.rate(q.REQUESTS, EACH), LEGEND),
+                ),
                 graph(
                     "Time to first token, p95",
                     "95th percentile, by model and instance.",
@@ -125,7 +156,8 @@ MODELS = Board(
                 ),
                 graph(
                     "Output rate, p50 and p5",
-                    "Tokens per second of an answer after its first token, by model and instance: the median, and p5, the slow side of a rate.",
+                    "Tokens per second of an answer after its first token, by model and instance: the median,"
+                    " and p5, the slow side of a rate.",
                     TOKENS_PER_S,
                     Query(q.quantile(0.5, q.OUTPUT_RATE, EACH), LEGEND),
                     Query(q.quantile(0.05, q.OUTPUT_RATE, EACH), f"p5 · {LEGEND}"),

@@ -1,7 +1,7 @@
 """The service-level objectives and alert thresholds: the one place to change them, then `make grafana`.
 
-Burn rates and windows are those of the SRE workbook, chapter 5 ("Alerting on SLOs"): 14.4 for an hour spends 2 % of
-a 30-day budget, 6 for six hours spends 5 %, 1 for three days spends 10 %.
+Burn rates and windows are those of the SRE workbook, chapter 5 ("Alerting on SLOs"): 14.4 for an hour spends
+2 % of a 30-day budget, 6 for six hours spends 5 %, 1 for three days spends 10 %.
 """
 
 from __future__ import annotations
@@ -9,20 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 AVAILABILITY = 0.99
-"""Share of requests that the gateway answers, of those that were not the client's mistake or cancelled by it."""
+"""Share of requests that the gateway answers, of those that were not the client's mistake or cancelled by
+it.
+"""
 
 TTFT_SHARE = 0.95
 """Share of first tokens that come within `TTFT_S`."""
 
 TTFT_S = 2.5
-"""Seconds. It is a bucket boundary, and no whole number: a scrape writes `le="1.0"` where OTLP may write `le="1"`."""
+"""Seconds. It is a bucket boundary, and no whole number: a scrape writes `le="1.0"` where OTLP may write
+`le="1"`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Burn:
     """An error budget spent `factor` times too fast, over a long window and still over the short one.
 
-    `floor` is how many requests the long window must hold: below it a share says little (two failures in ten are 20 %).
+    `floor` is how many requests the long window must hold: below it a share says little (two failures in ten
+    are 20 %).
     """
 
     name: str
@@ -53,4 +58,6 @@ SERVICE = "firsttoken"
 """The label `service` of every rule, to route by."""
 
 RUNBOOK = "docs/runbook.md"
-"""Where the runbook is: a path of this repository. Put the address before it where people read alerts elsewhere."""
+"""Where the runbook is: a path of this repository. Put the address before it where people read alerts
+elsewhere.
+"""

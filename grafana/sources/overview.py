@@ -37,28 +37,32 @@ def _objectives() -> list[Panel]:
     return [
         figure(
             "Availability",
-            f"Share of requests answered, of those that the client neither got wrong nor cancelled. Objective: {AVAILABILITY:.2%}.",
+            "Share of requests answered, of those that the client neither got wrong nor cancelled."
+            f" Objective: {AVAILABILITY:.2%}.",
             SHARE,
             f"1 - ({q.failed_share(q.RANGE)})",
             steps={AVAILABILITY: GOOD},
         ),
         figure(
             "Error budget left",
-            f"1 is untouched, 0 is spent, below it is overspent: what the chosen time range left of the {1 - AVAILABILITY:.2%} of requests that may fail.",
+            "1 is untouched, 0 is spent, below it is overspent: what the chosen time range left of the"
+            f" {1 - AVAILABILITY:.2%} of requests that may fail.",
             SHARE,
             left(q.failed_share(q.RANGE), AVAILABILITY),
             steps=budget,
         ),
         figure(
             f"First token within {TTFT_S:g} s",
-            f"Share of first tokens sampled within {TTFT_S:g} s of the request's first byte. Objective: {TTFT_SHARE:.0%}.",
+            f"Share of first tokens sampled within {TTFT_S:g} s of the request's first byte. Objective:"
+            f" {TTFT_SHARE:.0%}.",
             SHARE,
             f"1 - ({q.late_share(q.RANGE)})",
             steps={TTFT_SHARE: GOOD},
         ),
         figure(
             "Latency budget left",
-            f"1 is untouched, 0 is spent, below it is overspent: what the chosen time range left of the {1 - TTFT_SHARE:.0%} of first tokens that may be late.",
+            "1 is untouched, 0 is spent, below it is overspent: what the chosen time range left of the"
+            f" {1 - TTFT_SHARE:.0%} of first tokens that may be late.",
             SHARE,
             left(q.late_share(q.RANGE), TTFT_SHARE),
             steps=budget,
@@ -69,8 +73,10 @@ def _objectives() -> list[Panel]:
 def _burn(title: str, what: str, share: dict[str, str], objective: float) -> Panel:
     return graph(
         title,
-        f"How many times faster than allowed {what} spend their budget. The alerts fire where both windows of a pair are over a line: "
-        f"{', '.join(f'{b.factor:g} ({b.long_window} and {b.short_window})' for b in BURNS)}. Six hours and three days come from the recording rules.",
+        f"How many times faster than allowed {what} spend their budget. The alerts fire where both windows of"
+        " a pair are over a line:"
+        f" {', '.join(f'{b.factor:g} ({b.long_window} and {b.short_window})' for b in BURNS)}. Six hours and"
+        " three days come from the recording rules.",
         COUNT,
         *(Query(f"({expr}) / {1 - objective:.4g}", f"over {window}") for window, expr in share.items()),
         limits=BURN_LINES,
@@ -89,14 +95,27 @@ ASKED = Section(
     [
         graph(
             "Finish reasons",
-            "Answers per second by why they ended. More `length` than usual: answers are cut off, by max_tokens or by the context.",
+            "Answers per second by why they ended. More `length` than usual: answers are cut off, by"
+            " max_tokens or by the context.",
             RATE,
             Query(q.rate("firsttoken_requests_finished_total", "reason"), "{{reason}}"),
             stacked=True,
             width=8,
         ),
-        heat("Prompt length", "How many requests had how many prompt tokens.", COUNT, q.buckets(f"{LENGTH}_input_tokens"), width=8),
-        heat("Answer length", "How many answers had how many tokens.", COUNT, q.buckets(f"{LENGTH}_output_tokens"), width=8),
+        heat(
+            "Prompt length",
+            "How many requests had how many prompt tokens.",
+            COUNT,
+            q.buckets(f"{LENGTH}_input_tokens"),
+            width=8,
+        ),
+        heat(
+            "Answer length",
+            "How many answers had how many tokens.",
+            COUNT,
+            q.buckets(f"{LENGTH}_output_tokens"),
+            width=8,
+        ),
     ],
 )
 
@@ -118,12 +137,16 @@ OVERVIEW = Board(
             [
                 graph(
                     "Burn rate by objective",
-                    "How many times faster than allowed each objective of the gateway's settings is spent, as the gateway computes it from its own "
-                    "roll-ups, over one hour and six.",
+                    "How many times faster than allowed each objective of the gateway's settings is spent, as"
+                    " the gateway computes it from its own roll-ups, over one hour and six.",
                     COUNT,
                     *(
                         Query(
-                            q.total("firsttoken_slo_burn_rate", "instance, objective", scope=f'{q.GATEWAY},window="{window}"'),
+                            q.total(
+                                "firsttoken_slo_burn_rate",
+                                "instance, objective",
+                                scope=f'{q.GATEWAY},window="{window}"',
+                            ),
                             f"{{{{objective}}}} over {window} · {{{{instance}}}}",
                         )
                         for window in ("1h", "6h")
@@ -132,9 +155,13 @@ OVERVIEW = Board(
                 ),
                 graph(
                     "Budget left by objective",
-                    "1 is untouched, 0 is spent, below it (red) is overspent: what is left of each objective's budget over `slo.window_days`.",
+                    "1 is untouched, 0 is spent, below it (red) is overspent: what is left of each"
+                    " objective's budget over `slo.window_days`.",
                     SHARE,
-                    Query(q.total("firsttoken_slo_budget_left", "instance, objective", scope=q.GATEWAY), "{{objective}} · {{instance}}"),
+                    Query(
+                        q.total("firsttoken_slo_budget_left", "instance, objective", scope=q.GATEWAY),
+                        "{{objective}} · {{instance}}",
+                    ),
                     budget=True,
                 ),
             ],
@@ -144,7 +171,8 @@ OVERVIEW = Board(
             [
                 graph(
                     "Requests",
-                    "Requests that ended per second: answered, failed by us, wrong by the client's doing, left by the client.",
+                    "Requests that ended per second: answered, failed by us, wrong by the client's doing,"
+                    " left by the client.",
                     RATE,
                     Query(q.rate(q.REQUESTS, "outcome"), "{{outcome}}"),
                     stacked=True,
@@ -153,7 +181,8 @@ OVERVIEW = Board(
                 ),
                 graph(
                     "Tokens",
-                    "Tokens per second through the API: prompts (cached ones included), answers, and what of the prompts the cache supplied and what it kept.",
+                    "Tokens per second through the API: prompts (cached ones included), answers, and what of"
+                    " the prompts the cache supplied and what it kept.",
                     TOKENS_PER_S,
                     Query(q.rate(f"{USAGE}_input_tokens_total"), "prompt"),
                     Query(q.rate(f"{USAGE}_output_tokens_total"), "answer"),
@@ -162,28 +191,41 @@ OVERVIEW = Board(
                 ),
                 graph(
                     "Time to first token",
-                    "From the first byte of the request read to the first token sampled. The dots are requests: click one for its trace.",
+                    "From the first byte of the request read to the first token sampled. The dots are"
+                    " requests: click one for its trace.",
                     SECONDS,
-                    *(Query(q.quantile(p, q.TTFT), f"p{p * 100:g}", exemplars=p == 0.95) for p in (0.5, 0.95, 0.99)),
+                    *(
+                        Query(q.quantile(p, q.TTFT), f"p{p * 100:g}", exemplars=p == 0.95)
+                        for p in (0.5, 0.95, 0.99)
+                    ),
                     links=[LATENCY],
                 ),
                 graph(
                     "Request duration",
-                    "From the first byte read to the last byte written, whole answer included. The dots are requests: click one for its trace.",
+                    "From the first byte read to the last byte written, whole answer included. The dots are"
+                    " requests: click one for its trace.",
                     SECONDS,
-                    *(Query(q.quantile(p, q.REQUEST_DURATION), f"p{p * 100:g}", exemplars=p == 0.95) for p in (0.5, 0.95, 0.99)),
+                    *(
+                        Query(q.quantile(p, q.REQUEST_DURATION), f"p{p * 100:g}", exemplars=p == 0.95)
+                        for p in (0.5, 0.95, 0.99)
+                    ),
                     links=[LATENCY],
                 ),
                 graph(
                     "Turned away",
-                    "Requests refused, or ended by an engine that died, per second, by reason. queue_full means that capacity was the problem.",
+                    "Requests refused, or ended by an engine that died, per second, by reason. queue_full"
+                    " means that capacity was the problem.",
                     RATE,
-                    Query(f"{q.rate('firsttoken_requests_rejected_total', 'reason', scope=q.GATEWAY)} > 0", "{{reason}}"),
+                    Query(
+                        f"{q.rate('firsttoken_requests_rejected_total', 'reason', scope=q.GATEWAY)} > 0",
+                        "{{reason}}",
+                    ),
                     stacked=True,
                 ),
                 graph(
                     "Ignored fields",
-                    "Fields of requests per second that were taken and not obeyed, by API and field. `_other` is what no server is known to have.",
+                    "Fields of requests per second that were taken and not obeyed, by API and field. `_other`"
+                    " is what no server is known to have.",
                     "cps",
                     Query(
                         q.rate("firsttoken_request_ignored_fields_total", "api, field", scope=q.GATEWAY),

@@ -1,10 +1,13 @@
-"""PromQL in pieces: the filters of the dashboards' variables, rates, quantiles, and the ratios of the objectives.
+"""PromQL in pieces: the filters of the dashboards' variables, rates, quantiles, and the ratios of the
+objectives.
 
-Names and labels are those of `telemetry/metrics/instruments.py` as the OTLP → Prometheus translation writes them; a test
-checks every one. An empty label value and a missing label are the same to PromQL, which is why both paths fit.
+Names and labels are those of `telemetry/metrics/instruments.py` as the OTLP → Prometheus translation writes
+them; a test checks every one. An empty label value and a missing label are the same to PromQL, which is why
+both paths fit.
 
-A histogram has two forms: classic (`_bucket`, `_sum`, `_count`), and native, one series without a suffix, which is what
-exponential histograms become. Whatever reads one asks for the classic form `or` the native one: only one of them exists.
+A histogram has two forms: classic (`_bucket`, `_sum`, `_count`), and native, one series without a suffix,
+which is what exponential histograms become. Whatever reads one asks for the classic form `or` the native one:
+only one of them exists.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ MODEL = f'{GATEWAY},gen_ai_request_model=~"$model"'
 CONTEXT = f'{MODEL},context_bucket=~"$context_bucket"'
 
 ALIVE = "firsttoken_store_dropped_total"
-"""A series that every running gateway has from its start, one per process: a counter, so no form of histograms hides it."""
+"""A series that every running gateway has from its start, one per process: a counter, so no form of
+histograms hides it.
+"""
 
 REQUESTS = "firsttoken_requests_total"
 REQUEST_DURATION = "gen_ai_server_request_duration_seconds"
@@ -85,19 +90,26 @@ def sum_rate(metric: str, by: str = "", *, scope: str = MODEL, window: str = INT
 
 def mean(metric: str, by: str = "", *, scope: str = MODEL, window: str = INTERVAL) -> str:
     """The mean of a histogram's values."""
-    return f"{sum_rate(metric, by, scope=scope, window=window)} / {count_rate(metric, by, scope=scope, window=window)}"
+    return (
+        f"{sum_rate(metric, by, scope=scope, window=window)} /"
+        f" {count_rate(metric, by, scope=scope, window=window)}"
+    )
 
 
 def mean_since_start(metric: str, by: str = "", *, scope: str = MODEL) -> str:
     """The mean of all of a histogram's values; nothing where it has none."""
     native = total(metric, by, scope=scope)
     above = either(total(f"{metric}_sum", by, scope=scope), f"histogram_sum({native})")
-    return f"{above} / ({either(total(f'{metric}_count', by, scope=scope), f'histogram_count({native})')} > 0)"
+    return (
+        f"{above} / ({either(total(f'{metric}_count', by, scope=scope), f'histogram_count({native})')} > 0)"
+    )
 
 
 def buckets(metric: str, *, scope: str = MODEL) -> tuple[str, str]:
     """What a heat map draws, in the classic form and in the native one."""
-    return increase(f"{metric}_bucket", "le", scope=scope, window=INTERVAL), increase(metric, scope=scope, window=INTERVAL)
+    return increase(f"{metric}_bucket", "le", scope=scope, window=INTERVAL), increase(
+        metric, scope=scope, window=INTERVAL
+    )
 
 
 def failed_share(window: str, by: str = "", *, scope: str = MODEL) -> str:

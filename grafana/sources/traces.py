@@ -18,7 +18,10 @@ LOKI = DataSourceRef("loki", "${loki}")
 
 SERVICE = 'resource.service.name=~"$service"'
 OPERATIONS = "chat|text_completion|embeddings"
-CHAT = f'{SERVICE} && span.{names.GEN_AI_OPERATION_NAME}=~"{OPERATIONS}" && span.{names.GEN_AI_REQUEST_MODEL}=~"$model"'
+CHAT = (
+    f'{SERVICE} && span.{names.GEN_AI_OPERATION_NAME}=~"{OPERATIONS}" &&'
+    f' span.{names.GEN_AI_REQUEST_MODEL}=~"$model"'
+)
 """Operations of the GenAI conventions: steps and loads of engines are none, also where they name a model."""
 SHOWN = ", ".join(
     f"span.{name}"
@@ -31,9 +34,13 @@ SHOWN = ", ".join(
     )
 )
 ANSWERS = f"{{ {CHAT} }} | select({SHOWN})"
-FAILED = f'{{ {CHAT} && span.{names.ERROR_TYPE}!="" && span.{names.ERROR_TYPE}!="client_disconnect" }} | select({SHOWN})'
+FAILED = (
+    f'{{ {CHAT} && span.{names.ERROR_TYPE}!="" && span.{names.ERROR_TYPE}!="client_disconnect" }} |'
+    f" select({SHOWN})"
+)
 REQUESTS = (
-    f"{{ {SERVICE} && kind=server }} | select(span.{names.REQUEST_ID}, span.{names.HTTP_RESPONSE_STATUS_CODE}, span.{names.ERROR_TYPE})"
+    f"{{ {SERVICE} && kind=server }} | select(span.{names.REQUEST_ID},"
+    f" span.{names.HTTP_RESPONSE_STATUS_CODE}, span.{names.ERROR_TYPE})"
 )
 WAITED = (
     f'{{ {SERVICE} && name="{names.SPAN_NAMES["queue"]}" && duration > 1s }}'
@@ -41,22 +48,37 @@ WAITED = (
 )
 
 KEPT = "&".join(
-    f"${{{variable}:queryparam}}" for variable in ("prometheus", "tempo", "loki", "job", "instance", "model", "service", "gateway")
+    f"${{{variable}:queryparam}}"
+    for variable in ("prometheus", "tempo", "loki", "job", "instance", "model", "service", "gateway")
 )
 TRACE_LINK = {
     "title": "Show below",
     "url": f"/d/firsttoken-traces?${{__url_time_range}}&{KEPT}&var-trace_id=${{__data.fields.traceIdHidden}}",
 }
 """Fields of a table of spans are called `spanID`, `traceIdHidden`, and as the attributes without `span.`."""
-PAGE_LINK = {"title": "Open the request's page", "url": "${gateway}/dashboard/requests/${__value.raw}", "targetBlank": True}
+PAGE_LINK = {
+    "title": "Open the request's page",
+    "url": "${gateway}/dashboard/requests/${__value.raw}",
+    "targetBlank": True,
+}
 
 
 def spans(title: str, description: str, traceql: str, *, width: int = 24) -> Panel:
     """A table of the spans that a TraceQL query finds; span and request ids are links."""
-    panel = table.Panel().title(title).description(description).datasource(TEMPO).unit("none").span(width).height(8)
+    panel = (
+        table.Panel()
+        .title(title)
+        .description(description)
+        .datasource(TEMPO)
+        .unit("none")
+        .span(width)
+        .height(8)
+    )
     panel = panel.override_by_name("spanID", [model.DynamicConfigValue("links", [TRACE_LINK])])
     panel = panel.override_by_name(names.REQUEST_ID, [model.DynamicConfigValue("links", [PAGE_LINK])])
-    panel = panel.override_by_name(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, [model.DynamicConfigValue("unit", SECONDS)])
+    panel = panel.override_by_name(
+        names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, [model.DynamicConfigValue("unit", SECONDS)]
+    )
     return panel.targets([_search(traceql)])
 
 
@@ -67,25 +89,58 @@ def _search(traceql: str) -> tempo.Dataquery:
 
 
 def _waterfall() -> Panel:
-    panel = dashboard.Panel().type("traces").title("Trace $trace_id").datasource(TEMPO).unit("ns").span(24).height(14)
-    panel = panel.description(
-        "The spans of the trace chosen above: a span per phase, as on the request's own page. Paste an id into Trace to see it."
+    panel = (
+        dashboard.Panel()
+        .type("traces")
+        .title("Trace $trace_id")
+        .datasource(TEMPO)
+        .unit("ns")
+        .span(24)
+        .height(14)
     )
-    return panel.targets([tempo.Dataquery().ref_id("A").query_type("traceql").query("$trace_id").datasource(TEMPO)])
+    panel = panel.description(
+        "The spans of the trace chosen above: a span per phase, as on the request's own page. Paste an id"
+        " into Trace to see it."
+    )
+    return panel.targets(
+        [tempo.Dataquery().ref_id("A").query_type("traceql").query("$trace_id").datasource(TEMPO)]
+    )
 
 
 def _lines() -> Panel:
-    panel = logs.Panel().title("Log lines of requests").datasource(LOKI).unit("none").span(24).height(8).show_time(show_time=True)
-    panel = panel.description("One wide line per completed request, with its figures; open one for its request_id and its trace.")
-    panel = panel.sort_order(LogsSortOrder.DESCENDING).enable_log_details(enable_log_details=True).wrap_log_message(wrap_log_message=False)
-    line = loki.Dataquery().ref_id("A").expr('{service_name=~"$service"} | trace_id=~".+"').datasource(LOKI).query_type("range")
+    panel = (
+        logs.Panel()
+        .title("Log lines of requests")
+        .datasource(LOKI)
+        .unit("none")
+        .span(24)
+        .height(8)
+        .show_time(show_time=True)
+    )
+    panel = panel.description(
+        "One wide line per completed request, with its figures; open one for its request_id and its trace."
+    )
+    panel = (
+        panel.sort_order(LogsSortOrder.DESCENDING)
+        .enable_log_details(enable_log_details=True)
+        .wrap_log_message(wrap_log_message=False)
+    )
+    line = (
+        loki.Dataquery()
+        .ref_id("A")
+        .expr('{service_name=~"$service"} | trace_id=~".+"')
+        .datasource(LOKI)
+        .query_type("range")
+    )
     return panel.targets([line])
 
 
 TRACES = Board(
     uid="firsttoken-traces",
     title="firsttoken: Trace explorer",
-    description="From a slow or failed request to its spans, its log line and its own page. Needs traces over OTLP.",
+    description=(
+        "From a slow or failed request to its spans, its log line and its own page. Needs traces over OTLP."
+    ),
     traces=True,
     sections=[
         Section(
@@ -107,16 +162,27 @@ TRACES = Board(
                 ),
                 spans(
                     "Requests",
-                    "The latest requests. A request id leads to its page on the gateway, a span id shows its trace below.",
+                    "The latest requests. A request id leads to its page on the gateway, a span id shows its"
+                    " trace below.",
                     REQUESTS,
                 ),
-                spans("Answers", "The latest inference spans: model, tokens, time to the first chunk.", ANSWERS, width=12),
                 spans(
-                    "Failed", "Inference spans that ended with an error of ours or the client's; departures are left out.", FAILED, width=12
+                    "Answers",
+                    "The latest inference spans: model, tokens, time to the first chunk.",
+                    ANSWERS,
+                    width=12,
+                ),
+                spans(
+                    "Failed",
+                    "Inference spans that ended with an error of ours or the client's; departures are left"
+                    " out.",
+                    FAILED,
+                    width=12,
                 ),
                 spans(
                     "Waited for a slot",
-                    "Requests that waited longer than a second, and for what. Their links lead to the requests that held the slots.",
+                    "Requests that waited longer than a second, and for what. Their links lead to the"
+                    " requests that held the slots.",
                     WAITED,
                 ),
             ],

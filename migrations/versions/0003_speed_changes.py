@@ -27,7 +27,12 @@ def upgrade() -> None:
         sa.Column("after_count", sa.Integer, nullable=False),
         sa.Column("p_value", sa.Float, nullable=False),
     )
-    op.create_index("ux_speed_changes", "speed_changes", ["before_config_id", "after_config_id", "context_bucket", "measure"], unique=True)
+    op.create_index(
+        "ux_speed_changes",
+        "speed_changes",
+        ["before_config_id", "after_config_id", "context_bucket", "measure"],
+        unique=True,
+    )
 
 
 def downgrade() -> None:

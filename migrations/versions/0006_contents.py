@@ -16,7 +16,13 @@ depends_on: str | None = None
 def upgrade() -> None:
     op.create_table(
         "request_contents",
-        sa.Column("seq", BIG, sa.ForeignKey("requests.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+        sa.Column(
+            "seq",
+            BIG,
+            sa.ForeignKey("requests.seq", ondelete="CASCADE"),
+            primary_key=True,
+            autoincrement=False,
+        ),
         sa.Column("size_bytes", sa.Integer, nullable=False),
         sa.Column("content", sa.LargeBinary, nullable=False),
     )

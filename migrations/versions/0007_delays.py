@@ -16,7 +16,13 @@ depends_on: str | None = None
 def upgrade() -> None:
     op.create_table(
         "request_delays",
-        sa.Column("seq", BIG, sa.ForeignKey("requests.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+        sa.Column(
+            "seq",
+            BIG,
+            sa.ForeignKey("requests.seq", ondelete="CASCADE"),
+            primary_key=True,
+            autoincrement=False,
+        ),
         sa.Column("rank", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("cause", sa.String(16), nullable=False),
         sa.Column("by_seq", BIG),

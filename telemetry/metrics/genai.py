@@ -1,4 +1,6 @@
-"""The metrics of the GenAI conventions: those of a model server, and those of an operation, which the gateway calls its engine for."""
+"""The metrics of the GenAI conventions: those of a model server, and those of an operation, which the
+gateway calls its engine for.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,14 @@ class GenAiMetrics:
             return
         began_ns, ended_ns = during
         if record.operation == EMBEDDINGS:
-            self._out.record(metric.EMBEDDINGS_DURATION, (ended_ns - began_ns) / 1e9, *labels, trace=record.trace)
+            self._out.record(
+                metric.EMBEDDINGS_DURATION, (ended_ns - began_ns) / 1e9, *labels, trace=record.trace
+            )
             self._out.record(metric.EMBEDDINGS_INPUT_TOKENS, record.prompt_tokens or 0, *labels)
         else:
-            self._out.record(metric.INFERENCE_DURATION, (ended_ns - began_ns) / 1e9, *labels, trace=record.trace)
+            self._out.record(
+                metric.INFERENCE_DURATION, (ended_ns - began_ns) / 1e9, *labels, trace=record.trace
+            )
             self._chunks(record, labels)
         self._tokens(record, labels)
 
@@ -46,13 +52,21 @@ class GenAiMetrics:
     def _chunks(self, record: RequestRecord, labels: tuple[str, ...]) -> None:
         """Of streams only. What the engine sends at once, the tokens of a step, is a chunk."""
         if record.first_chunk_ms is not None:
-            self._out.record(metric.INFERENCE_FIRST_CHUNK, record.first_chunk_ms / 1e3, *labels, trace=record.trace)
+            self._out.record(
+                metric.INFERENCE_FIRST_CHUNK, record.first_chunk_ms / 1e3, *labels, trace=record.trace
+            )
         if record.stream and record.gaps_us:
-            waits_s = [wait / 1e6 for _, wait, _ in record.waits()] if record.bursts else [gap / 1e6 for gap in record.gaps_us]
+            waits_s = (
+                [wait / 1e6 for _, wait, _ in record.waits()]
+                if record.bursts
+                else [gap / 1e6 for gap in record.gaps_us]
+            )
             self._out.record_many(metric.INFERENCE_OUTPUT_CHUNK, waits_s, *labels, trace=record.trace)
 
     def _tokens(self, record: RequestRecord, labels: tuple[str, ...]) -> None:
-        """Usage of each operation; 0 of an unknown modality where nothing was counted, as the convention wants it."""
+        """Usage of each operation; 0 of an unknown modality where nothing was counted, as the convention
+        wants it.
+        """
         prompt, answer = record.prompt_tokens, record.completion_tokens
         usage = (*labels, "unknown" if prompt is None and answer is None else "text")
         self._out.record(metric.INPUT_TOKENS, prompt or 0, *usage)

@@ -25,7 +25,9 @@ class Maintenance(Protocol):
 
 @dataclass(slots=True)
 class Timer:
-    """The time at which something is due: the monotonic `due_s` (0: at once), and then every `every_s` seconds."""
+    """The time at which something is due: the monotonic `due_s` (0: at once), and then every `every_s`
+    seconds.
+    """
 
     every_s: float
     due_s: float = 0.0

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, LargeBinary, String, Text, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -48,7 +60,9 @@ class EngineConfigRow(Base):
 
 
 class InstanceRow(Base):
-    """A gateway that writes to this database, from its start on. Its lease lasts for a while after `seen_s`."""
+    """A gateway that writes to this database, from its start on. Its lease lasts for a while after
+    `seen_s`.
+    """
 
     __tablename__ = "instances"
 
@@ -74,7 +88,13 @@ class RequestRow(Base):
         Index("ix_requests_status_seq", "status", "seq"),
         Index("ix_requests_context_seq", "context_bucket", "seq"),
         Index("ix_requests_turns", "seq", "conversation_id", sqlite_where=NAMED, postgresql_where=NAMED),
-        Index("ix_requests_conversation_seq", "conversation_id", "seq", sqlite_where=NAMED, postgresql_where=NAMED),
+        Index(
+            "ix_requests_conversation_seq",
+            "conversation_id",
+            "seq",
+            sqlite_where=NAMED,
+            postgresql_where=NAMED,
+        ),
     )
 
     seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
@@ -116,7 +136,9 @@ class RequestRow(Base):
     cost: Mapped[float | None] = mapped_column(Float)
     """By the prices set when it ended (`telemetry.cost`), in their currency."""
     provider: Mapped[str | None] = mapped_column(String(32))
-    """`gen_ai.provider.name` of what answered; NULL where nothing did, and in rows from before it was noted."""
+    """`gen_ai.provider.name` of what answered; NULL where nothing did, and in rows from before it was
+    noted.
+    """
     engine_config_id: Mapped[str | None] = mapped_column(ForeignKey("engine_config.id"))
     trace_id: Mapped[str] = mapped_column(String(32))
     response_id: Mapped[str | None] = mapped_column(String(64))
@@ -126,7 +148,9 @@ class RequestRow(Base):
     ignored_fields: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     """Fields that the client sent and the API did not obey; NULL in rows from before they were noted."""
     instance_id: Mapped[str | None] = mapped_column(String(32))
-    """The gateway that served it (`instances`, where it is forgotten before its requests are); NULL from before there were several."""
+    """The gateway that served it (`instances`, where it is forgotten before its requests are); NULL from
+    before there were several.
+    """
 
 
 class PhasesRow(Base):
@@ -139,12 +163,16 @@ class PhasesRow(Base):
 
 
 class DelayRow(Base):
-    """Time that one request lost to another (`telemetry.events.RequestDelay`), by `rank` the largest first."""
+    """Time that one request lost to another (`telemetry.events.RequestDelay`), by `rank` the largest
+    first.
+    """
 
     __tablename__ = "request_delays"
     __table_args__ = (Index("ix_request_delays_by_seq", "by_seq"),)
 
-    seq: Mapped[int] = mapped_column(ForeignKey("requests.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(
+        ForeignKey("requests.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
     rank: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     cause: Mapped[str] = mapped_column(String(16))
     by_seq: Mapped[int | None] = mapped_column(BIG)
@@ -158,12 +186,16 @@ class DelayRow(Base):
 
 
 class ContentRow(Base):
-    """What was said in one request, redacted and compressed (see `telemetry.store.contents`); only where a setting asks for it."""
+    """What was said in one request, redacted and compressed (see `telemetry.store.contents`); only where a
+    setting asks for it.
+    """
 
     __tablename__ = "request_contents"
     __table_args__ = (Index("ix_request_contents_size_bytes", "size_bytes"),)
 
-    seq: Mapped[int] = mapped_column(ForeignKey("requests.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(
+        ForeignKey("requests.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
     size_bytes: Mapped[int]
     """Of `content`; the index sums them up without reading any."""
     content: Mapped[bytes] = mapped_column(LargeBinary)
@@ -172,7 +204,8 @@ class ContentRow(Base):
 class SeriesRow(Base):
     """A dimension of the roll-ups: model, engine configuration, context bucket; '' stands for "not known".
 
-    Roll-ups refer to it without a foreign key, which a server would look up for each row that is added; none is ever deleted.
+    Roll-ups refer to it without a foreign key, which a server would look up for each row that is added; none
+    is ever deleted.
     """
 
     __tablename__ = "series"
@@ -201,7 +234,9 @@ class RollupRow(Base):
     cached_tokens: Mapped[int] = mapped_column(BIG)
     completion_tokens: Mapped[int] = mapped_column(BIG)
     energy_requests: Mapped[int] = mapped_column(server_default="0")
-    """Requests whose energy was measured: `energy_j` is theirs, and `energy_tokens` are their output tokens."""
+    """Requests whose energy was measured: `energy_j` is theirs, and `energy_tokens` are their output
+    tokens.
+    """
     energy_j: Mapped[float] = mapped_column(Float, server_default="0")
     energy_tokens: Mapped[int] = mapped_column(BIG, server_default="0")
     cost_requests: Mapped[int] = mapped_column(server_default="0")
@@ -210,7 +245,9 @@ class RollupRow(Base):
 
 
 class HistogramRow(Base):
-    """One bucket of one minute's histogram of one measure (`telemetry.histogram`; measures in `telemetry.store.rollups.measures`)."""
+    """One bucket of one minute's histogram of one measure (`telemetry.histogram`; measures in
+    `telemetry.store.rollups.measures`).
+    """
 
     __tablename__ = "rollup_histograms"
     __table_args__ = NO_ROWID
@@ -223,7 +260,8 @@ class HistogramRow(Base):
 
 
 class CacheRollupRow(Base):
-    """Lookups in the prefix cache of one minute of one series, by reason and by the tier that the hit came from.
+    """Lookups in the prefix cache of one minute of one series, by reason and by the tier that the hit came
+    from.
 
     `computed_us` is the time of the prefill that computed what was missed.
     """
@@ -242,9 +280,11 @@ class CacheRollupRow(Base):
 
 
 class PhaseRollupRow(Base):
-    """Where the time of one minute's requests of one series went: microseconds by phase, each moment counted once.
+    """Where the time of one minute's requests of one series went: microseconds by phase, each moment counted
+    once.
 
-    `phase` is one of `telemetry.events.Phase` or `unaccounted`, which every request has; `requests` had the phase.
+    `phase` is one of `telemetry.events.Phase` or `unaccounted`, which every request has; `requests` had the
+    phase.
     """
 
     __tablename__ = "rollup_phases"
@@ -258,10 +298,21 @@ class PhaseRollupRow(Base):
 
 
 class SpeedChangeRow(Base):
-    """A speed that changed beyond noise from one engine configuration to the next (`telemetry.speed_change.SpeedChange`)."""
+    """A speed that changed beyond noise from one engine configuration to the next
+    (`telemetry.speed_change.SpeedChange`).
+    """
 
     __tablename__ = "speed_changes"
-    __table_args__ = (Index("ux_speed_changes", "before_config_id", "after_config_id", "context_bucket", "measure", unique=True),)
+    __table_args__ = (
+        Index(
+            "ux_speed_changes",
+            "before_config_id",
+            "after_config_id",
+            "context_bucket",
+            "measure",
+            unique=True,
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -126,4 +126,8 @@ def config_row(config: EngineConfig) -> Row:
     """The row of an engine configuration, `details` with every field."""
     details = dataclasses.asdict(config)
     row = {name: value for name, value in details.items() if name in CONFIG_LIMITS}
-    return _storable(row, CONFIG_LIMITS) | {"id": config.config_id, "first_seen_at": datetime.now(UTC), "details": details}
+    return _storable(row, CONFIG_LIMITS) | {
+        "id": config.config_id,
+        "first_seen_at": datetime.now(UTC),
+        "details": details,
+    }

@@ -1,4 +1,6 @@
-"""Attributes of a request's spans: from a record's fields and a phase's short keys to their conventional names."""
+"""Attributes of a request's spans: from a record's fields and a phase's short keys to their conventional
+names.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,17 @@ PARAMS: dict[str, tuple[str, type]] = {
 PHASE_KEYS: dict[Phase, dict[str, str]] = {
     Phase.RENDER: {"characters": names.RENDER_CHARACTERS},
     Phase.TOKENIZE: {"tokens": names.TOKENIZE_TOKENS, "characters": names.TOKENIZE_CHARACTERS},
-    Phase.QUEUE: {"position": names.QUEUE_POSITION, "depth": names.QUEUE_DEPTH_AT_ENTRY, "reason": names.QUEUE_REASON},
+    Phase.QUEUE: {
+        "position": names.QUEUE_POSITION,
+        "depth": names.QUEUE_DEPTH_AT_ENTRY,
+        "reason": names.QUEUE_REASON,
+    },
     Phase.CACHE_RESTORE: {"bytes": names.CACHE_BYTES, "source": names.CACHE_SOURCE},
-    Phase.PREFILL: {"tokens": names.PREFILL_TOKENS, "cached": names.PREFILL_CACHED_TOKENS, "computed": names.PREFILL_COMPUTED_TOKENS},
+    Phase.PREFILL: {
+        "tokens": names.PREFILL_TOKENS,
+        "cached": names.PREFILL_CACHED_TOKENS,
+        "computed": names.PREFILL_COMPUTED_TOKENS,
+    },
     Phase.DECODE: {
         "tokens": names.DECODE_TOKENS,
         "steps": names.DECODE_STEPS,
@@ -41,13 +51,19 @@ PHASE_KEYS: dict[Phase, dict[str, str]] = {
         "draft_model": names.DECODE_DRAFT_MODEL_TOKENS,
         "draft_model_accepted": names.DECODE_DRAFT_MODEL_ACCEPTED_TOKENS,
     },
-    Phase.STREAM: {"chunks": names.STREAM_CHUNKS, "bytes": names.STREAM_BYTES, "blocked_s": names.STREAM_BLOCKED_S},
+    Phase.STREAM: {
+        "chunks": names.STREAM_CHUNKS,
+        "bytes": names.STREAM_BYTES,
+        "blocked_s": names.STREAM_BLOCKED_S,
+    },
 }
 """Key of `PhaseTiming.attributes` → attribute; other keys stay in the store."""
 
 
 def server(record: RequestRecord) -> Attributes:
-    """Of the server span (HTTP conventions): what a client did wrong, or that it left, is no error of the server."""
+    """Of the server span (HTTP conventions): what a client did wrong, or that it left, is no error of the
+    server.
+    """
     return _present(
         {
             names.HTTP_REQUEST_METHOD: record.method,
@@ -71,7 +87,9 @@ def failed(record: RequestRecord) -> bool:
 
 
 def inference(record: RequestRecord, *, capture_content: bool) -> Attributes:
-    """Of the span `{operation} {model}` (GenAI conventions); stop sequences are content, so only when asked for."""
+    """Of the span `{operation} {model}` (GenAI conventions); stop sequences are content, so only when
+    asked for.
+    """
     attributes: Attributes = _present(
         {
             names.GEN_AI_OPERATION_NAME: record.operation,
@@ -93,7 +111,9 @@ def inference(record: RequestRecord, *, capture_content: bool) -> Attributes:
             names.REQUEST_IGNORED_FIELDS: tuple(record.ignored_fields) or None,
         }
     )
-    attributes |= {name: kind(record.params[key]) for key, (name, kind) in PARAMS.items() if key in record.params}
+    attributes |= {
+        name: kind(record.params[key]) for key, (name, kind) in PARAMS.items() if key in record.params
+    }
     if capture_content and "stop_sequences" in record.params:
         attributes[names.GEN_AI_REQUEST_STOP_SEQUENCES] = _texts(record.params["stop_sequences"])
     return attributes
@@ -124,12 +144,17 @@ def phase(record: RequestRecord, timing: PhaseTiming) -> Attributes:
 
 def chunk(part: PrefillChunk, merged: int) -> Attributes:
     """Of one prefill chunk's span; `merged` counts the engine steps in it."""
-    attributes: Attributes = {names.PREFILL_CHUNK_TOKENS: part.tokens, names.PREFILL_CHUNK_SEQUENCES: part.sequences}
+    attributes: Attributes = {
+        names.PREFILL_CHUNK_TOKENS: part.tokens,
+        names.PREFILL_CHUNK_SEQUENCES: part.sequences,
+    }
     return attributes if merged == 1 else attributes | {names.PREFILL_CHUNK_MERGED: merged}
 
 
 def _decision(record: RequestRecord) -> str:
-    """`admitted`, or the `error.type` of a request that went no further (one whose client left goes on to nowhere as well)."""
+    """`admitted`, or the `error.type` of a request that went no further (one whose client left goes on to
+    nowhere as well).
+    """
     went_on = any(timing.phase is not Phase.ADMIT for timing in record.phases)
     return "admitted" if went_on or record.error_type is None else record.error_type
 

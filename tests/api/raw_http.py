@@ -108,4 +108,6 @@ def chunk(data: bytes) -> bytes:
 
 def chat_body(**fields: Any) -> bytes:
     """A short chat with the fake model."""
-    return json.dumps({"model": "fake", "max_tokens": 2, "messages": [{"role": "user", "content": "Hi"}], **fields}).encode()
+    return json.dumps(
+        {"model": "fake", "max_tokens": 2, "messages": [{"role": "user", "content": "Hi"}], **fields}
+    ).encode()

@@ -1,4 +1,6 @@
-"""Bodies over real connections: too large, too slow, too many, given up, compressed; and what the connection is good for afterwards."""
+"""Bodies over real connections: too large, too slow, too many, given up, compressed; and what the
+connection is good for afterwards.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ def answers(door: FakeServed, open_connection: Connection) -> bool:
 def rejected(door: FakeServed, reason: str) -> float:
     """The counter of a reason."""
     text = httpx.get(f"{door.base_url}/metrics").text
-    found = [line for line in text.splitlines() if line.startswith(f'firsttoken_requests_rejected_total{{reason="{reason}"}}')]
+    found = [
+        line
+        for line in text.splitlines()
+        if line.startswith(f'firsttoken_requests_rejected_total{{reason="{reason}"}}')
+    ]
     return float(found[0].rsplit(" ", 1)[1]) if found else 0.0
 
 
@@ -42,9 +48,11 @@ REFUSALS = {
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=list(REFUSALS))
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_refused_body_is_never_the_next_request(door: FakeServed, refusal: tuple[str, dict[str, str], int], *, chunked: bool) -> None:
-    """A long body that is refused before it is read: the client can send it whole and read the answer, which says that the
-    connection ends; then it ends, without a reset.
+def test_a_refused_body_is_never_the_next_request(
+    door: FakeServed, refusal: tuple[str, dict[str, str], int], *, chunked: bool
+) -> None:
+    """A long body that is refused before it is read: the client can send it whole and read the answer, which
+    says that the connection ends; then it ends, without a reset.
     """
     path, headers, status = refusal
     with connection(door.port) as made:
@@ -74,12 +82,17 @@ def test_requests_behind_errors_are_answered_in_order(door: FakeServed) -> None:
     """Pipelined: a body that is no JSON, a page, an unknown model, a chat."""
     with connection(door.port) as made:
         bodies = [b'{"model": ', chat_body(model="nope"), chat_body()]
-        made.send(b"".join(head("POST", CHAT, content_length=str(len(body))) + body for body in bodies) + head("GET", "/healthz"))
+        made.send(
+            b"".join(head("POST", CHAT, content_length=str(len(body))) + body for body in bodies)
+            + head("GET", "/healthz")
+        )
         assert [made.read().status for _ in range(4)] == [400, 404, 200, 200]
 
 
 def test_who_asks_first_is_told_no(door: FakeServed) -> None:
-    """`Expect: 100-continue` and too long a body: the refusal comes instead of 100, and the connection ends."""
+    """`Expect: 100-continue` and too long a body: the refusal comes instead of 100, and the connection
+    ends.
+    """
     with connection(door.port) as made:
         made.send(head("POST", CHAT, content_length=str(len(BIG)), expect="100-continue"))
         reply = made.read()
@@ -90,11 +103,15 @@ def test_who_asks_first_is_told_no(door: FakeServed) -> None:
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_client_that_leaves_is_no_failure_of_ours(door: FakeServed, *, reset: bool, chunked: bool) -> None:
-    """Half a body and the end of the connection: cancelled, 499, `client_disconnect`, and nothing in the log."""
+    """Half a body and the end of the connection: cancelled, 499, `client_disconnect`, and nothing in the
+    log.
+    """
     name = f"left-{reset}-{chunked}"
     with connection(door.port) as made:
         if chunked:
-            made.send(head("POST", CHAT, transfer_encoding="chunked", x_request_id=name) + chunk(chat_body()[:20]))
+            made.send(
+                head("POST", CHAT, transfer_encoding="chunked", x_request_id=name) + chunk(chat_body()[:20])
+            )
         else:
             made.send(head("POST", CHAT, content_length="5000", x_request_id=name) + chat_body())
         begun = 'http_server_active_requests{http_request_method="POST",url_scheme="http"} 1.0'
@@ -103,7 +120,10 @@ def test_a_client_that_leaves_is_no_failure_of_ours(door: FakeServed, *, reset: 
             made.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     row = door.row(name)
     assert (row["status"], row["http_status"], row["error_type"]) == ("cancelled", 499, "client_disconnect")
-    assert "unexpected error" not in (door.home / "serve.err").read_text() + (door.home / "serve.out").read_text()
+    assert (
+        "unexpected error"
+        not in (door.home / "serve.err").read_text() + (door.home / "serve.out").read_text()
+    )
 
 
 def test_a_stalled_body_is_given_up(door: FakeServed) -> None:
@@ -127,7 +147,9 @@ def refused(door: FakeServed) -> httpx.Response | None:
 
 
 def test_stalled_bodies_are_bounded(door: FakeServed) -> None:
-    """With as many bodies arriving as may, the next is 429 with when to come back; when they are given up, all is as before."""
+    """With as many bodies arriving as may, the next is 429 with when to come back; when they are given up,
+    all is as before.
+    """
     before = rejected(door, "too_many_bodies")
     stalled = [Connection(door.port) for _ in range(12)]
     try:
@@ -145,7 +167,9 @@ def test_stalled_bodies_are_bounded(door: FakeServed) -> None:
 
 
 def test_what_arriving_bodies_hold_is_bounded(door: FakeServed) -> None:
-    """Bodies below the limit that are not whole: the one that brings all of them over the bound is 429, a small one passes."""
+    """Bodies below the limit that are not whole: the one that brings all of them over the bound is 429, a
+    small one passes.
+    """
     held = [Connection(door.port) for _ in range(4)]
     try:
         for made in held:
@@ -171,7 +195,12 @@ CODED = {
 @pytest.mark.parametrize("coding", list(CODED))
 def test_a_compressed_body_is_decoded(door: FakeServed, coding: str) -> None:
     """Gzip (also in parts), deflate with zlib's header or bare, and no coding at all."""
-    assert httpx.post(f"{door.base_url}{CHAT}", content=CODED[coding], headers={"content-encoding": coding}).status_code == 200
+    assert (
+        httpx.post(
+            f"{door.base_url}{CHAT}", content=CODED[coding], headers={"content-encoding": coding}
+        ).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "compress", "é"])
@@ -179,14 +208,25 @@ def test_another_coding_is_415(door: FakeServed, coding: str) -> None:
     """Told with what would be read (RFC 9110, 15.5.16), and the connection goes on."""
     with connection(door.port) as made:
         reply = made.request("POST", CHAT, gzip.compress(chat_body()), content_encoding=coding)
-        assert (reply.status, reply.error["code"], reply.error["param"]) == (415, "unsupported_content_encoding", "content-encoding")
+        assert (reply.status, reply.error["code"], reply.error["param"]) == (
+            415,
+            "unsupported_content_encoding",
+            "content-encoding",
+        )
         assert reply.headers["accept-encoding"] == "gzip, deflate"
         assert answers(door, made)
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\x1f\x8b", gzip.compress(chat_body())[:-3], chat_body(), gzip.compress(chat_body()) + b"x", gzip.compress(b"") * 100],
+    [
+        b"",
+        b"\x1f\x8b",
+        gzip.compress(chat_body())[:-3],
+        chat_body(),
+        gzip.compress(chat_body()) + b"x",
+        gzip.compress(b"") * 100,
+    ],
     ids=["empty", "head", "cut", "plain", "more", "parts"],
 )
 def test_what_is_not_gzip_is_told(door: FakeServed, body: bytes) -> None:
@@ -201,7 +241,9 @@ def test_a_bomb_is_413(door: FakeServed, coding: str) -> None:
     packer = zlib.compressobj(9, wbits=31 if coding == "gzip" else 15)
     bomb = b"".join(packer.compress(b" " * 2**20) for _ in range(1024)) + packer.flush()
     before = memory(door)
-    reply = httpx.post(f"{door.base_url}{CHAT}", content=bomb, headers={"content-encoding": coding}, timeout=30)
+    reply = httpx.post(
+        f"{door.base_url}{CHAT}", content=bomb, headers={"content-encoding": coding}, timeout=30
+    )
     assert (reply.status_code, reply.json()["error"]["code"]) == (413, "body_too_large")
     assert memory(door) < before + 200 * 2**20
 

@@ -16,7 +16,11 @@ from gateway.serving.work import Generate
 MESSAGES = [{"role": "user", "content": "x"}]
 
 json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=10,
 )
@@ -59,11 +63,22 @@ def test_any_json_gives_a_request_or_an_error_with_a_field(fields: dict[str, Any
 
 
 def test_unset_parameters_are_llama_cpps_defaults() -> None:
-    """What llama.cpp's own server does, and no limit; `developer` is `system` to a template; unknown fields are ignored."""
-    body = {"model": "m", "messages": [{"role": "developer", "content": "a"}, *MESSAGES], "service_tier": "auto"}
+    """What llama.cpp's own server does, and no limit; `developer` is `system` to a template; unknown
+    fields are ignored.
+    """
+    body = {
+        "model": "m",
+        "messages": [{"role": "developer", "content": "a"}, *MESSAGES],
+        "service_tier": "auto",
+    }
     chat = parse_chat(json.dumps(body).encode()).work
     assert chat.sampling.temperature == 0.8
-    assert (chat.sampling.top_k, chat.sampling.top_p, chat.sampling.min_p, chat.sampling.seed) == (40, 0.95, 0.05, None)
+    assert (chat.sampling.top_k, chat.sampling.top_p, chat.sampling.min_p, chat.sampling.seed) == (
+        40,
+        0.95,
+        0.05,
+        None,
+    )
     assert chat.max_tokens is None
     assert chat.messages[0]["role"] == "system"
     assert chat.params == {}
@@ -95,9 +110,16 @@ def test_record_gets_numbers_never_texts() -> None:
         (None, {"output_type": "text"}, ()),
     ],
 )
-def test_record_gets_words_that_are_one_of_a_few(effort: Any, params: dict[str, Any], ignored: tuple[str, ...]) -> None:
+def test_record_gets_words_that_are_one_of_a_few(
+    effort: Any, params: dict[str, Any], ignored: tuple[str, ...]
+) -> None:
     """The kind of output, and the effort of reasoning, which is told as ignored as before."""
-    body = {"model": "m", "messages": [{"role": "user", "content": "Hi!"}], "response_format": {"type": "text"}, "reasoning_effort": effort}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hi!"}],
+        "response_format": {"type": "text"},
+        "reasoning_effort": effort,
+    }
     chat = parse_chat(json.dumps(body).encode()).work
     assert (chat.params, chat.ignored) == (params, ignored)
 
@@ -115,7 +137,8 @@ def test_a_conversation_keeps_its_whole_name(conversation_id: str | None) -> Non
 
 
 @pytest.mark.parametrize(
-    ("conversation_id", "why"), [("x" * 513, "513 characters"), (7, "no text"), (["c"], "no text"), (False, "no text")]
+    ("conversation_id", "why"),
+    [("x" * 513, "513 characters"), (7, "no text"), (["c"], "no text"), (False, "no text")],
 )
 def test_a_conversation_that_cannot_be_named_is_refused_by_name(conversation_id: Any, why: str) -> None:
     """Never cut, never left out in silence."""

@@ -1,4 +1,6 @@
-"""`POST /v1/completions`, and several answers to one request, with the fake engine: the same letters for the same prompt."""
+"""`POST /v1/completions`, and several answers to one request, with the fake engine: the same letters for
+the same prompt.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def client(door: FakeServed) -> openai.OpenAI:
 
 
 def test_each_prompt_has_its_answers_in_order(client: openai.OpenAI, door: FakeServed) -> None:
-    """Texts and tokens; `n` answers each, the prompt before them if asked for; a prompt counts once in the usage."""
+    """Texts and tokens; `n` answers each, the prompt before them if asked for; a prompt counts once in the
+    usage.
+    """
     answer = client.completions.with_raw_response.create(
         model="fake", prompt=["ab", "cde"], n=2, max_tokens=3, echo=True
     )

@@ -27,7 +27,9 @@ def embedding_served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     """A gateway with an embedding model and a reranker."""
     folder = tmp_path_factory.mktemp("models")
     models = [write_bert(folder / "tiny.gguf"), write_bert(folder / "rank.gguf", gguf.PoolingType.RANK)]
-    served = Served(tmp_path_factory.mktemp("embedding"), *(flag for path in models for flag in ("--model", str(path)))).start()
+    served = Served(
+        tmp_path_factory.mktemp("embedding"), *(flag for path in models for flag in ("--model", str(path)))
+    ).start()
     yield served
     assert served.stop() == 0
 
@@ -73,7 +75,9 @@ def test_dimensions_cut_and_normalise_again(client: openai.OpenAI) -> None:
 
 def test_base64_is_little_endian_floats(embedding_served: Served) -> None:
     """As OpenAI writes it."""
-    item = post(embedding_served, "embeddings", {"model": "tiny", "input": "the cat", "encoding_format": "base64"}).json()["data"][0]
+    item = post(
+        embedding_served, "embeddings", {"model": "tiny", "input": "the cat", "encoding_format": "base64"}
+    ).json()["data"][0]
     assert np.frombuffer(base64.b64decode(item["embedding"]), dtype="<f4").shape == (WIDTH,)
 
 
@@ -89,7 +93,9 @@ def test_base64_is_little_endian_floats(embedding_served: Served) -> None:
         ({"input": ["the cat", "the " * CONTEXT]}, "input[1]", "context_length_exceeded"),
     ],
 )
-def test_a_wrong_request_names_the_field(embedding_served: Served, body: dict[str, Any], param: str, code: str) -> None:
+def test_a_wrong_request_names_the_field(
+    embedding_served: Served, body: dict[str, Any], param: str, code: str
+) -> None:
     """400 with `param`, and the index of an input."""
     response = post(embedding_served, "embeddings", {"model": "tiny", **body})
     error = response.json()["error"]
@@ -113,7 +119,9 @@ def test_documents_are_ranked(embedding_served: Served) -> None:
 
 
 def test_a_model_refuses_what_it_cannot_do(embedding_served: Served, served: Served) -> None:
-    """400 that names the remedy, for each pair of model and route that does not fit; the model's page says what fits."""
+    """400 that names the remedy, for each pair of model and route that does not fit; the model's page says
+    what fits.
+    """
     chat = {"messages": [{"role": "user", "content": "hi"}]}
     rank = {"query": "the cat", "documents": TEXTS}
     refused = [
@@ -126,7 +134,10 @@ def test_a_model_refuses_what_it_cannot_do(embedding_served: Served, served: Ser
         error = response.json()["error"]
         assert (response.status_code, error["code"], error["param"]) == (400, "unsupported_task", "model")
         assert remedy in error["message"]
-    tasks = {model["id"]: model["task"] for model in httpx.get(f"{embedding_served.base_url}/v1/models").json()["data"]}
+    tasks = {
+        model["id"]: model["task"]
+        for model in httpx.get(f"{embedding_served.base_url}/v1/models").json()["data"]
+    }
     assert tasks == {"tiny": "embeddings", "rank": "rerank"}
 
 
@@ -134,17 +145,38 @@ def test_the_row_has_prompt_figures_and_no_decode_figures(embedding_served: Serv
     """What was not measured is NULL; the waterfall adds up."""
     identity = "embedding-row"
     headers = {"x-request-id": identity}
-    httpx.post(f"{embedding_served.base_url}/v1/embeddings", json={"model": "tiny", "input": TEXTS}, headers=headers)
-    (row,) = until(lambda: [row for row in embedding_served.rows() if row["id"] == identity and row["status"] == "ok"], what="the row")
+    httpx.post(
+        f"{embedding_served.base_url}/v1/embeddings", json={"model": "tiny", "input": TEXTS}, headers=headers
+    )
+    (row,) = until(
+        lambda: [row for row in embedding_served.rows() if row["id"] == identity and row["status"] == "ok"],
+        what="the row",
+    )
     assert (row["api"], row["prompt_tokens"], row["context_bucket"]) == ("embeddings", 17, "0-512")
     assert min(row["tokenize_ms"], row["queue_ms"], row["prefill_ms"]) >= 0
-    unmeasured = ("completion_tokens", "ttft_ms", "decode_ms", "decode_tps", "itl_p50_ms", "cached_tokens", "cache_reason", "finish_reason")
+    unmeasured = (
+        "completion_tokens",
+        "ttft_ms",
+        "decode_ms",
+        "decode_tps",
+        "itl_p50_ms",
+        "cached_tokens",
+        "cache_reason",
+        "finish_reason",
+    )
     assert {name: row[name] for name in unmeasured} == dict.fromkeys(unmeasured)
     assert row["engine_config_id"]
     page = httpx.get(f"{embedding_served.base_url}/dashboard/requests/{identity}")
     assert page.status_code == 200
     assert "prefill" in page.text
-    assert metric(embedding_served, "gen_ai_server_request_duration_seconds_count", 'gen_ai_operation_name="embeddings"') > 0
+    assert (
+        metric(
+            embedding_served,
+            "gen_ai_server_request_duration_seconds_count",
+            'gen_ai_operation_name="embeddings"',
+        )
+        > 0
+    )
     assert row["unaccounted_ms"] <= max(2, row["total_ms"] * 0.02)
 
 
@@ -153,7 +185,9 @@ def test_inputs_share_batches(embedding_served: Served, client: openai.OpenAI) -
     alone = [item.embedding for item in client.embeddings.create(model="tiny", input=TEXTS).data]
     before = steps(embedding_served)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: client.embeddings.create(model="tiny", input=TEXTS * 20).data, range(8)))
+        answers = list(
+            pool.map(lambda _: client.embeddings.create(model="tiny", input=TEXTS * 20).data, range(8))
+        )
     for answer in answers:
         assert np.allclose([item.embedding for item in answer], alone * 20, atol=1e-4)
     until(lambda: inputs(embedding_served) - before[1] >= 8 * 60, what="the samples of all steps")
@@ -170,7 +204,12 @@ def test_a_client_that_leaves_stops_its_request(embedding_served: Served, client
             headers={"x-request-id": identity},
             timeout=httpx.Timeout(30, read=0.3),
         )
-    (row,) = until(lambda: [row for row in embedding_served.rows() if row["id"] == identity and row["status"] != "running"], what="the row")
+    (row,) = until(
+        lambda: [
+            row for row in embedding_served.rows() if row["id"] == identity and row["status"] != "running"
+        ],
+        what="the row",
+    )
     assert (row["status"], row["error_type"], row["http_status"]) == ("cancelled", "client_disconnect", 499)
     assert len(client.embeddings.create(model="tiny", input="rain falls").data) == 1
     until(lambda: inputs(embedding_served) > before, what="the samples of its steps")
@@ -191,5 +230,7 @@ def metric(served: Served, name: str, label: str = "") -> float:
     """A series of the model `tiny`; 0 before its first value."""
     lines = httpx.get(f"{served.base_url}/metrics").text.splitlines()
     return sum(
-        float(line.split(" # ")[0].split()[-1]) for line in lines if line.startswith(name + "{") and '"tiny"' in line and label in line
+        float(line.split(" # ")[0].split()[-1])
+        for line in lines
+        if line.startswith(name + "{") and '"tiny"' in line and label in line
     )

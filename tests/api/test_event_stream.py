@@ -41,7 +41,9 @@ def _frame(texts: Sequence[str]) -> bytes:
 
 
 def test_text_is_written_at_once() -> None:
-    """Where the client has room, each piece has left when `write` returns: no turn of the event loop is needed."""
+    """Where the client has room, each piece has left when `write` returns: no turn of the event loop is
+    needed.
+    """
 
     async def run() -> None:
         client = Client(room=10)

@@ -1,4 +1,6 @@
-"""Fields of requests: whole floats are integers, and what is not obeyed is refused by name or told as ignored."""
+"""Fields of requests: whole floats are integers, and what is not obeyed is refused by name or told as
+ignored.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,12 @@ def test_whole_floats_are_integers(field: str) -> None:
 def test_whole_floats_anywhere() -> None:
     """In lists, written with an exponent, beside fields that are floats; and bounds hold for them."""
     assert chat(stop_token_ids=[5.0, 6]).stop_tokens == (5, 6)
-    assert parse_chat(b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 1.6e1}').work.max_tokens == 16
+    assert (
+        parse_chat(
+            b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 1.6e1}'
+        ).work.max_tokens
+        == 16
+    )
     mixed = chat(max_tokens=4.0, temperature=1.0, top_p=0.5)
     assert (mixed.max_tokens, mixed.sampling.temperature, mixed.sampling.top_p) == (4, 1.0, 0.5)
     assert blamed(max_tokens=0.0) == "max_tokens"
@@ -82,12 +89,17 @@ def test_what_would_change_the_answer_is_refused_by_name(field: str) -> None:
 
 def test_ignored_fields_are_told() -> None:
     """Unknown ones by name, also in messages and options; null and neutral values ask for nothing."""
-    assert chat(service_tier="flex", unheard_of=[1], store=False, nothing=None, reasoning_effort="high").ignored == (
+    assert chat(
+        service_tier="flex", unheard_of=[1], store=False, nothing=None, reasoning_effort="high"
+    ).ignored == (
         "service_tier",
         "unheard_of",
         "reasoning_effort",
     )
-    named = [{"role": "user", "content": "x", "name": "ada", "cache_control": {}}, {"role": "user", "content": "y", "name": None}]
+    named = [
+        {"role": "user", "content": "x", "name": "ada", "cache_control": {}},
+        {"role": "user", "content": "y", "name": None},
+    ]
     assert chat(messages=named).ignored == ("messages[].name", "messages[].cache_control")
     assert chat(stream=True, stream_options={"include_usage": True, "include_obfuscation": True}).ignored == (
         "stream_options.include_obfuscation",
@@ -125,29 +137,50 @@ def test_how_a_prompt_ends() -> None:
 
 def test_embeddings_tell_what_they_ignore() -> None:
     """The same for the other APIs."""
-    assert parse_embeddings(b'{"model": "m", "input": "x", "truncate": true, "user": "u", "odd": null}').work.ignored == ("truncate",)
-    assert parse_rerank(b'{"model": "m", "query": "q", "documents": ["d"], "max_chunks_per_doc": 3}').work.ignored == ("max_chunks_per_doc",)
+    assert parse_embeddings(
+        b'{"model": "m", "input": "x", "truncate": true, "user": "u", "odd": null}'
+    ).work.ignored == ("truncate",)
+    assert parse_rerank(
+        b'{"model": "m", "query": "q", "documents": ["d"], "max_chunks_per_doc": 3}'
+    ).work.ignored == ("max_chunks_per_doc",)
 
 
 def test_ignored_fields_are_recorded_counted_and_shown(door: FakeServed) -> None:
-    """In the row, on the request's page, and in the counter by API and field, where invented names are one series."""
+    """In the row, on the request's page, and in the counter by API and field, where invented names are one
+    series.
+    """
     identity = "ignored-fields"
-    body = {"model": "fake", "max_tokens": 1, "messages": MESSAGES, "service_tier": "flex", "<b>invented</b>": 1}
-    assert httpx.post(f"{door.base_url}/v1//chat/completions", json=body, headers={"x-request-id": identity}).status_code == 200
+    body = {
+        "model": "fake",
+        "max_tokens": 1,
+        "messages": MESSAGES,
+        "service_tier": "flex",
+        "<b>invented</b>": 1,
+    }
+    assert (
+        httpx.post(
+            f"{door.base_url}/v1//chat/completions", json=body, headers={"x-request-id": identity}
+        ).status_code
+        == 200
+    )
     row = door.row(identity)
     assert json.loads(row["ignored_fields"]) == ["service_tier", "<b>invented</b>"]
     assert row["api"] == "chat.completions"
     page = httpx.get(f"{door.base_url}/dashboard/requests/{identity}").text
     assert "service_tier, &lt;b&gt;invented&lt;/b&gt;" in page
     metrics = httpx.get(f"{door.base_url}/metrics").text
-    assert 'firsttoken_request_ignored_fields_total{api="chat.completions",field="service_tier"} 1.0' in metrics
+    assert (
+        'firsttoken_request_ignored_fields_total{api="chat.completions",field="service_tier"} 1.0' in metrics
+    )
     assert 'firsttoken_request_ignored_fields_total{api="chat.completions",field="_other"} 1.0' in metrics
     assert "invented" not in metrics
     assert 'api="..v1' not in metrics
 
 
 def test_an_open_message_reaches_the_engine(door: FakeServed) -> None:
-    """The prompt ends in the message: shorter by the end of its turn and the beginning of the next (the fake counts bytes)."""
+    """The prompt ends in the message: shorter by the end of its turn and the beginning of the next (the
+    fake counts bytes).
+    """
     said = [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one,"}]
     sizes = {
         name: door.chat("", messages=said, max_tokens=1, **fields).json()["usage"]["prompt_tokens"]

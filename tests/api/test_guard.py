@@ -28,7 +28,9 @@ async def _answer(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 def status(host: str, own: Sequence[str], allowed: Sequence[str] = ()) -> int:
     """What a GET with this Host is answered."""
-    guard = GuardMiddleware(_answer, own=own, allowed_hosts=allowed, allowed_origins=(), dialects=Dialects(DIALECTS))
+    guard = GuardMiddleware(
+        _answer, own=own, allowed_hosts=allowed, allowed_origins=(), dialects=Dialects(DIALECTS)
+    )
 
     async def ask() -> int:
         transport = httpx.ASGITransport(guard)  # type: ignore[arg-type]
@@ -38,11 +40,23 @@ def status(host: str, own: Sequence[str], allowed: Sequence[str] = ()) -> int:
     return asyncio.run(ask())
 
 
-@pytest.mark.parametrize("own", [("127.0.0.1", "localhost"), ("0.0.0.0", "0.0.0.0"), ("::", "::"), ("192.0.2.7", "box.lan")])
+@pytest.mark.parametrize(
+    "own", [("127.0.0.1", "localhost"), ("0.0.0.0", "0.0.0.0"), ("::", "::"), ("192.0.2.7", "box.lan")]
+)
 def test_loopback_names_are_answered_wherever_it_listens(own: tuple[str, str]) -> None:
-    """And no other name that is not its own, also where every address is listened on: names can be made to point here."""
+    """And no other name that is not its own, also where every address is listened on: names can be made to
+    point here.
+    """
     assert {status(host, own) for host in ("localhost:8080", "127.0.0.1", "[::1]:8080", "127.3.2.1")} == {200}
-    for host in ("evil.example", "rebound.evil.example:8080", "192.0.2.99", "0.0.0.0:8080", "[::]:8080", "", "*"):
+    for host in (
+        "evil.example",
+        "rebound.evil.example:8080",
+        "192.0.2.99",
+        "0.0.0.0:8080",
+        "[::]:8080",
+        "",
+        "*",
+    ):
         assert status(host, own) == 403, host
 
 
@@ -56,10 +70,14 @@ def test_the_rest_is_by_setting() -> None:
 
 
 def test_the_image_allows_loopback_names_only(tmp_path: Path) -> None:
-    """With what the Dockerfile sets, over a real socket: 127.0.0.1 is answered, a name is not, and the refusal says what to set."""
+    """With what the Dockerfile sets, over a real socket: 127.0.0.1 is answered, a name is not, and the
+    refusal says what to set.
+    """
     dockerfile = (Path(__file__).parents[2] / "Dockerfile").read_text(encoding="utf-8")
     lines = [line for line in dockerfile.splitlines() if not line.startswith("#")]
-    env = dict(word.split("=", 1) for line in lines for word in line.split() if word.startswith("FIRSTTOKEN_SERVER_"))
+    env = dict(
+        word.split("=", 1) for line in lines for word in line.split() if word.startswith("FIRSTTOKEN_SERVER_")
+    )
     assert env == {"FIRSTTOKEN_SERVER_HOST": "0.0.0.0"}
     served = FakeServed(tmp_path / "home", env=env).start()
     try:
@@ -88,14 +106,18 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     ],
 )
 def test_a_browser_is_refused_with_a_page(path: str, accept: str, page: bool) -> None:
-    """In one piece, since nothing else is answered: what it holds is allowed by digest. The refused name is text, never markup."""
+    """In one piece, since nothing else is answered: what it holds is allowed by digest. The refused name
+    is text, never markup.
+    """
     guard = GuardMiddleware(
         _answer,
         own=(),
         allowed_hosts=(),
         allowed_origins=(),
         dialects=Dialects(DIALECTS),
-        page=lambda path, accept, error: refusal_page(path, accept, error.code, error.message, "http://127.0.0.1:8080"),
+        page=lambda path, accept, error: refusal_page(
+            path, accept, error.code, error.message, "http://127.0.0.1:8080"
+        ),
     )
 
     async def ask() -> httpx.Response:

@@ -28,8 +28,18 @@ def post(served: Served, body: bytes | str, **headers: str) -> httpx.Response:
         ('{"model": "smollm2-135m-instruct"}', 400, "missing_required_parameter", "messages"),
         ('{"model": 5, "messages": []}', 400, "invalid_type_or_value", "model"),
         ('{"model": "smollm2-135m-instruct", "messages": "hi"}', 400, "invalid_type_or_value", "messages"),
-        ('{"model": "smollm2-135m-instruct", "messages": [{"content": "x"}]}', 400, "missing_required_parameter", "messages[0].role"),
-        ('{"model": "smollm2-135m-instruct", "messages": [{"role": "user"}]}', 400, "invalid_content", "messages[0].content"),
+        (
+            '{"model": "smollm2-135m-instruct", "messages": [{"content": "x"}]}',
+            400,
+            "missing_required_parameter",
+            "messages[0].role",
+        ),
+        (
+            '{"model": "smollm2-135m-instruct", "messages": [{"role": "user"}]}',
+            400,
+            "invalid_content",
+            "messages[0].content",
+        ),
         (
             '{"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": []}]}',
             400,
@@ -43,21 +53,31 @@ def post(served: Served, body: bytes | str, **headers: str) -> httpx.Response:
             "top_k",
         ),
         (
-            '{"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "x"}], "seed": 1e400}',
+            (
+                '{"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "x"}], "seed":'
+                " 1e400}"
+            ),
             400,
             "invalid_type_or_value",
             "seed",
         ),
         (
-            '{"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "x"}], "max_tokens": 0}',
+            (
+                '{"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "x"}],'
+                ' "max_tokens": 0}'
+            ),
             400,
             "invalid_type_or_value",
             "max_tokens",
         ),
     ],
 )
-def test_bad_bodies_name_the_field(served: Served, body: bytes | str, status: int, code: str, param: str | None) -> None:
-    """Whatever is wrong with a body, the answer is the envelope with the field to blame, and the next request works."""
+def test_bad_bodies_name_the_field(
+    served: Served, body: bytes | str, status: int, code: str, param: str | None
+) -> None:
+    """Whatever is wrong with a body, the answer is the envelope with the field to blame, and the next
+    request works.
+    """
     response = post(served, body)
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (status, code, param)
@@ -69,7 +89,11 @@ def test_body_over_the_limit_is_413(served: Served) -> None:
     """A body larger than server.max_body_bytes is refused, whether its length is declared or not."""
     big = b" " * (8 * 2**20 + 1)
     declared = post(served, big)
-    chunked = httpx.post(f"{served.base_url}{CHAT}", content=(big[at : at + 65536] for at in range(0, len(big), 65536)), timeout=60)
+    chunked = httpx.post(
+        f"{served.base_url}{CHAT}",
+        content=(big[at : at + 65536] for at in range(0, len(big), 65536)),
+        timeout=60,
+    )
     for response in (declared, chunked):
         assert response.status_code == 413
         assert response.json()["error"]["code"] == "body_too_large"
@@ -78,9 +102,16 @@ def test_body_over_the_limit_is_413(served: Served) -> None:
 
 def test_refused_requests_are_recorded_too(served: Served) -> None:
     """A request that was refused has a row with its error and what was asked for."""
-    response = httpx.post(f"{served.base_url}{CHAT}", json={"model": "nope", "messages": [{"role": "user", "content": "x"}]})
+    response = httpx.post(
+        f"{served.base_url}{CHAT}", json={"model": "nope", "messages": [{"role": "user", "content": "x"}]}
+    )
     row = served.row(response.headers["x-request-id"])
-    assert (row["status"], row["error_type"], row["http_status"], row["model"]) == ("error", "model_not_found", 404, "nope")
+    assert (row["status"], row["error_type"], row["http_status"], row["model"]) == (
+        "error",
+        "model_not_found",
+        404,
+        "nope",
+    )
     assert row["prompt_tokens"] is None
     assert row["ttft_ms"] is None
 
@@ -97,7 +128,10 @@ def test_request_id_is_kept_or_made(served: Served) -> None:
     assert served.row("mine-1.2_3")["status"] == "ok"
     assert kept.startswith("req_")
     for bad in ("a b", "x" * 65, "<script>"):
-        assert httpx.get(f"{served.base_url}/healthz", headers={"x-request-id": bad}).headers["x-request-id"] != bad
+        assert (
+            httpx.get(f"{served.base_url}/healthz", headers={"x-request-id": bad}).headers["x-request-id"]
+            != bad
+        )
 
 
 def test_same_request_id_twice_keeps_both_rows(served: Served) -> None:
@@ -122,7 +156,12 @@ def test_foreign_hosts_and_origins_are_refused(served: Served) -> None:
         assert refused.status_code == 403
         assert refused.json()["error"]["code"] == "origin_not_allowed"
         assert "access-control-allow-origin" not in refused.headers
-    assert httpx.post(f"{served.base_url}{CHAT}", json=body, headers={"origin": served.base_url}, timeout=60).status_code == 200
+    assert (
+        httpx.post(
+            f"{served.base_url}{CHAT}", json=body, headers={"origin": served.base_url}, timeout=60
+        ).status_code
+        == 200
+    )
 
 
 def test_unknown_routes_and_methods_use_the_envelope(served: Served) -> None:
@@ -134,7 +173,9 @@ def test_unknown_routes_and_methods_use_the_envelope(served: Served) -> None:
 
 
 def test_requests_that_cannot_be_sent_on_do_not_fill_the_queue(served: Served) -> None:
-    """A number too large for the pipe is refused as often as it comes, and a valid request is served afterwards."""
+    """A number too large for the pipe is refused as often as it comes, and a valid request is served
+    afterwards.
+    """
     for _ in range(30):
         refused = served.chat(stop_token_ids=[2**70])
         assert refused.status_code == 400
@@ -144,24 +185,34 @@ def test_requests_that_cannot_be_sent_on_do_not_fill_the_queue(served: Served) -
 
 def test_stop_string_in_a_stream_never_leaks(served: Served) -> None:
     """No frame of a stream shows any part of the stop string that ended it."""
-    whole = served.chat("Count from one to ten in words.", max_tokens=40).json()["choices"][0]["message"]["content"]
+    whole = served.chat("Count from one to ten in words.", max_tokens=40).json()["choices"][0]["message"][
+        "content"
+    ]
     stop = whole[12:18]
     with served.stream("Count from one to ten in words.", max_tokens=40, stop=stop) as response:
-        parts = [frame["choices"][0]["delta"].get("content", "") for frame in frames(response) if frame != "[DONE]"]
+        parts = [
+            frame["choices"][0]["delta"].get("content", "") for frame in frames(response) if frame != "[DONE]"
+        ]
     assert "".join(parts) == whole[: whole.index(stop)]
 
 
 def test_deltas_are_whole_characters(served: Served) -> None:
     """An answer full of characters of several bytes never shows half of one."""
-    with served.stream("Repeat: 日本語 🙂 ñandú 🙂🙂 漢字", max_tokens=60, temperature=0.9, seed=4) as response:
-        parts = [frame["choices"][0]["delta"].get("content", "") for frame in frames(response) if frame != "[DONE]"]
+    with served.stream(
+        "Repeat: 日本語 🙂 ñandú 🙂🙂 漢字", max_tokens=60, temperature=0.9, seed=4
+    ) as response:
+        parts = [
+            frame["choices"][0]["delta"].get("content", "") for frame in frames(response) if frame != "[DONE]"
+        ]
     row = served.row(response.headers["x-request-id"])
     assert row["completion_tokens"] >= len([part for part in parts if part])
     assert "".join(parts).encode("utf-8")
 
 
 def test_overhead_is_the_gateways_own_time(served: Served) -> None:
-    """A streamed answer's overhead is above zero (admission takes time) and far below what the engine took."""
+    """A streamed answer's overhead is above zero (admission takes time) and far below what the engine
+    took.
+    """
     with served.stream(max_tokens=60) as response:
         list(frames(response))
     row = served.row(response.headers["x-request-id"])
@@ -174,7 +225,9 @@ def test_openapi_describes_the_routes(served: Served) -> None:
     document = httpx.get(f"{served.base_url}/schema/openapi.json").json()
     operation = document["paths"]["/v1/chat/completions"]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    assert {"model", "messages", "stream", "temperature", "max_completion_tokens"} <= set(schema["properties"])
+    assert {"model", "messages", "stream", "temperature", "max_completion_tokens"} <= set(
+        schema["properties"]
+    )
     assert {"200", "400", "404", "429", "503"} <= set(operation["responses"])
     assert {"/healthz", "/readyz", "/metrics", "/v1/models"} <= set(document["paths"])
     assert "$ref" not in json.dumps(schema)
@@ -182,8 +235,8 @@ def test_openapi_describes_the_routes(served: Served) -> None:
 
 
 def test_a_long_prompt_does_not_stall_a_stream(served: Served) -> None:
-    """While a cold prompt of over 1,000 tokens is computed, a running stream keeps getting tokens: its longest gap is a
-    small part of the time that the prompt's prefill takes.
+    """While a cold prompt of over 1,000 tokens is computed, a running stream keeps getting tokens: its
+    longest gap is a small part of the time that the prompt's prefill takes.
     """
     with served.stream(max_tokens=120, request_id="steady") as response:
         stream = frames(response)

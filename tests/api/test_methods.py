@@ -32,13 +32,21 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, set[str]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LitestarDeprecationWarning)
         found = Gateway(settings, {}).litestar.routes
-    return [(PATHS.get(route.path_format, route.path_format), set(route.methods)) for route in found if hasattr(route, "methods")]
+    return [
+        (PATHS.get(route.path_format, route.path_format), set(route.methods))
+        for route in found
+        if hasattr(route, "methods")
+    ]
 
 
 def test_head_is_get_without_a_body(door: FakeServed, routes: list[tuple[str, set[str]]]) -> None:
-    """On each route that has GET: the same status and headers, no byte behind them, and the connection goes on."""
+    """On each route that has GET: the same status and headers, no byte behind them, and the connection
+    goes on.
+    """
     paths = [path for path, methods in routes if "GET" in methods]
-    assert {"/healthz", "/metrics", "/v1/models/fake", "/dashboard", "/dashboard/live", "/api/stats"} <= set(paths)
+    assert {"/healthz", "/metrics", "/v1/models/fake", "/dashboard", "/dashboard/live", "/api/stats"} <= set(
+        paths
+    )
     with connection(door.port) as made:
         for path in paths:
             whole, bare = made.request("GET", path), made.request("HEAD", path)
@@ -74,13 +82,17 @@ def test_head_where_there_is_nothing(door: FakeServed) -> None:
 
 
 def test_options_and_405_tell_what_is_allowed(door: FakeServed, routes: list[tuple[str, set[str]]]) -> None:
-    """OPTIONS is 204 with Allow; a method that a route has not is 405 with the same Allow (RFC 9110, 15.5.6)."""
+    """OPTIONS is 204 with Allow; a method that a route has not is 405 with the same Allow (RFC 9110,
+    15.5.6).
+    """
     with connection(door.port) as made:
         for path, methods in routes:
             allowed = methods | ({"HEAD"} if "GET" in methods else set())
             told, wrong = made.request("OPTIONS", path), made.request("DELETE", path)
             assert (told.status, wrong.status) == (204, 405), path
-            assert set(told.headers["allow"].split(", ")) == set(wrong.headers["allow"].split(", ")) == allowed, path
+            assert (
+                set(told.headers["allow"].split(", ")) == set(wrong.headers["allow"].split(", ")) == allowed
+            ), path
 
 
 def test_options_of_the_server(door: FakeServed) -> None:
@@ -101,7 +113,9 @@ def test_a_wrong_method_on_a_page_is_a_page(door: FakeServed) -> None:
 
 
 def test_accept_is_obeyed(door: FakeServed) -> None:
-    """A format of /metrics that is ruled out is not sent; 406 is the envelope; a page is no stream to whoever wants none."""
+    """A format of /metrics that is ruled out is not sent; 406 is the envelope; a page is no stream to
+    whoever wants none.
+    """
     with connection(door.port) as made:
         excluded = made.request("GET", "/metrics", accept="text/plain, application/openmetrics-text;q=0")
         assert excluded.headers["content-type"].startswith("text/plain")

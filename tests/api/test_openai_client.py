@@ -40,7 +40,9 @@ def tokenizer() -> Any:
 
 
 def counts(usage: Any) -> tuple[int, int]:
-    """Prompt and completion tokens of an answer; what came from the cache depends on what was asked before."""
+    """Prompt and completion tokens of an answer; what came from the cache depends on what was asked
+    before.
+    """
     return usage.prompt_tokens, usage.completion_tokens
 
 
@@ -54,21 +56,33 @@ def test_stream_and_whole_give_the_same_text(client: openai.OpenAI) -> None:
     """At temperature 0 the deltas of a stream concatenate to the answer of a plain call."""
     whole = client.chat.completions.create(model=MODEL, messages=CHAT, temperature=0, max_tokens=40)
     stream = client.chat.completions.create(
-        model=MODEL, messages=CHAT, temperature=0, max_tokens=40, stream=True, stream_options={"include_usage": True}
+        model=MODEL,
+        messages=CHAT,
+        temperature=0,
+        max_tokens=40,
+        stream=True,
+        stream_options={"include_usage": True},
     )
     chunks = list(stream)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text == whole.choices[0].message.content
     assert "gravity" in text.lower()
-    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == whole.choices[0].finish_reason
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == whole.choices[
+        0
+    ].finish_reason
     assert counts(chunks[-1].usage) == counts(whole.usage)
     assert chunks[0].choices[0].delta.role == "assistant"
 
 
 def test_usage_is_exact(client: openai.OpenAI, tokenizer: Any) -> None:
-    """Prompt tokens equal the tokenizer's count of the rendered prompt; completion tokens that of the answer."""
+    """Prompt tokens equal the tokenizer's count of the rendered prompt; completion tokens that of the
+    answer.
+    """
     answer = client.chat.completions.create(model=MODEL, messages=CHAT, temperature=0, max_tokens=200)
-    prompt = "".join(f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n" for message in CHAT) + "<|im_start|>assistant\n"
+    prompt = (
+        "".join(f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n" for message in CHAT)
+        + "<|im_start|>assistant\n"
+    )
     assert answer.usage is not None
     assert answer.usage.prompt_tokens == len(tokenizer.tokenize(prompt.encode(), add_bos=False, special=True))
     assert answer.choices[0].finish_reason == "stop"
@@ -79,7 +93,9 @@ def test_usage_is_exact(client: openai.OpenAI, tokenizer: Any) -> None:
 
 def test_timings_extend_the_answer(client: openai.OpenAI) -> None:
     """The answer carries timings that agree with its usage and with each other."""
-    answer = client.chat.completions.create(model=MODEL, messages=CHAT, temperature=0, max_tokens=20, extra_body={"cache_prompt": False})
+    answer = client.chat.completions.create(
+        model=MODEL, messages=CHAT, temperature=0, max_tokens=20, extra_body={"cache_prompt": False}
+    )
     assert answer.model_extra is not None
     timings = answer.model_extra["timings"]
     assert answer.usage is not None
@@ -87,14 +103,20 @@ def test_timings_extend_the_answer(client: openai.OpenAI) -> None:
     assert timings["predicted_n"] == answer.usage.completion_tokens
     assert 0 < timings["ttft_ms"] < timings["total_ms"]
     assert timings["ttft_ms"] >= timings["prompt_ms"]
-    assert (timings["cache_source"], timings["cache_reason"], timings["context_bucket"]) == ("none", "disabled", "0-512")
+    assert (timings["cache_source"], timings["cache_reason"], timings["context_bucket"]) == (
+        "none",
+        "disabled",
+        "0-512",
+    )
 
 
 def test_sampling_parameters_do_what_they_say(client: openai.OpenAI) -> None:
     """Same seed, same text; top_k 1 is greedy; another seed differs; stop strings cut; limits hold."""
 
     def ask(**controls: Any) -> Any:
-        return client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Invent a name."}], **controls)
+        return client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "Invent a name."}], **controls
+        )
 
     seeded = [ask(temperature=1.2, seed=seed, max_tokens=24).choices[0].message.content for seed in (1, 1, 2)]
     assert seeded[0] == seeded[1] != seeded[2]
@@ -112,7 +134,9 @@ def test_penalties_break_repetition(client: openai.OpenAI) -> None:
 
     def words(**controls: Any) -> list[str]:
         messages: Any = [{"role": "user", "content": "Write a long poem about the sea."}]
-        answer = client.chat.completions.create(model=MODEL, messages=messages, temperature=0, max_tokens=200, **controls)
+        answer = client.chat.completions.create(
+            model=MODEL, messages=messages, temperature=0, max_tokens=200, **controls
+        )
         return (answer.choices[0].message.content or "").split()
 
     plain, penalised = words(), words(frequency_penalty=2.0, presence_penalty=2.0)
@@ -121,9 +145,14 @@ def test_penalties_break_repetition(client: openai.OpenAI) -> None:
 
 def test_content_parts_of_text_are_one_text(client: openai.OpenAI) -> None:
     """A list of text parts gives the answer of the joined text."""
-    parts: Any = [{"role": "user", "content": [{"type": "text", "text": "Say"}, {"type": "text", "text": "hello."}]}]
+    parts: Any = [
+        {"role": "user", "content": [{"type": "text", "text": "Say"}, {"type": "text", "text": "hello."}]}
+    ]
     plain: Any = [{"role": "user", "content": "Say\nhello."}]
-    answers = [client.chat.completions.create(model=MODEL, messages=m, temperature=0, max_tokens=12) for m in (parts, plain)]
+    answers = [
+        client.chat.completions.create(model=MODEL, messages=m, temperature=0, max_tokens=12)
+        for m in (parts, plain)
+    ]
     assert answers[0].choices[0].message.content == answers[1].choices[0].message.content
     assert counts(answers[0].usage) == counts(answers[1].usage)
 
@@ -133,7 +162,9 @@ def test_eight_chats_at_once_are_not_mixed(client: openai.OpenAI) -> None:
     words = ["zebra", "violin", "granite", "lemon", "harbor", "candle", "rocket", "meadow"]
 
     def ask(word: str) -> str:
-        messages: Any = [{"role": "user", "content": f"Repeat this word three times and nothing else: {word}"}]
+        messages: Any = [
+            {"role": "user", "content": f"Repeat this word three times and nothing else: {word}"}
+        ]
         answer = client.chat.completions.create(model=MODEL, messages=messages, temperature=0, max_tokens=24)
         return (answer.choices[0].message.content or "").lower()
 
@@ -186,7 +217,9 @@ def test_a_control_token_in_a_message_is_text(client: openai.OpenAI) -> None:
     """Spelled out it is several tokens of the prompt, not the one that ends a turn."""
 
     def prompt_tokens(text: str) -> int:
-        done = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": text}], max_tokens=1)
+        done = client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": text}], max_tokens=1
+        )
         assert done.usage is not None
         return done.usage.prompt_tokens
 
@@ -199,7 +232,10 @@ def test_a_prompt_that_is_far_too_long_is_refused_with_what_was_counted(client: 
         client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "word " * 200_000}])
     assert caught.value.code == "context_length_exceeded"
     assert 2048 < refusal(caught.value)["n_prompt_tokens"] <= 200_100
-    assert f"requested {refusal(caught.value)['n_prompt_tokens']} tokens or more" in refusal(caught.value)["message"]
+    assert (
+        f"requested {refusal(caught.value)['n_prompt_tokens']} tokens or more"
+        in refusal(caught.value)["message"]
+    )
 
 
 def test_models_are_listed_with_what_they_run_with(client: openai.OpenAI) -> None:

@@ -25,7 +25,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeServed]:
 
 
 def test_the_waiting_is_told_before_the_answer(served: FakeServed) -> None:
-    """First the queue, then growing progress up to the whole prompt, then text; nothing of it without being asked."""
+    """First the queue, then growing progress up to the whole prompt, then text; nothing of it without
+    being asked.
+    """
     body = {"model": "fake", "stream": True, "max_tokens": 3, "return_progress": True, "messages": CHAT}
     with httpx.stream("POST", f"{served.base_url}/v1/chat/completions", json=body, timeout=60) as response:
         told = [frame for frame in frames(response) if frame != "[DONE]"]
@@ -36,9 +38,13 @@ def test_the_waiting_is_told_before_the_answer(served: FakeServed) -> None:
     assert done == sorted(done)
     assert len(set(done)) > 1
     assert {one["total"] for one in progress} == {waits[-1]["prompt_progress"]["total"]}
-    first_text = next(n for n, frame in enumerate(told) if frame["choices"] and frame["choices"][0]["delta"].get("content"))
+    first_text = next(
+        n for n, frame in enumerate(told) if frame["choices"] and frame["choices"][0]["delta"].get("content")
+    )
     assert told.index(waits[-1]) < first_text
-    silent = httpx.post(f"{served.base_url}/v1/chat/completions", json={**body, "return_progress": False}, timeout=60)
+    silent = httpx.post(
+        f"{served.base_url}/v1/chat/completions", json={**body, "return_progress": False}, timeout=60
+    )
     assert "prompt_progress" not in silent.text
 
 

@@ -1,4 +1,6 @@
-"""Streams that survive a disconnect: nothing is lost, a reader never holds up the answer, and a stop stops it."""
+"""Streams that survive a disconnect: nothing is lost, a reader never holds up the answer, and a stop stops
+it.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def leave(served: FakeServed, name: str, size: int, max_tokens: int) -> tuple[by
 
 
 def test_a_client_that_comes_back_reads_on(served: FakeServed) -> None:
-    """Byte for byte, while the answer is still being written and after its end; the record is that of a whole answer."""
+    """Byte for byte, while the answer is still being written and after its end; the record is that of a
+    whole answer.
+    """
     read, request_id = leave(served, "chat-1", 2000, max_tokens=100)
     rest = httpx.get(f"{served.base_url}/v1/stream/chat-1", params={"from": len(read)}, timeout=30)
     again = httpx.get(f"{served.base_url}/v1/stream/chat-1", timeout=30)
@@ -93,7 +97,10 @@ def test_an_error_is_told_and_not_kept(served: FakeServed) -> None:
     headers = {"x-conversation-id": "chat-4"}
     url = f"{served.base_url}/v1/chat/completions"
     assert httpx.post(url, json=body, headers=headers).status_code == 404
-    assert httpx.post(url, json={**body, "model": "fake"}, headers={"x-conversation-id": "a b"}).status_code == 400
+    assert (
+        httpx.post(url, json={**body, "model": "fake"}, headers={"x-conversation-id": "a b"}).status_code
+        == 400
+    )
     assert "chat-4" not in httpx.get(f"{served.base_url}/v1/streams").text
     wrong = httpx.get(f"{served.base_url}/v1/stream/chat-4", params={"from": "x"})
     assert wrong.status_code == 404

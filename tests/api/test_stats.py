@@ -32,7 +32,8 @@ def cli(served: Served, *args: str) -> subprocess.CompletedProcess[str]:
 def asked(served: Served) -> Served:
     """Answers of two context sizes and one refusal, all written to the store."""
     assert served.chat("One, two, three.").status_code == 200
-    assert served.chat("Tell me a long story of a dog. " * 80).json()["usage"]["completion_tokens"]  # an empty answer has no TTFT
+    # an empty answer has no TTFT
+    assert served.chat("Tell me a long story of a dog. " * 80).json()["usage"]["completion_tokens"]
     assert served.chat(max_tokens=0).status_code == 400
     last = served.chat("And four?")
     served.row(last.headers["x-request-id"])
@@ -56,12 +57,18 @@ def test_context_rows_are_those_of_the_requests(asked: Served) -> None:
     for bucket in FIRM:
         row = rows[MODEL, bucket]
         where = {"model": MODEL, "context_bucket": bucket}
-        stored = asked.rows("SELECT * FROM requests WHERE model = ? AND context_bucket = ? AND status <> 'running'", MODEL, bucket)
+        stored = asked.rows(
+            "SELECT * FROM requests WHERE model = ? AND context_bucket = ? AND status <> 'running'",
+            MODEL,
+            bucket,
+        )
         assert row["requests"] == len(stored)
         assert row["cached_tokens"] == sum(one["cached_tokens"] or 0 for one in stored)
         served = [one for one in stored if one["ttft_ms"] is not None]
         assert row["served_prompt_tokens"] == sum(one["prompt_tokens"] for one in served)
-        assert row["cached_share"] == pytest.approx(sum(one["cached_tokens"] for one in served) / row["served_prompt_tokens"])
+        assert row["cached_share"] == pytest.approx(
+            sum(one["cached_tokens"] for one in served) / row["served_prompt_tokens"]
+        )
         for measure, column in (
             ("ttft_ms", "ttft_ms"),
             ("queue_ms", "queue_ms"),
@@ -70,15 +77,24 @@ def test_context_rows_are_those_of_the_requests(asked: Served) -> None:
         ):
             for name, q in (("p5", 0.05), ("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
                 expected = exact(asked, column, q, **where)
-                assert row[measure][name] == (expected and pytest.approx(expected, rel=0.01)), (bucket, measure, name)
+                assert row[measure][name] == (expected and pytest.approx(expected, rel=0.01)), (
+                    bucket,
+                    measure,
+                    name,
+                )
 
 
 def test_groupings_add_up(asked: Served) -> None:
     """By context, by configuration and by day it is the same requests."""
     by = {name: stats(asked, by=name).json()["rows"] for name in ("context", "config", "day")}
-    sums = {name: [sum(row[column] for row in rows) for column in ("requests", "errors", "prompt_tokens")] for name, rows in by.items()}
+    sums = {
+        name: [sum(row[column] for row in rows) for column in ("requests", "errors", "prompt_tokens")]
+        for name, rows in by.items()
+    }
     assert sums["context"] == sums["config"] == sums["day"]
-    configured = {row["engine_config_id"] for row in asked.rows("SELECT DISTINCT engine_config_id FROM requests")} - {None}
+    configured = {
+        row["engine_config_id"] for row in asked.rows("SELECT DISTINCT engine_config_id FROM requests")
+    } - {None}
     assert {row["group"] for row in by["config"]} - {""} == configured
     assert {row["group"] for row in by["day"]} == {
         row["day"] for row in asked.rows("SELECT DISTINCT date(started_at) AS day FROM requests")
@@ -93,7 +109,11 @@ def test_model_and_window(asked: Served) -> None:
 
 @pytest.mark.parametrize(
     ("params", "field", "remedy"),
-    [({"since": "yesterday"}, "since", "36h"), ({"by": "week"}, "by", "context, config, day"), ({"format": "xml"}, "format", "json, csv")],
+    [
+        ({"since": "yesterday"}, "since", "36h"),
+        ({"by": "week"}, "by", "context, config, day"),
+        ({"format": "xml"}, "format", "json, csv"),
+    ],
 )
 def test_wrong_parameters(asked: Served, params: dict[str, str], field: str, remedy: str) -> None:
     """400 with the field and what it takes."""
@@ -107,7 +127,9 @@ def test_csv(asked: Served) -> None:
     text = stats(asked, format="csv").text
     lines = list(csv.DictReader(io.StringIO(text)))
     rows = stats(asked).json()["rows"]
-    assert [line["ttft_ms_p50"] for line in lines] == ["" if row["ttft_ms"]["p50"] is None else str(row["ttft_ms"]["p50"]) for row in rows]
+    assert [line["ttft_ms_p50"] for line in lines] == [
+        "" if row["ttft_ms"]["p50"] is None else str(row["ttft_ms"]["p50"]) for row in rows
+    ]
 
 
 def test_the_command_prints_the_same(asked: Served) -> None:

@@ -27,7 +27,10 @@ def asked(fields: str) -> tuple[Constraint | None, str]:
         ('"response_format": {"type": "text"}', None, ""),
         ('"response_format": {"type": "json_object"}', JsonObject(), "response_format"),
         (
-            f'"response_format": {{"type": "json_schema", "json_schema": {{"name": "n", "schema": {SCHEMA}}}}}',
+            (
+                '"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema":'
+                f" {SCHEMA}}}}}"
+            ),
             JsonSchema(SCHEMA),
             "response_format.json_schema.schema",
         ),

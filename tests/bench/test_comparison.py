@@ -24,7 +24,11 @@ def test_ratio_is_the_median_over_rounds_and_not_of_medians() -> None:
 
 def test_failure_names_what_missed_its_bound() -> None:
     """Rows that hold, or that promise nothing, are not in it."""
-    rows = [Row("slow", "ms", [3.0], [1.0], most=2), Row("fine", "ms", [3.0], [1.0], least=2), Row("seen", "ms", [3.0])]
+    rows = [
+        Row("slow", "ms", [3.0], [1.0], most=2),
+        Row("fine", "ms", [3.0], [1.0], least=2),
+        Row("seen", "ms", [3.0]),
+    ]
     assert Comparison("name", "about", rows).failure == "name: slow is 3, must be at most 2"
     assert not Comparison("name", "about", not_measured="no peer").failure
 
@@ -37,7 +41,9 @@ def test_a_row_without_other_side_is_judged_by_its_own_figure() -> None:
 def test_cached_share_counts_what_the_turn_before_left() -> None:
     """The first turn can have nothing cached; the token sampled last was never computed."""
     turns = [Turn(1, [1.0], "a", 10, 0, 6), Turn(1, [1.0], "b", 30, 12, 6)]
-    assert Conversation(1.0, [Held(0, 2, turns[1]), Held(0, 1, turns[0])]).cached_share == pytest.approx(12 / 15)
+    assert Conversation(1.0, [Held(0, 2, turns[1]), Held(0, 1, turns[0])]).cached_share == pytest.approx(
+        12 / 15
+    )
 
 
 def test_turn_figures() -> None:

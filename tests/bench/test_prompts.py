@@ -17,7 +17,9 @@ print(len(model.tokenize(sys.stdin.read())))
 
 
 def tokens(text: str) -> int:
-    done = subprocess.run([sys.executable, "-c", COUNT], input=text, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT], input=text, capture_output=True, text=True, check=True
+    )
     return int(done.stdout)
 
 

@@ -1,4 +1,6 @@
-"""A real Chromium and a real server on a free loopback port, started for the test run and stopped after it."""
+"""A real Chromium and a real server on a free loopback port, started for the test run and stopped after
+it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ FLAGS = [
 ]
 START_S = 20.0
 
-expect.set_options(timeout=20_000)  # a page beside other tests may take longer than the default of five seconds
+# a page beside other tests may take longer than the default of five seconds
+expect.set_options(timeout=20_000)
 
 
 class Served:
@@ -84,7 +87,9 @@ class Served:
         return f"http://127.0.0.1:{self.port}/dashboard{path}"
 
     async def _settled(self) -> None:
-        """Wait for what cancelled readers leave behind: a driver closes its connection in a task of its own."""
+        """Wait for what cancelled readers leave behind: a driver closes its connection in a task of its
+        own.
+        """
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
             await asyncio.wait(others, timeout=START_S)
@@ -120,7 +125,8 @@ def served_empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def browser() -> Iterator[Browser]:
     """Chromium; the tests that need it are skipped where there is none.
 
-    Not for the whole session: while it lives, Playwright keeps an event loop running in this thread, and other tests could not run theirs.
+    Not for the whole session: while it lives, Playwright keeps an event loop running in this thread, and
+    other tests could not run theirs.
     """
     if not Path(CHROMIUM).exists():
         pytest.skip(f"{CHROMIUM} is not installed")

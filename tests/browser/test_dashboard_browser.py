@@ -30,11 +30,18 @@ IN_TIME_MS = 10_000
 
 
 @contextmanager
-def opened(browser: Browser, width: int = 1440, theme: Literal["light", "dark"] = "light") -> Iterator[tuple[Page, list[str]]]:
+def opened(
+    browser: Browser, width: int = 1440, theme: Literal["light", "dark"] = "light"
+) -> Iterator[tuple[Page, list[str]]]:
     """A page and everything that its console complains about, policy violations included."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce")
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
+    )
     page, complaints = context.new_page(), []
-    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None,
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.set_default_timeout(IN_TIME_MS)
     yield page, complaints
@@ -54,7 +61,9 @@ def visit(page: Page, served: Served, name: str, suffix: str = "") -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_pages_fit_and_complain_of_nothing(browser: Browser, served: Served, width: int, theme: Literal["light", "dark"]) -> None:
+def test_pages_fit_and_complain_of_nothing(
+    browser: Browser, served: Served, width: int, theme: Literal["light", "dark"]
+) -> None:
     """No page scrolls sideways, and none has a console error or a policy violation."""
     with opened(browser, width, theme) as (page, complaints):
         for name in PATHS:
@@ -98,7 +107,9 @@ def test_a_running_row_moves_through_its_phases_without_reload(browser: Browser,
 
 
 def test_the_window_changes_in_place_and_one_stream_stays(browser: Browser, served: Served) -> None:
-    """Choosing a window swaps the content, moves the address, and leaves one open stream: that of the new window."""
+    """Choosing a window swaps the content, moves the address, and leaves one open stream: that of the new
+    window.
+    """
     with opened(browser) as (page, complaints):
         page.goto(served.url(""), wait_until="load")
         page.evaluate("window.untouched = true")
@@ -135,7 +146,9 @@ def test_pages_work_without_javascript(browser: Browser, served: Served) -> None
 
 
 def test_the_menu_lists_every_page_on_a_small_screen(browser: Browser, served: Served) -> None:
-    """At 390 px the menu opens over the page, shows every entry inside the window, leads on, and closes with Escape."""
+    """At 390 px the menu opens over the page, shows every entry inside the window, leads on, and closes
+    with Escape.
+    """
     with opened(browser, 390) as (page, complaints):
         page.goto(served.url(""), wait_until="load")
         links = page.locator("#pages a")
@@ -181,7 +194,9 @@ def test_latency_leads_to_the_requests(browser: Browser, served: Served) -> None
 
 
 def test_settings_are_found_while_typing(browser: Browser, served: Served) -> None:
-    """The list narrows under the field, which keeps what was typed and the focus; the switch narrows it too."""
+    """The list narrows under the field, which keeps what was typed and the focus; the switch narrows it
+    too.
+    """
     with opened(browser) as (page, complaints):
         page.goto(served.url("/settings"), wait_until="load")
         page.evaluate("window.untouched = true")

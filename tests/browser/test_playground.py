@@ -1,4 +1,6 @@
-"""The playground on a real gateway with the demo model: a chat of two turns, and every page that tells of it."""
+"""The playground on a real gateway with the demo model: a chat of two turns, and every page that tells of
+it.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,17 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A gateway that serves the demo model with a small context, which a long message does not fit into."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("FIRSTTOKEN_SCREENSHOTS", raising=False)  # no setting: the gateway would refuse to start
-        served = Served(tmp_path_factory.mktemp("home"), "--engine-slots", "2", "--engine-n-ctx", "1024").start()
+        served = Served(
+            tmp_path_factory.mktemp("home"), "--engine-slots", "2", "--engine-n-ctx", "1024"
+        ).start()
     yield served
     served.stop()
 
 
 def test_a_chat_is_streamed_timed_and_found_again(browser: Browser, gateway: Served) -> None:
-    """Two turns: text, timings, a link to the waterfall; then the conversation, the latency and the health of it."""
+    """Two turns: text, timings, a link to the waterfall; then the conversation, the latency and the health
+    of it.
+    """
     with opened(browser) as (page, complaints):
         page.goto(f"{gateway.base_url}/dashboard/playground", wait_until="load")
         page.locator("#max_tokens").fill("16")
@@ -56,7 +62,9 @@ def test_a_chat_is_streamed_timed_and_found_again(browser: Browser, gateway: Ser
 
 
 def test_an_error_is_told_and_a_chat_can_be_stopped(browser: Browser, gateway: Served) -> None:
-    """What does not fit is refused in words; stopping ends the request; a new chat is another conversation."""
+    """What does not fit is refused in words; stopping ends the request; a new chat is another
+    conversation.
+    """
     with opened(browser, 390) as (page, _):
         page.goto(f"{gateway.base_url}/dashboard/playground", wait_until="load")
         page.locator("#message").fill("word " * 3000)
@@ -72,14 +80,22 @@ def test_an_error_is_told_and_a_chat_can_be_stopped(browser: Browser, gateway: S
         expect(page.locator(".state")).to_contain_text("Stopped")
         width, room = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert width <= room
-    until(lambda: gateway.rows("SELECT 1 FROM requests WHERE status = 'cancelled'"), 10, "the cancelled request")
+    until(
+        lambda: gateway.rows("SELECT 1 FROM requests WHERE status = 'cancelled'"), 10, "the cancelled request"
+    )
 
 
 def test_pages_of_a_real_gateway_say_what_the_api_says(gateway: Served) -> None:
-    """The Latency page has the rows of `/api/stats`, the Health page the word of `/readyz`, the Settings page the flags."""
+    """The Latency page has the rows of `/api/stats`, the Health page the word of `/readyz`, the Settings
+    page the flags.
+    """
     assert gateway.chat().status_code == 200
     until(lambda: not gateway.rows("SELECT 1 FROM requests WHERE status = 'running'"), 10, "the rows")
-    rows = until(lambda: httpx.get(f"{gateway.base_url}/api/stats?since=24h&model={MODEL}").json()["rows"], 10, "statistics")
+    rows = until(
+        lambda: httpx.get(f"{gateway.base_url}/api/stats?since=24h&model={MODEL}").json()["rows"],
+        10,
+        "statistics",
+    )
     latency = httpx.get(f"{gateway.base_url}/dashboard/latency?window=24h&model={MODEL}").text
     for row in rows:
         assert f'<th scope="row">{row["group"] or "not counted"}</th>' in latency

@@ -14,7 +14,9 @@ from gateway.chat.marked import Marked, Run, concat, derived, following, of_clie
 OURS, THEIRS = "aA \n<", "bB\t>|"
 """Letters of the template and of clients: whose a character is can be seen."""
 
-TEXTS = st.lists(st.one_of(st.text(OURS, max_size=4), st.text(THEIRS, min_size=1, max_size=4)), max_size=6).map(
+TEXTS = st.lists(
+    st.one_of(st.text(OURS, max_size=4), st.text(THEIRS, min_size=1, max_size=4)), max_size=6
+).map(
     lambda pieces: concat([of_client(piece) if piece and piece[0] in THEIRS else piece for piece in pieces])
 )
 
@@ -95,8 +97,13 @@ def test_what_is_made_in_other_ways_is_unsure() -> None:
 def test_messages_are_marked_but_for_their_roles() -> None:
     """Everything else that a client sends is theirs, however deep; a role that is none of ours is too."""
     call = {"function": {"name": "f", "arguments": {"city": "b"}}}
-    marked = of_messages([{"role": "user", "content": "b", "tool_calls": [call]}, {"role": "im_end", "content": ""}])
-    assert marked == [{"role": "user", "content": "b", "tool_calls": [call]}, {"role": "im_end", "content": ""}]
+    marked = of_messages(
+        [{"role": "user", "content": "b", "tool_calls": [call]}, {"role": "im_end", "content": ""}]
+    )
+    assert marked == [
+        {"role": "user", "content": "b", "tool_calls": [call]},
+        {"role": "im_end", "content": ""},
+    ]
     assert runs_of(marked[0]["role"]) == ()
     assert runs_of(marked[0]["content"])
     inner = marked[0]["tool_calls"][0]["function"]["arguments"]

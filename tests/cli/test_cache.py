@@ -1,4 +1,6 @@
-"""`firsttoken cache`: what is on disk is told, and what is cleared is gone, but for what an engine runs with."""
+"""`firsttoken cache`: what is on disk is told, and what is cleared is gone, but for what an engine runs
+with.
+"""
 
 from __future__ import annotations
 
@@ -89,9 +91,12 @@ def test_nothing_there_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("which", "left"), [("all", set()), ("foreign", {"own"}), ("own", {"older", "retired"}), ("retired", {"own", "older"})]
+    ("which", "left"),
+    [("all", set()), ("foreign", {"own"}), ("own", {"older", "retired"}), ("retired", {"own", "older"})],
 )
-def test_what_is_cleared_is_gone(capsys: pytest.CaptureFixture[str], three: dict[str, Path], which: str, left: set[str]) -> None:
+def test_what_is_cleared_is_gone(
+    capsys: pytest.CaptureFixture[str], three: dict[str, Path], which: str, left: set[str]
+) -> None:
     """A key by its name, the foreign ones, or all."""
     word = three[which].name if which in three else which
     assert main(["cache", "clear", word, "--yes", "--json"]) == 0
@@ -101,7 +106,9 @@ def test_what_is_cleared_is_gone(capsys: pytest.CaptureFixture[str], three: dict
     assert told["bytes"] > 0
 
 
-def test_what_an_engine_runs_with_stays(capsys: pytest.CaptureFixture[str], three: dict[str, Path], engine: Disk) -> None:
+def test_what_an_engine_runs_with_stays(
+    capsys: pytest.CaptureFixture[str], three: dict[str, Path], engine: Disk
+) -> None:
     """`all` clears the rest and says what it kept; asked for by name it is refused with what to do."""
     assert listed(capsys)[0]["in_use"]
     assert main(["cache", "clear", three["own"].name, "--yes"]) == 1
@@ -113,7 +120,9 @@ def test_what_an_engine_runs_with_stays(capsys: pytest.CaptureFixture[str], thre
     assert engine.tier.off == ""
 
 
-def test_a_person_is_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], three: dict[str, Path]) -> None:
+def test_a_person_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], three: dict[str, Path]
+) -> None:
     """No leaves everything as it is; a program that does not say `--yes` is told to."""
 
     def no(_text: str, *, abort: bool) -> None:

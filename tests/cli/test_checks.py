@@ -33,7 +33,8 @@ def test_engine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offload", "driver", "outcome"), [(False, None, "ok"), (False, "/usr/bin/nvidia-smi", "warn"), (True, None, "ok")]
+    ("offload", "driver", "outcome"),
+    [(False, None, "ok"), (False, "/usr/bin/nvidia-smi", "warn"), (True, None, "ok")],
 )
 def test_gpu(offload: bool, driver: str | None, outcome: str) -> None:
     """Only a GPU that is left unused is worth a warning."""
@@ -43,7 +44,9 @@ def test_gpu(offload: bool, driver: str | None, outcome: str) -> None:
 def test_cores() -> None:
     """Which limit decided is said; more threads than there are cores for are worth a warning."""
     quota = Cores(2, "a cgroup quota of 2 CPUs")
-    assert checks.check_cores(0, quota) == checks.Check("cores", "ok", "2 threads fit: a cgroup quota of 2 CPUs")
+    assert checks.check_cores(0, quota) == checks.Check(
+        "cores", "ok", "2 threads fit: a cgroup quota of 2 CPUs"
+    )
     assert [checks.check_cores(threads, quota).outcome for threads in (1, 2, 3)] == ["ok", "ok", "warn"]
 
 
@@ -59,7 +62,9 @@ def test_draft_model(home: Path) -> None:
     model, draft = checks.check_models(_settings(home, **served, engine__draft_model=DEMO_MODEL))
     assert (model.name, draft.name, draft.outcome) == ("model", "draft", "ok")
     assert draft.detail.startswith(f"{DEMO_MODEL} drafts for {DEMO_MODEL}: ")
-    _, gone = checks.check_models(_settings(home, **served, engine__overrides=f"{DEMO_MODEL}:draft_model={home / 'gone.gguf'}"))
+    _, gone = checks.check_models(
+        _settings(home, **served, engine__overrides=f"{DEMO_MODEL}:draft_model={home / 'gone.gguf'}")
+    )
     assert gone.outcome == "fail"
     assert gone.detail.startswith("engine.draft_model: ")
 
@@ -88,7 +93,9 @@ def test_database_that_does_not_answer(home: Path) -> None:
 
 
 def test_otlp(free_port: int) -> None:
-    """Without an endpoint OTLP is off; one that does not answer is a warning, since serving works without it."""
+    """Without an endpoint OTLP is off; one that does not answer is a warning, since serving works without
+    it.
+    """
     (off,) = checks.check_otlp({})
     (dead,) = checks.check_otlp({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port}"})
     assert off.detail.startswith("off")
@@ -96,9 +103,13 @@ def test_otlp(free_port: int) -> None:
 
 
 def test_energy(tmp_path: Path, home: Path) -> None:
-    """The source is named; without one the reason is, which is worth a warning only where energy has a price."""
+    """The source is named; without one the reason is, which is worth a warning only where energy has a
+    price.
+    """
     tree = RaplTree(tmp_path / "powercap")
-    found = checks.check_energy(_settings(home, telemetry__rapl_path=str(tree.path), telemetry__energy_sources="rapl"))
+    found = checks.check_energy(
+        _settings(home, telemetry__rapl_path=str(tree.path), telemetry__energy_sources="rapl")
+    )
     assert (found.outcome, found.detail) == ("ok", "from RAPL package-0")
     gone = {"telemetry__rapl_path": str(tmp_path / "gone"), "telemetry__energy_sources": "rapl"}
     missing = checks.check_energy(_settings(home, **gone))

@@ -1,4 +1,6 @@
-"""Every verb that reads or changes the database, on SQLite and on PostgreSQL, and what each says when it cannot."""
+"""Every verb that reads or changes the database, on SQLite and on PostgreSQL, and what each says when it
+cannot.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class Verb:
 
 
 def test_reading(told: Verb) -> None:
-    """Statistics, contents, soundness, revision and export are the same on both, for people and for programs."""
+    """Statistics, contents, soundness, revision and export are the same on both, for people and for
+    programs.
+    """
     rows = told.json("stats", "--since", "all")["rows"]
     assert isinstance(rows, list)
     assert sum(row["requests"] for row in rows) == OLD + NEW
@@ -80,21 +84,32 @@ def test_every_verb_is_tried() -> None:
     """A verb that uses the database runs in this file, which runs on both; the others are named here."""
     without = {"serve", "tune", "settings", "models list", "cache list", "cache clear"}
     source = Path(__file__).read_text(encoding="utf-8")
-    verbs = {verb for verb in all_verbs() if f"({', '.join(f'{word!r}' for word in verb.split())}".replace("'", '"') in source}
+    verbs = {
+        verb
+        for verb in all_verbs()
+        if f"({', '.join(f'{word!r}' for word in verb.split())}".replace("'", '"') in source
+    }
     assert set(all_verbs()) - without == verbs | {"doctor"}, "doctor is tried by its checks"
 
 
 def all_verbs() -> list[str]:
     """Every verb of the command line, sub-verbs as `db stats`."""
     group = typer.main.get_command(app)
-    children = {name: getattr(command, "commands", {}) for name, command in getattr(group, "commands", {}).items()}
+    children = {
+        name: getattr(command, "commands", {}) for name, command in getattr(group, "commands", {}).items()
+    }
     return [f"{name} {child}".strip() for name, below in children.items() for child in below or [""]]
 
 
 def test_export(told: Verb, tmp_path: Path) -> None:
-    """Every format has every request; a range and a model have theirs, with what was said where it is asked for."""
+    """Every format has every request; a range and a model have theirs, with what was said where it is
+    asked for.
+    """
     for form in ("jsonl", "csv", "parquet"):
-        assert told.json("db", "export", "--format", form, "--output", str(tmp_path / f"all.{form}"))["exported"] == OLD + NEW
+        assert (
+            told.json("db", "export", "--format", form, "--output", str(tmp_path / f"all.{form}"))["exported"]
+            == OLD + NEW
+        )
     out, force = ("--output", str(tmp_path / "some.jsonl")), "--force"
     assert told.json("db", "export", *out, "--since", "36h", "--content")["exported"] == NEW
     assert told.json("db", "export", *out, "--until", "36h", "--model", MODEL, force)["exported"] == OLD
@@ -103,7 +118,9 @@ def test_export(told: Verb, tmp_path: Path) -> None:
 
 
 def test_a_model_that_nobody_knows(told: Verb, tmp_path: Path) -> None:
-    """It is told, with those that are known; one that is configured or was served has no rows, and that is no error."""
+    """It is told, with those that are known; one that is configured or was served has no rows, and that is
+    no error.
+    """
     for verb in (("stats",), ("stats", "--csv"), ("db", "export", "--output", str(tmp_path / "x"))):
         code, said = told.run(*verb, "--model", "tinny")
         assert (code, f"did you mean {MODEL}?" in said, DEMO_MODEL in said) == (1, True, True), said
@@ -126,13 +143,25 @@ def test_writing(told: Verb) -> None:
     assert told.json("db", "prune", "--older-than", "30d")["pruned"] == OLD
     assert told.json("db", "upgrade")["up_to_date"] is True
     assert told.json("db", "prune")["pruned"] == 0
-    assert told.run("db", "prune", "--max-bytes", "1000000000")[0] == (0 if told.url.startswith("sqlite") else 2)
+    assert told.run("db", "prune", "--max-bytes", "1000000000")[0] == (
+        0 if told.url.startswith("sqlite") else 2
+    )
 
 
 def test_a_newer_database(told: Verb) -> None:
-    """Its revision is not known here: each verb says so in one line, and doctor that nothing would be recorded."""
+    """Its revision is not known here: each verb says so in one line, and doctor that nothing would be
+    recorded.
+    """
     execute(told.url, "UPDATE alembic_version SET version_num = '9999'")
-    for verb in (("stats",), ("db", "stats"), ("db", "verify"), ("db", "prune"), ("db", "export"), ("db", "upgrade"), ("db", "current")):
+    for verb in (
+        ("stats",),
+        ("db", "stats"),
+        ("db", "verify"),
+        ("db", "prune"),
+        ("db", "export"),
+        ("db", "upgrade"),
+        ("db", "current"),
+    ):
         code, said = told.run(*verb)
         assert code == 1
         assert "version" in said or "9999" in said
@@ -152,7 +181,9 @@ def execute(url: str, statement: str) -> None:
 
 
 def test_doctor_writes_and_takes_it_back(url: str, home: Path) -> None:
-    """A database that can be written is ok; nothing is left of the attempt, before there are tables and after."""
+    """A database that can be written is ok; nothing is left of the attempt, before there are tables and
+    after.
+    """
     found = checks.check_database(load({}, flags={"store.url": url}, home=home))
     assert (found.outcome, found.detail.rpartition("; ")[2]) == ("ok", "it can be written")
 
@@ -162,7 +193,10 @@ def test_doctor_on_a_server_without_tables(empty_postgres: str, home: Path) -> N
     settings = load({}, flags={"store.url": empty_postgres}, home=home)
     assert checks.check_database(settings).outcome == "ok"
     assert migrate.current(empty_postgres) is None
-    execute(empty_postgres, f"ALTER DATABASE {make_url(empty_postgres).database} SET default_transaction_read_only = on")
+    execute(
+        empty_postgres,
+        f"ALTER DATABASE {make_url(empty_postgres).database} SET default_transaction_read_only = on",
+    )
     found = checks.check_database(settings)
     assert (found.outcome, "read-only transaction" in found.detail) == ("fail", True), found.detail
 
@@ -175,7 +209,11 @@ def test_doctor_on_a_locked_database(home: Path) -> None:
     other.execute("BEGIN IMMEDIATE")
     found = checks.check_database(load({}, home=home))
     other.close()
-    assert (found.outcome, "locked" in found.detail, "not recorded" in found.detail) == ("fail", True, True), found.detail
+    assert (found.outcome, "locked" in found.detail, "not recorded" in found.detail) == (
+        "fail",
+        True,
+        True,
+    ), found.detail
 
 
 def test_doctor_on_a_folder(home: Path) -> None:
@@ -184,14 +222,19 @@ def test_doctor_on_a_folder(home: Path) -> None:
     assert found.outcome == "fail"
 
 
-def test_a_server_that_is_away(own_postgres: PostgresServer, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_is_away(
+    own_postgres: PostgresServer, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One that is stopped and one that says nothing: every verb ends, with one line."""
     migrate.upgrade(own_postgres.url)
     verb = Verb(own_postgres.url, home, capsys)
     with own_postgres.frozen():
         code, said = verb.run("db", "stats")
         assert (code, "did not answer in time" in said) == (1, True), said
-        assert checks.check_database(load({}, flags={"store.url": own_postgres.url}, home=home)).outcome == "fail"
+        assert (
+            checks.check_database(load({}, flags={"store.url": own_postgres.url}, home=home)).outcome
+            == "fail"
+        )
     own_postgres.stop()
     for args in (("stats",), ("db", "stats"), ("db", "upgrade"), ("db", "verify"), ("db", "current")):
         code, said = verb.run(*args)
@@ -207,7 +250,11 @@ def test_a_program_keeps_what_it_makes_to_itself(tmp_path: Path, verb: tuple[str
     command = [sys.executable, "-m", "gateway.cli.main", *verb, "--home", str(home)]
     subprocess.run(command, capture_output=True, check=False, timeout=60, umask=0o022)
     assert home.exists() == (verb == ("db", "upgrade"))
-    assert not [path for path in (tmp_path / "new").rglob("*") if stat.S_IMODE(path.stat().st_mode) not in (0o700, 0o600)]
+    assert not [
+        path
+        for path in (tmp_path / "new").rglob("*")
+        if stat.S_IMODE(path.stat().st_mode) not in (0o700, 0o600)
+    ]
 
 
 def test_doctor_sees_an_open_home(home: Path) -> None:

@@ -51,7 +51,10 @@ def test_prune(path: Path) -> None:
     assert json.loads(db(path.parent, "prune", "--dry-run", "--json").stdout) == {"would_prune": OLD}
     assert rows(path, "SELECT count(*) FROM requests") == [(OLD + NEW,)]
     assert f"{OLD} requests forgotten" in db(path.parent, "prune").stdout
-    assert json.loads(db(path.parent, "prune", "--older-than", "12h", "--json").stdout) == {"pruned": NEW, "pruned_contents": 0}
+    assert json.loads(db(path.parent, "prune", "--older-than", "12h", "--json").stdout) == {
+        "pruned": NEW,
+        "pruned_contents": 0,
+    }
     wrong = db(path.parent, "prune", "--older-than", "old")
     assert (wrong.returncode, "--older-than" in wrong.stderr) == (2, True)
 
@@ -59,9 +62,13 @@ def test_prune(path: Path) -> None:
 def test_export(path: Path, tmp_path: Path) -> None:
     """Every format has every request of the range once, oldest first; a file is whole or not there."""
     lines = [json.loads(line) for line in db(path.parent, "export").stdout.splitlines()]
-    assert [line["seq"] for line in lines] == [row[0] for row in rows(path, "SELECT seq FROM requests ORDER BY seq")]
+    assert [line["seq"] for line in lines] == [
+        row[0] for row in rows(path, "SELECT seq FROM requests ORDER BY seq")
+    ]
     assert lines[0]["ttft_ms"] == rows(path, "SELECT ttft_ms FROM requests ORDER BY seq")[0][0]
-    recent = list(csv.DictReader(io.StringIO(db(path.parent, "export", "--format", "csv", "--since", "36h").stdout)))
+    recent = list(
+        csv.DictReader(io.StringIO(db(path.parent, "export", "--format", "csv", "--since", "36h").stdout))
+    )
     assert [int(line["seq"]) for line in recent] == [line["seq"] for line in lines[OLD:]]
     assert recent[0]["itl_max_ms"] == str(lines[OLD]["itl_max_ms"])
     out = tmp_path / "all.parquet"
@@ -89,13 +96,21 @@ def test_export_says_what_is_wrong(path: Path, args: tuple[str, ...], code: int,
 
 
 def test_verify(path: Path) -> None:
-    """A sound database is sound, also after pruning; a request or phases that went missing are found, with their minute."""
+    """A sound database is sound, also after pruning; a request or phases that went missing are found, with
+    their minute.
+    """
     assert db(path.parent, "verify").returncode == 0
     assert db(path.parent, "prune").returncode == 0
-    assert json.loads(db(path.parent, "verify", "--json").stdout) == {"url": url_of(path), "ok": True, "problems": []}
+    assert json.loads(db(path.parent, "verify", "--json").stdout) == {
+        "url": url_of(path),
+        "ok": True,
+        "problems": [],
+    }
     with sqlite3.connect(path) as connection:
         connection.execute("DELETE FROM request_phases WHERE seq = (SELECT max(seq) FROM requests)")
-        connection.execute("DELETE FROM requests WHERE seq = (SELECT seq FROM requests ORDER BY seq LIMIT 1 OFFSET 1100)")
+        connection.execute(
+            "DELETE FROM requests WHERE seq = (SELECT seq FROM requests ORDER BY seq LIMIT 1 OFFSET 1100)"
+        )
     done = db(path.parent, "verify", "--json")
     problems = json.loads(done.stdout)["problems"]
     assert done.returncode == 1
@@ -122,7 +137,9 @@ def test_no_database(home: Path) -> None:
 
 
 def test_contents(home: Path, tmp_path: Path) -> None:
-    """What was said has its own bytes in `stats`, its own limit in `prune`, and leaves the database only with `export --content`."""
+    """What was said has its own bytes in `stats`, its own limit in `prune`, and leaves the database only
+    with `export --content`.
+    """
     file = home / "firsttoken.db"
     new_database(file)
     write(url_of(file), 60, first_days_ago=9.9, apart_ms=DAY_MS / 6)
@@ -139,7 +156,9 @@ def test_contents(home: Path, tmp_path: Path) -> None:
     assert [json.loads(line["content"]) for line in table] == [line["content"] for line in lines]
     out = tmp_path / "all.parquet"
     assert db(home, "export", "--content", "--format", "parquet", "--output", str(out)).returncode == 0
-    assert [json.loads(text) for text in pyarrow.parquet.read_table(out)["content"].to_pylist()] == [line["content"] for line in lines]
+    assert [json.loads(text) for text in pyarrow.parquet.read_table(out)["content"].to_pylist()] == [
+        line["content"] for line in lines
+    ]
     pruned = json.loads(db(home, "prune", "--json", "--capture-retention-days", "5").stdout)
     assert pruned["pruned"] == 0
     assert rows(file, "SELECT count(*) FROM request_contents") == [(60 - pruned["pruned_contents"],)]

@@ -79,8 +79,12 @@ def test_listening_is_said_when_connections_are_accepted(host: str, home: Path) 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 300, "203.0.113.7"])
 def test_a_host_that_is_not_ours(host: str, home: Path) -> None:
-    """A name that does not resolve, one that is none, and an address of another machine: one `failed` line, exit code 1."""
-    done = subprocess.run(_command(home, "--host", host, "--port", "0"), capture_output=True, text=True, timeout=60, check=False)
+    """A name that does not resolve, one that is none, and an address of another machine: one `failed`
+    line, exit code 1.
+    """
+    done = subprocess.run(
+        _command(home, "--host", host, "--port", "0"), capture_output=True, text=True, timeout=60, check=False
+    )
     (line,) = done.stdout.splitlines()
     failed = json.loads(line)
     assert (done.returncode, failed["event"]) == (1, "failed")
@@ -100,18 +104,15 @@ def test_a_port_in_use(home: Path, free_port: int) -> None:
 
 
 def test_a_port_taken_after_the_check(home: Path, free_port: int) -> None:
-    """The address is free when it is checked and taken when the server binds: `failed`, exit code 1, no `listening`."""
+    """The address is free when it is checked and taken when the server binds: `failed`, exit code 1, no
+    `listening`.
+    """
     script = (
-        "import os, socket, sys\n"
-        "from pathlib import Path\n"
-        "from gateway import app\n"
-        "from gateway.settings import load as settings\n"
-        "from gateway.cli.output import print_json\n"
-        "gateway = app.Gateway(settings.load({}, flags={'server.port': sys.argv[1]}, home=Path(sys.argv[2])), {}, print_json)\n"
-        "taken = socket.socket()\n"
-        "taken.bind(('127.0.0.1', int(sys.argv[1])))\n"
-        "import asyncio\n"
-        "sys.exit(asyncio.run(app.run(gateway)))\n"
+        "import os, socket, sys\nfrom pathlib import Path\nfrom gateway import app\nfrom gateway.settings"
+        " import load as settings\nfrom gateway.cli.output import print_json\ngateway ="
+        " app.Gateway(settings.load({}, flags={'server.port': sys.argv[1]}, home=Path(sys.argv[2])), {},"
+        " print_json)\ntaken = socket.socket()\ntaken.bind(('127.0.0.1', int(sys.argv[1])))\nimport"
+        " asyncio\nsys.exit(asyncio.run(app.run(gateway)))\n"
     )
     command = [sys.executable, "-c", script, str(free_port), str(home)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -1,4 +1,6 @@
-"""Setting flags: every setting has one, wherever it stands on the line; what is unknown is told with what was meant."""
+"""Setting flags: every setting has one, wherever it stands on the line; what is unknown is told with what
+was meant.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from gateway.settings.load import SettingsError, describe, load
 
 def test_both_spellings() -> None:
     """A value follows its flag or stands behind `=`."""
-    assert parse_flags(["--engine-slots", "4", "--store-url=sqlite://"]) == {"engine.slots": "4", "store.url": "sqlite://"}
+    assert parse_flags(["--engine-slots", "4", "--store-url=sqlite://"]) == {
+        "engine.slots": "4",
+        "store.url": "sqlite://",
+    }
 
 
 def test_negative_value() -> None:
@@ -26,11 +31,19 @@ def test_negative_value() -> None:
 
 def test_switch_stands_alone() -> None:
     """A switch without a value is on; with one, it is that."""
-    assert parse_flags(["--capture-content", "--telemetry-enabled", "false"]) == {"capture.content": "true", "telemetry.enabled": "false"}
+    assert parse_flags(["--capture-content", "--telemetry-enabled", "false"]) == {
+        "capture.content": "true",
+        "telemetry.enabled": "false",
+    }
 
 
 @pytest.mark.parametrize(
-    ("args", "says"), [(["stray"], "unexpected argument 'stray'"), (["--engine-slots"], "needs a value"), (["--x"], "unexpected")]
+    ("args", "says"),
+    [
+        (["stray"], "unexpected argument 'stray'"),
+        (["--engine-slots"], "needs a value"),
+        (["--x"], "unexpected"),
+    ],
 )
 def test_mistakes(args: list[str], says: str) -> None:
     """A stray word and a missing value are errors that say which."""
@@ -43,7 +56,15 @@ def line(*args: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "shared", [["--home", "h"], ["--home=h"], ["--config", "c"], ["--json"], ["--engine-slots", "4"], ["--capture-content"]]
+    "shared",
+    [
+        ["--home", "h"],
+        ["--home=h"],
+        ["--config", "c"],
+        ["--json"],
+        ["--engine-slots", "4"],
+        ["--capture-content"],
+    ],
 )
 @pytest.mark.parametrize("verb", [["stats"], ["db", "export"], ["cache", "list"], ["serve"]])
 def test_shared_options_stand_anywhere(verb: list[str], shared: list[str]) -> None:
@@ -55,9 +76,17 @@ def test_shared_options_stand_anywhere(verb: list[str], shared: list[str]) -> No
 
 
 def test_arguments_come_before_settings() -> None:
-    """A model or a key that stands behind a setting is still the verb's argument; what follows `--` is no option."""
+    """A model or a key that stands behind a setting is still the verb's argument; what follows `--` is no
+    option.
+    """
     assert line("tune", "--engine-slots", "4", "a.gguf") == ["tune", "a.gguf", "--engine-slots", "4"]
-    assert line("cache", "clear", "--capture-content", "all", "-y") == ["cache", "clear", "all", "-y", "--capture-content"]
+    assert line("cache", "clear", "--capture-content", "all", "-y") == [
+        "cache",
+        "clear",
+        "all",
+        "-y",
+        "--capture-content",
+    ]
     assert line("--json", "tune", "--", "--odd.gguf") == ["tune", "--", "--odd.gguf", "--json"]
     assert line("db", "export", "-ox.csv", "--since", "-1") == ["db", "export", "-ox.csv", "--since", "-1"]
 
@@ -78,7 +107,9 @@ def test_arguments_come_before_settings() -> None:
     ],
 )
 def test_an_unknown_flag_is_told(args: tuple[str, ...], says: str) -> None:
-    """With what was meant: a setting by its own last words, a slip of the pen, another server's name, or the flag's place."""
+    """With what was meant: a setting by its own last words, a slip of the pen, another server's name, or
+    the flag's place.
+    """
     with pytest.raises(UnknownFlagError, match=says):
         line(*args)
 
@@ -133,9 +164,20 @@ def test_an_unknown_key_of_the_file_is_told(tmp_path: Path, text: str, says: str
 
 
 @pytest.mark.parametrize(
-    "url", ["nope://", "postgres://ada:pw@db/x", "firsttoken.db", "sqlite+aiosqlite://", "sqlite:///:memory:", "postgresql://"]
+    "url",
+    [
+        "nope://",
+        "postgres://ada:pw@db/x",
+        "firsttoken.db",
+        "sqlite+aiosqlite://",
+        "sqlite:///:memory:",
+        "postgresql://",
+    ],
 )
 def test_an_address_of_no_database(url: str) -> None:
     """It is told before anything is opened, with the two forms that there are."""
-    with pytest.raises(SettingsError, match=r"store.url = .* \(from --store-url\).*sqlite\+aiosqlite:///PATH.*postgresql\+asyncpg://"):
+    with pytest.raises(
+        SettingsError,
+        match=r"store.url = .* \(from --store-url\).*sqlite\+aiosqlite:///PATH.*postgresql\+asyncpg://",
+    ):
         load({}, flags={"store.url": url})

@@ -13,7 +13,9 @@ import pytest
 from gateway.settings.load import describe
 
 
-def _run(home: Path, *args: str, columns: int = 80, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def _run(
+    home: Path, *args: str, columns: int = 80, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "FIRSTTOKEN_HOME": str(home), "COLUMNS": str(columns), **(env or {})}
     command = [sys.executable, "-m", "gateway.cli.main", *args]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)

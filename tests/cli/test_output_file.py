@@ -13,7 +13,9 @@ from gateway.cli.output import CommandError
 from gateway.cli.output_file import opened
 
 
-def write(output: Path, *, force: bool = False, data: bytes = b"new", meanwhile: Callable[[], object] = lambda: None) -> None:
+def write(
+    output: Path, *, force: bool = False, data: bytes = b"new", meanwhile: Callable[[], object] = lambda: None
+) -> None:
     with opened(output, force=force) as file:
         file.write(data)
         meanwhile()
@@ -23,7 +25,9 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
     """Without `--force` it is refused, with both remedies; with it, it is replaced."""
     output = tmp_path / "all.csv"
     write(output, data=b"old")
-    with pytest.raises(CommandError, match=r"all.csv exists; choose another name, or overwrite it with --force"):
+    with pytest.raises(
+        CommandError, match=r"all.csv exists; choose another name, or overwrite it with --force"
+    ):
         write(output)
     assert output.read_bytes() == b"old"
     write(output, force=True)
@@ -79,7 +83,8 @@ def test_a_file_that_looks_like_a_part_is_nobody_elses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "says"), [("", "is a folder"), ("no/such/folder.csv", "No such file"), ("file/below.csv", "cannot write")]
+    ("place", "says"),
+    [("", "is a folder"), ("no/such/folder.csv", "No such file"), ("file/below.csv", "cannot write")],
 )
 def test_a_place_that_cannot_be(tmp_path: Path, place: str, says: str) -> None:
     """Told with the path as it was given."""

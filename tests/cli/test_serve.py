@@ -23,7 +23,9 @@ from tests.e2e.serving import until
 
 
 def _announcement(
-    event: Literal["listening", "progress", "ready", "failed", "stopping"], message: str, progress: float | None = None
+    event: Literal["listening", "progress", "ready", "failed", "stopping"],
+    message: str,
+    progress: float | None = None,
 ) -> Announcement:
     return Announcement(
         event=event,
@@ -61,17 +63,37 @@ def test_taken_port_fails(free_port: int, home: Path, capsys: pytest.CaptureFixt
 
 
 def test_without_a_terminal_all_is_json(free_port: int, home: Path, tmp_path: Path) -> None:
-    """Both streams in one file, as a container or a service has them: the start, a model that fails, a refused request, the end."""
+    """Both streams in one file, as a container or a service has them: the start, a model that fails, a
+    refused request, the end.
+    """
     model, log = tmp_path / "no-model.gguf", tmp_path / "log"
     model.write_bytes(b"GGUF....")
-    command = [sys.executable, "-W", "always", "-m", "gateway.cli.main", "serve", "--home", str(home), "--model", str(model)]
+    command = [
+        sys.executable,
+        "-W",
+        "always",
+        "-m",
+        "gateway.cli.main",
+        "serve",
+        "--home",
+        str(home),
+        "--model",
+        str(model),
+    ]
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*command, "--port", str(free_port), "--engine-max-restarts", "0"], stdout=file, stderr=subprocess.STDOUT
+            [*command, "--port", str(free_port), "--engine-max-restarts", "0"],
+            stdout=file,
+            stderr=subprocess.STDOUT,
         )
     try:
         until(lambda: '"failed"' in log.read_text(), 60, f"the model to fail; see {log}")
-        assert httpx.post(f"http://127.0.0.1:{free_port}/v1/chat/completions", json={"model": "no-model"}, timeout=30).status_code >= 400
+        assert (
+            httpx.post(
+                f"http://127.0.0.1:{free_port}/v1/chat/completions", json={"model": "no-model"}, timeout=30
+            ).status_code
+            >= 400
+        )
     finally:
         process.terminate()
         process.wait(60)
@@ -99,12 +121,18 @@ def test_a_gateway_outlives_its_reader(free_port: int, home: Path, tmp_path: Pat
         "--port",
         str(free_port),
     ]
-    process = subprocess.Popen([*command, "--engine-max-restarts", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "--engine-max-restarts", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     assert process.stdout is not None
     try:
         assert json.loads(process.stdout.readline())["event"] == "listening"
         process.stdout.close()
-        until(lambda: "no-model" in httpx.get(f"http://127.0.0.1:{free_port}/readyz", timeout=30).text, 60, "the model to fail")
+        until(
+            lambda: "no-model" in httpx.get(f"http://127.0.0.1:{free_port}/readyz", timeout=30).text,
+            60,
+            "the model to fail",
+        )
         time.sleep(1)  # the announcement of that goes nowhere
         assert httpx.get(f"http://127.0.0.1:{free_port}/healthz", timeout=30).status_code == 200
     finally:
@@ -112,7 +140,9 @@ def test_a_gateway_outlives_its_reader(free_port: int, home: Path, tmp_path: Pat
     assert process.wait(60) == 0
 
 
-def test_a_defect_is_a_line_of_the_log(monkeypatch: pytest.MonkeyPatch, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_defect_is_a_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With its traceback inside, and exit code 1."""
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own
     monkeypatch.setattr("gateway.app.serve", lambda *_, **__: 1 // 0)

@@ -28,7 +28,9 @@ def test_path(tmp_path: Path) -> None:
     assert file.digest() == f"sha256:{hashlib.sha256(b'GGUF1234').hexdigest()}"
 
 
-@pytest.mark.parametrize(("reference", "says"), [("hf:owner/repo", "give its path"), ("/nowhere/x.gguf", DEMO_MODEL)])
+@pytest.mark.parametrize(
+    ("reference", "says"), [("hf:owner/repo", "give its path"), ("/nowhere/x.gguf", DEMO_MODEL)]
+)
 def test_not_found(reference: str, says: str) -> None:
     """What is not there is an error that says what to do."""
     with pytest.raises(NoModelFileError, match=says):

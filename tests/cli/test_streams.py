@@ -1,4 +1,6 @@
-"""Verbs as programs among others: a reader that leaves, a full disk, a closed stream; Ctrl-C; no colours and no bars in a file."""
+"""Verbs as programs among others: a reader that leaves, a full disk, a closed stream; Ctrl-C; no colours
+and no bars in a file.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_reader_that_leaves(filled: Path, verb: tuple[str, ...]) -> None:
     """`| head` ends a verb with the exit code of a broken pipe, and nothing is said about it."""
     reader, writer = os.pipe()
-    process = subprocess.Popen([*PROGRAM, *verb], stdout=writer, stderr=subprocess.PIPE, env={**os.environ, "FIRSTTOKEN_HOME": str(filled)})
+    process = subprocess.Popen(
+        [*PROGRAM, *verb],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "FIRSTTOKEN_HOME": str(filled)},
+    )
     os.close(writer)
     os.close(reader)
     _, said = process.communicate(timeout=60)
@@ -58,7 +65,12 @@ def test_a_full_disk(filled: Path, verb: tuple[str, ...]) -> None:
     """It is told as what it is, once, and not as a failure of the database."""
     with FULL.open("wb") as full:
         done = subprocess.run(
-            [*PROGRAM, *verb, "--home", str(filled)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+            [*PROGRAM, *verb, "--home", str(filled)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
         )
     assert done.returncode == 1
     assert done.stderr == "error: cannot write standard output: No space left on device\n"
@@ -67,7 +79,11 @@ def test_a_full_disk(filled: Path, verb: tuple[str, ...]) -> None:
 def test_a_full_disk_under_a_file(filled: Path) -> None:
     """The same for `--output`: here a device, which is written as it is."""
     done = subprocess.run(
-        [*PROGRAM, "db", "export", "-o", "/dev/full", "--home", str(filled)], capture_output=True, text=True, timeout=60, check=False
+        [*PROGRAM, "db", "export", "-o", "/dev/full", "--home", str(filled)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (1, "error: cannot write /dev/full: No space left on device\n")
 
@@ -90,7 +106,12 @@ def test_a_file_has_no_colours_and_no_bars(filled: Path, tmp_path: Path) -> None
 
 def test_a_terminal_that_lacks_characters(filled: Path) -> None:
     """A verb says what can be said there, instead of failing."""
-    env = {**os.environ, "FIRSTTOKEN_HOME": str(filled), "PYTHONIOENCODING": "ascii", "FIRSTTOKEN_COST_CURRENCY": "€"}
+    env = {
+        **os.environ,
+        "FIRSTTOKEN_HOME": str(filled),
+        "PYTHONIOENCODING": "ascii",
+        "FIRSTTOKEN_COST_CURRENCY": "€",
+    }
     for verb in (["settings"], ["--help"]):
         done = subprocess.run([*PROGRAM, *verb], capture_output=True, timeout=60, check=False, env=env)
         assert (done.returncode, done.stderr) == (0, b"")
@@ -149,22 +170,31 @@ def test_interrupted_while_the_database_works(filled: Path) -> None:
 def test_a_measurement_that_is_interrupted(tmp_path: Path) -> None:
     """Ctrl-C ends the process that measures, too."""
     told = tmp_path / "pid"
-    module = f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(600)"
-    program = (
-        "import subprocess, sys; from gateway.cli import tune; from gateway.cli.main import main; "
-        f"start = subprocess.Popen; tune.subprocess.Popen = lambda _command, **how: start([sys.executable, '-c', {module!r}], "
-        "start_new_session=True, **how); sys.exit(main())"
+    module = (
+        f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(600)"
     )
-    process = subprocess.Popen([sys.executable, "-c", program, "tune", "--home", str(tmp_path)], stderr=subprocess.PIPE)
+    program = (
+        "import subprocess, sys; from gateway.cli import tune; from gateway.cli.main import main; start ="
+        " subprocess.Popen; tune.subprocess.Popen = lambda _command, **how: start([sys.executable, '-c',"
+        f" {module!r}], start_new_session=True, **how); sys.exit(main())"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "tune", "--home", str(tmp_path)], stderr=subprocess.PIPE
+    )
     until(lambda: told.exists() and told.read_text(), 60, "the measurement to begin")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, b"")
-    assert not psutil.pid_exists(int(told.read_text())) or psutil.Process(int(told.read_text())).status() == psutil.STATUS_ZOMBIE
+    assert (
+        not psutil.pid_exists(int(told.read_text()))
+        or psutil.Process(int(told.read_text())).status() == psutil.STATUS_ZOMBIE
+    )
 
 
 def test_json_whatever_goes_wrong(filled: Path) -> None:
     """An unknown flag before any verb is JSON too."""
-    done = subprocess.run([*PROGRAM, "--json", "--slots", "4", "serve"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [*PROGRAM, "--json", "--slots", "4", "serve"], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (2, "")
     assert "--slots" in json.loads(done.stdout)["error"]["message"]

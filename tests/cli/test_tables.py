@@ -43,11 +43,24 @@ def row(model: str = LONG, group: str = "64k-128k") -> ReportRow:
 
 def show_stats() -> list[str]:
     stats._print([row(), row(group="0-512")], window_of("all"), By.CONTEXT, None)
-    return [LONG, "1,234,567,890", "12,345,678", "99%", "75,107", "120,000", "64k-128k", "TTFT", "inter-token", "t/s"]
+    return [
+        LONG,
+        "1,234,567,890",
+        "12,345,678",
+        "99%",
+        "75,107",
+        "120,000",
+        "64k-128k",
+        "TTFT",
+        "inter-token",
+        "t/s",
+    ]
 
 
 def show_cache() -> list[str]:
-    folder = KeyFolder(Path("/x") / ("0123456789abcdef" * 3), About(KEY, LONG), 1_234_567, 10**15, time.time(), in_use=False)
+    folder = KeyFolder(
+        Path("/x") / ("0123456789abcdef" * 3), About(KEY, LONG), 1_234_567, 10**15, time.time(), in_use=False
+    )
     cache._print([folder], [])
     return [LONG, folder.name, "1,234,567", "909.5 TiB", KEY.build, "f16/f16, 8 streams", "(foreign)"]
 
@@ -55,12 +68,22 @@ def show_cache() -> list[str]:
 def show_models() -> list[str]:
     path = f"/home/somebody/models/{'deep/' * 12}{LONG}.gguf"
     digest = "sha256:" + "0123456789abcdef" * 4
-    models._print([{"reference": path, "size_bytes": 10**13, "path": path, "problem": None, "digest": digest}], with_digest=True)
+    models._print(
+        [{"reference": path, "size_bytes": 10**13, "path": path, "problem": None, "digest": digest}],
+        with_digest=True,
+    )
     return [path, "9.1 TiB", digest]
 
 
 def show_tuning() -> list[str]:
-    columns = ["flash_attention", "kv_unified", "threads", "threads_batch", "prompt ms/token", "answer ms/token"]
+    columns = [
+        "flash_attention",
+        "kv_unified",
+        "threads",
+        "threads_batch",
+        "prompt ms/token",
+        "answer ms/token",
+    ]
     grid = table(*columns)
     grid.add_row("enabled", "false", "128", "256", "12345.678", "98765.43")
     show(grid)
@@ -75,11 +98,18 @@ def show_counts() -> list[str]:
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
-@pytest.mark.parametrize("shown", [show_stats, show_cache, show_models, show_tuning, show_counts], ids=lambda shown: shown.__name__)
+@pytest.mark.parametrize(
+    "shown", [show_stats, show_cache, show_models, show_tuning, show_counts], ids=lambda shown: shown.__name__
+)
 def test_everything_is_whole(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shown: Callable[[], list[str]], columns: int
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    shown: Callable[[], list[str]],
+    columns: int,
 ) -> None:
-    """Each value stands there as one piece, nothing is replaced by an ellipsis, and a table is no wider than the terminal."""
+    """Each value stands there as one piece, nothing is replaced by an ellipsis, and a table is no wider
+    than the terminal.
+    """
     monkeypatch.setattr(console, "_width", columns)
     wanted = shown()
     text = capsys.readouterr().out
@@ -87,11 +117,15 @@ def test_everything_is_whole(
     assert "…" not in text
     lines = [line.rstrip() for line in text.splitlines()]
     too_wide = [line for line in lines if cell_len(line) > columns]
-    assert all(any(value in line for value in wanted) for line in too_wide), "only a value that has no room at all wraps"
+    assert all(any(value in line for value in wanted) for line in too_wide), (
+        "only a value that has no room at all wraps"
+    )
     assert columns < 60 or len(too_wide) <= 6
 
 
-def test_the_widest_layout_that_fits_is_taken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_widest_layout_that_fits_is_taken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Beside each other, below each other, in two tables, and at last a line for each value."""
     heads = {}
     for columns in (200, 100, 70, 40):
@@ -104,7 +138,9 @@ def test_the_widest_layout_that_fits_is_taken(monkeypatch: pytest.MonkeyPatch, c
     assert heads[40].count("TTFT ms p50 / p95") == 2
 
 
-def test_markup_in_a_name_is_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_markup_in_a_name_is_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """In every layout: a model may be called `[red]`."""
     for columns in WIDTHS:
         monkeypatch.setattr(console, "_width", columns)
@@ -117,6 +153,8 @@ def test_markup_in_a_name_is_text(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_tables_are_printed_by_one_function() -> None:
     """No verb prints a table past `show` (settings has prose in it, and looks at the width itself)."""
     folder = Path(output.__file__).parent
-    past = [path.name for path in folder.glob("*.py") if "console.print(grid" in path.read_text(encoding="utf-8")]
+    past = [
+        path.name for path in folder.glob("*.py") if "console.print(grid" in path.read_text(encoding="utf-8")
+    ]
     assert past == ["settings_cmd.py"]
     assert isinstance(table("a"), Table)

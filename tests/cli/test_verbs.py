@@ -25,7 +25,10 @@ def _no_settings_around(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 
 def test_settings_json(capsys: pytest.CaptureFixture[str], home: Path) -> None:
     """`settings --json` has the value in effect, flags included, and no password."""
-    assert main(["settings", "--json", "--engine-slots", "3", "--store-url=postgresql+asyncpg://me:secret@db/x"]) == 0
+    assert (
+        main(["settings", "--json", "--engine-slots", "3", "--store-url=postgresql+asyncpg://me:secret@db/x"])
+        == 0
+    )
     printed = json.loads(capsys.readouterr().out)
     values = {entry["name"]: entry["value"] for entry in printed["settings"]}
     assert printed["home"] == str(home)
@@ -92,7 +95,9 @@ def test_stats_suggest_all(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("verb", [(), *(tuple(verb.split()) for verb in all_verbs())], ids=" ".join)
 def test_help_is_whole(capsys: pytest.CaptureFixture[str], verb: tuple[str, ...]) -> None:
-    """Every word of every option's help is shown, what stands in square brackets too, and `--home`, `--config` and `--json` everywhere."""
+    """Every word of every option's help is shown, what stands in square brackets too, and `--home`,
+    `--config` and `--json` everywhere.
+    """
     command = typer.main.get_command(app)
     for name in verb:
         command = getattr(command, "commands", {})[name]

@@ -1,7 +1,8 @@
 """Which names of the OpenTelemetry conventions we use, as the conventions' own model files define them.
 
-The tests read the list next to this file, since they run without a network. To bring it up to date, check out both repositories
-and give their `model` folders: `python -m tests.contracts.conventions SEMANTIC_CONVENTIONS/model SEMANTIC_CONVENTIONS_GENAI/model`.
+The tests read the list next to this file, since they run without a network. To bring it up to date, check out
+both repositories and give their `model` folders: `python -m tests.contracts.conventions
+SEMANTIC_CONVENTIONS/model SEMANTIC_CONVENTIONS_GENAI/model`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Conventions:
         return cls(found["attributes"], found["metrics"])
 
     def read(self, folder: Path) -> None:
-        """Add what the YAML files of a model define, in either form of weaver's; what is deprecated does not count."""
+        """Add what the YAML files of a model define, in either form of weaver's; what is deprecated does
+        not count.
+        """
         for path in sorted(folder.rglob("*.yaml")):
             if "deprecated" not in path.parts:
                 self._add(yaml.safe_load(path.read_text("utf-8")) or {})
@@ -44,7 +47,12 @@ class Conventions:
     def _add(self, model: dict[str, Any]) -> None:
         for attribute in _valid(_attributes(model)):
             self.attributes[attribute.get("key") or attribute["id"]] = _type(attribute["type"])
-        for metric in _valid([*model.get("metrics", ()), *(group for group in model.get("groups", ()) if group.get("type") == "metric")]):
+        for metric in _valid(
+            [
+                *model.get("metrics", ()),
+                *(group for group in model.get("groups", ()) if group.get("type") == "metric"),
+            ]
+        ):
             name = metric.get("name") or metric["metric_name"]
             self.metrics[name] = {"instrument": metric["instrument"], "unit": metric["unit"]}
 
@@ -69,12 +77,24 @@ def _type(given: Any) -> str:
 
 def used_attributes() -> set[str]:
     """Names of `telemetry.semconv` that are not ours; a name without a dot is a label of a metric of ours."""
-    constants = {name: value for name, value in vars(semconv).items() if name.isupper() and isinstance(value, str)}
-    named = {value for name, value in constants.items() if not name.startswith(("METRIC_", "SPAN_", "SCHEMA_"))}
+    constants = {
+        name: value for name, value in vars(semconv).items() if name.isupper() and isinstance(value, str)
+    }
+    named = {
+        value for name, value in constants.items() if not name.startswith(("METRIC_", "SPAN_", "SCHEMA_"))
+    }
     return {name for name in named if "." in name and not name.startswith(OURS)} | RESOURCE
 
 
-RESOURCE = {"service.name", "service.version", "service.instance.id", "service.namespace", "host.name", "process.pid", "os.type"}
+RESOURCE = {
+    "service.name",
+    "service.version",
+    "service.instance.id",
+    "service.namespace",
+    "host.name",
+    "process.pid",
+    "os.type",
+}
 """Attributes of the resource; they are set in `telemetry.otlp.providers`, or by the standard variables."""
 
 

@@ -15,8 +15,9 @@ PRODUCT = ("gateway", "telemetry", "dashboard", "migrations", "grafana")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A file, or a folder (`folder/`) with all below it, may import: what is below its own folder, the modules of ours in `ours`
-    and what is below them, the packages of others in `libraries`, and Python's own. `own` False: not even its own folder.
+    """A file, or a folder (`folder/`) with all below it, may import: what is below its own folder, the
+    modules of ours in `ours` and what is below them, the packages of others in `libraries`, and Python's own.
+    `own` False: not even its own folder.
     """
 
     place: str
@@ -34,7 +35,9 @@ class Layer:
         top = found.module.partition(".")[0]
         if top in OURS:
             own = (self.place.rstrip("/").removesuffix(".py").replace("/", "."),) if self.own else ()
-            return not any(below(found.module, name) or below(name, found.module) for name in (*self.ours, *own))
+            return not any(
+                below(found.module, name) or below(name, found.module) for name in (*self.ours, *own)
+            )
         return top not in sys.stdlib_module_names and top not in self.libraries
 
     def names_nothing(self) -> list[str]:
@@ -89,17 +92,33 @@ LAYERS = (
     Layer("telemetry/", libraries=("msgspec", "numpy", "psutil")),
     Layer("telemetry/energy/", RECORDS),
     Layer(
-        "telemetry/logs/", (*RECORDS, "telemetry.semconv", "telemetry.speed_change", "telemetry.otlp.logs"), ("structlog", "opentelemetry")
+        "telemetry/logs/",
+        (*RECORDS, "telemetry.semconv", "telemetry.speed_change", "telemetry.otlp.logs"),
+        ("structlog", "opentelemetry"),
     ),
     Layer("telemetry/metrics/", ("telemetry",), ("opentelemetry", "prometheus_client", "psutil")),
     Layer(
         "telemetry/otlp/",
-        (*RECORDS, "telemetry.health", "telemetry.redact", "telemetry.semconv", "telemetry.metrics", "telemetry.tracing"),
+        (
+            *RECORDS,
+            "telemetry.health",
+            "telemetry.redact",
+            "telemetry.semconv",
+            "telemetry.metrics",
+            "telemetry.tracing",
+        ),
         ("opentelemetry",),
     ),
     Layer(
         "telemetry/tracing/",
-        (*RECORDS, "telemetry.client_kinds", "telemetry.clock", "telemetry.content", "telemetry.redact", "telemetry.semconv"),
+        (
+            *RECORDS,
+            "telemetry.client_kinds",
+            "telemetry.clock",
+            "telemetry.content",
+            "telemetry.redact",
+            "telemetry.semconv",
+        ),
         ("opentelemetry", "msgspec"),
     ),
     Layer(
@@ -132,12 +151,20 @@ LAYERS = (
         ),
         ("msgspec", "platformdirs"),
     ),
-    Layer("gateway/engine/", ("gateway.chat", "gateway.sampling", "gateway.sha256", *WORDS), ("msgspec", "numpy")),
+    Layer(
+        "gateway/engine/",
+        ("gateway.chat", "gateway.sampling", "gateway.sha256", *WORDS),
+        ("msgspec", "numpy"),
+    ),
     Layer("gateway/engine/cache/", ("gateway.engine", *WORDS), ("msgspec", "numpy")),
     Layer("gateway/engine/cache/tiers/", ("gateway.engine.cache.entry", *WORDS)),
     Layer("gateway/engine/embedding/", ("gateway.engine", *WORDS), ("psutil",)),
     Layer("gateway/engine/grammar/", (), ("llguidance", "msgspec", "numpy")),
-    Layer("gateway/engine/llama/", ("gateway.engine", "gateway.chat", *WORDS), ("llama_cpp", "msgspec", "numpy", "psutil")),
+    Layer(
+        "gateway/engine/llama/",
+        ("gateway.engine", "gateway.chat", *WORDS),
+        ("llama_cpp", "msgspec", "numpy", "psutil"),
+    ),
     Layer("gateway/engine/schedule/", ("gateway.engine", "gateway.chat", *WORDS), ("msgspec", "psutil")),
     Layer("gateway/engine/sequence/", ("gateway.engine", *WORDS), ("numpy",)),
     Layer("gateway/engine/speculative/", ("gateway.engine", *WORDS)),
@@ -158,10 +185,22 @@ LAYERS = (
         ),
         ("msgspec",),
     ),
-    Layer("gateway/serving/local/", ("gateway.chat", "gateway.engine", "gateway.errors", "gateway.serving", *RECORDS), ("msgspec",)),
+    Layer(
+        "gateway/serving/local/",
+        ("gateway.chat", "gateway.engine", "gateway.errors", "gateway.serving", *RECORDS),
+        ("msgspec",),
+    ),
     Layer("gateway/api/", ("gateway.errors", "gateway.serving", "gateway.api", *RECORDS), ("msgspec",)),
-    Layer("gateway/api/admin/", ("gateway.errors", "gateway.serving", "telemetry"), ("litestar", "msgspec", "sqlalchemy")),
-    Layer("gateway/api/http/", ("gateway.api.dialect", "gateway.errors", "gateway.serving", *RECORDS), ("litestar", "msgspec")),
+    Layer(
+        "gateway/api/admin/",
+        ("gateway.errors", "gateway.serving", "telemetry"),
+        ("litestar", "msgspec", "sqlalchemy"),
+    ),
+    Layer(
+        "gateway/api/http/",
+        ("gateway.api.dialect", "gateway.errors", "gateway.serving", *RECORDS),
+        ("litestar", "msgspec"),
+    ),
     Layer(
         "gateway/api/openai/",
         (
@@ -196,4 +235,6 @@ LAYERS = (
     Layer("gateway/telemetry_options.py", ("gateway.settings", "telemetry")),
     Layer("gateway/__init__.py"),
 )
-"""The composition root (`gateway/app.py`) and the command line may import everything; nothing else knows both sides."""
+"""The composition root (`gateway/app.py`) and the command line may import everything; nothing else knows
+both sides.
+"""

@@ -16,7 +16,12 @@ VENDORED = ("dashboard/static/vendor/",)
 @cache
 def own_files(*suffixes: str, folders: tuple[str, ...] = FOLDERS) -> tuple[Path, ...]:
     """Files of ours with these suffixes, as paths from the root; vendored ones and caches are not ours."""
-    found = (path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in suffixes)
+    found = (
+        path.relative_to(ROOT)
+        for folder in folders
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in suffixes
+    )
     return tuple(sorted(path for path in found if _is_ours(path)))
 
 
@@ -63,4 +68,8 @@ def _absolute(path: Path, node: ast.ImportFrom) -> str:
 @cache
 def all_imports() -> tuple[Import, ...]:
     """The imports of all our Python files."""
-    return tuple(found for path in own_files(".py") for found in imports_of(path, (ROOT / path).read_text(encoding="utf-8")))
+    return tuple(
+        found
+        for path in own_files(".py")
+        for found in imports_of(path, (ROOT / path).read_text(encoding="utf-8"))
+    )

@@ -1,4 +1,6 @@
-"""Names on spans, metrics and the resource are those of the OpenTelemetry conventions, with their types, instruments and units, or ours."""
+"""Names on spans, metrics and the resource are those of the OpenTelemetry conventions, with their types,
+instruments and units, or ours.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,12 @@ from tests.contracts.conventions import OURS, Conventions, used_attributes, used
 from tests.contracts.sources import ROOT
 from tests.telemetry.records import ManualClock, answer, open_record, recorder
 
-KINDS = {Kind.COUNTER: "counter", Kind.HISTOGRAM: "histogram", Kind.GAUGE: "gauge", Kind.UP_DOWN: "updowncounter"}
+KINDS = {
+    Kind.COUNTER: "counter",
+    Kind.HISTOGRAM: "histogram",
+    Kind.GAUGE: "gauge",
+    Kind.UP_DOWN: "updowncounter",
+}
 TYPES = {"string": str, "int": int, "double": float, "boolean": bool, "string[]": tuple, "any": str}
 
 NOT_REJECTED = frozenset(
@@ -48,10 +55,14 @@ def test_the_list_is_what_we_use() -> None:
 
 
 @pytest.mark.parametrize(
-    "instrument", [instrument for instrument in catalog.ALL if not instrument.name.startswith(OURS)], ids=lambda i: i.name
+    "instrument",
+    [instrument for instrument in catalog.ALL if not instrument.name.startswith(OURS)],
+    ids=lambda i: i.name,
 )
 def test_metrics_are_as_the_conventions_say(instrument: Instrument) -> None:
-    """Instrument and unit; every label is an attribute of the conventions; a metric about GenAI names the provider."""
+    """Instrument and unit; every label is an attribute of the conventions; a metric about GenAI names the
+    provider.
+    """
     listed = Conventions.listed()
     assert listed.metrics[instrument.name] == {"instrument": KINDS[instrument.kind], "unit": instrument.unit}
     assert set(instrument.labels) <= listed.attributes.keys()
@@ -66,22 +77,47 @@ def test_spans_have_attributes_of_the_conventions_or_of_ours() -> None:
     clock = ManualClock()
     rec = recorder(clock, SpanSink(provider, capture_content=True))
     record = open_record(rec, clock)
-    record.content, record.conversation_id, record.server_address, record.server_port = Content([], ["x"]), "c", "h", 80
-    record.params |= {"top_p": 1, "top_k": 40.0, "seed": 7, "frequency_penalty": 1, "presence_penalty": 0, "reasoning_level": "low"}
+    record.content, record.conversation_id, record.server_address, record.server_port = (
+        Content([], ["x"]),
+        "c",
+        "h",
+        80,
+    )
+    record.params |= {
+        "top_p": 1,
+        "top_k": 40.0,
+        "seed": 7,
+        "frequency_penalty": 1,
+        "presence_penalty": 0,
+        "reasoning_level": "low",
+    }
     record.params["output_type"] = "text"
     answer(rec, clock, record)
     rec.close(record, Ended(Status.ERROR, 500, "engine_error"))
-    seen = {name: value for span in exporter.get_finished_spans() for name, value in (span.attributes or {}).items()}
+    seen = {
+        name: value
+        for span in exporter.get_finished_spans()
+        for name, value in (span.attributes or {}).items()
+    }
     listed = Conventions.listed()
     foreign = {name: value for name, value in seen.items() if not name.startswith(OURS)}
     assert foreign.keys() <= listed.attributes.keys()
-    assert {name for name in listed.attributes if name.startswith("gen_ai.")} - {"gen_ai.token.modality"} <= foreign.keys()
-    assert [name for name, value in foreign.items() if type(value) is not TYPES[listed.attributes[name]]] == []
+    assert {name for name in listed.attributes if name.startswith("gen_ai.")} - {
+        "gen_ai.token.modality"
+    } <= foreign.keys()
+    assert [
+        name for name, value in foreign.items() if type(value) is not TYPES[listed.attributes[name]]
+    ] == []
 
 
 def test_the_resource_has_attributes_of_the_conventions_or_of_ours() -> None:
     """Those of the SDK itself aside."""
-    built = providers.build({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_RESOURCE_ATTRIBUTES": "service.namespace=x"})
+    built = providers.build(
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+            "OTEL_RESOURCE_ATTRIBUTES": "service.namespace=x",
+        }
+    )
     assert built.tracer is not None
     own = {name for name in built.tracer.resource.attributes if not name.startswith((OURS, "telemetry.sdk."))}
     assert own <= Conventions.listed().attributes.keys()
@@ -106,6 +142,11 @@ def _codes(tree: ast.AST) -> list[str]:
     assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AnnAssign)]
     for node in assigned:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if any(isinstance(target, ast.Name) and target.id == "default_code" for target in targets) and node.value is not None:
+        if (
+            any(isinstance(target, ast.Name) and target.id == "default_code" for target in targets)
+            and node.value is not None
+        ):
             given.append(node.value)
-    return [value.value for value in given if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+    return [
+        value.value for value in given if isinstance(value, ast.Constant) and isinstance(value.value, str)
+    ]

@@ -21,11 +21,18 @@ def test_file_is_short(path: Path) -> None:
 
 def test_names_say_what_is_inside() -> None:
     """No file or folder is named after nothing in particular."""
-    named = {path: {part.removesuffix(path.suffix) for part in path.parts} for path in own_files(".py", ".html", ".css", ".js")}
+    named = {
+        path: {part.removesuffix(path.suffix) for part in path.parts}
+        for path in own_files(".py", ".html", ".css", ".js")
+    }
     assert not [str(path) for path, parts in named.items() if parts & FORBIDDEN_NAMES]
 
 
 def test_modules_say_what_they_own() -> None:
     """Every Python file that has something in it begins with a docstring."""
     sources = {path: (ROOT / path).read_text(encoding="utf-8") for path in own_files(".py")}
-    assert not [str(path) for path, source in sources.items() if source.strip() and not ast.get_docstring(ast.parse(source))]
+    assert not [
+        str(path)
+        for path, source in sources.items()
+        if source.strip() and not ast.get_docstring(ast.parse(source))
+    ]

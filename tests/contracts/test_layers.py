@@ -1,4 +1,6 @@
-"""The import layers of ARCHITECTURE.md: each folder imports what `layers.py` says it may, and nothing else."""
+"""The import layers of ARCHITECTURE.md: each folder imports what `layers.py` says it may, and nothing
+else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What stands twice, because layers keep its two places apart: burn rates in the gateway and in the alert rules."""
+"""What stands twice, because layers keep its two places apart: burn rates in the gateway and in the alert
+rules.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,15 @@ def _minutes(window: str) -> int:
 
 @pytest.mark.parametrize(("state", "burn"), [(State.FAST_BURN, FAST), (State.SLOW_BURN, SLOW)])
 def test_gateway_and_alerts_burn_alike(state: State, burn: Burn) -> None:
-    """The state that the dashboard shows and the alert that fires have one factor and the same two windows."""
+    """The state that the dashboard shows and the alert that fires have one factor and the same two
+    windows.
+    """
     (rule,) = (rule for rule in BURN_RULES if rule.state is state)
     assert rule.factor == burn.factor
-    assert (rule.long_minutes, rule.short_minutes) == (_minutes(burn.long_window), _minutes(burn.short_window))
+    assert (rule.long_minutes, rule.short_minutes) == (
+        _minutes(burn.long_window),
+        _minutes(burn.short_window),
+    )
 
 
 def test_objectives_are_the_same_by_default() -> None:

@@ -1,4 +1,6 @@
-"""The tables of docs/openai.md are those that the schemas make, and every field of OpenAI's API is in one of them."""
+"""The tables of docs/openai.md are those that the schemas make, and every field of OpenAI's API is in one
+of them.
+"""
 
 from __future__ import annotations
 

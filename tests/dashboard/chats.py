@@ -1,4 +1,6 @@
-"""Conversations for page tests: a long one that fills its context, short ones, and ids that are hard to put into an address."""
+"""Conversations for page tests: a long one that fills its context, short ones, and ids that are hard to
+put into an address.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +45,7 @@ async def fill_chats(engine: AsyncEngine) -> None:
         for chat in range(3):
             moment = NOW - timedelta(hours=10 + chat)
             session.add_all(
-                row(moment + timedelta(minutes=n), 6000 + 10 * chat + n, conversation_id=f"short-{chat}") for n in range(chat + 1)
+                row(moment + timedelta(minutes=n), 6000 + 10 * chat + n, conversation_id=f"short-{chat}")
+                for n in range(chat + 1)
             )
         await session.commit()

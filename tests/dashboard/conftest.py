@@ -37,7 +37,10 @@ class Pages:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(app or self.site.app())  # type: ignore[arg-type]
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-                return await client.get(f"/dashboard{url}", headers={name.replace("_", "-"): value for name, value in headers.items()})
+                return await client.get(
+                    f"/dashboard{url}",
+                    headers={name.replace("_", "-"): value for name, value in headers.items()},
+                )
 
         return self.run(ask())
 
@@ -57,7 +60,9 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture(scope="session")
 def filled_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A database file with requests and statistics."""
-    return asyncio.run(_store(tmp_path_factory.mktemp("stores") / "filled.db", fill_requests, fill_rollups, fill_chats))
+    return asyncio.run(
+        _store(tmp_path_factory.mktemp("stores") / "filled.db", fill_requests, fill_rollups, fill_chats)
+    )
 
 
 async def _store(path: Path, *fill: Callable[[AsyncEngine], Awaitable[None]]) -> bytes:

@@ -82,7 +82,9 @@ def row(moment: datetime, number: int = 0, **changed: Any) -> RequestRow:
     return RequestRow(**{**values, **changed})
 
 
-def record(number: int = 0, request_id: str | None = None, started_ns: int = 0, model: str = MODEL) -> RequestRecord:
+def record(
+    number: int = 0, request_id: str | None = None, started_ns: int = 0, model: str = MODEL
+) -> RequestRecord:
     """A running request that was just admitted; its anchor puts monotonic 0 at `NOW`."""
     anchor = ClockAnchor(round(NOW.timestamp() * 1e9), 0)
     return RequestRecord(
@@ -98,8 +100,15 @@ def finished_record() -> RequestRecord:
     bounds = [(Phase.ADMIT, 0.0, 1.2), (Phase.RENDER, 1.2, 2.9), (Phase.TOKENIZE, 2.9, 4.3), (Phase.CACHE_LOOKUP, 4.3, 4.5), (Phase.QUEUE, 4.7, 18.4),
               (Phase.PREFILL, 18.4, 421.6), (Phase.DECODE, 421.6, 1061.6), (Phase.STREAM, 423.0, 1067.8)]  # fmt: skip
     made.phases = [PhaseTiming(phase, round(a * MS), round(b * MS), {}) for phase, a, b in bounds]
-    made.chunks = [PrefillChunk(round((18.4 + n * 100.8) * MS), round((18.4 + (n + 1) * 100.8) * MS), 203, 1 + n % 3) for n in range(4)]
-    made.first_token_ns, made.last_token_ns, made.first_chunk_ns = round(421.6 * MS), round(1061.6 * MS), 423 * MS
+    made.chunks = [
+        PrefillChunk(round((18.4 + n * 100.8) * MS), round((18.4 + (n + 1) * 100.8) * MS), 203, 1 + n % 3)
+        for n in range(4)
+    ]
+    made.first_token_ns, made.last_token_ns, made.first_chunk_ns = (
+        round(421.6 * MS),
+        round(1061.6 * MS),
+        423 * MS,
+    )
     made.ended_ns = 1068 * MS
     return made
 
@@ -107,7 +116,9 @@ def finished_record() -> RequestRecord:
 def configuration_row(config: EngineConfig = CONFIG) -> EngineConfigRow:
     """A configuration as the store keeps it."""
     own = {name: value for name, value in asdict(config).items() if name in EngineConfigRow.__table__.columns}
-    return EngineConfigRow(id=config.config_id, first_seen_at=NOW - timedelta(days=2), details=asdict(config), **own)
+    return EngineConfigRow(
+        id=config.config_id, first_seen_at=NOW - timedelta(days=2), details=asdict(config), **own
+    )
 
 
 SLOWER = {
@@ -162,7 +173,13 @@ def _fail(failed: RequestRow) -> None:
         "completion_tokens",
     ):
         setattr(failed, name, None)
-    failed.finish_reason, failed.prompt_tokens, failed.cached_tokens, failed.cache_reason, failed.cache_source = (
+    (
+        failed.finish_reason,
+        failed.prompt_tokens,
+        failed.cached_tokens,
+        failed.cache_reason,
+        failed.cache_source,
+    ) = (
         None,
         9120,
         None,
@@ -172,10 +189,38 @@ def _fail(failed: RequestRow) -> None:
 
 
 LEDGER = [
-    {"reason": "full_hit", "source": "kv", "lookups": 3, "cached_tokens": 2000, "computed_tokens": 3, "computed_us": 9_000},
-    {"reason": "appended", "source": "ram", "lookups": 5, "cached_tokens": 4000, "computed_tokens": 297, "computed_us": 191_000},
-    {"reason": "appended", "source": "disk", "lookups": 2, "cached_tokens": 2500, "computed_tokens": 100, "computed_us": 100_000},
-    {"reason": "history_edited", "source": "kv", "lookups": 2, "cached_tokens": 300, "computed_tokens": 800, "computed_us": 900_000},
+    {
+        "reason": "full_hit",
+        "source": "kv",
+        "lookups": 3,
+        "cached_tokens": 2000,
+        "computed_tokens": 3,
+        "computed_us": 9_000,
+    },
+    {
+        "reason": "appended",
+        "source": "ram",
+        "lookups": 5,
+        "cached_tokens": 4000,
+        "computed_tokens": 297,
+        "computed_us": 191_000,
+    },
+    {
+        "reason": "appended",
+        "source": "disk",
+        "lookups": 2,
+        "cached_tokens": 2500,
+        "computed_tokens": 100,
+        "computed_us": 100_000,
+    },
+    {
+        "reason": "history_edited",
+        "source": "kv",
+        "lookups": 2,
+        "cached_tokens": 300,
+        "computed_tokens": 800,
+        "computed_us": 900_000,
+    },
 ]
 
 
@@ -185,7 +230,9 @@ async def fill_rollups(engine: AsyncEngine, minutes: int = 50) -> None:
     buckets = [("0-512", 90, 110), ("512-1k", 400, 98), ("1k-2k", 900, 90), ("4k-8k", 3800, 61)]
     async with AsyncSession(engine) as session:
         for series_id, (label, _, _) in enumerate(buckets, 1):
-            session.add(SeriesRow(id=series_id, model=MODEL, engine_config_id=CONFIG.config_id, context_bucket=label))
+            session.add(
+                SeriesRow(id=series_id, model=MODEL, engine_config_id=CONFIG.config_id, context_bucket=label)
+            )
         await session.flush()
         last = int(NOW.timestamp()) // 60
         for minute in range(last - minutes + 1, last + 1):
@@ -195,7 +242,9 @@ async def fill_rollups(engine: AsyncEngine, minutes: int = 50) -> None:
         await session.commit()
 
 
-def _add_minute(session: AsyncSession, minute: int, series_id: int, rng: random.Random, ttft_ms: float, rate: float) -> None:
+def _add_minute(
+    session: AsyncSession, minute: int, series_id: int, rng: random.Random, ttft_ms: float, rate: float
+) -> None:
     requests = rng.randint(0, 6 // series_id)
     if not requests:
         return
@@ -215,47 +264,91 @@ def _add_minute(session: AsyncSession, minute: int, series_id: int, rng: random.
             index = bucket_of(rng.lognormvariate(0, 0.25) * centre * 1000)
             counted[index] = counted.get(index, 0) + 1
         for index, count in counted.items():
-            session.add(HistogramRow(minute=minute, series_id=series_id, measure=measure.value, bucket=index, count=count))
+            session.add(
+                HistogramRow(
+                    minute=minute, series_id=series_id, measure=measure.value, bucket=index, count=count
+                )
+            )
 
 
-def _phase_rows(minute: int, series_id: int, requests: int, ttft_ms: float, rate: float) -> list[PhaseRollupRow]:
+def _phase_rows(
+    minute: int, series_id: int, requests: int, ttft_ms: float, rate: float
+) -> list[PhaseRollupRow]:
     """Mean phases that belong to a time to first token and an output rate."""
     means = {"admit": 1.2, "render": 1.7, "tokenize": 1.4, "cache_lookup": 0.3, "queue": 12.0 * series_id, "cache_restore": 4.0,
              "prefill": ttft_ms * 0.9, "decode": 64_000 / rate, "stream": 6.0, "unaccounted": 0.4}  # fmt: skip
     return [
-        PhaseRollupRow(minute=minute, series_id=series_id, phase=phase, requests=requests, time_us=round(mean * 1e3 * requests))
+        PhaseRollupRow(
+            minute=minute,
+            series_id=series_id,
+            phase=phase,
+            requests=requests,
+            time_us=round(mean * 1e3 * requests),
+        )
         for phase, mean in means.items()
     ]
 
 
 READ_S = NOW.timestamp() - 20
 OBJECTIVES = (
-    report(Objective("availability", 0.99), 30, {60: Counts(200, 1), 360: Counts(900, 3)}, Counts(40_000, 120), READ_S),
-    report(Objective("ttft", 0.95, 2500.0), 30, {m: Counts(100, 80) for m in (5, 30, 60, 360)}, Counts(30_000, 1900), READ_S),
+    report(
+        Objective("availability", 0.99),
+        30,
+        {60: Counts(200, 1), 360: Counts(900, 3)},
+        Counts(40_000, 120),
+        READ_S,
+    ),
+    report(
+        Objective("ttft", 0.95, 2500.0),
+        30,
+        {m: Counts(100, 80) for m in (5, 30, 60, 360)},
+        Counts(30_000, 1900),
+        READ_S,
+    ),
     report(Objective("inter_token", 0.99, 250.0), 30, {}, None, READ_S),
 )
 
 
 def ready_engine(sink: LiveSink, decode: int = 2, prefill: int = 1, disk_off: str = "") -> None:
     """One engine that is ready and reports itself; `disk_off` says why its cache has no disk tier."""
-    sink.engine_status(EngineStatus(MODEL, EngineState.READY, restarts=1, pid=4711, load_ms=842.0, config=CONFIG))
+    sink.engine_status(
+        EngineStatus(MODEL, EngineState.READY, restarts=1, pid=4711, load_ms=842.0, config=CONFIG)
+    )
     tiers = (
         TierSample(CacheSource.KV, 2, None, 1900),
         TierSample(CacheSource.RAM, 14, 900 * 2**20, 38_000),
         TierSample(CacheSource.DISK, 40, 2 * 2**30, 90_000),
     )
     cache = CacheSample(tiers, {"ram": 12_000, "disk": 0}, disk_off=disk_off)
-    sink.engine_sample(EngineSample(MODEL, 8 - decode - prefill, prefill, decode, 1, 0.42, 5210, 65536, 412 * 2**20, cache=cache))
+    sink.engine_sample(
+        EngineSample(
+            MODEL, 8 - decode - prefill, prefill, decode, 1, 0.42, 5210, 65536, 412 * 2**20, cache=cache
+        )
+    )
 
 
 def running_records(sink: LiveSink, now_ns: int) -> list[RequestRecord]:
     """Two requests that run: one in prefill, one decoding."""
     first, second = record(1, started_ns=now_ns - 1400 * MS), record(2, started_ns=now_ns - 320 * MS)
     for made in (first, second):
-        for phase, a, b in ((Phase.ADMIT, 0, 1), (Phase.RENDER, 1, 3), (Phase.TOKENIZE, 3, 6), (Phase.QUEUE, 6, 90)):
+        for phase, a, b in (
+            (Phase.ADMIT, 0, 1),
+            (Phase.RENDER, 1, 3),
+            (Phase.TOKENIZE, 3, 6),
+            (Phase.QUEUE, 6, 90),
+        ):
             made.phases.append(PhaseTiming(phase, made.started_ns + a * MS, made.started_ns + b * MS, {}))
-        made.prompt_tokens, made.prefilled_tokens, made.current_phase, made.engine = 1204, 512, Phase.PREFILL, MODEL
-    first.current_phase, first.completion_tokens, first.first_token_ns = Phase.DECODE, 71, first.started_ns + 700 * MS
+        made.prompt_tokens, made.prefilled_tokens, made.current_phase, made.engine = (
+            1204,
+            512,
+            Phase.PREFILL,
+            MODEL,
+        )
+    first.current_phase, first.completion_tokens, first.first_token_ns = (
+        Phase.DECODE,
+        71,
+        first.started_ns + 700 * MS,
+    )
     sink.admitted(first)
     sink.admitted(second)
     return [first, second]

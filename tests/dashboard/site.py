@@ -29,7 +29,9 @@ SECRETS = ("hunter2", "tkn-f00ba4", "svc-9911", "c0ffee-key")
 """Parts of what is secret in `SECRET_ENV`."""
 
 SECRET_ENV = {
-    "FIRSTTOKEN_STORE_URL": "postgresql://ada:hun/ter@hunter2@db.example/firsttoken?password=hunter2&sslmode=require",
+    "FIRSTTOKEN_STORE_URL": (
+        "postgresql://ada:hun/ter@hunter2@db.example/firsttoken?password=hunter2&sslmode=require"
+    ),
     "FIRSTTOKEN_SLO_WEBHOOK_URL": "https://ada:hunter2@hooks.example/services/svc-9911?token=tkn-f00ba4",
     "FIRSTTOKEN_SERVER_ALLOWED_ORIGINS": "https://ada:hunter2@chat.example",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "https://ada:hunter2@otlp.example/tkn-f00ba4/v1?key=c0ffee-key",
@@ -39,7 +41,9 @@ SECRET_ENV = {
 }
 """An environment in which much is secret."""
 
-SETTINGS = shown_settings(load(SECRET_ENV, flags={"engine.slots": "4"}, home=Path("/home/ada/.local/share/firsttoken")), SECRET_ENV)
+SETTINGS = shown_settings(
+    load(SECRET_ENV, flags={"engine.slots": "4"}, home=Path("/home/ada/.local/share/firsttoken")), SECRET_ENV
+)
 """Every setting as the gateway gives it to the page."""
 
 
@@ -48,10 +52,16 @@ class SampleHealth:
     """A gateway that is well, unless told otherwise; its readiness is that of the engines in the sink."""
 
     sink: LiveSink
-    written: StoreHealth = field(default_factory=lambda: StoreHealth("", 3, 20_000, 0, 48 * 2**20, 2 * 2**30, 0.2))
-    sent: tuple[ExporterHealth, ...] = (ExporterHealth("traces", "http://127.0.0.1:4318", 12_345, 0, 0, failing=False),)
+    written: StoreHealth = field(
+        default_factory=lambda: StoreHealth("", 3, 20_000, 0, 48 * 2**20, 2 * 2**30, 0.2)
+    )
+    sent: tuple[ExporterHealth, ...] = (
+        ExporterHealth("traces", "http://127.0.0.1:4318", 12_345, 0, 0, failing=False),
+    )
     lag_s: float | None = 0.004
-    room: DiskHealth = field(default_factory=lambda: DiskHealth("/home/ada/.local/share/firsttoken", 120 * 2**30, 500 * 2**30))
+    room: DiskHealth = field(
+        default_factory=lambda: DiskHealth("/home/ada/.local/share/firsttoken", 120 * 2**30, 500 * 2**30)
+    )
 
     def readiness(self) -> ReadinessResult:
         return readiness(engine.status for engine in self.sink.engines())
@@ -101,7 +111,9 @@ class Site:
     def app(self) -> Litestar:
         """A fresh application."""
         refused = ErrorPages("0.1.0").refused
-        return Litestar([dashboard_router(self.deps())], openapi_config=None, exception_handlers={HTTPException: refused})
+        return Litestar(
+            [dashboard_router(self.deps())], openapi_config=None, exception_handlers={HTTPException: refused}
+        )
 
 
 async def empty_database(path: Path) -> AsyncEngine:

@@ -40,7 +40,9 @@ def timelines(draw: st.DrawFn) -> Timeline:
 
 @given(timelines())
 def test_bars_lie_within_the_wall_and_the_rows_add_up(timeline: Timeline) -> None:
-    """No bar leaves the axis; covered plus unaccounted is the wall; unaccounted bars are as long as they say."""
+    """No bar leaves the axis; covered plus unaccounted is the wall; unaccounted bars are as long as they
+    say.
+    """
     fall = waterfall(timeline)
     for bar in (bar for line in fall.rows for bar in line.bars + line.chunks):
         assert bar.x >= 0
@@ -56,7 +58,10 @@ def test_bars_lie_within_the_wall_and_the_rows_add_up(timeline: Timeline) -> Non
 def test_gaps_and_phases_never_overlap(timeline: Timeline) -> None:
     """A gap has no phase in it."""
     for start, end in timeline.gaps():
-        assert all(timed.end_ms <= start or timed.start_ms >= end or timed.start_ms == timed.end_ms for timed in timeline.phases)
+        assert all(
+            timed.end_ms <= start or timed.start_ms >= end or timed.start_ms == timed.end_ms
+            for timed in timeline.phases
+        )
 
 
 def test_a_phase_beyond_the_wall_is_cut() -> None:
@@ -80,15 +85,22 @@ def test_a_running_request_has_its_current_phase_open_to_the_present() -> None:
 
 
 def test_a_running_request_has_all_its_phases() -> None:
-    """While it decodes: prefill up to the first token, then decode and the way to the client, open; before the first, neither. Once
-    the engine is done, what it told stands, and only the way to the client is open.
+    """While it decodes: prefill up to the first token, then decode and the way to the client, open; before
+    the first, neither. Once the engine is done, what it told stands, and only the way to the client is open.
     """
     made = record()
     made.phases, made.current_phase = finished_record().phases[:5], Phase.DECODE
     made.first_token_ns = 40 * MS
-    told = [(timed.phase, timed.start_ms, timed.end_ms, timed.running) for timed in of_record(made, 100 * MS).phases[5:]]
+    told = [
+        (timed.phase, timed.start_ms, timed.end_ms, timed.running)
+        for timed in of_record(made, 100 * MS).phases[5:]
+    ]
     queue_end = pytest.approx(18.4)
-    assert told == [(Phase.PREFILL, queue_end, 40.0, False), (Phase.DECODE, 40.0, 100.0, True), (Phase.STREAM, 40.0, 100.0, True)]
+    assert told == [
+        (Phase.PREFILL, queue_end, 40.0, False),
+        (Phase.DECODE, 40.0, 100.0, True),
+        (Phase.STREAM, 40.0, 100.0, True),
+    ]
     assert of_record(made, 100 * MS).unaccounted_ms == pytest.approx(0.2), "before the queue, as recorded"
     made.phases, made.current_phase = finished_record().phases[:7], Phase.STREAM
     assert [timed.phase for timed in of_record(made, 1070 * MS).phases if timed.running] == [Phase.STREAM]
@@ -126,7 +138,9 @@ def test_a_nice_step_is_just_above(value: float) -> None:
 def test_lines_stay_in_the_box_and_leave_gaps_open(values: list[float | None]) -> None:
     """Every measured value is drawn once, in the box; unmeasured ones are not bridged."""
     (line,) = lines([("p50", "p50", values)], scale_top(values))
-    points = [tuple(map(float, pair.split(","))) for path in line.paths for pair in path.split()] + list(line.dots)
+    points = [tuple(map(float, pair.split(","))) for path in line.paths for pair in path.split()] + list(
+        line.dots
+    )
     assert len(points) == sum(value is not None for value in values)
     assert all(0 <= x <= BOX_WIDTH and 0 <= y <= BOX_HEIGHT for x, y in points)
 

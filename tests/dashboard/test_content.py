@@ -1,4 +1,6 @@
-"""What was said in a request, on its page: bounded, escaped, and where its text parted from the nearest known prompt."""
+"""What was said in a request, on its page: bounded, escaped, and where its text parted from the nearest
+known prompt.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dashboard.words.content import DIFFERENT_CHARS, MAX_SHOWN_CHARS, MAX_SHOWN_MESSAGES, Difference, content_view, difference
+from dashboard.words.content import (
+    DIFFERENT_CHARS,
+    MAX_SHOWN_CHARS,
+    MAX_SHOWN_MESSAGES,
+    Difference,
+    content_view,
+    difference,
+)
 from telemetry.events import Phase, PhaseTiming, Scalar
 from telemetry.store import phases
 from telemetry.store.contents import StoredContent, StoredText
@@ -33,8 +42,14 @@ def said(*texts: str, answer: str | None = None) -> StoredContent:
 async def add(pages: Pages, request: RequestRow, content: StoredContent | None, **lookup: Scalar) -> None:
     """A recorded request, what was said in it, and what its cache lookup noted."""
     made = finished_record()
-    made.phases.append(PhaseTiming(Phase.CACHE_LOOKUP, 1 * MS, 2 * MS, {"messages": "system:100 user:812", "matched": 90, **lookup}))
-    made.phases = [timing for timing in made.phases if timing.phase is not Phase.CACHE_LOOKUP or timing.attributes]
+    made.phases.append(
+        PhaseTiming(
+            Phase.CACHE_LOOKUP, 1 * MS, 2 * MS, {"messages": "system:100 user:812", "matched": 90, **lookup}
+        )
+    )
+    made.phases = [
+        timing for timing in made.phases if timing.phase is not Phase.CACHE_LOOKUP or timing.attributes
+    ]
     async with AsyncSession(pages.site.engine, expire_on_commit=False) as session:
         request.engine_config_id = None
         session.add(request)
@@ -51,7 +66,9 @@ def test_what_was_said_is_escaped(pages: Pages) -> None:
     first, second = row(NOW - timedelta(seconds=9), 1), row(NOW, 2)
     known = said(f"{EVIL} one", "question", answer=EVIL)
     pages.run(add(pages, first, known))
-    evil = StoredContent((StoredText(EVIL, f"{EVIL} two"), StoredText("user", EVIL)), StoredText("assistant", EVIL))
+    evil = StoredContent(
+        (StoredText(EVIL, f"{EVIL} two"), StoredText("user", EVIL)), StoredText("assistant", EVIL)
+    )
     pages.run(add(pages, second, evil, divergence_token=7, divergence_message=0, nearest=str(first.seq)))
     shown = pages.get(f"/requests/{second.id}").text
     assert "<img" not in shown
@@ -60,10 +77,21 @@ def test_what_was_said_is_escaped(pages: Pages) -> None:
 
 
 def test_both_texts_stand_beside_the_cache_map(pages: Pages) -> None:
-    """The excerpt names the other request and how each goes on; without what it said, how this one's message begins."""
+    """The excerpt names the other request and how each goes on; without what it said, how this one's
+    message begins.
+    """
     first, second, third = (row(NOW - timedelta(seconds=9 - number), number) for number in (1, 2, 3))
     pages.run(add(pages, first, said("Today is Monday.", "Hi")))
-    pages.run(add(pages, second, said("Today is Tuesday.", "Hi"), divergence_token=3, divergence_message=0, nearest=str(first.seq)))
+    pages.run(
+        add(
+            pages,
+            second,
+            said("Today is Tuesday.", "Hi"),
+            divergence_token=3,
+            divergence_message=0,
+            nearest=str(first.seq),
+        )
+    )
     pages.run(add(pages, third, said("Today is Friday.", "Hi"), divergence_token=3, divergence_message=0))
     shown = pages.get(f"/requests/{second.id}").text
     assert "Today is <mark>Tuesday.</mark>" in shown
@@ -103,13 +131,24 @@ def test_a_damaged_content_is_told(pages: Pages) -> None:
 
 def test_long_content_is_shown_in_part() -> None:
     """The page stays small; what is left out is counted, by why it is."""
-    many = StoredContent(tuple(StoredText("user", str(number)) for number in range(MAX_SHOWN_MESSAGES + 5)), None)
+    many = StoredContent(
+        tuple(StoredText("user", str(number)) for number in range(MAX_SHOWN_MESSAGES + 5)), None
+    )
     view = content_view(many)
     assert view is not None
-    assert (view.left_out, len(view.messages), view.messages[0].text, view.messages[0].number) == (5, MAX_SHOWN_MESSAGES, "5", 6)
+    assert (view.left_out, len(view.messages), view.messages[0].text, view.messages[0].number) == (
+        5,
+        MAX_SHOWN_MESSAGES,
+        "5",
+        6,
+    )
     long = content_view(StoredContent((StoredText("user", "x" * (MAX_SHOWN_CHARS + 7), left_out=3),), None))
     assert long is not None
-    assert (len(long.messages[0].text), long.messages[0].kept, long.messages[0].lost) == (MAX_SHOWN_CHARS, 7, 3)
+    assert (len(long.messages[0].text), long.messages[0].kept, long.messages[0].lost) == (
+        MAX_SHOWN_CHARS,
+        7,
+        3,
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""Templates use exactly what their page's dataclass has; every template stays short; static files are what they were."""
+"""Templates use exactly what their page's dataclass has; every template stays short; static files are what
+they were.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,14 @@ def templates() -> list[Path]:
 
 def used_fields(template: str, name: str) -> set[str]:
     """Attributes of a variable in a template and in what it includes or extends."""
-    tree = ENVIRONMENT.parse(next(path for path in templates() if path.name == template).read_text(encoding="utf-8"))
-    used = {node.attr for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name) and node.node.name == name}
+    tree = ENVIRONMENT.parse(
+        next(path for path in templates() if path.name == template).read_text(encoding="utf-8")
+    )
+    used = {
+        node.attr
+        for node in tree.find_all(nodes.Getattr)
+        if isinstance(node.node, nodes.Name) and node.node.name == name
+    }
     for other in meta.find_referenced_templates(tree):
         used |= used_fields(str(other), name)
     return used
@@ -106,11 +114,15 @@ def test_vendored_files_are_those_of_the_manifest() -> None:
 
 
 def test_every_name_has_its_words_and_its_colour() -> None:
-    """Phases, cache reasons, engine states and configuration fields are all explained; each phase has a colour in both themes."""
+    """Phases, cache reasons, engine states and configuration fields are all explained; each phase has a
+    colour in both themes.
+    """
     assert set(PHASE_LABELS) == set(Phase), "charts/timeline.py: PHASE_LABELS has each"
     assert set(explain.CACHE_REASONS) == set(CacheReason), "words/explain.py: CACHE_REASONS has each"
     assert set(explain.ENGINE_STATES) == set(EngineState), "words/explain.py: ENGINE_STATES has each"
-    assert {key for key, *_ in _FIELDS} == {field.name for field in dataclasses.fields(EngineConfig)} - {"model"}
+    assert {key for key, *_ in _FIELDS} == {field.name for field in dataclasses.fields(EngineConfig)} - {
+        "model"
+    }
     style = assets()["app.css"].content.decode()
     bare = [phase.value for phase in Phase if style.count(f"--phase-{phase.value}:") != 2]
     assert not bare, f"dashboard/static/app.css: give {bare} a colour --phase-… in both themes"

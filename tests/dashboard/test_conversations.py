@@ -70,7 +70,9 @@ def test_turns_are_numbered_through_all_pages(busy: Pages) -> None:
     assert (newest.first_number, newest.total, len(newest.rows)) == (TURNS - 4, TURNS, 5)
     earlier = busy.run(conversations.turns(engine, LONG, newest.rows[0].seq, limit=50))
     assert (earlier.first_number, earlier.total, len(earlier.rows)) == (1, TURNS, TURNS - 5)
-    assert [found.seq for found in (*earlier.rows, *newest.rows)] == sorted(found.seq for found in (*earlier.rows, *newest.rows))
+    assert [found.seq for found in (*earlier.rows, *newest.rows)] == sorted(
+        found.seq for found in (*earlier.rows, *newest.rows)
+    )
     assert busy.run(conversations.turns(engine, "absent")).total == 0
 
 
@@ -81,7 +83,10 @@ def test_the_index_of_conversations_is_used(busy: Pages) -> None:
         async with AsyncSession(busy.site.engine) as session:
             found = []
             for statement in (
-                "SELECT conversation_id, max(seq) FROM requests WHERE conversation_id IS NOT NULL GROUP BY 1 ORDER BY 2 DESC LIMIT 51",
+                (
+                    "SELECT conversation_id, max(seq) FROM requests WHERE conversation_id IS NOT NULL GROUP"
+                    " BY 1 ORDER BY 2 DESC LIMIT 51"
+                ),
                 "SELECT * FROM requests WHERE conversation_id = 'x' ORDER BY seq DESC LIMIT 200",
             ):
                 rows = (await session.execute(text(f"EXPLAIN QUERY PLAN {statement}"))).all()
@@ -92,7 +97,9 @@ def test_the_index_of_conversations_is_used(busy: Pages) -> None:
 
 
 def test_one_conversation_turn_by_turn(busy: Pages) -> None:
-    """Each turn links to its request; what a failed turn has not is not measured; the forecast says how it came about."""
+    """Each turn links to its request; what a failed turn has not is not measured; the forecast says how it
+    came about.
+    """
     page = html.unescape(busy.get(LONG_URL).text)
     assert LONG in page
     links = re.findall(r'href="/dashboard/requests/(req_[0-9a-f]+)"', page)
@@ -101,7 +108,8 @@ def test_one_conversation_turn_by_turn(busy: Pages) -> None:
     assert failed.count("not measured") == 5
     last = FIRST_TOKENS + (TURNS - 1) * STEP_TOKENS + ANSWER_TOKENS
     assert f"{last:,} are taken" in page
-    growth = 11 * STEP_TOKENS / 10  # the last ten steps between answered turns, one of them over the failed turn
+    # the last ten steps between answered turns, one of them over the failed turn
+    growth = 11 * STEP_TOKENS / 10
     assert f"is full in about {int((CONFIG.n_ctx - last) / growth)} turns" in page
     assert "(estimated)" in page
     assert "turn 1: 180 ms" in page
@@ -122,9 +130,25 @@ def test_what_was_never_measured_reads_so(pages: Pages) -> None:
 
     async def fill() -> None:
         async with AsyncSession(pages.site.engine) as session:
-            nothing = dict.fromkeys(("prompt_tokens", "cached_tokens", "completion_tokens", "ttft_ms", "decode_tps", "cache_reason"))
+            nothing = dict.fromkeys(
+                (
+                    "prompt_tokens",
+                    "cached_tokens",
+                    "completion_tokens",
+                    "ttft_ms",
+                    "decode_tps",
+                    "cache_reason",
+                )
+            )
             session.add(
-                row(NOW - timedelta(minutes=1), 1, conversation_id="<b>refused</b>", status="error", engine_config_id=None, **nothing)
+                row(
+                    NOW - timedelta(minutes=1),
+                    1,
+                    conversation_id="<b>refused</b>",
+                    status="error",
+                    engine_config_id=None,
+                    **nothing,
+                )
             )
             await session.commit()
 
@@ -163,7 +187,9 @@ def test_what_the_forecast_says() -> None:
     assert full.turns_left == 0
 
 
-@pytest.mark.parametrize("used", [[], [1], [1, 2], [3, 2, 1], [5, 5, 5], [None, None, None, 7, 8], [1, 2, 3, 2, 3]])
+@pytest.mark.parametrize(
+    "used", [[], [1], [1, 2], [3, 2, 1], [5, 5, 5], [None, None, None, 7, 8], [1, 2, 3, 2, 3]]
+)
 def test_too_little_forecasts_nothing(used: list[int | None]) -> None:
     """Fewer than two steps of growth in a row say nothing; neither does an unknown context."""
     assert forecast(used, 1000) is None

@@ -22,16 +22,34 @@ async def add(pages: Pages, *rows: RequestRow | DelayRow) -> None:
         await session.commit()
 
 
-def delay(of: RequestRow, rank: int, cause: str, by: int | None, model: str | None = None, total_us: int = 420_000) -> DelayRow:
+def delay(
+    of: RequestRow, rank: int, cause: str, by: int | None, model: str | None = None, total_us: int = 420_000
+) -> DelayRow:
     return DelayRow(
-        seq=of.seq, rank=rank, cause=cause, by_seq=by, model=model, total_us=total_us, times=6, longest_us=130_000, longest_at_us=1_240_000
+        seq=of.seq,
+        rank=rank,
+        cause=cause,
+        by_seq=by,
+        model=model,
+        total_us=total_us,
+        times=6,
+        longest_us=130_000,
+        longest_at_us=1_240_000,
     )
 
 
 def test_both_ways(pages: Pages) -> None:
     """Each request links to the other, with what was lost, why and where."""
     long, waiting = (row(NOW - timedelta(seconds=9 - number), number) for number in (1, 2))
-    pages.run(add(pages, long, waiting, delay(waiting, 0, "prefill", long.seq), delay(waiting, 1, "model_load", None, "other-model")))
+    pages.run(
+        add(
+            pages,
+            long,
+            waiting,
+            delay(waiting, 0, "prefill", long.seq),
+            delay(waiting, 1, "model_load", None, "other-model"),
+        )
+    )
     shown = pages.get(f"/requests/{waiting.id}").text
     assert f'href="/dashboard/requests/{long.id}"' in shown
     assert "its prompt was computed in the same steps (estimated)" in shown
@@ -54,12 +72,27 @@ def test_a_request_that_is_not_kept_any_more(pages: Pages) -> None:
 
 
 def test_what_was_lost_to_whom_comes_first(pages: Pages) -> None:
-    """Before the waterfall, as a part of the request's time, the largest first; nothing where nothing was lost."""
-    long, waiting = (row(NOW - timedelta(seconds=90 - number), number, total_ms=50_000.0) for number in (1, 2))
-    pages.run(add(pages, long, waiting, delay(waiting, 0, "prefill", long.seq, total_us=46_600_000), delay(waiting, 1, "contention", None)))
+    """Before the waterfall, as a part of the request's time, the largest first; nothing where nothing was
+    lost.
+    """
+    long, waiting = (
+        row(NOW - timedelta(seconds=90 - number), number, total_ms=50_000.0) for number in (1, 2)
+    )
+    pages.run(
+        add(
+            pages,
+            long,
+            waiting,
+            delay(waiting, 0, "prefill", long.seq, total_us=46_600_000),
+            delay(waiting, 1, "contention", None),
+        )
+    )
     shown = " ".join(re.sub(r"<[^>]+>", "", pages.get(f"/requests/{waiting.id}").text).split())
     assert "Lost to others: 47.0 s of 50.0 s." in shown
-    assert f"46.6 s to {long.id}: its prompt was computed in the same steps (estimated); 420 ms to other programs" in shown
+    assert (
+        f"46.6 s to {long.id}: its prompt was computed in the same steps (estimated); 420 ms to other"
+        " programs" in shown
+    )
     assert shown.index("Lost to others") < shown.index("Where the time went")
     assert "Lost to others" not in pages.get(f"/requests/{long.id}").text
 

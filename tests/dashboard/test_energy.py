@@ -36,8 +36,16 @@ def notes(found: tuple[Fact, ...]) -> str:
     ("changed", "prices", "expected"),
     [
         ({"energy_j": 32.0}, Prices(), {"energy": "32 J", "energy per output token": "0.5 J"}),
-        ({"energy_j": 32.0, "cost": 0.0123456}, EUR, {"energy": "32 J", "energy per output token": "0.5 J", "cost": "0.0123 EUR"}),
-        ({"energy_j": 812.0, "completion_tokens": None}, Prices(), {"energy": "812 J", "energy per prompt token": "1 J"}),
+        (
+            {"energy_j": 32.0, "cost": 0.0123456},
+            EUR,
+            {"energy": "32 J", "energy per output token": "0.5 J", "cost": "0.0123 EUR"},
+        ),
+        (
+            {"energy_j": 812.0, "completion_tokens": None},
+            Prices(),
+            {"energy": "812 J", "energy per prompt token": "1 J"},
+        ),
         (
             {"energy_j": 0.0, "completion_tokens": None, "prompt_tokens": None},
             Prices(),
@@ -45,7 +53,11 @@ def notes(found: tuple[Fact, ...]) -> str:
         ),
         ({}, Prices(), {"energy": "not measured", "energy per token": "not measured"}),
         ({}, EUR, {"energy": "not measured", "energy per token": "not measured", "cost": "not measured"}),
-        ({"cost": 2.5}, Prices(), {"energy": "not measured", "energy per token": "not measured", "cost": "2.50"}),
+        (
+            {"cost": 2.5},
+            Prices(),
+            {"energy": "not measured", "energy per token": "not measured", "cost": "2.50"},
+        ),
     ],
 )
 def test_a_request(changed: dict[str, Any], prices: Prices, expected: dict[str, str]) -> None:
@@ -66,7 +78,10 @@ def test_reasons() -> None:
 
 def test_sums_say_of_how_many() -> None:
     """Groups are summed; requests without a figure are not taken for 0."""
-    groups = [Totals(requests=3, energy_requests=2, energy_j=1000.0, energy_tokens=50, cost_requests=1, cost=0.5), Totals(requests=7)]
+    groups = [
+        Totals(requests=3, energy_requests=2, energy_j=1000.0, energy_tokens=50, cost_requests=1, cost=0.5),
+        Totals(requests=7),
+    ]
     found = energy_facts(groups, READ, EUR)
     assert facts(found) == {"energy": "1 kJ", "energy per output token": "20 J", "cost": "0.500 EUR"}
     assert "of 2 of 10 requests" in notes(found)
@@ -85,7 +100,10 @@ def test_joules(value: float | None, shown: str) -> None:
     assert formats.joules(value) == shown
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.0, "0.00 €"), (0.00001234, "0.0000123 €"), (0.5, "0.500 €"), (1234.5, "1,234.50 €")])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.00 €"), (0.00001234, "0.0000123 €"), (0.5, "0.500 €"), (1234.5, "1,234.50 €")],
+)
 def test_amounts(value: float, shown: str) -> None:
     """Small amounts keep three significant digits; never 1e-05."""
     assert formats.amount(value, "€") == shown
@@ -93,11 +111,17 @@ def test_amounts(value: float, shown: str) -> None:
 
 
 def test_pages_without_a_source(busy: Pages) -> None:
-    """Request (stored and running) and Models read "not measured" with what was looked for, and show no cost."""
+    """Request (stored and running) and Models read "not measured" with what was looked for, and show no
+    cost.
+    """
     running = running_records(busy.site.sink, busy.site.now_ns or 0)
     for url in (f"/requests/{FIRST}", f"/requests/{running[0].request_id}", "/models"):
         page = busy.get(url).text
-        assert re.search(r"energy <small>[^<]*/sys/class/powercap[^<]*</small></dt><dd><span class=\"unknown\">not measured", page), url
+        assert re.search(
+            r"energy <small>[^<]*/sys/class/powercap[^<]*</small></dt><dd><span class=\"unknown\">not"
+            r" measured",
+            page,
+        ), url
         assert "Energy and cost" not in page
 
 

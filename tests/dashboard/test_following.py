@@ -119,10 +119,15 @@ def test_pulses_come_without_changes(pages: Pages) -> None:
 
 def test_an_event_keeps_its_lines() -> None:
     """Each line of a fragment is a data line; the event ends with an empty one."""
-    assert event({"a": "<p>\nx</p>"}) == 'data: <hx-partial hx-target="#a" hx-swap="outerMorph"><p>\ndata: x</p></hx-partial>\n\n'
+    assert (
+        event({"a": "<p>\nx</p>"})
+        == 'data: <hx-partial hx-target="#a" hx-swap="outerMorph"><p>\ndata: x</p></hx-partial>\n\n'
+    )
 
 
-@pytest.mark.parametrize("query", ["view=nothing", "view=overview&window=3y", "view=requests&status=odd", "view=latency&heat=odd"])
+@pytest.mark.parametrize(
+    "query", ["view=nothing", "view=overview&window=3y", "view=requests&status=odd", "view=latency&heat=odd"]
+)
 def test_a_wrong_stream_is_refused(pages: Pages, query: str) -> None:
     """Parameters are checked before the stream begins."""
     assert pages.get(f"/live?{query}", Accept="text/event-stream").status_code == 400
@@ -139,7 +144,12 @@ def test_a_request_that_has_just_ended_is_shown_until_the_store_has_it(pages: Pa
         made.ended_ns, made.status = 1068 * MS, Status.OK
         pages.site.sink.completed(made)
         await view.refresh()
-        assert (view.context().found, view.context().status, view.context().running, view.ended) == (True, "ok", None, False)
+        assert (view.context().found, view.context().status, view.context().running, view.ended) == (
+            True,
+            "ok",
+            None,
+            False,
+        )
         async with AsyncSession(pages.site.engine) as session:
             session.add(row(NOW, 1, seq=made.seq, id="req_a", engine_config_id=None, completion_tokens=4321))
             await session.commit()

@@ -30,7 +30,16 @@ def test_milliseconds(value: float | None, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "form", [formats.milliseconds, formats.rate, formats.count, formats.short_count, formats.size_bytes, formats.text, formats.seconds]
+    "form",
+    [
+        formats.milliseconds,
+        formats.rate,
+        formats.count,
+        formats.short_count,
+        formats.size_bytes,
+        formats.text,
+        formats.seconds,
+    ],
 )
 def test_none_is_not_measured(form: object) -> None:
     """Every format tells what was not measured, and none calls it zero."""
@@ -58,7 +67,8 @@ def test_a_budget_is_left_or_used_up(left: float | None, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_s", "shown"), [(0, "just now"), (4.9, "just now"), (12.4, "10 s ago"), (119, "115 s ago"), (150, "2 min ago")]
+    ("age_s", "shown"),
+    [(0, "just now"), (4.9, "just now"), (12.4, "10 s ago"), (119, "115 s ago"), (150, "2 min ago")],
 )
 def test_an_age_moves_in_steps(age_s: float, shown: str) -> None:
     """A page that shows it is not sent anew every second."""
@@ -67,7 +77,9 @@ def test_an_age_moves_in_steps(age_s: float, shown: str) -> None:
 
 def test_curl_quotes_for_the_shell() -> None:
     """A model's name cannot leave its argument, and API names are used."""
-    words = shlex.split(curl("http://h", "it's $(rm)", "chat.completions", {"stop_sequences": ["x"], "top_k": 1}, stream=True))
+    words = shlex.split(
+        curl("http://h", "it's $(rm)", "chat.completions", {"stop_sequences": ["x"], "top_k": 1}, stream=True)
+    )
     assert words[:3] == ["curl", "-N", "http://h/v1/chat/completions"]
     assert '"model": "it\'s $(rm)"' in words[-1]
     assert '"stop": ["x"]' in words[-1]
@@ -85,7 +97,9 @@ def test_curl_speaks_the_api_of_the_request(api: str, path: str, field: str) -> 
     """Each API has its address and its content; one that is not known has no command."""
     words = shlex.split(curl("http://h", "m", api, {"dimensions": 8}))
     assert words[1] == f"http://h{path}"
-    assert set(json.loads(words[-1])) == {"model", field, "dimensions"} | ({"query"} if api == "rerank" else set())
+    assert set(json.loads(words[-1])) == {"model", field, "dimensions"} | (
+        {"query"} if api == "rerank" else set()
+    )
     assert curl("http://h", "m", "audio.speech") == ""
 
 

@@ -1,4 +1,6 @@
-"""The Health page: each part by what it says of itself, with advice where it is not well; it agrees with `/readyz`."""
+"""The Health page: each part by what it says of itself, with advice where it is not well; it agrees with
+`/readyz`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,13 @@ BUSY = ThreadSample(now=1, usual=2, allowed=2, contention=0.45)
 SHARES = ThreadSample(now=1, usual=2, allowed=1, contention=0.02)
 STORE = StoreHealth("", 0, 1000, 0, 10, 100, 0.1)
 NOW_S = NOW.timestamp()
-SPENT = report(Objective("availability", 0.99), 30, {m: Counts(100, 0) for m in (5, 30, 60, 360)}, Counts(2000, 118), NOW_S - 12)
+SPENT = report(
+    Objective("availability", 0.99),
+    30,
+    {m: Counts(100, 0) for m in (5, 30, 60, 360)},
+    Counts(2000, 118),
+    NOW_S - 12,
+)
 SENDS = ExporterHealth("traces", "http://c:4318", 10, 0, 0, failing=False)
 
 CASES: Mapping[str, tuple[Part, Condition]] = {
@@ -78,7 +86,9 @@ CASES: Mapping[str, tuple[Part, Condition]] = {
 
 @pytest.mark.parametrize(("part", "condition"), CASES.values(), ids=CASES)
 def test_a_part_says_how_it_does_and_what_to_do(part: Part, condition: Condition) -> None:
-    """Its condition follows from what it reports; one that is not well comes with advice, one that is well without."""
+    """Its condition follows from what it reports; one that is not well comes with advice, one that is well
+    without.
+    """
     assert part.condition is condition
     assert part.words.endswith(".")
     if condition not in (Condition.OFF, Condition.UNMEASURED):
@@ -89,8 +99,14 @@ def test_a_part_says_how_it_does_and_what_to_do(part: Part, condition: Condition
     ("statuses", "expected"),
     [
         ([], ReadinessResult(ready=False, reason="no model is configured")),
-        ([READY, replace(READY, model="b", state=EngineState.FAILED, reason="died")], ReadinessResult(ready=True)),
-        ([replace(READY, state=EngineState.RESTARTING, reason="died")], ReadinessResult(ready=False, reason=f"{MODEL} died")),
+        (
+            [READY, replace(READY, model="b", state=EngineState.FAILED, reason="died")],
+            ReadinessResult(ready=True),
+        ),
+        (
+            [replace(READY, state=EngineState.RESTARTING, reason="died")],
+            ReadinessResult(ready=False, reason=f"{MODEL} died"),
+        ),
     ],
 )
 def test_one_ready_engine_makes_ready(statuses: list[EngineStatus], expected: ReadinessResult) -> None:
@@ -99,10 +115,14 @@ def test_one_ready_engine_makes_ready(statuses: list[EngineStatus], expected: Re
 
 
 def test_the_page_says_what_readyz_says(busy: Pages) -> None:
-    """Ready with an engine; with the engine gone, not ready, with the reason, and the engine's failure first."""
+    """Ready with an engine; with the engine gone, not ready, with the reason, and the engine's failure
+    first.
+    """
     page = busy.get("/health").text
     assert "answers 200" in page
-    busy.site.sink.engine_status(EngineStatus(MODEL, EngineState.FAILED, "is given up after 6 failed starts: killed by signal 9"))
+    busy.site.sink.engine_status(
+        EngineStatus(MODEL, EngineState.FAILED, "is given up after 6 failed starts: killed by signal 9")
+    )
     page = busy.get("/health").text
     assert "answers 503" in page
     assert "is given up after 6 failed starts" in page
@@ -111,8 +131,12 @@ def test_the_page_says_what_readyz_says(busy: Pages) -> None:
 
 
 def test_the_store_says_what_was_lost_and_how() -> None:
-    """A full queue and a refusal are two things, with two remedies; while nothing is written, what happens waits or is lost."""
-    lost = replace(STORE, dropped=5, refused=2, failure="OperationalError: database is locked", failure_age_s=65.0)
+    """A full queue and a refusal are two things, with two remedies; while nothing is written, what happens
+    waits or is lost.
+    """
+    lost = replace(
+        STORE, dropped=5, refused=2, failure="OperationalError: database is locked", failure_age_s=65.0
+    )
     part = health_parts.store_part(lost)
     assert part.words == "It writes; events were lost earlier."
     assert "3 found the queue full" in part.advice
@@ -143,14 +167,18 @@ def test_the_page_needs_no_store(busy: Pages) -> None:
 
 @pytest.mark.parametrize(("idle", "words"), [(0, "All slots are taken"), (3, "Slots are free")])
 def test_a_long_wait_is_for_what_it_is_for(idle: int, words: str) -> None:
-    """Requests that wait although slots are free wait for no slot; what other engines have free helps nobody."""
+    """Requests that wait although slots are free wait for no slot; what other engines have free helps
+    nobody.
+    """
     waits = replace(IDLE, slots_idle=idle, queue_depth=1, queue_oldest_age_s=30.0)
     part = health_parts.queue_part([LiveEngine(READY, waits), LiveEngine(READY, IDLE)])
     assert part.advice.startswith(words)
 
 
 def test_the_last_failure_stays_known() -> None:
-    """After a restart the engine is ready again; why it failed, and when, is still there; heartbeats have their time."""
+    """After a restart the engine is ready again; why it failed, and when, is still there; heartbeats have
+    their time.
+    """
     now: dict[str, Any] = {"ns": 5}
     sink = LiveSink(lambda: now["ns"])
     sink.engine_status(replace(READY, state=EngineState.RESTARTING, reason="was killed; it is started again"))
@@ -179,7 +207,11 @@ def test_a_spent_budget_is_told_with_its_figures() -> None:
     """By how much it is spent, of the same moment as the rest, and how long ago that was."""
     (part,) = health_parts.objective_parts([SPENT], NOW_S)
     told = {fact.name: fact.value for fact in part.facts}
-    assert (told["achieved"], told["budget left"], told["read"]) == ("94.1%", "used up (4.9 times over)", "10 s ago")
+    assert (told["achieved"], told["budget left"], told["read"]) == (
+        "94.1%",
+        "used up (4.9 times over)",
+        "10 s ago",
+    )
     assert told["burn rate, 1 h and its last 5 min"] == "0, now 0"
     assert "used up" in part.words
 

@@ -1,4 +1,6 @@
-"""The Latency page: its figures are those of `/api/stats`, its stacks add up, and its links find the requests."""
+"""The Latency page: its figures are those of `/api/stats`, its stacks add up, and its links find the
+requests.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +31,31 @@ def cells(page: str) -> list[list[str]]:
     body = page[page.index('class="latency"') :]
     body = body[body.index("<tbody>") : body.index("</tbody>")]
     lines = re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
-    return [[re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line, re.DOTALL)] for line in lines]
+    return [
+        [
+            re.sub(r"<[^>]+>", "", cell).strip()
+            for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line, re.DOTALL)
+        ]
+        for line in lines
+    ]
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_the_table_shows_what_the_api_reports(busy: Pages, window: str) -> None:
-    """Every percentile of every row, in the API's order: of times the slow side is p95 and p99, of rates it is p5."""
-    rows = busy.run(report(busy.site.engine, WINDOWS[window], By.CONTEXT, NOW_S, buckets=ContextBuckets().labels))
+    """Every percentile of every row, in the API's order: of times the slow side is p95 and p99, of rates
+    it is p5.
+    """
+    rows = busy.run(
+        report(busy.site.engine, WINDOWS[window], By.CONTEXT, NOW_S, buckets=ContextBuckets().labels)
+    )
     shown = cells(busy.get(f"/latency?window={window}").text)
     assert [line[0] for line in shown] == [found.group for found in rows]
     for line, found in zip(shown, rows, strict=True):
-        spreads = [(found.ttft_ms, formats.milliseconds), (found.inter_token_ms, formats.milliseconds), (found.output_rate, formats.rate)]
+        spreads = [
+            (found.ttft_ms, formats.milliseconds),
+            (found.inter_token_ms, formats.milliseconds),
+            (found.output_rate, formats.rate),
+        ]
         spreads += [(found.prompt_rate, formats.rate), (found.queue_ms, formats.milliseconds)]
         assert line[1:] == [
             f"{found.requests:,}",
@@ -100,14 +116,20 @@ def test_cells_of_the_map_lead_to_their_stretch_of_time(busy: Pages) -> None:
     found = re.findall(r"context=([^&]+)&amp;since=([^&]+)&amp;until=([^\"]+)\" tabindex", page)
     assert found
     lengths = {
-        datetime.fromisoformat(until.replace("%3A", ":")) - datetime.fromisoformat(since.replace("%3A", ":")) for _, since, until in found
+        datetime.fromisoformat(until.replace("%3A", ":")) - datetime.fromisoformat(since.replace("%3A", ":"))
+        for _, since, until in found
     }
     assert {length.total_seconds() for length in lengths} == {300}
-    assert max(datetime.fromisoformat(until.replace("%3A", ":")).replace(tzinfo=UTC) for *_, until in found) > NOW
+    assert (
+        max(datetime.fromisoformat(until.replace("%3A", ":")).replace(tzinfo=UTC) for *_, until in found)
+        > NOW
+    )
 
 
 def test_stacks_are_as_high_as_the_request_was_long(busy: Pages) -> None:
-    """Shares of a line and parts of a column add up; the page names each phase that took time, and no other."""
+    """Shares of a line and parts of a column add up; the page names each phase that took time, and no
+    other.
+    """
     means = PhaseMeans(4, {"queue": 30.0, "prefill": 60.0, "decode": 110.0, "unaccounted": 0.0})
     bars = share_bars(means)
     assert [bar.kind for bar in bars] == ["queue", "prefill", "decode"]

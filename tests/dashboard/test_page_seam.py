@@ -56,7 +56,9 @@ def told_with(lines: Iterator[str], expected: str) -> str:
 
 
 def test_a_page_is_a_folder_and_a_line_end_to_end(tmp_path: Path) -> None:
-    """On a gateway: in the menu, answered with its content, and its block follows a request as it comes and goes."""
+    """On a gateway: in the menu, answered with its content, and its block follows a request as it comes
+    and goes.
+    """
     served = ToyServed(tmp_path / "home", env={"FAKE_STEP_MS": "20"}).start()
     try:
         with httpx.Client(base_url=served.base_url, timeout=60) as client:
@@ -97,7 +99,9 @@ def test_without_its_line_it_is_not_there(pages: Pages) -> None:
 
 
 def test_it_is_in_the_documentation() -> None:
-    """The table has a row for each page, with the address as a person types it; without marks it is refused."""
+    """The table has a row for each page, with the address as a person types it; without marks it is
+    refused.
+    """
     made = with_table(f"# Pages\n{BEGIN}old\n{END}more\n", WITH_TOY)
     assert made == f"# Pages\n{BEGIN}\n{table(WITH_TOY)}\n{END}more\n"
     assert "| Toy (`/dashboard/toy`) | how many requests run now |\n" in made

@@ -12,7 +12,17 @@ from dashboard.catalog import PAGES
 from dashboard.router import SECURITY_HEADERS
 from telemetry.health import StoreHealth
 from tests.dashboard.conftest import Pages
-from tests.dashboard.samples import FIRST, MODEL, NOW, fill_requests, path_of, ready_engine, record, row, running_records
+from tests.dashboard.samples import (
+    FIRST,
+    MODEL,
+    NOW,
+    fill_requests,
+    path_of,
+    ready_engine,
+    record,
+    row,
+    running_records,
+)
 
 URLS = [path_of(page, request_id=FIRST, conversation_id="short-2") for page in PAGES]
 
@@ -43,16 +53,21 @@ def test_a_page_is_served_with_strict_headers_and_nothing_inline(busy: Pages, ur
     assert {name: response.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
     assert "'unsafe" not in response.headers["content-security-policy"]
     assert not re.search(
-        r"\sstyle=|<style|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:|=\s*[\"']?https?://(?!127\.0\.0\.1)", response.text
+        r"\sstyle=|<style|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:|=\s*[\"']?https?://(?!127\.0\.0\.1)",
+        response.text,
     )
 
 
 @pytest.mark.parametrize("url", ["", "/requests", "/models", "/cache", "/live"])
 def test_an_empty_site_says_what_to_do(pages: Pages, url: str) -> None:
-    """Without requests each page is designed: it says so, and the first three pages of use say what to send."""
+    """Without requests each page is designed: it says so, and the first three pages of use say what to
+    send.
+    """
     response = pages.get(url)
     assert response.status_code == 200
-    assert ("curl http://127.0.0.1:8080/v1/chat/completions" in response.text) == (url not in ("/models", "/cache"))
+    assert ("curl http://127.0.0.1:8080/v1/chat/completions" in response.text) == (
+        url not in ("/models", "/cache")
+    )
     assert "firsttoken serve --model" in response.text or url == "/requests"
 
 
@@ -108,7 +123,8 @@ def test_the_waterfall_states_its_sum(busy: Pages) -> None:
     """Covered plus unaccounted is the wall time, as written; streaming is drawn beside decoding."""
     page = busy.get(f"/requests/{FIRST}").text
     covered, rest, wall = (
-        float(value.replace(",", "")) for value in re.findall(r"cover ([\d.,]+) ms, unaccounted ([\d.,]+) ms, wall ([\d.,]+) ms", page)[0]
+        float(value.replace(",", ""))
+        for value in re.findall(r"cover ([\d.,]+) ms, unaccounted ([\d.,]+) ms, wall ([\d.,]+) ms", page)[0]
     )
     assert covered + rest == pytest.approx(wall)
     assert wall == 1068.0
@@ -164,13 +180,29 @@ def test_names_and_ids_are_escaped(pages: Pages) -> None:
     async def fill() -> None:
         async with AsyncSession(pages.site.engine) as session:
             session.add(
-                row(NOW, 1, id=evil[:64], model=evil, error_message=evil, error_type="x", engine_config_id=None, params={evil: evil})
+                row(
+                    NOW,
+                    1,
+                    id=evil[:64],
+                    model=evil,
+                    error_message=evil,
+                    error_type="x",
+                    engine_config_id=None,
+                    params={evil: evil},
+                )
             )
             await session.commit()
 
     pages.run(fill())
     pages.site.sink.admitted(record(2, request_id=evil, model=evil))
-    for url in ("", "/requests", "/requests/%3Cscript%3Ealert(1)%3C%2Fscript%3E", "/live", "/models", "/%3Cscript%3Ealert(1)"):
+    for url in (
+        "",
+        "/requests",
+        "/requests/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+        "/live",
+        "/models",
+        "/%3Cscript%3Ealert(1)",
+    ):
         assert "<script>alert" not in pages.get(url).text
 
 
@@ -217,11 +249,21 @@ def test_the_newest_of_requests_that_share_an_id_is_shown(pages: Pages) -> None:
 
 
 def test_the_cache_page_shows_the_ledger_and_the_tiers(busy: Pages) -> None:
-    """Reasons with tokens and prefill time, the dearest first, the share of the cache, and what the tiers hold."""
+    """Reasons with tokens and prefill time, the dearest first, the share of the cache, and what the tiers
+    hold.
+    """
     page = busy.get("/cache").text
     assert page.index("history_edited") < page.index("appended") < page.index("full_hit")
     assert "shorten or rewrite old messages" in page
-    for expected in ("88%", "8,800 of 10,000", "12 lookups", "1.20 s", "8.80 s", "2.0 GiB", "part of the KV cache"):
+    for expected in (
+        "88%",
+        "8,800 of 10,000",
+        "12 lookups",
+        "1.20 s",
+        "8.80 s",
+        "2.0 GiB",
+        "part of the KV cache",
+    ):
         assert expected in page, expected
 
 
@@ -237,7 +279,14 @@ def test_the_cache_page_says_why_there_is_no_disk_tier(busy: Pages) -> None:
 def test_the_overview_shows_the_objectives(busy: Pages) -> None:
     """Each objective in words, its state not by colour alone, what is left, and what was not measured."""
     page = busy.get("").text
-    for expected in ("99% of requests answered", "95% of first tokens within 2.50 s", "fast burn", "70%", "99.7%", "not measured"):
+    for expected in (
+        "99% of requests answered",
+        "95% of first tokens within 2.50 s",
+        "fast burn",
+        "70%",
+        "99.7%",
+        "not measured",
+    ):
         assert expected in page, expected
 
 
@@ -246,11 +295,19 @@ BLOCK_BYTES = {"f16": 2 * 32, "q8_0": 2 + 32, "q4_0": 2 + 16}
 
 
 def test_models_say_what_kv_types_cost(busy: Pages) -> None:
-    """Each type has a row; its memory is what the format takes, a smaller one agrees less often and diverges more."""
+    """Each type has a row; its memory is what the format takes, a smaller one agrees less often and
+    diverges more.
+    """
     page = busy.get("/models").text
     table = page[page.index('id="kv_quality"') :]
-    rows = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", table[: table.index("</table>")])[1:]]
-    found = {kind: (float(memory[:-1]), float(same[:-1]), float(divergence.split()[0])) for kind, memory, same, divergence in rows}
+    rows = [
+        re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row)
+        for row in re.findall(r"<tr>(.*?)</tr>", table[: table.index("</table>")])[1:]
+    ]
+    found = {
+        kind: (float(memory[:-1]), float(same[:-1]), float(divergence.split()[0]))
+        for kind, memory, same, divergence in rows
+    }
     assert list(found) == list(BLOCK_BYTES)
     for kind, (memory, _, _) in found.items():
         assert memory == pytest.approx(100 * BLOCK_BYTES[kind] / BLOCK_BYTES["f16"], abs=0.5)

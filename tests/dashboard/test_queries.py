@@ -38,7 +38,12 @@ def test_paging_meets_every_request_once(how_many: int, size: int, failed: set[i
             engine = await empty_database(Path(folder) / "store.db")
             async with AsyncSession(engine) as session:
                 session.add_all(
-                    row(NOW - timedelta(seconds=n), n, engine_config_id=None, status="error" if n in failed else "ok")
+                    row(
+                        NOW - timedelta(seconds=n),
+                        n,
+                        engine_config_id=None,
+                        status="error" if n in failed else "ok",
+                    )
                     for n in range(how_many)
                 )
                 await session.commit()
@@ -84,33 +89,53 @@ def test_filters_bound_model_status_and_time(busy: Pages) -> None:
         earlier = await requests.page(engine, RequestFilter(until=edge), Cursor(), 1)
         assert earlier.rows[0].id == f"req_{2:024x}"
         assert not (await requests.page(engine, RequestFilter(model="another"), Cursor())).rows
-        assert {found.status for found in (await requests.page(engine, RequestFilter(MODEL, "error"), Cursor())).rows} == {"error"}
+        assert {
+            found.status
+            for found in (await requests.page(engine, RequestFilter(MODEL, "error"), Cursor())).rows
+        } == {"error"}
         assert await requests.models(engine) == [MODEL]
 
     busy.run(ask())
 
 
 def test_a_window_merges_buckets_instead_of_averaging(pages: Pages) -> None:
-    """Percentiles over minutes and series equal those of all values together, within a bucket; older minutes are left out."""
+    """Percentiles over minutes and series equal those of all values together, within a bucket; older
+    minutes are left out.
+    """
     rng, minute = random.Random(3), int(NOW_S) // 60
     values = [rng.lognormvariate(5, 1) for _ in range(400)]
 
     async def fill() -> None:
         async with AsyncSession(pages.site.engine) as session:
-            session.add_all(SeriesRow(id=n, model=f"m{n}", engine_config_id=CONFIG.config_id, context_bucket="0-512") for n in (1, 2))
+            session.add_all(
+                SeriesRow(id=n, model=f"m{n}", engine_config_id=CONFIG.config_id, context_bucket="0-512")
+                for n in (1, 2)
+            )
             counts: dict[tuple[int, int, int], int] = {}
             for index, value in enumerate(values):
                 key = (minute - index % 15, 1 + index % 2, bucket_of(value * 1000))
                 counts[key] = counts.get(key, 0) + 1
-            session.add_all(HistogramRow(minute=m, series_id=s, measure="ttft", bucket=b, count=n) for (m, s, b), n in counts.items())
+            session.add_all(
+                HistogramRow(minute=m, series_id=s, measure="ttft", bucket=b, count=n)
+                for (m, s, b), n in counts.items()
+            )
             for m in (minute, minute - 14, minute - 15):
                 session.add(
                     RollupRow(
-                        minute=m, series_id=1, requests=10, errors=1, cancelled=2, prompt_tokens=3, cached_tokens=4, completion_tokens=5
+                        minute=m,
+                        series_id=1,
+                        requests=10,
+                        errors=1,
+                        cancelled=2,
+                        prompt_tokens=3,
+                        cached_tokens=4,
+                        completion_tokens=5,
                     )
                 )
             session.add(HistogramRow(minute=minute - 15, series_id=1, measure="ttft", bucket=9999, count=9))
-            session.add(HistogramRow(minute=minute, series_id=1, measure="of_a_newer_version", bucket=1, count=1))
+            session.add(
+                HistogramRow(minute=minute, series_id=1, measure="of_a_newer_version", bucket=1, count=1)
+            )
             await session.commit()
 
     async def ask() -> None:
@@ -168,12 +193,16 @@ def test_damaged_phases_are_told(pages: Pages) -> None:
 
 
 def test_a_reader_that_leaves_harms_no_connection(tmp_path: Path) -> None:
-    """A read that is cancelled is over at once for who asked; its connection comes back, and the next read works."""
+    """A read that is cancelled is over at once for who asked; its connection comes back, and the next read
+    works.
+    """
 
     async def work() -> None:
         engine = await empty_database(tmp_path / "store.db")
         numbers = select(literal(1).label("n")).cte(recursive=True)
-        slow = select(func.count()).select_from(numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n < 1_000_000)))
+        slow = select(func.count()).select_from(
+            numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n < 1_000_000))
+        )
         for _ in range(3):
             reading = asyncio.ensure_future(fetch(engine, slow))
             await asyncio.sleep(0.05)

@@ -1,4 +1,6 @@
-"""Every page with every parameter: whatever an address says, the answer is a designed page with the policy, and never a 5xx."""
+"""Every page with every parameter: whatever an address says, the answer is a designed page with the
+policy, and never a 5xx.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from tests.dashboard.conftest import Pages
 
 ODD = ["", "9999-01-01T00:00", "0001-01-01T00:00+23:59", "9999-12-31T23:59:59-23:59", "1969-07-20", "-1", "²", "9" * 5000, str(2**63),
        str(2**63 - 1), "1e9", "\0", "a\0b", "%", "../..", "'", "<b>", "ok", "1h", "all", "ttft", "0-512", "2026-11-23T04:46"]  # fmt: skip
-VALUES = st.one_of(st.sampled_from(ODD), st.text(max_size=40), st.datetimes().map(str), st.integers().map(str))
+VALUES = st.one_of(
+    st.sampled_from(ODD), st.text(max_size=40), st.datetimes().map(str), st.integers().map(str)
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,9 @@ def test_no_address_breaks_a_page(site: Pages, data: st.DataObject) -> None:
     names = pages[path]
     query = data.draw(st.lists(st.tuples(st.sampled_from([*names, "other"]), VALUES), max_size=4), "query")
     where = "".join(
-        f"/{quote(data.draw(VALUES, 'part'), safe='')}" if part.startswith("{") else f"/{part}" for part in path.split("/") if part
+        f"/{quote(data.draw(VALUES, 'part'), safe='')}" if part.startswith("{") else f"/{part}"
+        for part in path.split("/")
+        if part
     )
     response = site.get(f"{where}?{urlencode(query, errors='replace')}", app=one_app(site))
     assert response.status_code < 500, response.text[:2000]
@@ -64,7 +70,13 @@ def test_no_address_breaks_a_page(site: Pages, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["/requests?before=" + "9" * 5000, "/requests?model=a%00b", "/conversations/a%00b", "/requests?status=a%00"]
+    "url",
+    [
+        "/requests?before=" + "9" * 5000,
+        "/requests?model=a%00b",
+        "/conversations/a%00b",
+        "/requests?status=a%00",
+    ],
 )
 def test_what_cannot_be_meant_is_refused_with_a_page(site: Pages, url: str) -> None:
     """A number of thousands of digits and a NUL are the caller's doing."""
@@ -73,7 +85,9 @@ def test_what_cannot_be_meant_is_refused_with_a_page(site: Pages, url: str) -> N
     assert "That address does not work" in response.text
 
 
-@pytest.mark.parametrize("url", ["/requests?since=9999-01-01T00:00", "/requests?until=0001-01-01T00:00%2B05:00"])
+@pytest.mark.parametrize(
+    "url", ["/requests?since=9999-01-01T00:00", "/requests?until=0001-01-01T00:00%2B05:00"]
+)
 def test_times_far_away_find_nothing(site: Pages, url: str) -> None:
     """Any time is a time, also one that no request can have."""
     assert site.get(url).status_code == 200

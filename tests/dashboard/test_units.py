@@ -1,4 +1,6 @@
-"""What pages show, and what they suggest, is told as on every other surface (`tests/contracts/test_surfaces.py`)."""
+"""What pages show, and what they suggest, is told as on every other surface
+(`tests/contracts/test_surfaces.py`).
+"""
 
 from __future__ import annotations
 

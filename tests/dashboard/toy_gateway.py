@@ -1,4 +1,6 @@
-"""A gateway with the fake engine and one page more: `python -m tests.dashboard.toy_gateway HOME [--FLAG VALUE]`."""
+"""A gateway with the fake engine and one page more: `python -m tests.dashboard.toy_gateway HOME [--FLAG
+VALUE]`.
+"""
 
 from __future__ import annotations
 

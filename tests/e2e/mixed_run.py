@@ -1,4 +1,6 @@
-"""A run of every kind of request (answered, streamed, refused, cancelled, delayed, failed), and what every surface said of it afterwards."""
+"""A run of every kind of request (answered, streamed, refused, cancelled, delayed, failed), and what every
+surface said of it afterwards.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,26 @@ SLOTS = 2
 BUCKETS = "64,256"
 SCRIPT = {"FAKE_STEP_MS": "15", "FAKE_PREFILL_MS": "20"}
 FLAGS = (
-    *("--engine-slots", str(SLOTS), "--server-max-queue", "1", "--engine-n-ctx", "8192", "--telemetry-context-buckets", BUCKETS),
-    *("--slo-check-every-s", "0.5", "--slo-ttft-ms", "30", "--slo-ttft-share", "0.9", "--slo-inter-token-ms", "10"),
+    *(
+        "--engine-slots",
+        str(SLOTS),
+        "--server-max-queue",
+        "1",
+        "--engine-n-ctx",
+        "8192",
+        "--telemetry-context-buckets",
+        BUCKETS,
+    ),
+    *(
+        "--slo-check-every-s",
+        "0.5",
+        "--slo-ttft-ms",
+        "30",
+        "--slo-ttft-share",
+        "0.9",
+        "--slo-inter-token-ms",
+        "10",
+    ),
 )
 """The first token of a waiting request and each gap are later than these objectives."""
 
@@ -42,7 +62,9 @@ PAGES = {"overview": "", "latency": "/latency", "cache": "/cache", "models": "/m
 
 @dataclass(frozen=True, slots=True)
 class Surfaces:
-    """What each said of the run once it was over; `moment` holds pages and metrics while requests ran and waited."""
+    """What each said of the run once it was over; `moment` holds pages and metrics while requests ran and
+    waited.
+    """
 
     rows: list[dict[str, Any]]
     delays: list[dict[str, Any]]
@@ -71,7 +93,9 @@ class Surfaces:
 
 def total(samples: list[Sample], name: str, **labels: str) -> float:
     """The sum of all series of a metric that have these labels."""
-    return sum(sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items())
+    return sum(
+        sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items()
+    )
 
 
 def run(served: FakeServed) -> Surfaces:
@@ -94,20 +118,32 @@ def _conversation(served: FakeServed) -> None:
     for _ in range(3):
         answer = served.chat(messages=messages, max_tokens=6, metadata={"conversation_id": "chat"})
         assert answer.status_code == 200
-        messages = [*messages, answer.json()["choices"][0]["message"], {"role": "user", "content": "And then? " * 3}]
+        messages = [
+            *messages,
+            answer.json()["choices"][0]["message"],
+            {"role": "user", "content": "And then? " * 3},
+        ]
 
 
 def _crowd(served: FakeServed) -> tuple[dict[str, str], list[Sample]]:
-    """Two streams hold the slots; one request gives up in the queue, one waits there, one more is refused; a holder is cancelled."""
+    """Two streams hold the slots; one request gives up in the queue, one waits there, one more is refused;
+    a holder is cancelled.
+    """
     with contextlib.ExitStack() as stack:
         streams = []  # kept: one that nobody has any more is closed
         for number in range(SLOTS):
-            response = stack.enter_context(served.stream(f"stream {number}", request_id=f"{HELD}-{number}", max_tokens=LONG))
+            response = stack.enter_context(
+                served.stream(f"stream {number}", request_id=f"{HELD}-{number}", max_tokens=LONG)
+            )
             streams.append(frames(response))
             next(streams[-1])
         with contextlib.suppress(httpx.ReadTimeout):
             _post(served, "leaves", timeout=0.3)
-        until(lambda: served.rows("SELECT 1 FROM requests WHERE id = 'leaves' AND status = 'cancelled'"), 10, "it to leave")
+        until(
+            lambda: served.rows("SELECT 1 FROM requests WHERE id = 'leaves' AND status = 'cancelled'"),
+            10,
+            "it to leave",
+        )
         waiting = threading.Thread(target=_post, args=(served, WAITED))
         waiting.start()
         found = until(lambda: _moment(served), 20, "the engine to tell of the one that waits")
@@ -117,14 +153,26 @@ def _crowd(served: FakeServed) -> tuple[dict[str, str], list[Sample]]:
 
 
 def _post(served: FakeServed, request_id: str, timeout: float = 60) -> None:
-    body = {"model": served.model, "max_tokens": 5, "messages": [{"role": "user", "content": "Is it my turn?"}]}
-    httpx.post(f"{served.base_url}/v1/chat/completions", json=body, headers={"x-request-id": request_id}, timeout=timeout)
+    body = {
+        "model": served.model,
+        "max_tokens": 5,
+        "messages": [{"role": "user", "content": "Is it my turn?"}],
+    }
+    httpx.post(
+        f"{served.base_url}/v1/chat/completions",
+        json=body,
+        headers={"x-request-id": request_id},
+        timeout=timeout,
+    )
 
 
 def _moment(served: FakeServed) -> tuple[dict[str, str], list[Sample]] | None:
     """What is told of the present, once the engine has told of it; None before."""
     samples = metrics(served)
-    if total(samples, "firsttoken_queue_depth") != 1 or total(samples, "firsttoken_engine_slots", state="decode") != SLOTS:
+    if (
+        total(samples, "firsttoken_queue_depth") != 1
+        or total(samples, "firsttoken_engine_slots", state="decode") != SLOTS
+    ):
         return None
     paths = {"overview": "", "live": "/live", "health": "/health", "requests": "/requests"}
     return {name: pages.page(served, path) for name, path in paths.items()}, samples
@@ -160,13 +208,21 @@ def _surfaces(served: FakeServed, moment: dict[str, str], moment_samples: list[S
     return Surfaces(
         rows=stored,
         delays=served.rows("SELECT * FROM request_delays"),
-        stats={one: httpx.get(f"{served.base_url}/api/stats?since=all&by={one}").json()["rows"] for one in by},
-        cli={one: json.loads(_firsttoken(served, "stats", "--since", "all", "--by", one, "--json"))["rows"] for one in by},
+        stats={
+            one: httpx.get(f"{served.base_url}/api/stats?since=all&by={one}").json()["rows"] for one in by
+        },
+        cli={
+            one: json.loads(_firsttoken(served, "stats", "--since", "all", "--by", one, "--json"))["rows"]
+            for one in by
+        },
         csv=_csv(httpx.get(f"{served.base_url}/api/stats?since=all&format=csv").text),
         cli_csv=_csv(_firsttoken(served, "stats", "--since", "all", "--csv")),
         slo=slo,
         ready=httpx.get(f"{served.base_url}/readyz").json(),
-        doctor={check["name"]: check["outcome"] for check in json.loads(_firsttoken(served, "doctor", "--json"))["checks"]},
+        doctor={
+            check["name"]: check["outcome"]
+            for check in json.loads(_firsttoken(served, "doctor", "--json"))["checks"]
+        },
         pages=shown,
         samples=metrics(served),
         moment=moment,
@@ -186,8 +242,17 @@ def _csv(text: str) -> list[dict[str, str]]:
 
 
 def _firsttoken(served: FakeServed, *words: str) -> str:
-    """What a verb with the gateway's settings prints; the exit code is `doctor`'s opinion of the port, which the gateway has."""
-    given = ("--home", str(served.home), "--engine-models", str(served.home / "fake.gguf"), "--telemetry-context-buckets", BUCKETS)
+    """What a verb with the gateway's settings prints; the exit code is `doctor`'s opinion of the port,
+    which the gateway has.
+    """
+    given = (
+        "--home",
+        str(served.home),
+        "--engine-models",
+        str(served.home / "fake.gguf"),
+        "--telemetry-context-buckets",
+        BUCKETS,
+    )
     with contextlib.redirect_stdout(io.StringIO()) as out:
         main([*words, *given])
     return out.getvalue()

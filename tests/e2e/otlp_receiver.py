@@ -1,4 +1,5 @@
-"""A small OTLP receiver over HTTP or gRPC: decodes what arrives with the protocol's own generated messages and services.
+"""A small OTLP receiver over HTTP or gRPC: decodes what arrives with the protocol's own generated messages
+and services.
 
 It can also be a collector that nobody wants: one that takes its time, or refuses everything.
 """
@@ -25,8 +26,8 @@ HTTP, GRPC = "http/protobuf", "grpc"
 
 @dataclass
 class OtlpReceiver:
-    """Everything that was received, flat. Each export is answered after `delay_s`, or refused where `refuses`; `env` are the
-    variables that send a gateway's telemetry here.
+    """Everything that was received, flat. Each export is answered after `delay_s`, or refused where
+    `refuses`; `env` are the variables that send a gateway's telemetry here.
     """
 
     protocol: str = HTTP
@@ -62,15 +63,30 @@ class OtlpReceiver:
 
     def take_spans(self, request: trace_service_pb2.ExportTraceServiceRequest) -> None:
         """Keep the spans of one export."""
-        self.spans.extend(span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans)
+        self.spans.extend(
+            span
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        )
 
     def take_metrics(self, request: metrics_service_pb2.ExportMetricsServiceRequest) -> None:
         """Keep the metrics of one export."""
-        self.metrics.extend(metric for resource in request.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics)
+        self.metrics.extend(
+            metric
+            for resource in request.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        )
 
     def take_logs(self, request: logs_service_pb2.ExportLogsServiceRequest) -> None:
         """Keep the log records of one export."""
-        self.logs.extend(line for resource in request.resource_logs for scope in resource.scope_logs for line in scope.log_records)
+        self.logs.extend(
+            line
+            for resource in request.resource_logs
+            for scope in resource.scope_logs
+            for line in scope.log_records
+        )
 
     def take(self, path: str, body: bytes) -> None:
         """Decode and keep the body of one HTTP export."""
@@ -90,13 +106,20 @@ SLOW_S = 10.0
 
 @contextlib.contextmanager
 def collector(kind: str, protocol: str) -> Iterator[dict[str, str]]:
-    """The variables that send telemetry to a collector that is `good` or of one of the kinds in `BAD`; nobody listens where it is dead."""
+    """The variables that send telemetry to a collector that is `good` or of one of the kinds in `BAD`;
+    nobody listens where it is dead.
+    """
     if kind == "dead":
         with socket.socket() as held:  # bound and not listening: refused, and nobody else gets the port
             held.bind(("127.0.0.1", 0))
-            yield {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{held.getsockname()[1]}", "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+            yield {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{held.getsockname()[1]}",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+            }
         return
-    with OtlpReceiver(protocol, delay_s=SLOW_S if kind == "slow" else 0.0, refuses=kind == "refusing") as receiver:
+    with OtlpReceiver(
+        protocol, delay_s=SLOW_S if kind == "slow" else 0.0, refuses=kind == "refusing"
+    ) as receiver:
         yield receiver.env
 
 
@@ -108,7 +131,10 @@ def _serve_http(receiver: OtlpReceiver) -> tuple[int, Callable[[], None]]:
             body = self.rfile.read(int(self.headers["content-length"]))
             accepted = receiver.accepts()
             if accepted:
-                receiver.take(self.path, gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+                receiver.take(
+                    self.path,
+                    gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body,
+                )
             self.send_response(200 if accepted else 503)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -171,7 +197,12 @@ def _ended(server: grpc.Server) -> None:
 
 def exemplars(metrics: Iterable[Any], name: str) -> list[Any]:
     """The exemplars of one histogram."""
-    points = (point for metric in metrics if metric.name == name for point in getattr(metric, metric.WhichOneof("data")).data_points)
+    points = (
+        point
+        for metric in metrics
+        if metric.name == name
+        for point in getattr(metric, metric.WhichOneof("data")).data_points
+    )
     return [exemplar for point in points for exemplar in point.exemplars]
 
 

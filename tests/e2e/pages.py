@@ -12,7 +12,9 @@ from tests.e2e.serving import Served
 
 
 class Figures(HTMLParser):
-    """The cards of a page: `aria-label` of the section → term (or class) → text, whole numbers from their `title`."""
+    """The cards of a page: `aria-label` of the section → term (or class) → text, whole numbers from their
+    `title`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +67,9 @@ def part(text: str, begin: str, end: str) -> str:
 def rows(table: str) -> list[list[str]]:
     """The text of each cell of a table's body, row by row."""
     lines = re.findall(r"<tr[^>]*>(.*?)</tr>", part(table, "<tbody", "</tbody>"), re.DOTALL)
-    return [[plain(cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line, re.DOTALL)] for line in lines]
+    return [
+        [plain(cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line, re.DOTALL)] for line in lines
+    ]
 
 
 def plain(fragment: str) -> str:

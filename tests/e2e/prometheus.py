@@ -14,7 +14,9 @@ from tests.e2e.serving import free_port
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, target: int, rules: Path | None = None, features: str = "exemplar-storage") -> Iterator[str]:
+def prometheus(
+    folder: Path, target: int, rules: Path | None = None, features: str = "exemplar-storage"
+) -> Iterator[str]:
     """A Prometheus that scrapes the target every second, and evaluates the rules of a file."""
     config = folder / "prometheus.yml"
     config.write_text(
@@ -23,7 +25,12 @@ def prometheus(folder: Path, target: int, rules: Path | None = None, features: s
         f"scrape_configs: [{{job_name: firsttoken, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]\n"
     )
     port = free_port()
-    command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
+    command = [
+        "prometheus",
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([*command, f"--enable-feature={features}"], stdout=log, stderr=log)
     try:

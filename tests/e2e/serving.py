@@ -33,7 +33,9 @@ _ports = itertools.count(10_000 + os.getpid() * 97 % 20_000)
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now, never the same twice: between this and its use nobody else is given it."""
+    """A loopback port that nobody listens on now, never the same twice: between this and its use nobody
+    else is given it.
+    """
     for port in _ports:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -63,7 +65,8 @@ class Served:
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._flags = flags
-        self._env = {"FIRSTTOKEN_ENGINE_TUNE": "off", **beside, **os.environ, **(env or {})}  # a measurement would make tests differ
+        # a measurement would make tests differ
+        self._env = {"FIRSTTOKEN_ENGINE_TUNE": "off", **beside, **os.environ, **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait: bool = True) -> Self:
@@ -95,7 +98,9 @@ class Served:
 
     def engine_pid(self) -> int:
         """Of its engine process."""
-        children = [child for child in psutil.Process(self.pid).children() if self.worker in " ".join(child.cmdline())]
+        children = [
+            child for child in psutil.Process(self.pid).children() if self.worker in " ".join(child.cmdline())
+        ]
         assert len(children) == 1
         return int(children[0].pid)
 
@@ -114,7 +119,9 @@ class Served:
 
     def rows(self, sql: str = "SELECT * FROM requests ORDER BY seq", *values: Any) -> list[dict[str, Any]]:
         """Read the database as anybody may."""
-        with contextlib.closing(sqlite3.connect(f"file:{self.home / 'firsttoken.db'}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.home / 'firsttoken.db'}?mode=ro", uri=True)
+        ) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql, values)]
 
@@ -130,27 +137,47 @@ class Served:
 
     def chat(self, text: str = "Hi!", **controls: Any) -> httpx.Response:
         """One chat over plain HTTP."""
-        body = {"model": self.model, "temperature": 0, "max_tokens": 16, "messages": [{"role": "user", "content": text}], **controls}
+        body = {
+            "model": self.model,
+            "temperature": 0,
+            "max_tokens": 16,
+            "messages": [{"role": "user", "content": text}],
+            **controls,
+        }
         return httpx.post(f"{self.base_url}/v1/chat/completions", json=body, timeout=120)
 
     @contextlib.contextmanager
-    def stream(self, text: str = "Tell me a long story.", *, request_id: str = "", **controls: Any) -> Iterator[httpx.Response]:
+    def stream(
+        self, text: str = "Tell me a long story.", *, request_id: str = "", **controls: Any
+    ) -> Iterator[httpx.Response]:
         """One streamed chat over plain HTTP."""
         body = {"model": self.model, "temperature": 0, "max_tokens": 400, "stream": True, **controls}
         body.setdefault("messages", [{"role": "user", "content": text}])
         headers = {"x-request-id": request_id} if request_id else {}
-        with httpx.stream("POST", f"{self.base_url}/v1/chat/completions", json=body, headers=headers, timeout=120) as response:
+        with httpx.stream(
+            "POST", f"{self.base_url}/v1/chat/completions", json=body, headers=headers, timeout=120
+        ) as response:
             yield response
 
 
 class FakeServed(Served):
-    """The same with the benchmark's fake engine: for claims about the gateway alone, which a model would only slow down."""
+    """The same with the benchmark's fake engine: for claims about the gateway alone, which a model would
+    only slow down.
+    """
 
     model = "fake"
     worker = "bench.fake_engine"
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "bench.gateway", str(self.home), "--server-port", str(self.port), *self._flags]
+        return [
+            sys.executable,
+            "-m",
+            "bench.gateway",
+            str(self.home),
+            "--server-port",
+            str(self.port),
+            *self._flags,
+        ]
 
 
 def frames(response: httpx.Response) -> Iterator[Any]:

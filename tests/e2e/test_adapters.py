@@ -50,8 +50,8 @@ def shared(one: str, other: str) -> int:
 
 
 def test_each_answers_in_its_own_way_also_together(adapted: Served) -> None:
-    """The bare model and both adapters answer differently, each the same alone, cached or not; beside the others (where a
-    near tie may turn) each begins with its own words.
+    """The bare model and both adapters answer differently, each the same alone, cached or not; beside the
+    others (where a near tie may turn) each begins with its own words.
     """
     names = [MODEL, f"{MODEL}:sql", f"{MODEL}:law"]
     alone = {name: answer(adapted, name, cache_prompt=False) for name in names}
@@ -64,18 +64,28 @@ def test_each_answers_in_its_own_way_also_together(adapted: Served) -> None:
 
 
 def test_the_cache_says_that_the_adapter_changed(adapted: Served) -> None:
-    """A prompt that only another adapter has computed is computed again, for that reason; with its own it is a hit."""
+    """A prompt that only another adapter has computed is computed again, for that reason; with its own it
+    is a hit.
+    """
     text = f"What is new about it? {LONG}"
     assert adapted.chat(text, model=f"{MODEL}:sql").json()["timings"]["cache_n"] < 30
     changed = adapted.chat(text, model=f"{MODEL}:law").json()["timings"]
-    assert (changed["cache_reason"], changed["cache_n"] < 30) == ("adapter_changed", True), "no more than the template's own words"
+    assert (changed["cache_reason"], changed["cache_n"] < 30) == ("adapter_changed", True), (
+        "no more than the template's own words"
+    )
     assert adapted.chat(text, model=f"{MODEL}:sql").json()["timings"]["cache_reason"] == "full_hit"
 
 
 def test_they_are_listed_and_recorded(adapted: Served) -> None:
-    """`/v1/models` has them with their parent; the row and the metrics have their names; an unknown one is told what there is."""
+    """`/v1/models` has them with their parent; the row and the metrics have their names; an unknown one is
+    told what there is.
+    """
     listed = httpx.get(f"{adapted.base_url}/v1/models").json()["data"]
-    assert [(model["id"], model["parent"]) for model in listed] == [(MODEL, None), (f"{MODEL}:law", MODEL), (f"{MODEL}:sql", MODEL)]
+    assert [(model["id"], model["parent"]) for model in listed] == [
+        (MODEL, None),
+        (f"{MODEL}:law", MODEL),
+        (f"{MODEL}:sql", MODEL),
+    ]
     assert "law (" in httpx.get(f"{adapted.base_url}/v1/models/{MODEL}:sql").json()["config"]["adapters"]
     response = adapted.chat(model=f"{MODEL}:sql")
     assert response.json()["model"] == MODEL
@@ -97,7 +107,18 @@ def test_they_are_listed_and_recorded(adapted: Served) -> None:
 )
 def test_a_wrong_entry_is_told_at_the_start(entry: str, words: str, tmp_path: Path) -> None:
     """Before anything listens: one line that names the setting, and exit code 1."""
-    command = [sys.executable, "-m", "gateway.cli.main", "serve", "--port", "0", "--home", str(tmp_path), "--engine-adapters", entry]
+    command = [
+        sys.executable,
+        "-m",
+        "gateway.cli.main",
+        "serve",
+        "--port",
+        "0",
+        "--home",
+        str(tmp_path),
+        "--engine-adapters",
+        entry,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert words in done.stdout + done.stderr
@@ -105,7 +126,9 @@ def test_a_wrong_entry_is_told_at_the_start(entry: str, words: str, tmp_path: Pa
 
 def test_an_adapter_for_another_model_is_told(files: dict[str, Path], launch: Callable[..., Served]) -> None:
     """The engine cannot load it and says why on `/readyz`."""
-    served = launch("--engine-adapters", f"other={files['other']}", "--engine-max-restarts", "0").start(wait=False)
+    served = launch("--engine-adapters", f"other={files['other']}", "--engine-max-restarts", "0").start(
+        wait=False
+    )
 
     def reason() -> str:
         try:

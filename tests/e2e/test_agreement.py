@@ -1,4 +1,6 @@
-"""Two hundred real requests, and every surface tells the same of them: SQL, roll-ups, `/metrics`, the Overview."""
+"""Two hundred real requests, and every surface tells the same of them: SQL, roll-ups, `/metrics`, the
+Overview.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,11 @@ class Surfaces:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of all series of a metric that have these labels."""
-        return sum(sample.value for sample in self.samples if sample.name == name and labels.items() <= sample.labels.items())
+        return sum(
+            sample.value
+            for sample in self.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
 
 
 def overview(served: Served) -> dict[str, dict[str, str]]:
@@ -129,8 +135,14 @@ def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surfaces]:
     served, again = Served(home, *flags), Served(home, *flags)
     try:
         load(served.start())
-        until(lambda: len(served.rows("SELECT 1 FROM requests WHERE status <> 'running'")) == REQUESTS, 20, "all rows")
-        stored = {row["seq"]: phases.decode(row["phases"]) for row in served.rows("SELECT * FROM request_phases")}
+        until(
+            lambda: len(served.rows("SELECT 1 FROM requests WHERE status <> 'running'")) == REQUESTS,
+            20,
+            "all rows",
+        )
+        stored = {
+            row["seq"]: phases.decode(row["phases"]) for row in served.rows("SELECT * FROM request_phases")
+        }
         text = httpx.get(f"{served.base_url}/metrics").text
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         shown = overview(served)
@@ -171,17 +183,25 @@ def test_tokens_agree(surfaces: Surfaces) -> None:
     in_sql = tuple(sum(row[name] or 0 for row in surfaces.rows) for name in columns)
     assert tuple(getattr(surfaces.totals, name) for name in columns) == in_sql
     usage = "gen_ai_client_inference_usage"
-    counters = (f"{usage}_input_tokens_total", f"{usage}_cache_read_input_tokens_total", f"{usage}_output_tokens_total")
+    counters = (
+        f"{usage}_input_tokens_total",
+        f"{usage}_cache_read_input_tokens_total",
+        f"{usage}_output_tokens_total",
+    )
     assert tuple(surfaces.metric(name) for name in counters) == in_sql
     card = surfaces.page["Tokens"]
-    assert tuple(card[term] for term in ("in", "cached", "out")) == tuple(formats.count(tokens) for tokens in in_sql)
+    assert tuple(card[term] for term in ("in", "cached", "out")) == tuple(
+        formats.count(tokens) for tokens in in_sql
+    )
     limits = sum(1 + index % 8 for index in range(len(SIZES)))
     cancelled = sum(row["completion_tokens"] for row in surfaces.rows if row["status"] == "cancelled")
     assert len(SIZES) <= in_sql[2] - cancelled <= limits
 
 
 def test_median_ttft_agrees(surfaces: Surfaces) -> None:
-    """The median TTFT is that of the rows: in the same bucket of the roll-ups, in the right one of /metrics, and on the page."""
+    """The median TTFT is that of the rows: in the same bucket of the roll-ups, in the right one of
+    /metrics, and on the page.
+    """
     exact_ms = nearest_rank(surfaces.answered(), 0.5)
     spread = surfaces.spreads[Measure.TTFT]
     assert spread.count == len(surfaces.answered())
@@ -190,14 +210,18 @@ def test_median_ttft_agrees(surfaces: Surfaces) -> None:
     assert surfaces.page["Time to first token"]["p50"] == formats.milliseconds(spread.p50)
     for name in ("gen_ai_server_time_to_first_token_seconds", "firsttoken_ttft_by_context_seconds"):
         assert surfaces.metric(f"{name}_count") == spread.count
-        edges = sorted({sample.labels["le"] for sample in surfaces.samples if sample.name == f"{name}_bucket"}, key=float)
+        edges = sorted(
+            {sample.labels["le"] for sample in surfaces.samples if sample.name == f"{name}_bucket"}, key=float
+        )
         edge = next(le for le in edges if surfaces.metric(f"{name}_bucket", le=le) >= spread.count / 2)
         below = max((float(le) for le in edges if float(le) < float(edge)), default=0.0)
         assert below < exact_ms / 1e3 <= float(edge)
 
 
 def test_context_buckets_agree(surfaces: Surfaces) -> None:
-    """Per context bucket: counts, TTFT median and output rates of the rows are those of the roll-ups and of /metrics."""
+    """Per context bucket: counts, TTFT median and output rates of the rows are those of the roll-ups and
+    of /metrics.
+    """
     groups = {group.part: group for group in surfaces.groups if group.model == MODEL}
     for bucket in ("0-64", "64-256", "256-1k", "1k+"):
         rows = [row for row in surfaces.rows if row["context_bucket"] == bucket]
@@ -205,10 +229,17 @@ def test_context_buckets_agree(surfaces: Surfaces) -> None:
         rates = [row for row in rows if row["decode_tps"] is not None]
         group = groups[bucket]
         assert ttfts
-        assert (group.totals.requests, group.totals.prompt_tokens) == (len(rows), sum(row["prompt_tokens"] for row in rows))
-        assert bucket_of((group.percentiles(Measure.TTFT).p50 or 0) * 1e3) == bucket_of(nearest_rank(ttfts, 0.5) * 1e3)
+        assert (group.totals.requests, group.totals.prompt_tokens) == (
+            len(rows),
+            sum(row["prompt_tokens"] for row in rows),
+        )
+        assert bucket_of((group.percentiles(Measure.TTFT).p50 or 0) * 1e3) == bucket_of(
+            nearest_rank(ttfts, 0.5) * 1e3
+        )
         assert group.percentiles(Measure.OUTPUT_RATE).count == len(rates)
-        assert surfaces.metric("firsttoken_ttft_by_context_seconds_count", context_bucket=bucket) == len(ttfts)
+        assert surfaces.metric("firsttoken_ttft_by_context_seconds_count", context_bucket=bucket) == len(
+            ttfts
+        )
         assert surfaces.metric("firsttoken_output_rate_per_second_count", context_bucket=bucket) == len(rates)
 
 
@@ -218,7 +249,9 @@ def test_overview_survives_a_restart(surfaces: Surfaces) -> None:
 
 
 def test_the_waterfall_of_every_request_adds_up(surfaces: Surfaces) -> None:
-    """Phases cover the wall time of each of the 200 requests but for at most 2 ms or 2 %; each row's figures are its phases'."""
+    """Phases cover the wall time of each of the 200 requests but for at most 2 ms or 2 %; each row's
+    figures are its phases'.
+    """
     assert surfaces.phases.keys() == {row["seq"] for row in surfaces.rows}
     for row in surfaces.rows:
         stored = surfaces.phases[row["seq"]]

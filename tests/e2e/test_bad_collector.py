@@ -1,4 +1,6 @@
-"""A collector that is dead, slow or refusing, over both protocols: requests are answered, losses are counted, the end is in time."""
+"""A collector that is dead, slow or refusing, over both protocols: requests are answered, losses are
+counted, the end is in time.
+"""
 
 from __future__ import annotations
 
@@ -29,21 +31,43 @@ QUICK = {
 def _lost(server: Server, metric: str) -> float:
     """What failed to be exported, by `/metrics`."""
     text = httpx.get(f"http://{server.host}:{server.port}/metrics").text
-    lines = [line for line in text.splitlines() if line.startswith(f"{metric}_total{{") and 'error_type="export_failed"' in line]
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.startswith(f"{metric}_total{{") and 'error_type="export_failed"' in line
+    ]
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
 @pytest.mark.parametrize("protocol", [HTTP, GRPC])
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_collector_costs_counted_drops_only(kind: str, protocol: str) -> None:
-    """Every request is answered, the losses of all three signals are on /metrics, and SIGTERM ends within the deadline."""
+    """Every request is answered, the losses of all three signals are on /metrics, and SIGTERM ends within
+    the deadline.
+    """
     flags = ("--engine-slots", "4", "--store-shutdown-s", str(SHUTDOWN_S))
     with collector(kind, protocol) as env, Server(fake=True, flags=flags, env=QUICK | env) as server:
-        plan = LoadPlan(host=server.host, port=server.port, model=server.model, salt=kind, requests=REQUESTS, concurrency=4, max_tokens=8)
+        plan = LoadPlan(
+            host=server.host,
+            port=server.port,
+            model=server.model,
+            salt=kind,
+            requests=REQUESTS,
+            concurrency=4,
+            max_tokens=8,
+        )
         assert len(generate(plan).samples) == REQUESTS
-        until(lambda: _lost(server, "otel_sdk_exporter_span_exported") >= REQUESTS * SPANS_EACH, 60, "the lost spans")
+        until(
+            lambda: _lost(server, "otel_sdk_exporter_span_exported") >= REQUESTS * SPANS_EACH,
+            60,
+            "the lost spans",
+        )
         until(lambda: _lost(server, "otel_sdk_exporter_log_exported") >= REQUESTS, 60, "the lost log records")
-        until(lambda: _lost(server, "otel_sdk_exporter_metric_data_point_exported") > 0, 60, "the lost metric points")
+        until(
+            lambda: _lost(server, "otel_sdk_exporter_metric_data_point_exported") > 0,
+            60,
+            "the lost metric points",
+        )
         assert len(generate(plan).samples) == REQUESTS  # now there is something that waits when the end comes
         began = time.monotonic()
         server.stop()

@@ -1,4 +1,6 @@
-"""The prefix cache on the real model: what a chat finds, why, from which tier, and that it never changes an answer."""
+"""The prefix cache on the real model: what a chat finds, why, from which tier, and that it never changes
+an answer.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ import pytest
 from gateway.cli.main import main
 from tests.e2e.serving import Served, frames, until
 
-RULES = "You are the guide of a museum of clocks. " + " ".join(f"Room {number} holds {number * 3} clocks." for number in range(1, 21))
+RULES = "You are the guide of a museum of clocks. " + " ".join(
+    f"Room {number} holds {number * 3} clocks." for number in range(1, 21)
+)
 SYSTEM = {"role": "system", "content": RULES}
 
 
@@ -42,11 +46,17 @@ def follow(messages: list[dict[str, str]], answer: dict[str, Any], text: str) ->
 
 
 def test_reasons_of_a_chat(launch: Callable[..., Served]) -> None:
-    """One chat's life: new, appended, the same again, edited, under another system message, with a clock in it, and off."""
+    """One chat's life: new, appended, the same again, edited, under another system message, with a clock
+    in it, and off.
+    """
     served = launch("--engine-n-ctx", "2048").start()
     first = [SYSTEM, user("Which room is the largest?")]
     answer = ask(served, first)
-    assert (answer["cache_reason"], answer["cache_source"], answer["cache_n"]) == ("new_conversation", "none", 0)
+    assert (answer["cache_reason"], answer["cache_source"], answer["cache_n"]) == (
+        "new_conversation",
+        "none",
+        0,
+    )
     second = follow(first, answer, "And the smallest?")
     appended = ask(served, second)
     assert (appended["cache_reason"], appended["cache_source"]) == ("appended", "kv")
@@ -57,9 +67,15 @@ def test_reasons_of_a_chat(launch: Callable[..., Served]) -> None:
     third = follow(second, appended, "Thank you. Where do I pay?")
     edited = [third[0], user("Which room has birds?"), *third[2:]]
     assert ask(served, edited)["cache_reason"] == "history_edited"
-    assert ask(served, [{"role": "system", "content": "Be brief."}, *second[1:]])["cache_reason"] == "system_changed"
+    assert (
+        ask(served, [{"role": "system", "content": "Be brief."}, *second[1:]])["cache_reason"]
+        == "system_changed"
+    )
     clock = [{"role": "system", "content": f"It is 10:0{minute} now. {RULES}"} for minute in range(4)]
-    told = [ask(served, [message, user(f"What is in room {at}?")])["cache_reason"] for at, message in enumerate(clock)]
+    told = [
+        ask(served, [message, user(f"What is in room {at}?")])["cache_reason"]
+        for at, message in enumerate(clock)
+    ]
     assert told[-1] == "volatile_prefix"
     assert ask(served, second, cache_prompt=False)["cache_reason"] == "disabled"
     assert "volatile_prefix" in httpx.get(f"{served.base_url}/dashboard/cache").text
@@ -132,7 +148,9 @@ def test_the_same_prompt_twice_survives_a_restart(launch: Callable[..., Served])
 
 
 def test_a_model_is_served_without_a_folder_for_its_cache(launch: Callable[..., Served]) -> None:
-    """A file is where the folder should be: the tier is off, the pages and the metrics say so, and requests are answered."""
+    """A file is where the folder should be: the tier is off, the pages and the metrics say so, and
+    requests are answered.
+    """
     served = launch("--engine-n-ctx", "2048")
     (served.home / "cache").mkdir(parents=True)
     (served.home / "cache" / "prefix").write_text("in the way")
@@ -146,7 +164,9 @@ def test_a_model_is_served_without_a_folder_for_its_cache(launch: Callable[..., 
     assert served.stop() == 0
 
 
-def test_keys_are_cleared_beside_a_running_gateway(launch: Callable[..., Served], capsys: pytest.CaptureFixture[str]) -> None:
+def test_keys_are_cleared_beside_a_running_gateway(
+    launch: Callable[..., Served], capsys: pytest.CaptureFixture[str]
+) -> None:
     """What its engine uses stays and is found after a restart; what another number of slots has left goes."""
     for slots in ("2", "3"):
         served = launch("--engine-n-ctx", "2048", "--engine-slots", slots).start()
@@ -156,7 +176,10 @@ def test_keys_are_cleared_beside_a_running_gateway(launch: Callable[..., Served]
     flags = ["--home", str(served.home), "--json"]
     assert main(["cache", "list", *flags]) == 0
     keys = json.loads(capsys.readouterr().out)["keys"]
-    assert [(key["streams"], key["in_use"], key["foreign"]) for key in keys] == [(3, True, False), (2, False, True)]
+    assert [(key["streams"], key["in_use"], key["foreign"]) for key in keys] == [
+        (3, True, False),
+        (2, False, True),
+    ]
     assert main(["cache", "clear", "all", "--yes", *flags]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["cleared"], told["kept"]) == ([keys[1]["key"]], [keys[0]["key"]])
@@ -167,8 +190,8 @@ def test_keys_are_cleared_beside_a_running_gateway(launch: Callable[..., Served]
 
 
 def test_a_suspended_answer_goes_on_from_its_state(launch: Callable[..., Served]) -> None:
-    """On the real model, with both of the CPU's kernels: beside an interactive request that took its slot, a background answer is
-    the text that it is alone, and nothing of it is computed twice.
+    """On the real model, with both of the CPU's kernels: beside an interactive request that took its slot, a
+    background answer is the text that it is alone, and nothing of it is computed twice.
     """
     served = launch("--engine-n-ctx", "2048", "--engine-slots", "1", "--engine-speculative", "off").start()
     background = [SYSTEM, user("Describe each room in a sentence of its own.")]
@@ -176,7 +199,11 @@ def test_a_suspended_answer_goes_on_from_its_state(launch: Callable[..., Served]
     from tests.e2e.serving import together
 
     def interrupt() -> dict[str, Any]:
-        until(lambda: "decode" in httpx.get(f"{served.base_url}/dashboard/live").text, 20, "the answer to be on its way")
+        until(
+            lambda: "decode" in httpx.get(f"{served.base_url}/dashboard/live").text,
+            20,
+            "the answer to be on its way",
+        )
         return ask(served, [user("Say hello.")], max_tokens=2)
 
     again, _ = together(lambda: ask(served, background, priority="background", max_tokens=200), interrupt)
@@ -193,10 +220,14 @@ def test_a_suspended_answer_goes_on_from_its_state(launch: Callable[..., Served]
 
 
 def test_the_cache_never_changes_an_answer(launch: Callable[..., Served]) -> None:
-    """Greedy text with the cache off, and from KV, RAM and disk, at cuts all over a prompt that other prompts share."""
+    """Greedy text with the cache off, and from KV, RAM and disk, at cuts all over a prompt that other
+    prompts share.
+    """
     flags = ("--engine-n-ctx", "2048", "--engine-slots", "1", "--engine-speculative", "off")
     served = launch(*flags).start()
-    text = "Tell me which of these rooms I should visit first, and why; I have one hour, two children and a dog."
+    text = (
+        "Tell me which of these rooms I should visit first, and why; I have one hour, two children and a dog."
+    )
     words = text.split()
     whole = [SYSTEM, user(" ".join(words))]
     plain = ask(served, whole, cache_prompt=False)["text"]
@@ -210,7 +241,9 @@ def test_the_cache_never_changes_an_answer(launch: Callable[..., Served]) -> Non
             ask(served, [user(f"Something else, {cut}.")], max_tokens=1)
         found = ask(served, whole)
         sources.add(found["cache_source"])
-        assert found["text"] == plain, f"cut at word {cut}, {found['cache_n']} tokens from {found['cache_source']}"
+        assert found["text"] == plain, (
+            f"cut at word {cut}, {found['cache_n']} tokens from {found['cache_source']}"
+        )
     assert served.stop() == 0
     restarted = launch(*flags).start()
     found = ask(restarted, whole)
@@ -221,7 +254,9 @@ def test_the_cache_never_changes_an_answer(launch: Callable[..., Served]) -> Non
 
 
 def test_a_long_chat_loses_its_oldest_turns_loudly(launch: Callable[..., Served]) -> None:
-    """Overflow is an error by default; `truncate: auto` drops whole turns and says which, streamed or not, and in the record."""
+    """Overflow is an error by default; `truncate: auto` drops whole turns and says which, streamed or not,
+    and in the record.
+    """
     served = launch("--engine-n-ctx", "256").start()
     chat = [{"role": "system", "content": "Be brief."}]
     for number in range(12):
@@ -252,11 +287,16 @@ def test_a_long_chat_loses_its_oldest_turns_loudly(launch: Callable[..., Served]
 
 
 def test_a_shared_cold_prefix_is_computed_once(served: Served) -> None:
-    """Four users arrive together under one system message that nobody has sent before: one computes it, the others fork."""
+    """Four users arrive together under one system message that nobody has sent before: one computes it,
+    the others fork.
+    """
     from tests.e2e.serving import together
 
     system = {"role": "system", "content": f"{time.time_ns()} {RULES}"}
-    jobs = [lambda number=number: ask(served, [system, user(f"What is in room {number}?")], max_tokens=4) for number in range(4)]
+    jobs = [
+        lambda number=number: ask(served, [system, user(f"What is in room {number}?")], max_tokens=4)
+        for number in range(4)
+    ]
     answers = together(*jobs)
     computed = sorted(answer["prompt_n"] for answer in answers)
     assert computed[-1] > 150

@@ -1,4 +1,6 @@
-"""Other programs take the cores and leave them again, during one run of the real model: threads, metrics, pages and the request tell it."""
+"""Other programs take the cores and leave them again, during one run of the real model: threads, metrics,
+pages and the request tell it.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def gauges(served: Served) -> tuple[float | None, float | None]:
-    """The engine's contention and threads on `/metrics`, as of its next heartbeat; None before it was measured. Asking all the time
-    would be contention.
+    """The engine's contention and threads on `/metrics`, as of its next heartbeat; None before it was
+    measured. Asking all the time would be contention.
     """
     time.sleep(HEARTBEAT_S)
     text = httpx.get(f"{served.base_url}/metrics", timeout=30).text
     contention, threads = (
-        re.search(rf"^firsttoken_engine_{name}\{{[^}}]*\}} (\S+)$", text, re.MULTILINE) for name in ("contention_ratio", "threads")
+        re.search(rf"^firsttoken_engine_{name}\{{[^}}]*\}} (\S+)$", text, re.MULTILINE)
+        for name in ("contention_ratio", "threads")
     )
     return float(contention[1]) if contention else None, float(threads[1]) if threads else None
 
@@ -79,15 +82,23 @@ def test_a_model_says_what_decided_its_threads(served: Served) -> None:
 
 @pytest.mark.skipif(USUAL < 2, reason="one thread has none to give up")
 def test_a_busy_machine_is_noticed_told_and_over_again(served: Served) -> None:
-    """Fewer threads while every core is kept busy, all of them afterwards; the request that was slowed says by what."""
+    """Fewer threads while every core is kept busy, all of them afterwards; the request that was slowed
+    says by what.
+    """
     with answering(served):
-        until(lambda: is_calm(served), SOON_S, "all threads to be in use, and a measurement of what they can do")
+        until(
+            lambda: is_calm(served), SOON_S, "all threads to be in use, and a measurement of what they can do"
+        )
         with busy_cores(psutil.cpu_count() or 1):
             until(lambda: (gauges(served)[1] or USUAL) < USUAL, SOON_S, "threads to be given up")
             assert (gauges(served)[0] or 0) > 0.1
             slowed = httpx.post(
                 f"{served.base_url}/v1/chat/completions",
-                json={"model": served.model, "max_tokens": 32, "messages": [{"role": "user", "content": "Count to ten."}]},
+                json={
+                    "model": served.model,
+                    "max_tokens": 32,
+                    "messages": [{"role": "user", "content": "Count to ten."}],
+                },
                 headers={"x-request-id": "slowed"},
                 timeout=120,
             )
@@ -95,7 +106,9 @@ def test_a_busy_machine_is_noticed_told_and_over_again(served: Served) -> None:
             assert "The machine is busy" in page(served, "health")
             assert "of the time without a core" in page(served, "live")
         seq = served.row("slowed")["seq"]
-        delays = served.rows("SELECT cause, total_us FROM request_delays WHERE seq = ? AND cause = 'contention'", seq)
+        delays = served.rows(
+            "SELECT cause, total_us FROM request_delays WHERE seq = ? AND cause = 'contention'", seq
+        )
         assert [row["total_us"] > 0 for row in delays] == [True]
         assert "other programs" in page(served, "requests/slowed")
         until(lambda: is_calm(served), SOON_S, "all threads to be back")

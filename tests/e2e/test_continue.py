@@ -6,7 +6,10 @@ from typing import Any
 
 from tests.e2e.serving import Served
 
-ASKED = {"role": "user", "content": "Write the numbers from one to thirty as English words, separated by commas."}
+ASKED = {
+    "role": "user",
+    "content": "Write the numbers from one to thirty as English words, separated by commas.",
+}
 
 
 def answer(served: Served, *messages: dict[str, Any], **controls: Any) -> dict[str, Any]:
@@ -21,7 +24,9 @@ def text(found: dict[str, Any]) -> str:
 
 
 def test_a_cut_answer_goes_on(served: Served) -> None:
-    """The second half follows the first as if it had not been cut, whether its prefix comes from the cache or is computed."""
+    """The second half follows the first as if it had not been cut, whether its prefix comes from the cache
+    or is computed.
+    """
     whole = text(answer(served, ASKED, max_tokens=40, cache_prompt=False))
     first = answer(served, ASKED, max_tokens=20)
     spoken = {"role": "assistant", "content": text(first)}
@@ -36,7 +41,9 @@ def test_a_cut_answer_goes_on(served: Served) -> None:
 
 
 def test_without_its_beginning_an_answer_is_another_prompt(served: Served) -> None:
-    """`add_generation_prompt: false` leaves out the tokens that begin the assistant's turn; the usual prompt has them."""
+    """`add_generation_prompt: false` leaves out the tokens that begin the assistant's turn; the usual
+    prompt has them.
+    """
     usual = answer(served, ASKED, max_tokens=1)["usage"]["prompt_tokens"]
     assert answer(served, ASKED, max_tokens=1, add_generation_prompt=True)["usage"]["prompt_tokens"] == usual
     assert answer(served, ASKED, max_tokens=1, add_generation_prompt=False)["usage"]["prompt_tokens"] < usual

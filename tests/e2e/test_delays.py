@@ -1,4 +1,6 @@
-"""Who held up whom, on the real model: a stream beside a long prompt, told both ways by the store, pages, traces and metrics."""
+"""Who held up whom, on the real model: a stream beside a long prompt, told both ways by the store, pages,
+traces and metrics.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.e2e.otlp_receiver import OtlpReceiver, attributes
 from tests.e2e.serving import MODEL, Served, frames, until
 
-LONG = " ".join(f"Paragraph {number}: the clock in room {number} is {number * 7} years old." for number in range(60))
+LONG = " ".join(
+    f"Paragraph {number}: the clock in room {number} is {number * 7} years old." for number in range(60)
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +30,13 @@ def receiver() -> Iterator[OtlpReceiver]:
 
 @pytest.fixture(scope="module")
 def served(receiver: OtlpReceiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A gateway with two slots, in which a long prompt has come beside a stream, and a third request had to wait for both."""
+    """A gateway with two slots, in which a long prompt has come beside a stream, and a third request had
+    to wait for both.
+    """
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
-    served = Served(tmp_path_factory.mktemp("delayed"), "--engine-n-ctx", "2048", "--engine-slots", "2", env=env)
+    served = Served(
+        tmp_path_factory.mktemp("delayed"), "--engine-n-ctx", "2048", "--engine-slots", "2", env=env
+    )
     try:
         _load(served.start())
         yield served
@@ -63,18 +71,26 @@ def _ask(served: Served, request_id: str, text: str, max_tokens: int) -> None:
 
 
 def _live(served: Served) -> int:
-    found = re.findall(r'firsttoken_engine_slots\{[^}]*state="(?:prefill|decode)"\} (\d+)', httpx.get(f"{served.base_url}/metrics").text)
+    found = re.findall(
+        r'firsttoken_engine_slots\{[^}]*state="(?:prefill|decode)"\} (\d+)',
+        httpx.get(f"{served.base_url}/metrics").text,
+    )
     return sum(int(count) for count in found)
 
 
 def delays(served: Served, request_id: str) -> dict[tuple[str, str], dict[str, Any]]:
     row = served.row(request_id)
-    found = served.rows("SELECT d.*, r.id AS other FROM request_delays d JOIN requests r ON r.seq = d.by_seq WHERE d.seq = ?", row["seq"])
+    found = served.rows(
+        "SELECT d.*, r.id AS other FROM request_delays d JOIN requests r ON r.seq = d.by_seq WHERE d.seq = ?",
+        row["seq"],
+    )
     return {(one["cause"], one["other"]): one for one in found}
 
 
 def test_the_prompt_is_blamed_for_the_gaps(served: Served) -> None:
-    """What the stream lost to the prompt is what its gaps were longer than usual, within a third; the longest is its longest gap's."""
+    """What the stream lost to the prompt is what its gaps were longer than usual, within a third; the
+    longest is its longest gap's.
+    """
     row, lost = served.row("stream"), delays(served, "stream")["prefill", "long"]
     assert lost["total_us"] / 1e3 <= row["decode_ms"]
     assert lost["longest_us"] / 1e3 <= row["itl_max_ms"]
@@ -110,18 +126,26 @@ def test_traces_link_both_ways(served: Served, receiver: OtlpReceiver) -> None:
 
 def _links(receiver: OtlpReceiver, trace_id: str, name: str) -> set[tuple[str, str, str]]:
     def found() -> Span | None:
-        return next((span for span in list(receiver.spans) if span.trace_id.hex() == trace_id and span.name == name), None)
+        return next(
+            (span for span in list(receiver.spans) if span.trace_id.hex() == trace_id and span.name == name),
+            None,
+        )
 
     links = until(found, 20, f"{name} of {trace_id}").links
     told = [(attributes(link), link.trace_id.hex()) for link in links]
-    return {(one["firsttoken.delay.direction"], one["firsttoken.delay.cause"], trace) for one, trace in told if one}
+    return {
+        (one["firsttoken.delay.direction"], one["firsttoken.delay.cause"], trace)
+        for one, trace in told
+        if one
+    }
 
 
 def test_the_metric_counts_what_the_rows_say(served: Served) -> None:
     """Seconds by cause on /metrics are the sum over the rows."""
     text = httpx.get(f"{served.base_url}/metrics").text
     for cause, total_us in (
-        (row["cause"], row["us"]) for row in served.rows("SELECT cause, sum(total_us) AS us FROM request_delays GROUP BY cause")
+        (row["cause"], row["us"])
+        for row in served.rows("SELECT cause, sum(total_us) AS us FROM request_delays GROUP BY cause")
     ):
         (value,) = re.findall(rf'firsttoken_delay_time_seconds_total\{{cause="{cause}"[^}}]*\}} (\S+)', text)
         assert float(value) == pytest.approx(total_us / 1e6, abs=1e-4)

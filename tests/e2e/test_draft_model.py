@@ -1,4 +1,6 @@
-"""A draft model behind a real gateway: same answers, and every surface says what it did; a file that does not fit is told."""
+"""A draft model behind a real gateway: same answers, and every surface says what it did; a file that does
+not fit is told.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from tests.e2e.serving import MODEL, Served, until
 FLAGS = ("--engine-n-ctx", "512", "--engine-slots", "2")
 PROMPTS = ("Tell me a long story about a fox.", "Tell me a long story about a lighthouse.")
 ANSWER_TOKENS = 180
-"""With its prompt within 256 tokens: beyond them guesses are verified by another kernel (docs/speculative.md), and a near tie may turn."""
+"""With its prompt within 256 tokens: beyond them guesses are verified by another kernel
+(docs/speculative.md), and a near tie may turn.
+"""
 
 MORE = 10
 COUNTED = f'firsttoken_draft_tokens_total{{gen_ai_request_model="{MODEL}",source="draft_model",state='
@@ -39,11 +43,16 @@ def guessed(served: Served) -> float:
 def stories(served: Served) -> dict[str, str]:
     """Two answers, by request."""
     told = [served.chat(prompt, max_tokens=ANSWER_TOKENS) for prompt in PROMPTS]
-    return {response.headers["x-request-id"]: str(response.json()["choices"][0]["message"]["content"]) for response in told}
+    return {
+        response.headers["x-request-id"]: str(response.json()["choices"][0]["message"]["content"])
+        for response in told
+    }
 
 
 def test_same_answers_and_all_surfaces_agree(launch: Callable[..., Served], shallow: Path) -> None:
-    """Greedy stories with and without; what the draft model guessed (probes at least) is on the pages and in the metrics."""
+    """Greedy stories with and without; what the draft model guessed (probes at least) is on the pages and
+    in the metrics.
+    """
     plain = launch(*FLAGS).start()
     expected = list(stories(plain).values())
     assert plain.stop() == 0
@@ -67,7 +76,9 @@ def test_same_answers_and_all_surfaces_agree(launch: Callable[..., Served], shal
     assert served.stop() == 0
 
 
-def test_a_file_that_was_cut_short_is_told(launch: Callable[..., Served], shallow: Path, tmp_path: Path) -> None:
+def test_a_file_that_was_cut_short_is_told(
+    launch: Callable[..., Served], shallow: Path, tmp_path: Path
+) -> None:
     """The engine cannot load it, and `/readyz` names the setting and what to do."""
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(shallow.read_bytes()[: shallow.stat().st_size // 2])
@@ -94,7 +105,19 @@ def test_a_file_that_was_cut_short_is_told(launch: Callable[..., Served], shallo
 )
 def test_a_wrong_setting_is_told_at_the_start(flags: tuple[str, ...], words: str, tmp_path: Path) -> None:
     """Before anything listens: the setting is named, and the exit code is not 0."""
-    command = [sys.executable, "-m", "gateway.cli.main", "serve", "--port", "0", "--home", str(tmp_path), *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "COLUMNS": "300"})
+    command = [
+        sys.executable,
+        "-m",
+        "gateway.cli.main",
+        "serve",
+        "--port",
+        "0",
+        "--home",
+        str(tmp_path),
+        *flags,
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "COLUMNS": "300"}
+    )
     assert done.returncode != 0
     assert words in done.stdout + done.stderr

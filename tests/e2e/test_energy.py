@@ -1,4 +1,6 @@
-"""Energy of a real gateway: every joule that a fake RAPL tree counts is a request's or idle, on every surface."""
+"""Energy of a real gateway: every joule that a fake RAPL tree counts is a request's or idle, on every
+surface.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,12 @@ from tests.telemetry.rapl_tree import RANGE_UJ, RaplTree, burning
 
 WATTS = 40.0
 PER_KWH, PER_INPUT, PER_OUTPUT = 0.25, 1e-6, 4e-6
-PRICES = {"PRICE_PER_KWH": PER_KWH, "PRICE_PER_INPUT_TOKEN": PER_INPUT, "PRICE_PER_OUTPUT_TOKEN": PER_OUTPUT, "CURRENCY": "EUR"}
+PRICES = {
+    "PRICE_PER_KWH": PER_KWH,
+    "PRICE_PER_INPUT_TOKEN": PER_INPUT,
+    "PRICE_PER_OUTPUT_TOKEN": PER_OUTPUT,
+    "CURRENCY": "EUR",
+}
 SCRIPT = {"FAKE_PREFILL_MS": "120", "FAKE_STEP_MS": "30"}
 REQUESTS = 6
 
@@ -46,20 +53,29 @@ def rows(home: Path) -> list[dict[str, Any]]:
 
 
 def all_rows(server: Server, count: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = until(lambda: found if len(found := rows(server.home)) == count else None, 20, "the rows")
+    found: list[dict[str, Any]] = until(
+        lambda: found if len(found := rows(server.home)) == count else None, 20, "the rows"
+    )
     return found
 
 
 def energy(server: Server) -> dict[str, float]:
     """Joules by state, as `/metrics` has them now."""
     families = text_string_to_metric_families(httpx.get(url(server, "/metrics")).text)
-    samples = [sample for family in families for sample in family.samples if sample.name == "firsttoken_energy_joules_total"]
+    samples = [
+        sample
+        for family in families
+        for sample in family.samples
+        if sample.name == "firsttoken_energy_joules_total"
+    ]
     return {sample.labels["state"]: sample.value for sample in samples}
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What every surface said after the same requests; `used_j` is what the tree counted before and after `/metrics` was read."""
+    """What every surface said after the same requests; `used_j` is what the tree counted before and after
+    `/metrics` was read.
+    """
 
     rows: list[dict[str, Any]]
     metrics: dict[str, float]
@@ -74,11 +90,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Requests alone, beside each other and refused, while the counter begins again at 0."""
     tree = RaplTree(tmp_path_factory.mktemp("energy") / "powercap")
     tree.counter().write_text(f"{RANGE_UJ - 20_000_000}\n")
-    env = {"FIRSTTOKEN_TELEMETRY_RAPL_PATH": str(tree.path), "FIRSTTOKEN_TELEMETRY_ENERGY_SOURCES": "rapl", **SCRIPT}
+    env = {
+        "FIRSTTOKEN_TELEMETRY_RAPL_PATH": str(tree.path),
+        "FIRSTTOKEN_TELEMETRY_ENERGY_SOURCES": "rapl",
+        **SCRIPT,
+    }
     env |= {f"FIRSTTOKEN_COST_{name}": str(value) for name, value in PRICES.items()}
     with Server(fake=True, env=env) as server, burning(tree, WATTS):
         assert [ask(server, 0), ask(server, 0, max_tokens=-1)] == [200, 400]
-        assert together(*[lambda number=number: ask(server, number) for number in range(1, REQUESTS - 1)]) == [200] * (REQUESTS - 2)
+        assert together(
+            *[lambda number=number: ask(server, number) for number in range(1, REQUESTS - 1)]
+        ) == [200] * (REQUESTS - 2)
         stored = all_rows(server, REQUESTS)
         until(lambda: int(tree.counter().read_text()) < RANGE_UJ // 2, 20, "the counter to begin again")
         before_j = energy(server)["idle"]
@@ -112,14 +134,22 @@ def test_answers_used_energy_and_refusals_none(run: Run) -> None:
 
 def test_a_request_beside_others_used_less_than_alone(run: Run) -> None:
     """Together they share each moment: for as much time, less energy each."""
-    per_s = [row["energy_j"] / (row["prefill_ms"] + row["decode_ms"]) * 1e3 for row in run.rows if row["status"] == "ok"]
+    per_s = [
+        row["energy_j"] / (row["prefill_ms"] + row["decode_ms"]) * 1e3
+        for row in run.rows
+        if row["status"] == "ok"
+    ]
     assert max(per_s[1:]) < per_s[0]
 
 
 def test_cost_is_energy_and_tokens(run: Run) -> None:
     """By the prices of the settings."""
     for row in run.rows:
-        tokens = 0 if row["prefill_ms"] is None else row["prompt_tokens"] * PER_INPUT + row["completion_tokens"] * PER_OUTPUT
+        tokens = (
+            0
+            if row["prefill_ms"] is None
+            else row["prompt_tokens"] * PER_INPUT + row["completion_tokens"] * PER_OUTPUT
+        )
         assert row["cost"] == pytest.approx(row["energy_j"] / 3.6e6 * PER_KWH + tokens)
 
 
@@ -142,7 +172,12 @@ def test_every_surface_has_the_same(run: Run) -> None:
 def test_without_a_source_it_is_not_measured_anywhere(launch: Any, tmp_path: Path) -> None:
     """Rows, metrics, API and pages have no figure, and the pages say what was looked for."""
     served: Served = launch(
-        "--engine-n-ctx", "512", "--telemetry-rapl-path", str(tmp_path / "gone"), "--telemetry-energy-sources", "rapl"
+        "--engine-n-ctx",
+        "512",
+        "--telemetry-rapl-path",
+        str(tmp_path / "gone"),
+        "--telemetry-energy-sources",
+        "rapl",
     ).start()
     answer = served.chat(max_tokens=4)
     row = served.row(answer.headers["x-request-id"])

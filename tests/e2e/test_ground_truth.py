@@ -1,4 +1,6 @@
-"""Figures against known truth: a fake engine that takes scripted times, and says when each of its steps began and ended."""
+"""Figures against known truth: a fake engine that takes scripted times, and says when each of its steps
+began and ended.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,16 @@ SCRIPT = {"FAKE_PREFILL_MS": "60", "FAKE_STEP_MS": "12", "FAKE_STALL_MS": "150",
 TOKENS = 24
 REQUESTS = 4
 ATTEMPTS = 4
-"""A process that the machine holds up between two stamps is a millisecond late through no fault of the figures."""
+"""A process that the machine holds up between two stamps is a millisecond late through no fault of the
+figures.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """One request as the engine lived it, in ms: when its tokens were sampled, and its steps with prompt tokens."""
+    """One request as the engine lived it, in ms: when its tokens were sampled, and its steps with prompt
+    tokens.
+    """
 
     first_step: float
     tokens: list[float]
@@ -46,7 +52,9 @@ class Truth:
 
 
 def truths(log: Path) -> list[Truth]:
-    """The log, cut into requests: with one slot, each begins where a step has prompt tokens after one that had none."""
+    """The log, cut into requests: with one slot, each begins where a step has prompt tokens after one that
+    had none.
+    """
     found: list[Truth] = []
     for line in log.read_text().splitlines():
         start_ns, end_ns, parts = json.loads(line)
@@ -61,7 +69,12 @@ def truths(log: Path) -> list[Truth]:
 
 
 def ask(server: Server, text: str) -> httpx.Response:
-    body = {"model": "fake", "messages": [{"role": "user", "content": text}], "max_tokens": TOKENS, "cache_prompt": False}
+    body = {
+        "model": "fake",
+        "messages": [{"role": "user", "content": text}],
+        "max_tokens": TOKENS,
+        "cache_prompt": False,
+    }
     return httpx.post(f"http://{server.host}:{server.port}/v1/chat/completions", json=body, timeout=60)
 
 
@@ -72,7 +85,9 @@ def rows(home: Path) -> list[dict[str, Any]]:
         return [dict(row) for row in found]
 
 
-def differences(row: dict[str, Any], truth: Truth, queued_from: float | None) -> dict[str, tuple[float, float]]:
+def differences(
+    row: dict[str, Any], truth: Truth, queued_from: float | None
+) -> dict[str, tuple[float, float]]:
     """Figures that are off by more than 1 ms and more than 1 %: recorded and true."""
     expected = {
         "prefill_ms": truth.tokens[0] - truth.first_step,
@@ -83,9 +98,15 @@ def differences(row: dict[str, Any], truth: Truth, queued_from: float | None) ->
     }
     if queued_from is not None:
         expected["queue_ms"] = truth.first_step - queued_from
-    off = {name: (row[name], value) for name, value in expected.items() if abs(row[name] - value) > max(1.0, 0.01 * value)}
+    off = {
+        name: (row[name], value)
+        for name, value in expected.items()
+        if abs(row[name] - value) > max(1.0, 0.01 * value)
+    }
     rate = (TOKENS - 1) / expected["decode_ms"] * 1e3
-    return off | ({} if abs(row["decode_tps"] - rate) <= 0.01 * rate else {"decode_tps": (row["decode_tps"], rate)})
+    return off | (
+        {} if abs(row["decode_tps"] - rate) <= 0.01 * rate else {"decode_tps": (row["decode_tps"], rate)}
+    )
 
 
 def measure(tmp_path: Path) -> dict[str, Any]:
@@ -93,19 +114,26 @@ def measure(tmp_path: Path) -> dict[str, Any]:
     log = tmp_path / "steps.jsonl"
     off: dict[str, Any] = {}
     with Server(fake=True, flags=("--engine-slots", "1"), env={**SCRIPT, "FAKE_LOG": str(log)}) as server:
-        answers = together(*[lambda number=number: ask(server, f"number {number} " * 5) for number in range(REQUESTS)])
+        answers = together(
+            *[lambda number=number: ask(server, f"number {number} " * 5) for number in range(REQUESTS)]
+        )
         assert [answer.status_code for answer in answers] == [200] * REQUESTS
         stored = until(lambda: found if len(found := rows(server.home)) == REQUESTS else None, 10, "the rows")
         page = httpx.get(f"http://{server.host}:{server.port}/api/stats?since=15m").json()["rows"][0]
     found = truths(log)
     assert len(found) == REQUESTS
     for index, (row, truth) in enumerate(zip(stored, found, strict=True)):
-        assert (row["completion_tokens"], row["prompt_tokens"], row["stalls"]) == (TOKENS, truth.prefill_tokens, truth.stalls)
+        assert (row["completion_tokens"], row["prompt_tokens"], row["stalls"]) == (
+            TOKENS,
+            truth.prefill_tokens,
+            truth.stalls,
+        )
         assert truth.stalls >= 2
         # the first does not wait; the others came when it did, and waited until the one before them had ended
         off |= {f"{index}.{name}": pair for name, pair in differences(row, truth, None).items()}
         waited = truth.first_step - found[0].first_step
-        if index and abs(row["queue_ms"] - waited) > max(30.0, 0.01 * waited):  # the requests came within some ms of each other
+        # the requests came within some ms of each other
+        if index and abs(row["queue_ms"] - waited) > max(30.0, 0.01 * waited):
             off[f"{index}.queue_ms"] = (row["queue_ms"], waited)
         if abs(row["ttft_ms"] - row["queue_ms"] - (truth.tokens[0] - truth.first_step)) > 30:
             off[f"{index}.ttft_ms"] = (row["ttft_ms"], row["queue_ms"], truth.tokens[0] - truth.first_step)
@@ -119,7 +147,9 @@ def measure(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_every_figure_is_within_1_ms_or_1_percent(tmp_path: Path) -> None:
-    """Queue, prefill, decode, gaps, stalls and rates of requests that wait for each other, and the percentiles over all."""
+    """Queue, prefill, decode, gaps, stalls and rates of requests that wait for each other, and the
+    percentiles over all.
+    """
     off: dict[str, Any] = {}
     for attempt in range(ATTEMPTS):
         folder = tmp_path / str(attempt)

@@ -21,8 +21,8 @@ FLAGS = ("--engine-n-ctx", "2048", "--engine-slots", "4")
 
 
 def test_engine_killed_in_mid_stream(launch: Launch) -> None:
-    """`kill -9` of the engine: the caller gets the error frame within a second, `/readyz` tells the truth meanwhile, the
-    next request works, the row says `error`, and the metrics count the restart.
+    """`kill -9` of the engine: the caller gets the error frame within a second, `/readyz` tells the truth
+    meanwhile, the next request works, the row says `error`, and the metrics count the restart.
     """
     served = launch(*FLAGS).start()
     with served.stream(request_id="doomed") as response:
@@ -59,23 +59,35 @@ def test_engine_killed_in_mid_stream(launch: Launch) -> None:
 
 
 def test_gateway_killed(launch: Launch) -> None:
-    """`kill -9` of the gateway leaves no engine behind; after a restart its row says `interrupted` and requests work."""
+    """`kill -9` of the gateway leaves no engine behind; after a restart its row says `interrupted` and
+    requests work.
+    """
     served = launch(*FLAGS).start()
     with served.stream(request_id="cut-off") as response:
         next(frames(response))
         engine = served.engine_pid()
-        until(lambda: served.rows("SELECT 1 FROM requests WHERE id = 'cut-off'"), 5, "the row of the running request")
+        until(
+            lambda: served.rows("SELECT 1 FROM requests WHERE id = 'cut-off'"),
+            5,
+            "the row of the running request",
+        )
         served.kill()
     until(lambda: not psutil.pid_exists(engine), 5, "the engine to end with its parent")
     assert [row["status"] for row in served.rows()] == ["running"]
     served.start()
-    until(lambda: [row["status"] for row in served.rows()] == ["interrupted"], 10, "the row to be marked, its owner being gone")
+    until(
+        lambda: [row["status"] for row in served.rows()] == ["interrupted"],
+        10,
+        "the row to be marked, its owner being gone",
+    )
     assert served.chat().status_code == 200
     assert served.stop() == 0
 
 
 def test_stop_lets_a_stream_finish(launch: Launch) -> None:
-    """SIGTERM: a running stream gets its end, a new request is told that we are closing, nothing is left as running."""
+    """SIGTERM: a running stream gets its end, a new request is told that we are closing, nothing is left
+    as running.
+    """
     served = launch(*FLAGS).start()
     with served.stream(max_tokens=150, request_id="finishing") as response:
         stream = frames(response)
@@ -94,18 +106,25 @@ def test_stop_lets_a_stream_finish(launch: Launch) -> None:
 
 @pytest.mark.parametrize("text", ["Tell me a long story.", "word " * 1200])
 def test_client_that_leaves_frees_its_slot(served: Served, text: str) -> None:
-    """A client that disconnects, while tokens stream or while its prompt is still computed, is `cancelled`, and the
-    engine's slot is free at once.
+    """A client that disconnects, while tokens stream or while its prompt is still computed, is `cancelled`,
+    and the engine's slot is free at once.
     """
     request_id = f"gone-{len(text)}"
     prefill_only = len(text) > 1000
     patience = httpx.Timeout(60, read=0.3 if prefill_only else 60)
     with httpx.Client(timeout=120) as client:
-        body = {"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": text}], "stream": True, "max_tokens": 900}
+        body = {
+            "model": "smollm2-135m-instruct",
+            "messages": [{"role": "user", "content": text}],
+            "stream": True,
+            "max_tokens": 900,
+        }
         body |= {"cache_prompt": False}  # another test may have sent as many words
         headers = {"x-request-id": request_id}
         try:
-            with client.stream("POST", f"{served.base_url}/v1/chat/completions", json=body, headers=headers, timeout=patience) as response:
+            with client.stream(
+                "POST", f"{served.base_url}/v1/chat/completions", json=body, headers=headers, timeout=patience
+            ) as response:
                 next(response.iter_lines())
         except httpx.ReadTimeout:
             assert prefill_only
@@ -138,7 +157,9 @@ def test_whole_answer_nobody_waits_for(served: Served) -> None:
 
 
 def test_full_queue_is_429(launch: Launch) -> None:
-    """One slot and a queue of one: of five requests at once, two are answered and three told when to come back."""
+    """One slot and a queue of one: of five requests at once, two are answered and three told when to come
+    back.
+    """
     served = launch("--engine-n-ctx", "1024", "--engine-slots", "1", "--server-max-queue", "1").start()
     answers = together(*[lambda: served.chat("Tell me a story.", max_tokens=60)] * 5)
     codes = sorted(answer.status_code for answer in answers)
@@ -167,7 +188,10 @@ def test_engine_that_cannot_load_is_given_up(launch: Launch, tmp_path: Path) -> 
     assert unready.status_code == 503
     assert "cannot load" in unready.json()["reason"]
     assert unready.json()["reason"] in html.unescape(httpx.get(f"{served.base_url}/dashboard/health").text)
-    answer = httpx.post(f"{served.base_url}/v1/chat/completions", json={"model": "broken", "messages": [{"role": "user", "content": "Hi"}]})
+    answer = httpx.post(
+        f"{served.base_url}/v1/chat/completions",
+        json={"model": "broken", "messages": [{"role": "user", "content": "Hi"}]},
+    )
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "engine_unavailable"
     assert served.stop() == 0

@@ -1,4 +1,6 @@
-"""What the pages say of a busy engine, and of one that was killed: a real gateway, a real scheduler, nothing computed."""
+"""What the pages say of a busy engine, and of one that was killed: a real gateway, a real scheduler,
+nothing computed.
+"""
 
 from __future__ import annotations
 
@@ -44,13 +46,15 @@ def phases(page: str) -> list[str]:
 
 
 def test_pages_and_engine_agree_from_prefill_to_the_engines_death(tmp_path: Path) -> None:
-    """Three prompts, of which two at least are computed together. Then they decode, and a page of one has its whole waterfall. After
-    `kill -9` nothing of the engine is shown until it is there again, idle.
+    """Three prompts, of which two at least are computed together. Then they decode, and a page of one has its
+    whole waterfall. After `kill -9` nothing of the engine is shown until it is there again, idle.
     """
     served = FakeServed(tmp_path / "home", env=SLOW).start()
     with contextlib.ExitStack() as streams:
         answers = [
-            streams.enter_context(served.stream("word " * 250 + str(number), request_id=f"r{number}", max_tokens=4000))
+            streams.enter_context(
+                served.stream("word " * 250 + str(number), request_id=f"r{number}", max_tokens=4000)
+            )
             for number in range(3)
         ]
         page = live(served, lambda shown: phases(shown).count("prefill") > 1)

@@ -13,8 +13,8 @@ SEEN = "() => document.querySelector('tr[id^=request-] .phase')?.textContent.tri
 
 
 def test_a_running_request_moves_through_its_phases(served: Served) -> None:
-    """Without a reload, the row of a long request shows prefill, then decode, then leaves; its page has the waterfall, and
-    the page says the same figures as the database.
+    """Without a reload, the row of a long request shows prefill, then decode, then leaves; its page has the
+    waterfall, and the page says the same figures as the database.
     """
     with sync_playwright() as playwright, ThreadPoolExecutor(1) as pool:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -23,7 +23,10 @@ def test_a_running_request_moves_through_its_phases(served: Served) -> None:
         page.evaluate("window.sameDocument = true")
         answer = pool.submit(
             lambda: served.chat(
-                "Once upon a time there was a fox. " * 120 + "Continue this story with many details.", max_tokens=150, temperature=1, seed=1
+                "Once upon a time there was a fox. " * 120 + "Continue this story with many details.",
+                max_tokens=150,
+                temperature=1,
+                seed=1,
             )
         )
         phases: list[str] = []
@@ -37,7 +40,8 @@ def test_a_running_request_moves_through_its_phases(served: Served) -> None:
 
         until(gone, 60, "the row to leave")
         assert page.evaluate("window.sameDocument")
-        assert [phase for phase in phases if phase != "stream"][-2:] == ["prefill", "decode"]  # the last bytes may be seen to leave
+        # the last bytes may be seen to leave
+        assert [phase for phase in phases if phase != "stream"][-2:] == ["prefill", "decode"]
         request_id = answer.result().headers["x-request-id"]
         row = served.row(request_id)
         page.goto(f"{served.base_url}/dashboard/requests/{request_id}")

@@ -69,7 +69,9 @@ BODY: dict[str, Any] = {
 
 
 def ask(served: Served) -> None:
-    with httpx.stream("POST", f"{served.base_url}/v1/chat/completions", json=BODY, headers=HEADERS, timeout=60) as response:
+    with httpx.stream(
+        "POST", f"{served.base_url}/v1/chat/completions", json=BODY, headers=HEADERS, timeout=60
+    ) as response:
         assert list(frames(response))[-1] == "[DONE]"
 
 
@@ -80,11 +82,14 @@ def of_the_request(receiver: OtlpReceiver) -> list[Any]:
 
 @pytest.mark.parametrize("protocol", [HTTP, GRPC])
 def test_receiver_gets_the_span_tree_metrics_and_logs(launch: Callable[..., Served], protocol: str) -> None:
-    """One streamed request arrives as the documented tree: names, parents, kinds, attribute types, times inside the
-    parent's and equal to the row's; metrics and the log line arrive as well; the incoming traceparent is the parent.
+    """One streamed request arrives as the documented tree: names, parents, kinds, attribute types, times
+    inside the parent's and equal to the row's; metrics and the log line arrive as well; the incoming
+    traceparent is the parent.
     """
     with OtlpReceiver(protocol) as receiver:
-        served = launch("--engine-n-ctx", "1024", env={**receiver.env, "OTEL_METRIC_EXPORT_INTERVAL": "500"}).start()
+        served = launch(
+            "--engine-n-ctx", "1024", env={**receiver.env, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
+        ).start()
         ask(served)
         until(lambda: len(of_the_request(receiver)) >= len(TREE), 15, "the spans")
         until(lambda: receiver.logs, 15, "the log line")
@@ -94,11 +99,17 @@ def test_receiver_gets_the_span_tree_metrics_and_logs(launch: Callable[..., Serv
         assert served.stop() == 0
     found = of_the_request(receiver)
     spans, by_id = {span.name: span for span in found}, {span.span_id: span for span in found}
-    assert {name: by_id[span.parent_span_id].name if span.parent_span_id in by_id else None for name, span in spans.items()} == TREE
+    assert {
+        name: by_id[span.parent_span_id].name if span.parent_span_id in by_id else None
+        for name, span in spans.items()
+    } == TREE
     server = spans["POST /v1/chat/completions"]
     assert (server.trace_id.hex(), server.parent_span_id.hex(), server.kind) == (TRACE_ID, PARENT_ID, 2)
     assert spans[f"chat {MODEL}"].kind == 1
-    assert {span.name for span in receiver.spans if span not in found} <= {"firsttoken.engine.load", "firsttoken.engine.step"}
+    assert {span.name for span in receiver.spans if span not in found} <= {
+        "firsttoken.engine.load",
+        "firsttoken.engine.step",
+    }
     for name, types in TYPES.items():
         held = attributes(spans[name])
         assert {key: type(held.get(key)) for key in types} == types
@@ -106,7 +117,10 @@ def test_receiver_gets_the_span_tree_metrics_and_logs(launch: Callable[..., Serv
         parent = by_id.get(span.parent_span_id)
         assert (
             parent is None
-            or parent.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano <= parent.end_time_unix_nano
+            or parent.start_time_unix_nano
+            <= span.start_time_unix_nano
+            <= span.end_time_unix_nano
+            <= parent.end_time_unix_nano
         )
     for name, column in (
         ("firsttoken.prefill", "prefill_ms"),

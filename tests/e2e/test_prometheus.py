@@ -1,4 +1,6 @@
-"""`/metrics` as Prometheus sees it: the linter, the OpenMetrics parser, and a real server that scrapes and answers."""
+"""`/metrics` as Prometheus sees it: the linter, the OpenMetrics parser, and a real server that scrapes and
+answers.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from tests.e2e.prometheus import prometheus, query
 from tests.e2e.serving import Served, until
 
 OPENMETRICS = {"accept": "application/openmetrics-text; version=1.0.0"}
-P95 = "histogram_quantile(0.95, sum by (le, context_bucket) (rate(firsttoken_ttft_by_context_seconds_bucket[1m])))"
+P95 = (
+    "histogram_quantile(0.95, sum by (le, context_bucket)"
+    " (rate(firsttoken_ttft_by_context_seconds_bucket[1m])))"
+)
 
 
 def test_promtool_finds_nothing(served: Served) -> None:
@@ -20,7 +25,9 @@ def test_promtool_finds_nothing(served: Served) -> None:
     served.chat(max_tokens=4)
     served.chat(max_tokens=4, temperature=99)
     text = httpx.get(f"{served.base_url}/metrics").text
-    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
@@ -47,7 +54,11 @@ def test_prometheus_answers_p95_by_context_bucket(served: Served, tmp_path: Path
             served.chat(max_tokens=2)
             served.chat("Tell me about the number seven. " * 80, max_tokens=2)
             found = {row["metric"]["context_bucket"]: float(row["value"][1]) for row in query(url, P95)}
-            return found if {"0-512", "512-1k"} <= {bucket for bucket, value in found.items() if value > 0} else {}
+            return (
+                found
+                if {"0-512", "512-1k"} <= {bucket for bucket, value in found.items() if value > 0}
+                else {}
+            )
 
         p95_s = until(answered, 60, "an answer to the query")
         assert p95_s["0-512"] < p95_s["512-1k"]

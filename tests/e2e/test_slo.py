@@ -38,8 +38,8 @@ def receiver(answers: list[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def test_a_broken_objective_is_told(launch: Callable[..., Served]) -> None:
-    """A first token in a microsecond is more than anybody can: fast burn on the page and in the API, and a webhook, tried
-    again after a failure, that is no part of any log.
+    """A first token in a microsecond is more than anybody can: fast burn on the page and in the API, and a
+    webhook, tried again after a failure, that is no part of any log.
     """
     with receiver([500]) as (url, got):
         flags = (
@@ -62,7 +62,9 @@ def test_a_broken_objective_is_told(launch: Callable[..., Served]) -> None:
 
         def burning() -> dict[str, Any] | None:
             found = httpx.get(f"{served.base_url}/api/slo").json()["objectives"]
-            return next((one for one in found if one["objective"] == "ttft" and one["state"] == "fast_burn"), None)
+            return next(
+                (one for one in found if one["objective"] == "ttft" and one["state"] == "fast_burn"), None
+            )
 
         state = until(burning, 60, "the objective to burn")
         assert state["burn_rates"]["5m"] == state["burn_rates"]["60m"] > 90

@@ -1,4 +1,6 @@
-"""Every span of requests to the real model: exact attributes, times against the database, links, and the ends that are no success."""
+"""Every span of requests to the real model: exact attributes, times against the database, links, and the
+ends that are no success.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,11 @@ TYPES: dict[str, dict[str, type]] = {
     },
     "firsttoken.render": {"firsttoken.render.characters": int},
     "firsttoken.tokenize": {"firsttoken.tokenize.tokens": int, "firsttoken.tokenize.characters": int},
-    "firsttoken.cache.lookup": {"firsttoken.cache.matched_tokens": int, "firsttoken.cache.source": str, "firsttoken.cache.reason": str},
+    "firsttoken.cache.lookup": {
+        "firsttoken.cache.matched_tokens": int,
+        "firsttoken.cache.source": str,
+        "firsttoken.cache.reason": str,
+    },
     "firsttoken.queue": {"firsttoken.queue.position": int, "firsttoken.queue.depth": int},
     "firsttoken.prefill": {
         "firsttoken.prefill.tokens": int,
@@ -73,7 +79,11 @@ TYPES: dict[str, dict[str, type]] = {
         "firsttoken.decode.inter_token.max": float,
         "firsttoken.decode.stalls": int,
     },
-    "firsttoken.stream": {"firsttoken.stream.chunks": int, "firsttoken.stream.bytes": int, "firsttoken.stream.blocked": float},
+    "firsttoken.stream": {
+        "firsttoken.stream.chunks": int,
+        "firsttoken.stream.bytes": int,
+        "firsttoken.stream.blocked": float,
+    },
 }
 """Every attribute of every span of the request that `streamed` sends, with its type."""
 
@@ -88,8 +98,14 @@ def receiver() -> Iterator[OtlpReceiver]:
 @pytest.fixture(scope="module")
 def traced(receiver: OtlpReceiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A gateway with one slot that sends everything to the receiver."""
-    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_METRIC_EXPORT_INTERVAL": "500", "OTEL_BSP_SCHEDULE_DELAY": "200"}
-    served = Served(tmp_path_factory.mktemp("traced"), "--engine-n-ctx", "1024", "--engine-slots", "1", env=env)
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+        "OTEL_METRIC_EXPORT_INTERVAL": "500",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+    }
+    served = Served(
+        tmp_path_factory.mktemp("traced"), "--engine-n-ctx", "1024", "--engine-slots", "1", env=env
+    )
     try:
         yield served.start()
         assert served.stop() == 0
@@ -132,7 +148,9 @@ def statuses(spans: dict[str, list[Span]]) -> set[int]:
 
 @pytest.mark.parametrize("name", TYPES)
 def test_attributes_have_their_names_and_types(tree: dict[str, list[Span]], name: str) -> None:
-    """Each span has exactly its attributes, each of the type that its convention gives it; only the server span is no INTERNAL one."""
+    """Each span has exactly its attributes, each of the type that its convention gives it; only the server
+    span is no INTERNAL one.
+    """
     assert tree.keys() == TYPES.keys()
     for span in tree[name]:
         assert {key: type(value) for key, value in attributes(span).items()} == TYPES[name]
@@ -141,21 +159,32 @@ def test_attributes_have_their_names_and_types(tree: dict[str, list[Span]], name
 
 
 def test_attributes_say_what_the_row_says(tree: dict[str, list[Span]], streamed: dict[str, Any]) -> None:
-    """Tokens, ids and times on the spans are those of the database; the chunks add up to the computed tokens."""
+    """Tokens, ids and times on the spans are those of the database; the chunks add up to the computed
+    tokens.
+    """
     chat = attributes(tree[CHAT][0])
     usage = [chat[f"gen_ai.usage.{name}_tokens"] for name in ("input", "output", "cache_read.input")]
     assert usage == [streamed["prompt_tokens"], streamed["completion_tokens"], streamed["cached_tokens"]]
-    assert (chat["gen_ai.response.id"], chat["gen_ai.response.finish_reasons"]) == (streamed["response_id"], (streamed["finish_reason"],))
+    assert (chat["gen_ai.response.id"], chat["gen_ai.response.finish_reasons"]) == (
+        streamed["response_id"],
+        (streamed["finish_reason"],),
+    )
     assert chat["gen_ai.response.time_to_first_chunk"] * 1e3 == pytest.approx(streamed["ttfb_ms"], abs=1e-3)
     chunks = sum(attributes(span)["firsttoken.prefill.chunk.tokens"] for span in tree[CHUNK])
     assert chunks == attributes(tree["firsttoken.prefill"][0])["firsttoken.prefill.computed_tokens"]
 
 
-def test_times_agree_with_the_database(traced: Served, tree: dict[str, list[Span]], streamed: dict[str, Any]) -> None:
+def test_times_agree_with_the_database(
+    traced: Served, tree: dict[str, list[Span]], streamed: dict[str, Any]
+) -> None:
     """Start and end of the server span and of every phase are the row's and its phases', within 1 ms."""
     started_ns = datetime.fromisoformat(streamed["started_at"]).replace(tzinfo=UTC).timestamp() * 1e9
-    stored = phases.decode(traced.rows("SELECT phases FROM request_phases WHERE seq = ?", streamed["seq"])[0]["phases"])
-    expected: dict[str, tuple[float, float]] = {SPAN_NAMES[phase.phase]: (phase.start_us, phase.end_us) for phase in stored.phases}
+    stored = phases.decode(
+        traced.rows("SELECT phases FROM request_phases WHERE seq = ?", streamed["seq"])[0]["phases"]
+    )
+    expected: dict[str, tuple[float, float]] = {
+        SPAN_NAMES[phase.phase]: (phase.start_us, phase.end_us) for phase in stored.phases
+    }
     assert expected.keys() == tree.keys() - {SERVER, CHAT, CHUNK}
     for name, (start_us, end_us) in (expected | {SERVER: (0, streamed["total_ms"] * 1e3)}).items():
         (span,) = tree[name]
@@ -165,7 +194,9 @@ def test_times_agree_with_the_database(traced: Served, tree: dict[str, list[Span
 
 @pytest.fixture(scope="module")
 def waited(traced: Served, receiver: OtlpReceiver) -> tuple[Span, Span]:
-    """The queue span of a request that found the only slot taken, and the server span of the one that had it."""
+    """The queue span of a request that found the only slot taken, and the server span of the one that had
+    it.
+    """
     with traced.stream(request_id="holder", max_tokens=60) as response:
         stream = frames(response)
         next(stream)
@@ -189,7 +220,9 @@ def test_queue_links_to_the_request_that_held_the_slot(waited: tuple[Span, Span]
 
 
 def test_client_that_left_is_no_error(traced: Served, receiver: OtlpReceiver) -> None:
-    """The operation of a cancelled request says `client_disconnect`; the server's span, no error, does not, and none has its status."""
+    """The operation of a cancelled request says `client_disconnect`; the server's span, no error, does
+    not, and none has its status.
+    """
     with traced.stream(request_id="left") as response:
         next(frames(response))
     spans = spans_of(receiver, traced.row("left"))
@@ -199,8 +232,13 @@ def test_client_that_left_is_no_error(traced: Served, receiver: OtlpReceiver) ->
 
 
 def test_refused_request_is_no_error_of_the_server(traced: Served, receiver: OtlpReceiver) -> None:
-    """A request that no engine saw is a server span and an admit span that says why; a 4xx is no error of the server."""
-    answer = httpx.post(f"{traced.base_url}/v1/chat/completions", json={"model": "nope", "messages": [{"role": "user", "content": "x"}]})
+    """A request that no engine saw is a server span and an admit span that says why; a 4xx is no error of
+    the server.
+    """
+    answer = httpx.post(
+        f"{traced.base_url}/v1/chat/completions",
+        json={"model": "nope", "messages": [{"role": "user", "content": "x"}]},
+    )
     spans = spans_of(receiver, traced.row(answer.headers["x-request-id"]))
     assert spans.keys() == {SERVER, "firsttoken.admit"}
     assert "error.type" not in attributes(spans[SERVER][0])
@@ -210,26 +248,51 @@ def test_refused_request_is_no_error_of_the_server(traced: Served, receiver: Otl
 
 
 def test_metrics_arrive_as_declared(receiver: OtlpReceiver, streamed: dict[str, Any]) -> None:
-    """Every metric that arrives is declared, with this unit, kind and these buckets; a request's are among them."""
+    """Every metric that arrives is declared, with this unit, kind and these buckets; a request's are among
+    them.
+    """
     wanted = {
-        metric.name for metric in (instruments.TTFT_BY_CONTEXT, instruments.OUTPUT_RATE, instruments_genai.INPUT_TOKENS, instruments.SLOTS)
+        metric.name
+        for metric in (
+            instruments.TTFT_BY_CONTEXT,
+            instruments.OUTPUT_RATE,
+            instruments_genai.INPUT_TOKENS,
+            instruments.SLOTS,
+        )
     }
     until(lambda: wanted <= {metric.name for metric in list(receiver.metrics)}, 20, "the metrics")
     for metric in list(receiver.metrics):
         instrument = catalog.BY_NAME[metric.name]
         shape = {Kind.HISTOGRAM: "histogram", Kind.GAUGE: "gauge"}.get(instrument.kind, "sum")
         assert (metric.unit, metric.WhichOneof("data")) == (instrument.unit, shape), metric.name
-        assert shape != "histogram" or tuple(metric.histogram.data_points[0].explicit_bounds) == instrument.buckets
+        assert (
+            shape != "histogram"
+            or tuple(metric.histogram.data_points[0].explicit_bounds) == instrument.buckets
+        )
         assert shape != "sum" or metric.sum.is_monotonic is (instrument.kind is Kind.COUNTER)
 
 
-def test_log_record_belongs_to_the_server_span(receiver: OtlpReceiver, tree: dict[str, list[Span]], streamed: dict[str, Any]) -> None:
+def test_log_record_belongs_to_the_server_span(
+    receiver: OtlpReceiver, tree: dict[str, list[Span]], streamed: dict[str, Any]
+) -> None:
     """The request's log record is in its trace, under the server span, with the row's figures."""
     trace_id = streamed["trace_id"]
-    record = until(lambda: next((log for log in list(receiver.logs) if log.trace_id.hex() == trace_id), None), 20, "the log record")
+    record = until(
+        lambda: next((log for log in list(receiver.logs) if log.trace_id.hex() == trace_id), None),
+        20,
+        "the log record",
+    )
     fields = attributes(record)
-    assert (record.event_name, record.severity_text, record.span_id) == ("firsttoken.request", "INFO", tree[SERVER][0].span_id)
-    assert (fields["request_id"], fields["status"], fields["prompt_tokens"]) == ("streamed", "ok", streamed["prompt_tokens"])
+    assert (record.event_name, record.severity_text, record.span_id) == (
+        "firsttoken.request",
+        "INFO",
+        tree[SERVER][0].span_id,
+    )
+    assert (fields["request_id"], fields["status"], fields["prompt_tokens"]) == (
+        "streamed",
+        "ok",
+        streamed["prompt_tokens"],
+    )
 
 
 def test_no_content_leaves_the_gateway(receiver: OtlpReceiver, tree: dict[str, list[Span]]) -> None:

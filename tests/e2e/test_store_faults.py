@@ -1,4 +1,6 @@
-"""A database that is locked, hung, away or restarted: the gateway serves, says so, keeps what happens, and writes it as soon as it can."""
+"""A database that is locked, hung, away or restarted: the gateway serves, says so, keeps what happens, and
+writes it as soon as it can.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def base(server: Server) -> str:
 
 def chat(server: Server, request_id: str, max_tokens: int = 8) -> int:
     body = {"model": server.model, "max_tokens": max_tokens, "messages": [{"role": "user", "content": "Hi!"}]}
-    return httpx.post(f"{base(server)}/v1/chat/completions", json=body, headers={"x-request-id": request_id}, timeout=60).status_code
+    return httpx.post(
+        f"{base(server)}/v1/chat/completions", json=body, headers={"x-request-id": request_id}, timeout=60
+    ).status_code
 
 
 def said(server: Server) -> str:
@@ -51,7 +55,9 @@ def health(server: Server) -> str:
 
 def dropped(server: Server) -> float:
     lines = httpx.get(f"{base(server)}/metrics", timeout=30).text.splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("firsttoken_store_dropped_total"))
+    return sum(
+        float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("firsttoken_store_dropped_total")
+    )
 
 
 def query(url: str, statement: str) -> list[tuple[Any, ...]]:
@@ -114,8 +120,12 @@ def stops_in_time(server: Server) -> None:
     assert server.returncode == 0
 
 
-@pytest.fixture(params=["a locked file", "a locked table", "a server that says nothing", "a server that is away"])
-def fault(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, contextlib.AbstractContextManager[Any]]:
+@pytest.fixture(
+    params=["a locked file", "a locked table", "a server that says nothing", "a server that is away"]
+)
+def fault(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> tuple[str, contextlib.AbstractContextManager[Any]]:
     """A database at the newest revision, and what keeps everybody from it."""
     if request.param == "a locked file":
         path = tmp_path / "locked.db"
@@ -138,7 +148,9 @@ def _away(server: PostgresServer) -> Iterator[None]:
 
 
 def test_a_start_without_the_database(fault: tuple[str, contextlib.AbstractContextManager[Any]]) -> None:
-    """It listens and answers, says that nothing is written, and writes what happened as soon as the database is there."""
+    """It listens and answers, says that nothing is written, and writes what happened as soon as the
+    database is there.
+    """
     url, kept_away = fault
     with contextlib.ExitStack() as stack:
         with kept_away:
@@ -165,7 +177,9 @@ def test_a_stop_without_the_database(fault: tuple[str, contextlib.AbstractContex
 
 
 def test_a_lock_in_the_middle(tmp_path: Path) -> None:
-    """Another process holds the write lock for longer than anybody waits for it: said while it does, and nothing is lost."""
+    """Another process holds the write lock for longer than anybody waits for it: said while it does, and
+    nothing is lost.
+    """
     with Server(fake=True, flags=FLAGS, home=tmp_path) as server:
         until(lambda: said(server) == "ok", 30, "the database")
         assert chat(server, "before") == 200
@@ -185,8 +199,8 @@ def test_a_lock_in_the_middle(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_restarted(own_postgres: PostgresServer) -> None:
-    """PostgreSQL is shut down at once and started again while 30 chats run: no row and no event is lost, none is counted twice,
-    and readers come back by themselves.
+    """PostgreSQL is shut down at once and started again while 30 chats run: no row and no event is lost, none
+    is counted twice, and readers come back by themselves.
     """
     url = own_postgres.url
     with Server(fake=True, flags=(*FLAGS, "--store-url", url), env={"FAKE_STEP_MS": "15"}) as server:
@@ -194,12 +208,18 @@ def test_a_server_that_is_restarted(own_postgres: PostgresServer) -> None:
         with ThreadPoolExecutor(8) as pool:
             chats = [pool.submit(chat, server, f"r{n}", 32) for n in range(30)]
             for _ in range(2):
-                until(lambda: query(url, "SELECT 1 FROM requests WHERE status = 'running'"), 30, "a chat under way")
+                until(
+                    lambda: query(url, "SELECT 1 FROM requests WHERE status = 'running'"),
+                    30,
+                    "a chat under way",
+                )
                 own_postgres.stop(signal.SIGQUIT)
                 time.sleep(0.7)
                 own_postgres.start()
             assert [done.result(60) for done in chats] == [200] * 30
-        until(lambda: query(url, "SELECT count(*) FROM requests WHERE status = 'ok'") == [(30,)], 30, "all rows")
+        until(
+            lambda: query(url, "SELECT count(*) FROM requests WHERE status = 'ok'") == [(30,)], 30, "all rows"
+        )
         assert query(url, "SELECT count(*) FROM requests") == [(30,)]
         assert query(url, "SELECT count(*) FROM request_phases") == [(30,)]
         assert query(url, "SELECT sum(requests) FROM rollups") == [(30,)]

@@ -12,8 +12,8 @@ from tests.engine.fakes import TOKEN_NS, FakeBackend, FakeVocabulary, Rig
 
 
 class FakeDraft(FakeBackend):
-    """A draft model that is wrong wherever the length so far is below `wrong` modulo `among`, and takes `round_tokens` (of the
-    fake clock) for each batch and `row_tokens` for each token in it.
+    """A draft model that is wrong wherever the length so far is below `wrong` modulo `among`, and takes
+    `round_tokens` (of the fake clock) for each batch and `row_tokens` for each token in it.
     """
 
     def __init__(self, slots: int, *, wrong: int = 0, among: int = 10, period: int = 0) -> None:
@@ -23,7 +23,9 @@ class FakeDraft(FakeBackend):
         self.spent_ns = 0.0
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
-        self.spent_ns += TOKEN_NS * (self.round_tokens + self.row_tokens * sum(len(part.tokens) for part in batch.parts))
+        self.spent_ns += TOKEN_NS * (
+            self.round_tokens + self.row_tokens * sum(len(part.tokens) for part in batch.parts)
+        )
         return super().compute(batch)
 
     def next_token(self, held: list[int]) -> int:
@@ -43,16 +45,28 @@ class Sizes(TypedDict, total=False):
 
 
 class DraftRig(Rig):
-    """As the decode loop does with a draft model, whose time is on the clock too; `failures` counts how often it failed."""
+    """As the decode loop does with a draft model, whose time is on the clock too; `failures` counts how
+    often it failed.
+    """
 
-    def __init__(self, draft: FakeDraft, *, slots: int = 4, n_ctx: int = 512, draft_tokens: int = 8, **more: Any) -> None:
+    def __init__(
+        self, draft: FakeDraft, *, slots: int = 4, n_ctx: int = 512, draft_tokens: int = 8, **more: Any
+    ) -> None:
         self.draft = draft
         self.failures = 0
         self.draft_model = DraftModel(
-            draft, slots, n_vocab=10**9, is_end=FakeVocabulary().is_end, clock_ns=lambda: int(self.now_ns + draft.spent_ns)
+            draft,
+            slots,
+            n_vocab=10**9,
+            is_end=FakeVocabulary().is_end,
+            clock_ns=lambda: int(self.now_ns + draft.spent_ns),
         )
-        costs = DraftCosts(TOKEN_NS * draft.round_tokens, TOKEN_NS * draft.row_tokens, TOKEN_NS * draft.row_tokens)
-        self.drafting = Drafting(self.draft_model.states, costs, max_tokens=draft_tokens, n_ctx=n_ctx, max_feed=64)
+        costs = DraftCosts(
+            TOKEN_NS * draft.round_tokens, TOKEN_NS * draft.row_tokens, TOKEN_NS * draft.row_tokens
+        )
+        self.drafting = Drafting(
+            self.draft_model.states, costs, max_tokens=draft_tokens, n_ctx=n_ctx, max_feed=64
+        )
         super().__init__(slots=slots, n_ctx=n_ctx, drafting=self.drafting, **more)
 
     def _draft(self, batch: Batch) -> Batch:

@@ -1,4 +1,6 @@
-"""A backend without a model: each sequence's tokens follow from its own prompt, so mixing would be seen at once."""
+"""A backend without a model: each sequence's tokens follow from its own prompt, so mixing would be seen at
+once.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +47,11 @@ class FakeVocabulary:
 
 
 class FakeBackend:
-    """Keeps the tokens of each slot and answers with `next_token` of them; checks every position that it is given.
+    """Keeps the tokens of each slot and answers with `next_token` of them; checks every position that it is
+    given.
 
-    A state is the tokens themselves and the adapter that computed each, so one that is restored into the wrong sequence,
-    or computed on with another adapter, would be seen at once.
+    A state is the tokens themselves and the adapter that computed each, so one that is restored into the
+    wrong sequence, or computed on with another adapter, would be seen at once.
     """
 
     kernel_min_rows = 0
@@ -82,7 +85,8 @@ class FakeBackend:
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         if self.fail_next:
             self.fail_next = False
-            for part in batch.parts[:-1]:  # as llama.cpp does: what was computed before it failed stays in the state
+            # as llama.cpp does: what was computed before it failed stays in the state
+            for part in batch.parts[:-1]:
                 self.slots[part.slot].extend(part.tokens)
                 self.made_with[part.slot].extend([batch.adapter] * len(part.tokens))
             raise BackendError("the fake was told to fail")
@@ -90,7 +94,9 @@ class FakeBackend:
         for part in batch.parts:
             assert part.slot in self.opened, f"slot {part.slot} is computed and nobody opened it"
             held = self.slots[part.slot]
-            assert part.position == len(held), f"slot {part.slot} holds {len(held)} tokens and was given position {part.position}"
+            assert part.position == len(held), (
+                f"slot {part.slot} holds {len(held)} tokens and was given position {part.position}"
+            )
             self.computed += len(part.tokens)
             held.extend(part.tokens[: len(part.tokens) - part.drafted])
             if part.sample:
@@ -130,7 +136,10 @@ class FakeBackend:
         return known
 
     def save(self, slot: int) -> State | None:
-        marked = [token | ADAPTERS.index(adapter) << 20 for token, adapter in zip(self.slots[slot], self.made_with[slot], strict=True)]
+        marked = [
+            token | ADAPTERS.index(adapter) << 20
+            for token, adapter in zip(self.slots[slot], self.made_with[slot], strict=True)
+        ]
         return np.array(marked, dtype=np.int32).view(np.uint8)
 
     def restore(self, slot: int, state: State, tokens: int) -> bool:
@@ -147,12 +156,17 @@ class FakeBackend:
     def fork(self, source: int, target: int, tokens: int) -> bool:
         if self.keeps_idle:
             return False
-        self.slots[target], self.made_with[target] = self.slots[source][:tokens], self.made_with[source][:tokens]
+        self.slots[target], self.made_with[target] = (
+            self.slots[source][:tokens],
+            self.made_with[source][:tokens],
+        )
         return True
 
 
 def next_token(held: Tokens[int], period: int = 0) -> int:
-    """Depends on the first token (whose conversation it is) and the length only; repeats itself with a period."""
+    """Depends on the first token (whose conversation it is) and the length only; repeats itself with a
+    period.
+    """
     return held[0] * 1000 + (len(held) % period if period else len(held))
 
 
@@ -188,8 +202,8 @@ def sequence(name: str, prompt: list[int], max_tokens: int, **more: Any) -> Sequ
 
 
 class Rig:
-    """Scheduler, placement, cache, fake backend and a clock that moves only when a step is computed: by `TOKEN_NS` for
-    each of its tokens, and `step_tokens` more.
+    """Scheduler, placement, cache, fake backend and a clock that moves only when a step is computed: by
+    `TOKEN_NS` for each of its tokens, and `step_tokens` more.
     """
 
     def __init__(
@@ -248,7 +262,9 @@ class Rig:
             except BackendError as error:
                 self._take(self.scheduler.fail(batch, str(error), self.now_ns))
             else:
-                self._take(self.scheduler.apply(batch, StepResult(start_ns, self.now_ns, sampled, drafting_ns)))
+                self._take(
+                    self.scheduler.apply(batch, StepResult(start_ns, self.now_ns, sampled, drafting_ns))
+                )
         self.check()
         return batch
 
@@ -280,12 +296,22 @@ class Rig:
         """Scheduler, placement, cache and backend agree on who holds what."""
         self.scheduler.check_integrity()
         running = {sequence.slot: sequence for sequence in self.scheduler.running}
-        assert set(running) == set(self.backend.opened), f"scheduler runs {set(running)}, backend {self.backend.opened}"
+        assert set(running) == set(self.backend.opened), (
+            f"scheduler runs {set(running)}, backend {self.backend.opened}"
+        )
         for slot, entry in enumerate(self.placement.states.entries):
             state = self.backend.slots[slot]
-            assert len(state) == (0 if entry is None else entry.n_computed), f"slot {slot}: {len(state)} tokens in the backend"
+            assert len(state) == (0 if entry is None else entry.n_computed), (
+                f"slot {slot}: {len(state)} tokens in the backend"
+            )
             one = running.get(slot)
-            known = one.progress.tokens if one is not None else [] if entry is None else [int(token) for token in entry.tokens]
+            known = (
+                one.progress.tokens
+                if one is not None
+                else []
+                if entry is None
+                else [int(token) for token in entry.tokens]
+            )
             assert known[: len(state)] == state, f"slot {slot} holds another sequence's tokens"
 
     def _take(self, outcome: StepOutcome) -> None:

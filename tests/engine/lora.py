@@ -17,8 +17,12 @@ def read(model: Path) -> gguf.GGUFReader:
     return gguf.GGUFReader(model)
 
 
-def write_adapter(path: Path, model: Path, *, seed: int = 7, strength: float = 0.02, architecture: str = "") -> Path:
-    """Write an adapter of the attention's query projections that changes what the model says; `seed` makes another one."""
+def write_adapter(
+    path: Path, model: Path, *, seed: int = 7, strength: float = 0.02, architecture: str = ""
+) -> Path:
+    """Write an adapter of the attention's query projections that changes what the model says; `seed` makes
+    another one.
+    """
     reader = read(model)
     rng = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, architecture or str(reader.fields["general.architecture"].contents()))
@@ -28,7 +32,9 @@ def write_adapter(path: Path, model: Path, *, seed: int = 7, strength: float = 0
     for tensor in reader.tensors:
         if tensor.name.endswith("attn_q.weight"):
             n_in, n_out = (int(size) for size in tensor.shape)
-            writer.add_tensor(f"{tensor.name}.lora_a", rng.normal(0, strength, (RANK, n_in)).astype(np.float32))
+            writer.add_tensor(
+                f"{tensor.name}.lora_a", rng.normal(0, strength, (RANK, n_in)).astype(np.float32)
+            )
             writer.add_tensor(f"{tensor.name}.lora_b", rng.normal(0, 1, (n_out, RANK)).astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

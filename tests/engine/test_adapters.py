@@ -9,7 +9,13 @@ from gateway.engine.schedule.adapter_turns import TURN_NS, AdapterTurns
 from tests.engine.fakes import ADAPTERS, Rig, expected, sequence
 
 requests = st.lists(
-    st.tuples(st.sampled_from(ADAPTERS), st.integers(1, 4), st.integers(20, 90), st.integers(1, 12), st.integers(0, 20)),
+    st.tuples(
+        st.sampled_from(ADAPTERS),
+        st.integers(1, 4),
+        st.integers(20, 90),
+        st.integers(1, 12),
+        st.integers(0, 20),
+    ),
     min_size=1,
     max_size=15,
 )
@@ -17,8 +23,8 @@ requests = st.lists(
 
 @given(requests, st.integers(1, 4), st.booleans())
 def test_adapters_never_mix(load: list[tuple[str, int, int, int, int]], slots: int, keeps_idle: bool) -> None:
-    """Same prompts under different adapters, with the cache on: every token of a slot was computed with the sequence's own
-    adapter (the fake checks each batch), and each request gets its own answer.
+    """Same prompts under different adapters, with the cache on: every token of a slot was computed with the
+    sequence's own adapter (the fake checks each batch), and each request gets its own answer.
     """
     rig = Rig(slots=slots, n_ctx=256, keeps_idle=keeps_idle)
     waiting = list(enumerate(load))
@@ -47,10 +53,16 @@ def test_the_cache_of_another_adapter_is_not_used() -> None:
     assert same.lookup.matched > 90
 
 
-@given(st.lists(st.tuples(st.sets(st.sampled_from(ADAPTERS), min_size=1), st.integers(1, TURN_NS)), min_size=1, max_size=60))
+@given(
+    st.lists(
+        st.tuples(st.sets(st.sampled_from(ADAPTERS), min_size=1), st.integers(1, TURN_NS)),
+        min_size=1,
+        max_size=60,
+    )
+)
 def test_turns(steps: list[tuple[set[str], int]]) -> None:
-    """What is chosen is wanted; it changes only after a turn or when it is wanted no more; nobody waits for more than the
-    turns of all others.
+    """What is chosen is wanted; it changes only after a turn or when it is wanted no more; nobody waits for
+    more than the turns of all others.
     """
     turns, now_ns, last, since_ns = AdapterTurns(), 0, "", 0
     waiting_ns = dict.fromkeys(ADAPTERS, 0)
@@ -63,5 +75,7 @@ def test_turns(steps: list[tuple[set[str], int]]) -> None:
             last, since_ns = chosen, now_ns
         now_ns += took_ns
         for adapter in ADAPTERS:
-            waiting_ns[adapter] = waiting_ns[adapter] + took_ns if adapter in wanted and adapter != chosen else 0
+            waiting_ns[adapter] = (
+                waiting_ns[adapter] + took_ns if adapter in wanted and adapter != chosen else 0
+            )
         assert max(waiting_ns.values()) <= 2 * TURN_NS * len(ADAPTERS)

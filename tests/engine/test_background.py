@@ -1,5 +1,5 @@
-"""Background sequences: they make way without being thrown out for nothing, nobody waits for one that does not go on, and a
-suspended answer goes on from its state.
+"""Background sequences: they make way without being thrown out for nothing, nobody waits for one that does
+not go on, and a suspended answer goes on from its state.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def behind(name: str, prompt: list[int], max_tokens: int, **more: Any) -> Sequen
 
 
 class Watched(Rig):
-    """Notes each time that a sequence was put into a slot, and that one was thrown out; a step that computes nothing though
-    there is work ends the test.
+    """Notes each time that a sequence was put into a slot, and that one was thrown out; a step that computes
+    nothing though there is work ends the test.
     """
 
     def __init__(self, **more: Any) -> None:
@@ -72,11 +72,15 @@ def test_an_aged_one_gets_the_prefix_that_it_waits_for() -> None:
     old.stamps.queued_ns -= BACKGROUND_PATIENCE_NS
     rig.run()
     assert (rig.texts["young"], rig.texts["old"]) == (text([*PREFIX, 1], 5), text([*PREFIX, 2], 5))
-    assert rig.backend.computed < len(PREFIX) + 32 + 2 * (1 + 5), "the prefix is computed once, but for what is not worth waiting for"
+    assert rig.backend.computed < len(PREFIX) + 32 + 2 * (1 + 5), (
+        "the prefix is computed once, but for what is not worth waiting for"
+    )
 
 
 def test_an_aged_one_gets_it_beside_an_interactive_one_in_full_slots() -> None:
-    """The slots are full, so nobody is placed: the younger one still goes on, and is not thrown out while it is needed."""
+    """The slots are full, so nobody is placed: the younger one still goes on, and is not thrown out while
+    it is needed.
+    """
     rig = Watched(slots=2, max_batch=16)
     rig.add(behind("young", [*PREFIX, 1], 50))
     rig.step()
@@ -94,7 +98,9 @@ def test_an_aged_one_gets_it_beside_an_interactive_one_in_full_slots() -> None:
 
 
 def test_nobody_is_thrown_out_for_one_that_waits_for_a_prefix() -> None:
-    """An interactive request that waits for another one's prefix would not take the slot: the background one keeps it."""
+    """An interactive request that waits for another one's prefix would not take the slot: the background
+    one keeps it.
+    """
     rig = Watched(slots=2, max_batch=16, n_ctx=512)
     rig.add(behind("title", [3] * 20, 50))
     rig.step()
@@ -119,7 +125,9 @@ def with_blocks(made: Sequence) -> Sequence:
 
 
 def test_a_suspended_answer_goes_on_from_its_state() -> None:
-    """With two kernels, too: neither prompt nor answer is computed again, and what was sampled stays the small kernel's."""
+    """With two kernels, too: neither prompt nor answer is computed again, and what was sampled stays the
+    small kernel's.
+    """
     rig = Watched(slots=1, n_ctx=512)
     title = with_blocks(behind("title", [3] * 150, 60))
     rig.add(title)
@@ -139,7 +147,9 @@ def test_a_suspended_answer_goes_on_from_its_state() -> None:
 
 
 def test_a_suspended_answer_that_shared_its_steps_goes_on_from_its_state() -> None:
-    """Its prompt was computed in small pieces, by the other kernel than it would be alone: its own state is right all the same."""
+    """Its prompt was computed in small pieces, by the other kernel than it would be alone: its own state
+    is right all the same.
+    """
     rig = Watched(slots=2, n_ctx=512, max_stall_tokens=20)
     rig.add(sequence("stream", [5] * 4, 300))
     rig.step()
@@ -163,7 +173,9 @@ def test_a_suspended_answer_that_shared_its_steps_goes_on_from_its_state() -> No
 
 
 def test_a_suspended_answer_whose_state_is_gone_is_computed_as_it_was() -> None:
-    """Without a cache the prompt's kernels are those of its first time, and the answer's tokens are the small one's."""
+    """Without a cache the prompt's kernels are those of its first time, and the answer's tokens are the
+    small one's.
+    """
     rig = Watched(slots=1, n_ctx=512, ram_bytes=0)
     title = with_blocks(behind("title", [3] * 150, 100))
     rig.add(title)
@@ -196,7 +208,9 @@ def test_a_suspended_answer_keeps_no_index_of_its_prompt() -> None:
 
 
 def test_what_was_read_once_is_blamed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A suspended request that is placed again has held up others by this copy, not by the one before as well."""
+    """A suspended request that is placed again has held up others by this copy, not by the one before as
+    well.
+    """
     rig = Rig(slots=2)
     rig.answer("a1", [3] * 100, 5)
     rig.answer("b1", [4] * 100, 5)
@@ -227,11 +241,20 @@ def test_what_was_read_once_is_blamed_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert second[0] > first[1]
     assert lost["restore"].total_ns == second[1] - second[0]
     started = next(started for started in rig.scheduler.started if started.id == "title")
-    assert [(timing.start_ns, timing.end_ns) for timing in started.timings if timing.phase == "cache_restore"] == [first]
+    assert [
+        (timing.start_ns, timing.end_ns) for timing in started.timings if timing.phase == "cache_restore"
+    ] == [first]
 
 
 load = st.lists(
-    st.tuples(st.integers(0, 1), st.sampled_from([0, 40, 120]), st.integers(1, 20), st.integers(1, 12), st.booleans(), st.integers(0, 6)),
+    st.tuples(
+        st.integers(0, 1),
+        st.sampled_from([0, 40, 120]),
+        st.integers(1, 20),
+        st.integers(1, 12),
+        st.booleans(),
+        st.integers(0, 6),
+    ),
     min_size=1,
     max_size=14,
 )
@@ -240,12 +263,18 @@ load = st.lists(
 @settings(max_examples=250, deadline=None)
 @given(load, st.integers(1, 3), st.sampled_from([0, 500, 10**6]), st.sampled_from([0, ROWS]), st.data())
 def test_any_load_goes_on(
-    requests: list[tuple[int, int, int, int, bool, int]], slots: int, ram_bytes: int, rows: int, data: st.DataObject
+    requests: list[tuple[int, int, int, int, bool, int]],
+    slots: int,
+    ram_bytes: int,
+    rows: int,
+    data: st.DataObject,
 ) -> None:
-    """Common prefixes, background and interactive, ages, cancels, tiny caches: each step computes something; who is thrown out
-    makes way for somebody in the same step; each answer is its own.
+    """Common prefixes, background and interactive, ages, cancels, tiny caches: each step computes something;
+    who is thrown out makes way for somebody in the same step; each answer is its own.
     """
-    rig = Watched(slots=slots, n_ctx=256, ram_bytes=ram_bytes, max_batch=data.draw(st.sampled_from([16, 64, 128])))
+    rig = Watched(
+        slots=slots, n_ctx=256, ram_bytes=ram_bytes, max_batch=data.draw(st.sampled_from([16, 64, 128]))
+    )
     prompts: dict[str, tuple[list[int], int]] = {}
     for number, (first, shared, own, count, is_background, steps) in enumerate(requests):
         name, prompt = f"r{number}", [first + 1] * shared + [10 + number] * own

@@ -26,7 +26,9 @@ def queued_ns(rig: Rig, name: str) -> int:
 
 
 def test_a_prompt_is_blamed_for_what_it_takes_from_running_streams() -> None:
-    """A stream that decodes beside a long prompt lost what the prompt's tokens took; both say so, and how long the worst was."""
+    """A stream that decodes beside a long prompt lost what the prompt's tokens took; both say so, and how
+    long the worst was.
+    """
     rig = Rig(max_stall_tokens=33)
     rig.add(sequence("stream", [1] * 4, 100))
     for _ in range(60):  # the average of a plain step is a token's time by now
@@ -56,7 +58,9 @@ def test_prompts_share_the_blame_by_tokens() -> None:
 
 
 def test_a_prompt_that_waits_for_its_share_lost_it_to_the_prompts() -> None:
-    """While one prompt has the whole budget, the other lost what that took, and nothing to a stream that only decodes."""
+    """While one prompt has the whole budget, the other lost what that took, and nothing to a stream that
+    only decodes.
+    """
     rig = Rig(max_stall_tokens=33)
     rig.add(sequence("stream", [1] * 4, 200))
     for _ in range(60):
@@ -70,7 +74,9 @@ def test_a_prompt_that_waits_for_its_share_lost_it_to_the_prompts() -> None:
 
 
 def test_holders_of_slots_are_blamed_for_the_wait() -> None:
-    """Exactly the time that somebody else had the slot, one after the other; it adds up to the time in the queue."""
+    """Exactly the time that somebody else had the slot, one after the other; it adds up to the time in the
+    queue.
+    """
     rig = Rig(slots=1)
     rig.add(sequence("a", [1] * 10, 20), sequence("b", [2] * 10, 20), sequence("c", [3] * 10, 2))
     rig.run()
@@ -123,10 +129,13 @@ def test_nobody_is_blamed_for_decoding_beside_others() -> None:
     assert sum(delay.total_ns for delay in top(rig, "a").values()) <= 2 * TOKEN_NS
 
 
-@given(st.lists(st.tuples(st.integers(1, 120), st.integers(1, 20), st.integers(0, 30)), min_size=2, max_size=20), st.integers(1, 4))
+@given(
+    st.lists(st.tuples(st.integers(1, 120), st.integers(1, 20), st.integers(0, 30)), min_size=2, max_size=20),
+    st.integers(1, 4),
+)
 def test_any_load_adds_up(load: list[tuple[int, int, int]], slots: int) -> None:
-    """Whatever arrives: nobody lost more to one other than the time both were there, and what is told in one direction is
-    told in the other, unless the other had ended before.
+    """Whatever arrives: nobody lost more to one other than the time both were there, and what is told in one
+    direction is told in the other, unless the other had ended before.
     """
     rig = Rig(slots=slots, n_ctx=256)
     waiting = {f"r{index}": one for index, one in enumerate(load)}

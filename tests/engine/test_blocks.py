@@ -18,7 +18,9 @@ SIZES = st.lists(st.integers(1, 400), min_size=1, max_size=7)
 
 
 def chat(sizes: list[int]) -> tuple[list[MessageSpan], int]:
-    """The spans of a chat whose messages, from users and assistants in turn, have so many tokens; and all tokens."""
+    """The spans of a chat whose messages, from users and assistants in turn, have so many tokens; and all
+    tokens.
+    """
     ends = list(itertools.accumulate(sizes))
     starts = [0, *ends[:-1]]
     spans = [
@@ -39,7 +41,9 @@ def chunks(blocks: Blocks, size: int, most: int, start: int = 0) -> list[int]:
 
 @given(st.integers(ROWS, 4000), st.integers(ROWS, 600))
 def test_every_chunk_of_a_long_message_is_large_enough_for_its_kernel(size: int, most: int) -> None:
-    """And none is larger than the budget but where a rest would be too small; then by half the rows, or at the end alone."""
+    """And none is larger than the budget but where a rest would be too small; then by half the rows, or at
+    the end alone.
+    """
     cut = chunks(Blocks([MessageSpan("user", 0, 0, size, 0)], size, ROWS), size, most)
     assert sum(cut) == size
     assert min(cut) >= ROWS
@@ -50,7 +54,9 @@ def test_every_chunk_of_a_long_message_is_large_enough_for_its_kernel(size: int,
 
 @given(SIZES, st.integers(ROWS, 600), st.data())
 def test_the_cut_decides_nothing(sizes: list[int], most: int, data: st.DataObject) -> None:
-    """Each token is computed by the same kernel from the beginning as behind any prefix that may be taken from the cache."""
+    """Each token is computed by the same kernel from the beginning as behind any prefix that may be taken
+    from the cache.
+    """
     spans, size = chat(sizes)
     blocks = Blocks(spans, size, ROWS)
     whole = kernels(blocks, chunks(blocks, size, most))
@@ -69,7 +75,10 @@ PARTS = st.lists(st.tuples(st.integers(1, 200), st.booleans()), min_size=1, max_
 @given(PARTS, st.sampled_from([0, ROWS]))
 def test_groups_hold_every_part_once_and_large_ones_alone(sizes: list[tuple[int, bool]], rows: int) -> None:
     """What is beside a large part would take tokens away from its kernel."""
-    parts = [Part(slot, [0] * (count if prefill else 1), 0, sample=True, prefill=prefill) for slot, (count, prefill) in enumerate(sizes)]
+    parts = [
+        Part(slot, [0] * (count if prefill else 1), 0, sample=True, prefill=prefill)
+        for slot, (count, prefill) in enumerate(sizes)
+    ]
     grouped = groups(parts, rows)
     assert sorted(part.slot for group in grouped for part in group) == [part.slot for part in parts]
     for group in grouped if rows else []:

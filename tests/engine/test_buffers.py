@@ -29,12 +29,17 @@ def test_lines_of_the_log(line: str) -> None:
 
 
 def test_parts_of_the_real_model(served: Served) -> None:
-    """Weights are what the file holds of tensors, the KV cache is cells x layers x heads x 2 values of 2 bytes."""
+    """Weights are what the file holds of tensors, the KV cache is cells x layers x heads x 2 values of 2
+    bytes.
+    """
 
     def parts() -> dict[str, float]:
         text = httpx.get(f"{served.base_url}/metrics").text
         return {
-            part: float(size) for part, size in re.findall(r'firsttoken_model_memory_parts_bytes\{[^}]*part="(\w+)"[^}]*\} (\S+)', text)
+            part: float(size)
+            for part, size in re.findall(
+                r'firsttoken_model_memory_parts_bytes\{[^}]*part="(\w+)"[^}]*\} (\S+)', text
+            )
         }
 
     served.row(served.chat().headers["x-request-id"])  # the configuration is written with the first request

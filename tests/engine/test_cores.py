@@ -13,7 +13,10 @@ import pytest
 from gateway.engine.threads.cores import Cores, usable_cores
 
 V2 = "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
-V1 = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n32 31 0:29 {top} /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+V1 = (
+    "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n32 31 0:29 {top} /sys/fs/cgroup/cpu,cpuacct rw - cgroup"
+    " cgroup rw,cpu,cpuacct\n"
+)
 
 
 def tree(root: Path, mountinfo: str, cgroup: str, files: dict[str, str]) -> Path:
@@ -65,7 +68,9 @@ def test_the_group_above_limits_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("machine")
-@pytest.mark.parametrize(("top", "path"), [("/", "/docker/ab"), ("/docker", "/docker/ab"), ("/docker/ab", "/docker/ab")])
+@pytest.mark.parametrize(
+    ("top", "path"), [("/", "/docker/ab"), ("/docker", "/docker/ab"), ("/docker/ab", "/docker/ab")]
+)
 def test_a_quota_of_version_1(tmp_path: Path, top: str, path: str) -> None:
     """Wherever the container's part of the hierarchy is mounted."""
     folder = "sys/fs/cgroup/cpu,cpuacct/" + path.removeprefix(top if top != "/" else "").strip("/")
@@ -77,8 +82,13 @@ def test_a_quota_of_version_1(tmp_path: Path, top: str, path: str) -> None:
 @pytest.mark.usefixtures("machine")
 def test_an_unlimited_group_of_version_1(tmp_path: Path) -> None:
     """-1 is no limit."""
-    files = {"sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1", "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000"}
-    assert usable_cores(tree(tmp_path, V1.format(top="/"), "5:cpu,cpuacct:/\n", files), affinity=()).count == 32
+    files = {
+        "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1",
+        "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000",
+    }
+    assert (
+        usable_cores(tree(tmp_path, V1.format(top="/"), "5:cpu,cpuacct:/\n", files), affinity=()).count == 32
+    )
 
 
 @pytest.mark.usefixtures("machine")
@@ -98,6 +108,9 @@ def test_a_system_without_any_of_this(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity is Linux's")
 def test_a_process_bound_to_one_cpu() -> None:
     """For real: `taskset` is obeyed."""
-    program = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nfrom gateway.engine.threads.cores import usable_cores\nprint(usable_cores().count)"
+    program = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nfrom"
+        " gateway.engine.threads.cores import usable_cores\nprint(usable_cores().count)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"

@@ -1,4 +1,6 @@
-"""A draft model through llama.cpp: same greedy text with a right and with a wrong one, and which models are refused."""
+"""A draft model through llama.cpp: same greedy text with a right and with a wrong one, and which models
+are refused.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def loaded(folder: Path, *, draft_model: str = "", speculative: str = "ngram") -
 
 
 class Rig:
-    """A loaded engine without its process. Drafting seems to cost nothing, so that it goes on however slow it is here."""
+    """A loaded engine without its process. Drafting seems to cost nothing, so that it goes on however slow
+    it is here.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -97,7 +101,10 @@ class Rig:
             return
         if batch.draft_requests and self.engine.draft_model is not None:
             drafts = self.engine.draft_model.draft(batch.draft_requests)
-            drafts.rounds, drafts.caught_up = [(rows, 1) for rows, _ in drafts.rounds], (drafts.caught_up[0], 1)
+            drafts.rounds, drafts.caught_up = (
+                [(rows, 1) for rows, _ in drafts.rounds],
+                (drafts.caught_up[0], 1),
+            )
             batch = self.scheduler.drafting.take(batch, drafts)
         sampled = self.engine.backend.compute(batch)
         self.drafted += batch.drafted
@@ -125,7 +132,9 @@ class Rig:
 
 
 def chats(rig: Rig) -> dict[str, str]:
-    """Six stories in three slots; one is cancelled; then each goes on for a second turn, where its slot is or another one."""
+    """Six stories in three slots; one is cancelled; then each goes on for a second turn, where its slot is
+    or another one.
+    """
     draw = random.Random(3)
     prompts = {place: f"Once upon a time there was {place}, and" for place in PLACES}
     for place, prompt in prompts.items():
@@ -171,7 +180,11 @@ def test_a_draft_model_that_is_mostly_wrong(plain: dict[str, str], shallow: Path
 def test_its_memory_is_counted(shallow: Path, tmp_path: Path) -> None:
     """Each part is larger by what the draft model has of it."""
     without, with_draft = loaded(tmp_path), loaded(tmp_path, draft_model=str(shallow))
-    assert {part for part, size in with_draft.buffers.items() if size > without.buffers[part]} == {"weights", "kv", "compute"}
+    assert {part for part, size in with_draft.buffers.items() if size > without.buffers[part]} == {
+        "weights",
+        "kv",
+        "compute",
+    }
     assert with_draft.config.config_id != without.config.config_id
 
 
@@ -203,7 +216,9 @@ def rewritten(path: Path, source: Path, **changed: object) -> Path:
             continue
         kind = field.types[0]
         element = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
-        writer.add_key_value(field.name, changed.get(field.name.replace(".", "_"), field.contents()), kind, sub_type=element)
+        writer.add_key_value(
+            field.name, changed.get(field.name.replace(".", "_"), field.contents()), kind, sub_type=element
+        )
     for tensor in reader.tensors:
         writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
     writer.write_header_to_file()
@@ -226,7 +241,9 @@ def refusal(draft: Path, folder: Path) -> str:
 
 
 def test_another_vocabulary_is_refused(shallow: Path, tmp_path: Path) -> None:
-    """Of another kind, with another end of text, or with one token that means something else: each is named."""
+    """Of another kind, with another end of text, or with one token that means something else: each is
+    named.
+    """
     assert "model for embeddings" in refusal(write_bert(tmp_path / "bert.gguf"), tmp_path)
     other_end = rewritten(tmp_path / "end.gguf", shallow, tokenizer_ggml_eos_token_id=7)
     assert "ends with token 7" in refusal(other_end, tmp_path)

@@ -1,4 +1,6 @@
-"""A draft model with a fake backend: fewer steps where it is right, next to nothing lost where it is not, same tokens always."""
+"""A draft model with a fake backend: fewer steps where it is right, next to nothing lost where it is not,
+same tokens always.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.engine.schedule.pace import KNOWN_AFTER, MIN_CHUNK, Pace
-from gateway.engine.speculative.choice import AcceptanceRate, DraftCandidate, DraftCosts, PlannedStep, RequestDrafts, choose
+from gateway.engine.speculative.choice import (
+    AcceptanceRate,
+    DraftCandidate,
+    DraftCosts,
+    PlannedStep,
+    RequestDrafts,
+    choose,
+)
 from gateway.engine.speculative.drafting import MAX_CREDIT_NS, PROBE_SHARE
 from gateway.engine.speculative.prompt_lookup import MARGIN
 from telemetry.drafts import Drafted, DraftSource, drafted_by
@@ -33,7 +42,12 @@ def rig(draft: FakeDraft, **more: Unpack[Sizes]) -> DraftRig:
 
 
 def drafted_by_the_model(rig: Rig) -> int:
-    return sum(part.drafted for batch in rig.batches for part in batch.parts if part.source is DraftSource.DRAFT_MODEL)
+    return sum(
+        part.drafted
+        for batch in rig.batches
+        for part in batch.parts
+        if part.source is DraftSource.DRAFT_MODEL
+    )
 
 
 def took_ns(draft: FakeDraft | None, answers: int, tokens: int = 200) -> int:
@@ -98,8 +112,12 @@ def test_prompt_lookup_is_asked_first() -> None:
     assert one.drafts.tally.drafted > 0
     decode = used.finished["a"].timings[-1].attributes
     assert decode["draft"] == one.drafter.tally.drafted + one.drafts.tally.drafted
-    assert drafted_by(decode)[DraftSource.DRAFT_MODEL] == Drafted(one.drafts.tally.drafted, one.drafts.tally.accepted)
-    assert drafted_by(decode)[DraftSource.LOOKUP] == Drafted(one.drafter.tally.drafted, one.drafter.tally.accepted)
+    assert drafted_by(decode)[DraftSource.DRAFT_MODEL] == Drafted(
+        one.drafts.tally.drafted, one.drafts.tally.accepted
+    )
+    assert drafted_by(decode)[DraftSource.LOOKUP] == Drafted(
+        one.drafter.tally.drafted, one.drafter.tally.accepted
+    )
 
 
 def test_prompts_do_not_wait_for_drafts() -> None:
@@ -169,18 +187,38 @@ def test_adapters_are_not_drafted_for() -> None:
     assert drafted_by_the_model(used) == 0
 
 
-loads = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 80), st.integers(0, 8), st.booleans()), min_size=1, max_size=12)
+loads = st.lists(
+    st.tuples(st.integers(1, 90), st.integers(1, 80), st.integers(0, 8), st.booleans()),
+    min_size=1,
+    max_size=12,
+)
 
 
-@given(loads, st.integers(1, 4), st.sampled_from([0, 5, 30]), st.integers(0, 10), st.integers(1, 12), st.data())
+@given(
+    loads, st.integers(1, 4), st.sampled_from([0, 5, 30]), st.integers(0, 10), st.integers(1, 12), st.data()
+)
 def test_a_draft_model_never_changes_an_answer(
-    load: list[tuple[int, int, int, bool]], slots: int, period: int, wrong: int, draft_tokens: int, data: st.DataObject
+    load: list[tuple[int, int, int, bool]],
+    slots: int,
+    period: int,
+    wrong: int,
+    draft_tokens: int,
+    data: st.DataObject,
 ) -> None:
-    """However right it is, with cancels, failing steps, suspended requests, adapters and slots used again: each answer is what
-    it would be without, the fakes see only positions that follow, and batches keep their size.
+    """However right it is, with cancels, failing steps, suspended requests, adapters and slots used again:
+    each answer is what it would be without, the fakes see only positions that follow, and batches keep their
+    size.
     """
     draft = FakeDraft(slots, wrong=wrong, period=period)
-    used = DraftRig(draft, slots=slots, n_ctx=200, period=period, max_batch=64, step_tokens=STEP_TOKENS, draft_tokens=draft_tokens)
+    used = DraftRig(
+        draft,
+        slots=slots,
+        n_ctx=200,
+        period=period,
+        max_batch=64,
+        step_tokens=STEP_TOKENS,
+        draft_tokens=draft_tokens,
+    )
     cancelled = data.draw(st.sets(st.integers(0, len(load) - 1), max_size=3))
     failing = data.draw(st.sets(st.integers(0, 80), max_size=3))
     draft_fails = data.draw(st.none() | st.integers(0, 80))
@@ -188,7 +226,9 @@ def test_a_draft_model_never_changes_an_answer(
     for index, (size, count, steps, adapted) in enumerate(load):
         adapter = "sql" if adapted else ""
         prompt = [index % 3 + 1] * size
-        used.add(sequence(f"r{index}", prompt, count, drafting=index % 2 == 0, adapter=adapter, namespace=adapter))
+        used.add(
+            sequence(f"r{index}", prompt, count, drafting=index % 2 == 0, adapter=adapter, namespace=adapter)
+        )
         for _ in range(steps):
             used.backend.fail_next, draft.fail_next = turn in failing, turn == draft_fails
             assert sum(len(part.tokens) for part in used.step().parts) <= 64
@@ -200,7 +240,11 @@ def test_a_draft_model_never_changes_an_answer(
     for index, (size, count, _, _) in enumerate(load):
         whole = text([index % 3 + 1] * size, count, period)
         finished = used.finished[f"r{index}"]
-        assert used.texts[f"r{index}"] == whole if finished.reason == "length" else whole.startswith(used.texts[f"r{index}"])
+        assert (
+            used.texts[f"r{index}"] == whole
+            if finished.reason == "length"
+            else whole.startswith(used.texts[f"r{index}"])
+        )
         assert finished.reason == "length" or index in cancelled or failing
     assert used.failures <= 1
 
@@ -220,13 +264,24 @@ paces = st.builds(
 
 @given(chances, paces, costs, st.integers(0, 8), st.integers(0, 32), st.integers(1, 16), st.integers(0, 4))
 def test_what_is_chosen_pays(
-    chances: list[float], pace: Pace, costs: DraftCosts, others: int, verified: int, most: int, missing_tokens: int
+    chances: list[float],
+    pace: Pace,
+    costs: DraftCosts,
+    others: int,
+    verified: int,
+    most: int,
+    missing_tokens: int,
 ) -> None:
-    """By the costs that are known it gives more tokens per second than none, within the time limit of a step; and nothing is
-    chosen from drafts that are never right.
+    """By the costs that are known it gives more tokens per second than none, within the time limit of a step;
+    and nothing is chosen from drafts that are never right.
     """
     decoding = len(chances) + others
-    choice = choose([DraftCandidate(one, missing_tokens) for one in chances], PlannedStep(decoding, verified, most), pace, costs)
+    choice = choose(
+        [DraftCandidate(one, missing_tokens) for one in chances],
+        PlannedStep(decoding, verified, most),
+        pace,
+        costs,
+    )
     assert 0 <= choice.length <= most
     assert 0 <= choice.sequences <= len(chances)
     assert bool(choice.length) == bool(choice.sequences)
@@ -248,17 +303,30 @@ def test_lengths_follow_the_chance(chance: float, round_tokens: int, step_tokens
     """A better chance never makes drafts shorter."""
     pace = Pace(1e6, 10**12, 512, decode_step_ns=step_tokens * 1e6, draft_token_ns=1e6, draft_step_ns=1e6)
     costs = DraftCosts(round_tokens * 1e5, 1e5, 1e5)
-    lengths = [choose([DraftCandidate(one)], PlannedStep(1, 0, 16), pace, costs).length for one in (chance / 2, chance, (1 + chance) / 2)]
+    lengths = [
+        choose([DraftCandidate(one)], PlannedStep(1, 0, 16), pace, costs).length
+        for one in (chance / 2, chance, (1 + chance) / 2)
+    ]
     assert lengths == sorted(lengths)
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 10), st.floats(0.1, 3), st.floats(0.1, 3), st.integers(1, 4), st.integers(0, 40))
-def test_it_never_costs_much(wrong: int, round_tokens: float, row_tokens: float, streams: int, step_tokens: int) -> None:
-    """Whatever a draft model takes and however right it is: a long run with it takes hardly longer than one without."""
+def test_it_never_costs_much(
+    wrong: int, round_tokens: float, row_tokens: float, streams: int, step_tokens: int
+) -> None:
+    """Whatever a draft model takes and however right it is: a long run with it takes hardly longer than
+    one without.
+    """
 
     def run_ns(draft: FakeDraft | None) -> int:
-        common: Sizes = {"slots": streams, "n_ctx": 1000, "step_tokens": step_tokens, "max_stall_tokens": 300, "max_batch": 256}
+        common: Sizes = {
+            "slots": streams,
+            "n_ctx": 1000,
+            "step_tokens": step_tokens,
+            "max_stall_tokens": 300,
+            "max_batch": 256,
+        }
         used = Rig(**common) if draft is None else DraftRig(draft, **common)
         for number in range(3 * streams):
             used.add(sequence(f"r{number}", [number + 1] * 20, 300))

@@ -23,7 +23,13 @@ TEXTS = ["the cat sat on the mat", "rain falls", "the sun shines", "a dog ran on
 def load(path: Path, folder: Path, *, embeddings: str = "auto") -> Engine | EmbeddingEngine:
     """A model loaded in this process."""
     options = EngineOptions(
-        model="m", path=str(path), digest_cache=str(folder / "d.json"), slots=4, n_ctx=256, threads=1, embeddings=embeddings
+        model="m",
+        path=str(path),
+        digest_cache=str(folder / "d.json"),
+        slots=4,
+        n_ctx=256,
+        threads=1,
+        embeddings=embeddings,
     )
     return load_llama(options, lambda _message: None)
 
@@ -40,9 +46,19 @@ def vectors(engine: EmbeddingEngine, inputs: list[list[int]]) -> npt.NDArray[np.
     return np.stack([np.frombuffer(vector, dtype=np.float32) for vector in engine.embedder.embed(inputs)])
 
 
-def reference(path: Path, inputs: list[list[int]], pooling: int, *, normalize: bool = True) -> npt.NDArray[np.float64]:
+def reference(
+    path: Path, inputs: list[list[int]], pooling: int, *, normalize: bool = True
+) -> npt.NDArray[np.float64]:
     """What `Llama.embed` gives for each input alone."""
-    model = llama_cpp.Llama(str(path), embedding=True, pooling_type=pooling, n_ctx=256, n_threads=1, flash_attn=True, verbose=False)
+    model = llama_cpp.Llama(
+        str(path),
+        embedding=True,
+        pooling_type=pooling,
+        n_ctx=256,
+        n_threads=1,
+        flash_attn=True,
+        verbose=False,
+    )
     rows = []
     for tokens in inputs:
         model.tokenize = lambda *_args, _tokens=tokens, **_more: _tokens
@@ -90,7 +106,12 @@ def test_scores_are_the_classifiers(tmp_path: Path) -> None:
     assert engine.embedder.ranks
     assert got.shape == (len(TEXTS), 1)
     weights = {tensor.name: tensor.data for tensor in gguf.GGUFReader(path).tensors}
-    first = reference(write_bert(tmp_path / "cls.gguf", gguf.PoolingType.CLS), inputs, llama_cpp.LLAMA_POOLING_TYPE_CLS, normalize=False)
+    first = reference(
+        write_bert(tmp_path / "cls.gguf", gguf.PoolingType.CLS),
+        inputs,
+        llama_cpp.LLAMA_POOLING_TYPE_CLS,
+        normalize=False,
+    )
     hidden = np.tanh(first @ weights["cls.weight"].T + weights["cls.bias"])
     assert np.allclose(got, hidden @ weights["cls.output.weight"].T + weights["cls.output.bias"], atol=1e-3)
     assert len(set(got[:, 0].round(3))) == len(TEXTS)

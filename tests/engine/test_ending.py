@@ -12,7 +12,10 @@ from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.spans import MessageSpan
 
-CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if"
+    " add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 TRIMMING = CHATML.replace("m.content", "m.content | trim")
 ASKED = {"role": "user", "content": "Count."}
 
@@ -22,9 +25,13 @@ def opened(source: str, *messages: Mapping[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("source", [CHATML, TRIMMING])
-@pytest.mark.parametrize("content", ["one, two,", "one, two, ", "", "Count.", "<|im_end|>", "one\n\n", "é 🦊"])
+@pytest.mark.parametrize(
+    "content", ["one, two,", "one, two, ", "", "Count.", "<|im_end|>", "one\n\n", "é 🦊"]
+)
 def test_an_open_message_ends_where_its_text_ends(source: str, content: str) -> None:
-    """To the last space, also with a template that trims, with the text of an earlier message, and with none."""
+    """To the last space, also with a template that trims, with the text of an earlier message, and with
+    none.
+    """
     text = opened(source, ASKED, {"role": "assistant", "content": content})
     assert text == f"<|im_start|>user\nCount.<|im_end|>\n<|im_start|>assistant\n{content}"
 
@@ -37,7 +44,10 @@ def test_the_same_prefix_as_the_answer_had() -> None:
 
 def test_a_closed_prompt_has_no_beginning_of_an_answer() -> None:
     """`add_generation_prompt` is handed to the template."""
-    assert ChatTemplate(CHATML).render([ASKED], generation_prompt=False) == "<|im_start|>user\nCount.<|im_end|>\n"
+    assert (
+        ChatTemplate(CHATML).render([ASKED], generation_prompt=False)
+        == "<|im_start|>user\nCount.<|im_end|>\n"
+    )
 
 
 def test_a_template_that_hides_the_message_is_told() -> None:
@@ -47,7 +57,9 @@ def test_a_template_that_hides_the_message_is_told() -> None:
 
 
 def test_what_there_is_of_an_open_answer_counts_as_sampled() -> None:
-    """Its tokens are computed by the kernel that sampled them, so that a cached answer can go on, and a cold one is the same."""
+    """Its tokens are computed by the kernel that sampled them, so that a cached answer can go on, and a
+    cold one is the same.
+    """
     spans = [MessageSpan("user", 0, 4, 100, 1), MessageSpan("assistant", 100, 104, 300, 2)]
     open_answer, closed = Blocks(spans, 300, 64, open_answer=True), Blocks(spans, 300, 64)
     assert open_answer.chunk(104, 300) == 63

@@ -1,4 +1,6 @@
-"""The benchmark's fake engine over the real pipe: it speaks the protocol, takes its scripted time, and ends with us."""
+"""The benchmark's fake engine over the real pipe: it speaks the protocol, takes its scripted time, and
+ends with us.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,20 @@ import pytest
 from bench.fake_engine import BUILD, Script
 from gateway.engine.frames import HEADER, body_length, decode_reply, frame
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import Admitted, Cancel, Finished, Heartbeat, Message, Ready, Reply, Sampling, Started, Step, Submit, Timing
+from gateway.engine.protocol import (
+    Admitted,
+    Cancel,
+    Finished,
+    Heartbeat,
+    Message,
+    Ready,
+    Reply,
+    Sampling,
+    Started,
+    Step,
+    Submit,
+    Timing,
+)
 from telemetry.events import Phase
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,16 +77,22 @@ class Pipe:
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Pipe]:
     """A loaded fake engine with scripted delays; killed when a test hangs, so that reading from it ends."""
-    options = EngineOptions(model="fake", path=str(tmp_path / "fake.gguf"), digest_cache=str(tmp_path / "digests.json"), slots=2)
+    options = EngineOptions(
+        model="fake", path=str(tmp_path / "fake.gguf"), digest_cache=str(tmp_path / "digests.json"), slots=2
+    )
     env = {**os.environ, "FAKE_PREFILL_MS": str(PREFILL_MS), "FAKE_STEP_MS": str(STEP_MS)}
     command = [sys.executable, "-m", "bench.fake_engine", options.to_argument()]
-    with subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         watchdog = threading.Timer(PATIENCE_S, process.kill)
         watchdog.start()
         pipe = Pipe(process)
         ready = pipe.next()
         assert isinstance(ready, Ready)
-        assert (ready.config.architecture, ready.config.llama_cpp_build) == ("fake", BUILD), "it must not pass for a model"
+        assert (ready.config.architecture, ready.config.llama_cpp_build) == ("fake", BUILD), (
+            "it must not pass for a model"
+        )
         yield pipe
         watchdog.cancel()
         process.kill()
@@ -79,7 +100,9 @@ def engine(tmp_path: Path) -> Iterator[Pipe]:
 
 def chat(name: str, max_tokens: int) -> Submit:
     """A short chat."""
-    return Submit(id=name, messages=[{"role": "user", "content": "Hi!"}], sampling=Sampling(), max_tokens=max_tokens)
+    return Submit(
+        id=name, messages=[{"role": "user", "content": "Hi!"}], sampling=Sampling(), max_tokens=max_tokens
+    )
 
 
 def milliseconds(timing: Timing) -> float:
@@ -87,12 +110,17 @@ def milliseconds(timing: Timing) -> float:
 
 
 def test_a_chat_takes_the_scripted_time(engine: Pipe) -> None:
-    """Admitted, Started, Steps, Finished; prefill and decode are recorded as at least as long as they were."""
+    """Admitted, Started, Steps, Finished; prefill and decode are recorded as at least as long as they
+    were.
+    """
     engine.send(chat("one", max_tokens=6))
     replies, finished = engine.until_finished()
     kinds = [type(reply) for reply in replies]
     assert kinds == [Admitted, Started, *[Step] * 6]
-    text = "".join(delta.text for reply in replies if isinstance(reply, Step) for delta in reply.deltas) + finished.text
+    text = (
+        "".join(delta.text for reply in replies if isinstance(reply, Step) for delta in reply.deltas)
+        + finished.text
+    )
     assert len(text) == finished.completion_tokens == 6
     assert finished.reason == "length"
     timings = {timing.phase: milliseconds(timing) for timing in finished.timings}
@@ -124,4 +152,6 @@ def test_it_ends_when_the_gateway_is_gone(engine: Pipe) -> None:
 def test_the_script_comes_from_the_environment() -> None:
     """Milliseconds in variables, seconds inside, nothing where nothing is said."""
     assert Script.from_env({}) == Script(0, 0, 0)
-    assert Script.from_env({"FAKE_LOAD_MS": "5", "FAKE_PREFILL_MS": "20", "FAKE_STEP_MS": "2.5"}) == Script(0.005, 0.02, 0.0025)
+    assert Script.from_env({"FAKE_LOAD_MS": "5", "FAKE_PREFILL_MS": "20", "FAKE_STEP_MS": "2.5"}) == Script(
+        0.005, 0.02, 0.0025
+    )

@@ -1,4 +1,6 @@
-"""Inter-token latency with accepted guesses: a step's time is shared by the tokens that it brought, and nothing is lost."""
+"""Inter-token latency with accepted guesses: a step's time is shared by the tokens that it brought, and
+nothing is lost.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ STEPS = st.lists(st.tuples(st.integers(0, 8), st.integers(1, 10**9)), min_size=1
 
 @given(st.integers(0, 10**6), STEPS)
 def test_the_gaps_of_a_request_add_up(first_us: int, steps: list[tuple[int, int]]) -> None:
-    """To the time from its first token to its last, however many tokens came with each step; equal ones within a step."""
+    """To the time from its first token to its last, however many tokens came with each step; equal ones
+    within a step.
+    """
     one = sequence("a", [1], 1000).stamps
     now_ns = first_us * 1000
     one.sampled(1, now_ns)
@@ -67,12 +71,16 @@ def test_tokens_behind_the_end_have_no_part() -> None:
 
 
 class Driven:
-    """The real loop over the fake backend, without its thread; guesses seem to cost nothing, however slow they are here."""
+    """The real loop over the fake backend, without its thread; guesses seem to cost nothing, however slow
+    they are here.
+    """
 
     def __init__(self, **more: Any) -> None:
         self.rig = Rig(**more)
         self.said: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self.loop = DecodeLoop(self.rig.scheduler, self.rig.backend, self._say, ThreadControl(1, 1, self.rig.backend.use_threads))
+        self.loop = DecodeLoop(
+            self.rig.scheduler, self.rig.backend, self._say, ThreadControl(1, 1, self.rig.backend.use_threads)
+        )
 
     def _say(self, *messages: Message) -> None:
         for message in messages:
@@ -90,14 +98,18 @@ class Driven:
 
 
 def test_steps_tell_what_they_gave_and_what_was_in_vain() -> None:
-    """Sampled tokens are the answer's; guesses that were wrong are counted apart, and all are what was computed."""
+    """Sampled tokens are the answer's; guesses that were wrong are counted apart, and all are what was
+    computed.
+    """
     driven = Driven(period=7, max_batch=64)
     driven.loop.deliver(sequence("a", [3] * 5 + [3000 + n % 7 for n in range(5, 30)] * 2, 200, drafting=True))
     finished = driven.run()
     samples = list(driven.loop.samples)
     rejected = sum(sample.rejected_tokens for sample in samples)
     assert sum(sample.decode_tokens for sample in samples) + 1 == finished.completion_tokens == 200
-    computed = sum(sample.prefill_tokens + sample.decode_tokens + sample.rejected_tokens for sample in samples)
+    computed = sum(
+        sample.prefill_tokens + sample.decode_tokens + sample.rejected_tokens for sample in samples
+    )
     assert computed == driven.rig.backend.computed
     decode = finished.timings[-1].attributes
     assert rejected == int(decode["draft"]) - int(decode["accepted"]) > 0

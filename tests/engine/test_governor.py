@@ -15,7 +15,9 @@ STEP_NS = 30_000_000
 
 
 class Machine:
-    """`cores` for all: an engine with a governor, and `busy` programs that never stop; the kernel shares fairly."""
+    """`cores` for all: an engine with a governor, and `busy` programs that never stop; the kernel shares
+    fairly.
+    """
 
     def __init__(self, cores: int, *, tells_idle: bool = True) -> None:
         self.cores = cores
@@ -70,7 +72,9 @@ def test_tries_for_more_become_rare() -> None:
     machine.used.clear()
     machine.run(60)
     assert machine.used.count(2) / len(machine.used) < 0.02
-    assert machine.governor.contention > 0.3, "one thread that does not wait is no sign that the others have left"
+    assert machine.governor.contention > 0.3, (
+        "one thread that does not wait is no sign that the others have left"
+    )
 
 
 def test_all_threads_come_back_when_the_others_leave() -> None:
@@ -119,8 +123,14 @@ def test_a_limit_of_our_own_is_taken_at_once_and_given_back_at_once() -> None:
     assert governor.threads == 1
 
 
-@given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 12), st.booleans()), max_size=60), st.integers(1, 16), st.booleans())
-def test_threads_stay_within_bounds(course: list[tuple[int, int, bool]], cores: int, tells_idle: bool) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(1, 12), st.booleans()), max_size=60),
+    st.integers(1, 16),
+    st.booleans(),
+)
+def test_threads_stay_within_bounds(
+    course: list[tuple[int, int, bool]], cores: int, tells_idle: bool
+) -> None:
     """Whatever comes: between one and what is allowed, and contention is a share."""
     machine = Machine(cores, tells_idle=tells_idle)
     for busy, most, limited in course:

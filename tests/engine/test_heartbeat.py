@@ -38,7 +38,13 @@ def cache_folder(tmp_path: Path) -> Path:
 def worker(cache_folder: Path) -> Iterator[ChatWorker]:
     """A worker whose threads do not run, so that its state stands still."""
     engine = Engine(
-        backend=FakeBackend(), tokens=_Tokens(), template=None, config=CONFIG, chat_template=None, special_tokens={}, prefill_token_ns=1000
+        backend=FakeBackend(),
+        tokens=_Tokens(),
+        template=None,
+        config=CONFIG,
+        chat_template=None,
+        special_tokens={},
+        prefill_token_ns=1000,
     )
     options = EngineOptions(
         model="tiny",
@@ -69,8 +75,12 @@ def test_ages(worker: ChatWorker, ago_ns: int, least_s: float) -> None:
 
 
 @pytest.mark.parametrize("spoiled", [False, True])
-def test_a_disk_tier_that_cannot_be_had_says_why(worker: ChatWorker, cache_folder: Path, spoiled: bool) -> None:
-    """Where the folder should be is a file: opening raises nothing, and the heartbeat has reason and count; else there is none."""
+def test_a_disk_tier_that_cannot_be_had_says_why(
+    worker: ChatWorker, cache_folder: Path, spoiled: bool
+) -> None:
+    """Where the folder should be is a file: opening raises nothing, and the heartbeat has reason and
+    count; else there is none.
+    """
     if spoiled:
         cache_folder.write_text("in the way")
     worker._disk.open()

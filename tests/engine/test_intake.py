@@ -197,7 +197,9 @@ def test_a_cancel_before_its_turn(rig: Rig) -> None:
         go.wait(PATIENCE_S)
 
     rig.letters.meanwhile = meanwhile
-    first, second = (Submit(id=name, messages=[{"role": "user", "content": "x"}], sampling=Sampling()) for name in "ab")
+    first, second = (
+        Submit(id=name, messages=[{"role": "user", "content": "x"}], sampling=Sampling()) for name in "ab"
+    )
     rig.intake.submit(first)
     assert held.wait(PATIENCE_S)
     rig.intake.submit(second)
@@ -235,7 +237,10 @@ def test_finding_messages_is_linear_in_their_number(found: bool) -> None:
     """Also where a template leaves all of them out."""
     searched = {}
     for count in (1000, 4000):
-        messages = [{"role": "user", "content": f"message {number}" if found else f"never there {number}"} for number in range(count)]
+        messages = [
+            {"role": "user", "content": f"message {number}" if found else f"never there {number}"}
+            for number in range(count)
+        ]
         text = CountedText("".join(f"<user>message {number}\n" for number in range(count)))
         CountedBytes.searched = 0
         spans = message_spans(text, messages, np.ones(len(text), dtype=np.int64))
@@ -254,7 +259,9 @@ def test_blocks_are_linear_in_the_number_of_messages() -> None:
             Watched.passes += 1
             return super().__iter__()
 
-    messages = [{"role": ("user", "assistant")[number % 2], "content": f"m{number}"} for number in range(2000)]
+    messages = [
+        {"role": ("user", "assistant")[number % 2], "content": f"m{number}"} for number in range(2000)
+    ]
     text = "".join(f"<x>{message['content']}\n" for message in messages)
     spans = Watched(message_spans(text, messages, np.ones(len(text), dtype=np.int64)))
     Blocks(spans, len(text), 64)

@@ -27,19 +27,29 @@ def test_share_of_memory() -> None:
 
 def test_quantised_kv_on_the_real_model(launch: Callable[..., Served]) -> None:
     """The types are in the configuration, a chat works, and its second turn comes from the cache."""
-    served = launch("--engine-kv-type-k", "q8_0", "--engine-kv-type-v", "q4_0", "--engine-n-ctx", "1024").start()
+    served = launch(
+        "--engine-kv-type-k", "q8_0", "--engine-kv-type-v", "q4_0", "--engine-n-ctx", "1024"
+    ).start()
     config = httpx.get(f"{served.base_url}/v1/models/{MODEL}").json()
     assert '"q8_0"' in str(config).replace("'", '"')
     first = [{"role": "user", "content": "What is a clock?"}]
     answer = served.chat(messages=first).json()["choices"][0]["message"]["content"]
-    again = served.chat(messages=[*first, {"role": "assistant", "content": answer}, {"role": "user", "content": "And a watch?"}]).json()
+    again = served.chat(
+        messages=[
+            *first,
+            {"role": "assistant", "content": answer},
+            {"role": "user", "content": "And a watch?"},
+        ]
+    ).json()
     assert again["timings"]["cache_n"] > 20
     assert served.stop() == 0
 
 
 def test_wrong_pair_is_refused_with_the_reason(launch: Callable[..., Served]) -> None:
     """Readiness says why, and what to do."""
-    served = launch("--engine-kv-type-v", "q8_0", "--engine-flash-attention", "false", "--engine-n-ctx", "512").start(wait=False)
+    served = launch(
+        "--engine-kv-type-v", "q8_0", "--engine-flash-attention", "false", "--engine-n-ctx", "512"
+    ).start(wait=False)
 
     def said() -> str:
         try:

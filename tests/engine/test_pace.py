@@ -6,7 +6,9 @@ from gateway.engine.schedule.pace import MIN_CHUNK, Pace
 
 
 def test_budget_follows_measured_speed() -> None:
-    """When prompt tokens turn out slower, later chunks get smaller; when decodes take most of the time, smaller still."""
+    """When prompt tokens turn out slower, later chunks get smaller; when decodes take most of the time,
+    smaller still.
+    """
     pace = Pace(prefill_token_ns=1e6, max_stall_ns=250_000_000, max_chunk=512)
     assert pace.budget(decoding=1) == 250
     assert pace.budget(decoding=0) == 500
@@ -42,7 +44,9 @@ def test_a_chunk_too_small_for_the_fast_kernel_keeps_the_limit_with_the_slow_one
 
 
 def test_an_old_figure_of_the_faster_kernel_does_not_keep_it_unused() -> None:
-    """Chunks became too small for it while the machine was slow; when small ones are fast again, it is tried again."""
+    """Chunks became too small for it while the machine was slow; when small ones are fast again, it is
+    tried again.
+    """
     pace = Pace(prefill_token_ns=20e6, max_stall_ns=250_000_000, max_chunk=512, kernel_min_rows=64)
     assert pace.budget(decoding=1) < 64
     for _ in range(30):
@@ -51,7 +55,9 @@ def test_an_old_figure_of_the_faster_kernel_does_not_keep_it_unused() -> None:
 
 
 def test_a_machine_that_changes_is_noticed_within_a_few_steps() -> None:
-    """Three times slower at once: after three steps the figure is nearer to the new speed than to the old one."""
+    """Three times slower at once: after three steps the figure is nearer to the new speed than to the old
+    one.
+    """
     pace = Pace(prefill_token_ns=3e6, max_stall_ns=250_000_000, max_chunk=512, kernel_min_rows=64)
     for _ in range(3):
         pace.learn(duration_ns=64 * 9_000_000, prefill_tokens=64, decode_tokens=0)

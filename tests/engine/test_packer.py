@@ -77,7 +77,13 @@ def test_many_requests_of_one_caller_do_not_hold_another_up() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.integers(1, MOST_TOKENS), min_size=1, max_size=9)), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.lists(st.integers(1, MOST_TOKENS), min_size=1, max_size=9)),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_callers_have_had_nearly_the_same(asked: list[tuple[str, list[int]]]) -> None:
     """While two callers both have inputs left, they differ by no more than one input."""
     packer = Packer(max_tokens=MOST_TOKENS, max_sequences=MOST_SEQUENCES)
@@ -89,4 +95,8 @@ def test_callers_have_had_nearly_the_same(asked: list[tuple[str, list[int]]]) ->
         for item in items:
             had[item.job.caller] += len(item.tokens)
             waiting = [caller for caller in had if had[caller] < left[caller]]
-            assert not waiting or max(had[caller] for caller in waiting) - min(had[caller] for caller in waiting) <= MOST_TOKENS
+            assert (
+                not waiting
+                or max(had[caller] for caller in waiting) - min(had[caller] for caller in waiting)
+                <= MOST_TOKENS
+            )

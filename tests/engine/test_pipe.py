@@ -11,7 +11,11 @@ from gateway.engine.frames import MAX_FRAME_BYTES, ProtocolError, ReplyReader, f
 from gateway.engine.pipe import EnginePipe
 from gateway.engine.protocol import Delta, Finished, Started, Step
 
-MESSAGES = (Started("1", []), Step(7, [Delta("1", "é", 1, 2), Delta("2", "", 0, 9)]), Finished(id="1", reason="stop"))
+MESSAGES = (
+    Started("1", []),
+    Step(7, [Delta("1", "é", 1, 2), Delta("2", "", 0, 9)]),
+    Finished(id="1", reason="stop"),
+)
 
 
 def test_messages_are_one_write() -> None:
@@ -35,7 +39,9 @@ def test_messages_come_in_any_pieces(size: int) -> None:
 
 
 def test_garbage_is_refused() -> None:
-    """A length that no frame of ours has ends the conversation instead of being waited for; what came before counts."""
+    """A length that no frame of ours has ends the conversation instead of being waited for; what came
+    before counts.
+    """
     replies = ReplyReader().feed(frame(MESSAGES[0]) + (MAX_FRAME_BYTES + 1).to_bytes(4, "little"))
     assert next(replies) == MESSAGES[0]
     with pytest.raises(ProtocolError):

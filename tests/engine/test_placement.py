@@ -1,4 +1,6 @@
-"""The prefix cache and the slots with a fake backend: what is there is used, nothing mixes, budgets are kept."""
+"""The prefix cache and the slots with a fake backend: what is there is used, nothing mixes, budgets are
+kept.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def test_next_turn_computes_only_the_new_message() -> None:
     before = rig.backend.computed
     second = rig.answer("two", turn([5] * 40, 10, [6] * 8), 3)
     assert (second.lookup.matched, second.lookup.source) == (49, CacheSource.KV)
-    assert rig.backend.computed - before == 1 + 8 + 2, "the last token of the answer, the new message, and two sampled ones"
+    assert rig.backend.computed - before == 1 + 8 + 2, (
+        "the last token of the answer, the new message, and two sampled ones"
+    )
     assert rig.backend.restored == 0
 
 
@@ -45,7 +49,9 @@ def test_chats_that_take_turns_come_back_from_ram() -> None:
 
 
 def test_a_common_cold_prefix_is_computed_once() -> None:
-    """Eight prompts that arrive together under one system prompt: its tokens are computed once, the others wait and fork."""
+    """Eight prompts that arrive together under one system prompt: its tokens are computed once, the others
+    wait and fork.
+    """
     rig = Rig(slots=8, max_batch=64)
     prompts = [[*SYSTEM, 20 + user, *[1] * 10] for user in range(8)]
     rig.add(*(sequence(f"u{user}", prompt, 4) for user, prompt in enumerate(prompts)))
@@ -76,7 +82,11 @@ def test_no_budget_means_no_copies() -> None:
     again.lookup.comparison = Comparison(CacheReason.APPENDED)
     rig.add(again)
     rig.run()
-    assert (again.lookup.matched, again.lookup.source, again.lookup.reason) == (0, CacheSource.NONE, CacheReason.EVICTED)
+    assert (again.lookup.matched, again.lookup.source, again.lookup.reason) == (
+        0,
+        CacheSource.NONE,
+        CacheReason.EVICTED,
+    )
     assert again.lookup.more["lost_tier"] == "kv"
     assert rig.texts["a2"] == text(again.request.prompt, 3)
 
@@ -94,7 +104,9 @@ def test_failed_restore_falls_back_to_prefill() -> None:
 
 
 def test_unified_kv_keeps_nothing_idle() -> None:
-    """Where idle tokens slow running ones, an ended sequence leaves the KV at once and comes back from RAM."""
+    """Where idle tokens slow running ones, an ended sequence leaves the KV at once and comes back from
+    RAM.
+    """
     rig = Rig(keeps_idle=False)
     rig.answer("a1", [5] * 40, 10)
     assert all(not held for held in rig.backend.slots.values())
@@ -123,7 +135,9 @@ def test_request_without_cache_leaves_nothing() -> None:
 
 
 def test_background_waits_for_interactive_and_goes_on_after() -> None:
-    """A background request gives its slot away, is not computed beside others, and still ends with its own text."""
+    """A background request gives its slot away, is not computed beside others, and still ends with its own
+    text.
+    """
     rig = Rig(slots=1)
     rig.add(sequence("title", [3] * 30, 20, origin=Origin(background=True)))
     for _ in range(5):
@@ -150,7 +164,11 @@ def test_callers_share_fairly() -> None:
     assert list(rig.finished).index("one") <= 1
 
 
-chats = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 60), st.integers(1, 30), st.integers(1, 8)), min_size=1, max_size=20)
+chats = st.lists(
+    st.tuples(st.integers(1, 3), st.integers(0, 60), st.integers(1, 30), st.integers(1, 8)),
+    min_size=1,
+    max_size=20,
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -158,11 +176,14 @@ chats = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 60), st.integers(1,
 def test_any_shared_prefixes_are_served_unmixed(
     load: list[tuple[int, int, int, int]], slots: int, ram_bytes: int, keeps_idle: bool, data: st.DataObject
 ) -> None:
-    """Prompts that share prefixes of any length, cancels, background, pins and tiny budgets: every answer is what the
-    prompt alone gives, and slots, tree, bytes and backend agree after each step.
+    """Prompts that share prefixes of any length, cancels, background, pins and tiny budgets: every answer is
+    what the prompt alone gives, and slots, tree, bytes and backend agree after each step.
     """
     rig = Rig(slots=slots, n_ctx=256, ram_bytes=ram_bytes, keeps_idle=keeps_idle)
-    prompts = {f"r{i}": ([first] * shared + [10 + i % 3] * own, count) for i, (first, shared, own, count) in enumerate(load)}
+    prompts = {
+        f"r{i}": ([first] * shared + [10 + i % 3] * own, count)
+        for i, (first, shared, own, count) in enumerate(load)
+    }
     for name, (prompt, count) in prompts.items():
         flags = data.draw(st.integers(0, 15))
         origin = Origin(background=flags & 3 == 3)
@@ -176,4 +197,6 @@ def test_any_shared_prefixes_are_served_unmixed(
     rig.run()
     for name, (prompt, count) in prompts.items():
         if rig.finished[name].reason == "length":
-            assert rig.texts[name] == text(prompt, count), f"{name} was given another's tokens: {next_token(prompt)}"
+            assert rig.texts[name] == text(prompt, count), (
+                f"{name} was given another's tokens: {next_token(prompt)}"
+            )

@@ -14,7 +14,9 @@ ROWS = 64
 
 def prompts(*sizes: int) -> list[Sequence]:
     """The first is the oldest."""
-    return [sequence(str(number), list(range(size)), 1, queued_ns=number) for number, size in enumerate(sizes)]
+    return [
+        sequence(str(number), list(range(size)), 1, queued_ns=number) for number, size in enumerate(sizes)
+    ]
 
 
 def compute(waiting: list[Sequence], share: PromptShare, budget: int, rows: int = ROWS) -> list[str]:
@@ -36,13 +38,24 @@ def test_a_short_prompt_goes_first_and_the_oldest_has_every_other_turn() -> None
 def test_what_is_left_goes_on_where_it_is_enough() -> None:
     """A prompt that ends leaves room for a whole piece of the next, or for one that is short."""
     share = PromptShare()
-    assert [(one.id, tokens) for one, tokens in share.divide(prompts(600, 40), 130, ROWS)] == [("1", 40), ("0", 90)]
+    assert [(one.id, tokens) for one, tokens in share.divide(prompts(600, 40), 130, ROWS)] == [
+        ("1", 40),
+        ("0", 90),
+    ]
     assert [(one.id, tokens) for one, tokens in share.divide(prompts(600, 40), 64, ROWS)] == [("1", 40)]
-    assert [(one.id, tokens) for one, tokens in share.divide(prompts(10, 40), 64, ROWS)] == [("0", 10), ("1", 40)]
-    assert [(one.id, tokens) for one, tokens in share.divide(prompts(600, 40), 64, 0)] == [("1", 40), ("0", 24)]
+    assert [(one.id, tokens) for one, tokens in share.divide(prompts(10, 40), 64, ROWS)] == [
+        ("0", 10),
+        ("1", 40),
+    ]
+    assert [(one.id, tokens) for one, tokens in share.divide(prompts(600, 40), 64, 0)] == [
+        ("1", 40),
+        ("0", 24),
+    ]
 
 
-@given(st.lists(st.integers(1, 400), min_size=1, max_size=12), st.integers(1, 200), st.sampled_from([0, ROWS]))
+@given(
+    st.lists(st.integers(1, 400), min_size=1, max_size=12), st.integers(1, 200), st.sampled_from([0, ROWS])
+)
 def test_everything_is_computed_within_the_budget(sizes: list[int], budget: int, rows: int) -> None:
     """Every step computes something and never too much; all prompts end."""
     waiting, share = prompts(*sizes), PromptShare()
@@ -55,7 +68,9 @@ def test_everything_is_computed_within_the_budget(sizes: list[int], budget: int,
 
 
 @given(st.integers(64, 600), st.integers(16, 130), st.integers(5, 120))
-def test_an_endless_row_of_short_prompts_leaves_the_oldest_its_half(size: int, budget: int, short: int) -> None:
+def test_an_endless_row_of_short_prompts_leaves_the_oldest_its_half(
+    size: int, budget: int, short: int
+) -> None:
     """However many come after it."""
     share = PromptShare()
     oldest, *_ = waiting = prompts(size)

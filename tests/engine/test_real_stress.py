@@ -40,7 +40,9 @@ class Rig:
     """The engine without its process; a turn is what the decode loop does, and checks everything after it."""
 
     def __init__(self, model: LlamaModel, ram_bytes: int) -> None:
-        self.backend = LlamaBackend(model, ContextOptions(n_ctx=256, slots=SLOTS, n_batch=512, n_ubatch=512, threads=1))
+        self.backend = LlamaBackend(
+            model, ContextOptions(n_ctx=256, slots=SLOTS, n_batch=512, n_ubatch=512, threads=1)
+        )
         self.cache = PrefixCache(RamTier(ram_bytes))
         pace = Pace(3e6, int(250e6), 512, kernel_min_rows=self.backend.kernel_min_rows)
         placement = Placement(SLOTS, self.backend, self.cache, pace, time.monotonic_ns)
@@ -55,7 +57,9 @@ class Rig:
         if not batch.parts:
             return
         start_ns = time.monotonic_ns()
-        outcome = self.scheduler.apply(batch, StepResult(start_ns, time.monotonic_ns(), self.backend.compute(batch)))
+        outcome = self.scheduler.apply(
+            batch, StepResult(start_ns, time.monotonic_ns(), self.backend.compute(batch))
+        )
         for delta in outcome.deltas:
             self.answers[delta.id] = self.answers.get(delta.id, "") + delta.text
         for finished in outcome.finished:
@@ -64,10 +68,14 @@ class Rig:
         self.scheduler.check_integrity()
         for slot, entry in enumerate(self.scheduler.placement.states.entries):
             held = 0 if entry is None else entry.n_computed
-            assert self.backend.holds(slot) == held, f"slot {slot} holds {self.backend.holds(slot)} cells for {held} tokens"
+            assert self.backend.holds(slot) == held, (
+                f"slot {slot} holds {self.backend.holds(slot)} cells for {held} tokens"
+            )
 
 
-def sequence(model: LlamaModel, name: str, text: str, count: int, sampling: Sampling = GREEDY, **more: bool) -> Sequence:
+def sequence(
+    model: LlamaModel, name: str, text: str, count: int, sampling: Sampling = GREEDY, **more: bool
+) -> Sequence:
     background = more.get("background", False)
     request = GenerationRequest(
         id=name,
@@ -94,8 +102,9 @@ def prompt(canary: str, filler: int) -> str:
 
 
 def test_random_load_on_the_real_model(model: LlamaModel) -> None:
-    """500 requests of mixed sizes with cancels, forks, evictions and a RAM budget of a few entries: each answer says its
-    own word and no other's, and slots, cells and bytes are as they should be after every step.
+    """500 requests of mixed sizes with cancels, forks, evictions and a RAM budget of a few entries: each
+    answer says its own word and no other's, and slots, cells and bytes are as they should be after every
+    step.
     """
     draw = random.Random(7)
     rig = Rig(model, ram_bytes=6_000_000)
@@ -103,8 +112,14 @@ def test_random_load_on_the_real_model(model: LlamaModel) -> None:
     for number in range(REQUESTS):
         name, canary = f"r{number}", draw.choice(CANARIES)
         said[name] = canary
-        flags = {"cacheable": draw.random() > 0.1, "pinned": draw.random() < 0.02, "background": draw.random() < 0.1}
-        rig.scheduler.add(sequence(model, name, prompt(canary, draw.randrange(0, 5)), draw.randint(1, 4), GREEDY, **flags))
+        flags = {
+            "cacheable": draw.random() > 0.1,
+            "pinned": draw.random() < 0.02,
+            "background": draw.random() < 0.1,
+        }
+        rig.scheduler.add(
+            sequence(model, name, prompt(canary, draw.randrange(0, 5)), draw.randint(1, 4), GREEDY, **flags)
+        )
         for _ in range(draw.randint(0, 3)):
             rig.turn()
         if draw.random() < 0.05:
@@ -133,10 +148,14 @@ def test_a_suspended_answer_goes_on_with_its_own_random_numbers(model: LlamaMode
 
     def answer(others: int) -> str:
         rig = Rig(model, ram_bytes=50_000_000)
-        rig.scheduler.add(sequence(model, "title", "Once upon a time there was a", 24, sampling, background=True))
+        rig.scheduler.add(
+            sequence(model, "title", "Once upon a time there was a", 24, sampling, background=True)
+        )
         for _ in range(8):
             rig.turn()
-        with mock.patch.object(rig.scheduler.placement, "suspend", wraps=rig.scheduler.placement.suspend) as suspended:
+        with mock.patch.object(
+            rig.scheduler.placement, "suspend", wraps=rig.scheduler.placement.suspend
+        ) as suspended:
             for number in range(others):
                 rig.scheduler.add(sequence(model, f"chat {number}", f"Number {number} is", 6))
             while "title" not in rig.reasons:

@@ -36,7 +36,9 @@ def test_decode_goes_on_beside_a_long_prompt() -> None:
 
 
 def test_a_step_beside_running_sequences_keeps_its_time_budget() -> None:
-    """On the fake clock, where each token costs the same, no step with decodes lasts longer than the stall limit."""
+    """On the fake clock, where each token costs the same, no step with decodes lasts longer than the stall
+    limit.
+    """
     rig = Rig(max_stall_tokens=32)
     rig.add(sequence("short", [1] * 4, 200))
     rig.step()
@@ -80,7 +82,9 @@ def test_answer_ends_where_the_context_does() -> None:
 
 
 def test_a_batch_that_fails_costs_its_largest_part() -> None:
-    """Of a prompt beside two streams only the prompt ends with an error; the streams go on as if nothing had been."""
+    """Of a prompt beside two streams only the prompt ends with an error; the streams go on as if nothing
+    had been.
+    """
     rig = Rig()
     rig.add(sequence("a", [1] * 5, 30), sequence("b", [2] * 9, 30))
     for _ in range(3):
@@ -118,7 +122,9 @@ def test_a_failed_batch_of_one_ends_it_only() -> None:
 
 
 def test_queue_phase_names_position_and_holders() -> None:
-    """A request that finds all slots taken is told its place and whom it waits for; one that does not wait is not."""
+    """A request that finds all slots taken is told its place and whom it waits for; one that does not wait
+    is not.
+    """
     rig = Rig(slots=1)
     rig.add(sequence("a", [1] * 5, 3), sequence("b", [2] * 5, 3))
     rig.step()
@@ -131,14 +137,23 @@ def test_queue_phase_names_position_and_holders() -> None:
 
 
 def test_a_prompt_in_a_slot_waits_in_no_queue() -> None:
-    """Every request that has a slot is told as started, also those whose prompts get nothing of the first steps: what they wait
-    for then is other prompts, and those are blamed.
+    """Every request that has a slot is told as started, also those whose prompts get nothing of the first
+    steps: what they wait for then is other prompts, and those are blamed.
     """
     rig = Rig(slots=3, max_batch=16)
-    rig.add(sequence("a", [1] * 100, 2), sequence("b", [2] * 100, 2), sequence("c", [3] * 100, 2), sequence("waits", [4] * 100, 2))
+    rig.add(
+        sequence("a", [1] * 100, 2),
+        sequence("b", [2] * 100, 2),
+        sequence("c", [3] * 100, 2),
+        sequence("waits", [4] * 100, 2),
+    )
     batch = rig.step()
     assert len(batch.parts) < 3
-    assert {started.id for started in rig.scheduler.started} == {one.id for one in rig.scheduler.running} == {"a", "b", "c"}
+    assert (
+        {started.id for started in rig.scheduler.started}
+        == {one.id for one in rig.scheduler.running}
+        == {"a", "b", "c"}
+    )
     rig.run()
     for name in ("a", "b", "c"):
         queue = next(told.timings[-1] for told in rig.scheduler.started if told.id == name)
@@ -149,7 +164,9 @@ def test_a_prompt_in_a_slot_waits_in_no_queue() -> None:
 
 
 def test_timings_follow_each_other() -> None:
-    """Prefill ends where decode begins: at the first sampled token; chunks lie within prefill and add up to the prompt."""
+    """Prefill ends where decode begins: at the first sampled token; chunks lie within prefill and add up
+    to the prompt.
+    """
     rig = Rig(max_batch=16)
     rig.add(sequence("a", [1] * 40, 5))
     rig.run()
@@ -160,18 +177,24 @@ def test_timings_follow_each_other() -> None:
     assert len(rig.finished["a"].gaps_us) == 4
 
 
-requests = st.lists(st.tuples(st.integers(1, 120), st.integers(1, 20), st.integers(0, 30)), min_size=1, max_size=25)
+requests = st.lists(
+    st.tuples(st.integers(1, 120), st.integers(1, 20), st.integers(0, 30)), min_size=1, max_size=25
+)
 
 
 @settings(max_examples=150, deadline=None)
 @given(requests, st.integers(1, 5), st.integers(8, 64), st.data())
-def test_any_load_is_served_unmixed(load: list[tuple[int, int, int]], slots: int, max_batch: int, data: st.DataObject) -> None:
-    """Whatever arrives and is cancelled whenever, and steps that fail: each request that is neither cancelled nor refused gets
-    exactly its own tokens, all of them; a step that fails costs one request; budgets are kept; slots and backend agree after
-    every step; nothing is left at the end.
+def test_any_load_is_served_unmixed(
+    load: list[tuple[int, int, int]], slots: int, max_batch: int, data: st.DataObject
+) -> None:
+    """Whatever arrives and is cancelled whenever, and steps that fail: each request that is neither cancelled
+    nor refused gets exactly its own tokens, all of them; a step that fails costs one request; budgets are
+    kept; slots and backend agree after every step; nothing is left at the end.
     """
     rig = Rig(slots=slots, n_ctx=256, max_batch=max_batch)
-    waiting = [(f"r{index}", [index + 1] * size, count, turn) for index, (size, count, turn) in enumerate(load)]
+    waiting = [
+        (f"r{index}", [index + 1] * size, count, turn) for index, (size, count, turn) in enumerate(load)
+    ]
     cancelled = set(data.draw(st.lists(st.sampled_from([name for name, *_ in waiting]), max_size=5)))
     failing = data.draw(st.sets(st.integers(0, 60), max_size=4))
     turn = 0
@@ -203,14 +226,23 @@ def test_any_load_is_served_unmixed(load: list[tuple[int, int, int]], slots: int
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=10), st.integers(8, 32))
 def test_the_oldest_prompt_gets_its_half(sizes: list[int], max_batch: int) -> None:
-    """Under a constant stream of short prompts, the oldest prompt gets half of all tokens that are computed for prompts."""
+    """Under a constant stream of short prompts, the oldest prompt gets half of all tokens that are
+    computed for prompts.
+    """
     rig = Rig(slots=4, max_batch=max_batch, max_stall_tokens=max_batch)
     rig.add(sequence("old", [99] * 400, 1))
     for index, size in enumerate(sizes):
         rig.add(sequence(f"s{index}", [index + 1] * size, 1))
     own = total = 0
     while "old" not in rig.finished:
-        before = next((running.progress.prefilled for running in rig.scheduler.running if running.id == "old"), 0)
+        before = next(
+            (running.progress.prefilled for running in rig.scheduler.running if running.id == "old"), 0
+        )
         total += rig.step().prefill_tokens
-        own += next((running.progress.prefilled for running in rig.scheduler.running if running.id == "old"), 400) - before
+        own += (
+            next(
+                (running.progress.prefilled for running in rig.scheduler.running if running.id == "old"), 400
+            )
+            - before
+        )
         assert own >= total / 2 - 2 * max_batch

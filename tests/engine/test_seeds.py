@@ -69,8 +69,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 
 def answers(engine: Engine, *requests: tuple[str, int | None, float]) -> list[list[int]]:
-    """The tokens that each request (prompt, seed, temperature) is answered with, all of them at once. The clock stands still, so
-    that the same company is the same batches.
+    """The tokens that each request (prompt, seed, temperature) is answered with, all of them at once. The
+    clock stands still, so that the same company is the same batches.
     """
     pace = Pace(3e6, int(10e9), 512, kernel_min_rows=engine.backend.kernel_min_rows)
     placement = Placement(SLOTS, engine.backend, PrefixCache(RamTier(0)), pace, time.monotonic_ns)
@@ -108,7 +108,9 @@ def test_a_seed_repeats_its_answer(engine: Engine, seed: int) -> None:
 
 
 def test_seeds_repeat_their_answers_in_company(engine: Engine) -> None:
-    """The same company again: what others sample, and with which seed or none, draws nothing from a request's own numbers."""
+    """The same company again: what others sample, and with which seed or none, draws nothing from a
+    request's own numbers.
+    """
     company = [("The sea is", 7, 2.0), ("My name is", -5, 2.0)]
     first = answers(engine, (PROMPT, RANDOM, 2.0), *company)
     assert answers(engine, (PROMPT, RANDOM, 2.0), *company) == first

@@ -1,4 +1,6 @@
-"""Prompt-lookup decoding with a fake backend: fewer steps where text repeats, none wasted where it does not, same tokens."""
+"""Prompt-lookup decoding with a fake backend: fewer steps where text repeats, none wasted where it does
+not, same tokens.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def test_drafting_stops_where_it_does_not_pay() -> None:
 
 
 def test_what_waits_has_no_index() -> None:
-    """N-grams are noted while a request decodes, a bounded number in each step: not in the queue, not while its prompt is computed."""
+    """N-grams are noted while a request decodes, a bounded number in each step: not in the queue, not
+    while its prompt is computed.
+    """
     tokens = list(range(3 * INDEXED_PER_STEP))
     lookup = PromptLookup(tokens)
     assert not any(lookup._follows.values())
@@ -52,7 +56,11 @@ def test_what_waits_has_no_index() -> None:
     for _ in range(4):
         lookup.propose(0, PACE, 1)
         sizes.append(len(lookup._follows[SHORT]))
-    assert sizes == [INDEXED_PER_STEP - SHORT, 2 * INDEXED_PER_STEP - SHORT, *[3 * INDEXED_PER_STEP - SHORT] * 2]
+    assert sizes == [
+        INDEXED_PER_STEP - SHORT,
+        2 * INDEXED_PER_STEP - SHORT,
+        *[3 * INDEXED_PER_STEP - SHORT] * 2,
+    ]
 
 
 def test_repetitions_of_a_long_prompt_are_found_when_they_are_indexed() -> None:
@@ -64,13 +72,19 @@ def test_repetitions_of_a_long_prompt_are_found_when_they_are_indexed() -> None:
     assert lookup._proposed[:3] == (13, 14, 15)
 
 
-loads = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 80), st.integers(0, 8)), min_size=1, max_size=10)
+loads = st.lists(
+    st.tuples(st.integers(1, 60), st.integers(1, 80), st.integers(0, 8)), min_size=1, max_size=10
+)
 
 
 @settings(max_examples=100, deadline=None)
 @given(loads, st.integers(1, 4), st.sampled_from([2, 5, 9, 30]), st.floats(0.0, 3.0))
-def test_drafting_never_changes_an_answer(load: list[tuple[int, int, int]], slots: int, period: int, cost: float) -> None:
-    """Whatever repeats, at whatever price: each answer is what it would be without, and the cache holds the right tokens."""
+def test_drafting_never_changes_an_answer(
+    load: list[tuple[int, int, int]], slots: int, period: int, cost: float
+) -> None:
+    """Whatever repeats, at whatever price: each answer is what it would be without, and the cache holds
+    the right tokens.
+    """
     rig = Rig(slots=slots, n_ctx=200, period=period, max_batch=64)
     rig.scheduler.pace.draft_token_ns = cost * 1e6 + 1
     for index, (size, count, steps) in enumerate(load):

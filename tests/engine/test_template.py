@@ -15,10 +15,13 @@ MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "conten
 def test_renders_like_a_chatml_template() -> None:
     """Messages, the generation prompt and special tokens are available, blocks are trimmed."""
     source = (
-        "{{ bos_token }}{% for message in messages %}\n<|{{ message['role'] }}|>{{ message.content | trim }}\n{% endfor %}\n"
-        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+        "{{ bos_token }}{% for message in messages %}\n<|{{ message['role'] }}|>{{ message.content | trim"
+        " }}\n{% endfor %}\n{% if add_generation_prompt %}<|assistant|>{% endif %}"
     )
-    assert ChatTemplate(source, bos="<s>").render(MESSAGES) == "<s><|system|>Be brief.\n<|user|>Hi\n<|assistant|>"
+    assert (
+        ChatTemplate(source, bos="<s>").render(MESSAGES)
+        == "<s><|system|>Be brief.\n<|user|>Hi\n<|assistant|>"
+    )
 
 
 def test_raise_exception_reaches_the_caller() -> None:
@@ -83,8 +86,13 @@ GROWING = {
     "block": "{% set y %}{{ n.x }}{{ n.x }}{% endset %}{% set n.x = y %}",
     "macro": "{% macro m(a) %}{{ a }}{{ a }}{% endmacro %}{% set n.x = m(n.x) %}",
     "indent": "{% set n.x = (n.x ~ '\n') | indent(n.x) | indent(n.x, first=true) %}",
-    "kept slices": "{% if loop.index < 23 %}{% set n.x = n.x ~ n.x %}{% else %}{% set n.l = [n.l, n.x[1:]] %}{% endif %}",
-    "kept case": "{% if loop.index < 23 %}{% set n.x = n.x ~ n.x %}{% else %}{% set n.l = [n.l, n.x.upper()] %}{% endif %}",
+    "kept slices": (
+        "{% if loop.index < 23 %}{% set n.x = n.x ~ n.x %}{% else %}{% set n.l = [n.l, n.x[1:]] %}{% endif %}"
+    ),
+    "kept case": (
+        "{% if loop.index < 23 %}{% set n.x = n.x ~ n.x %}{% else %}{% set n.l = [n.l, n.x.upper()] %}{%"
+        " endif %}"
+    ),
     "constants": "{% set y %}{% for i in range(99999) %}" + "x" * 100_000 + "{% endfor %}{% endset %}",
     "output": "{% for i in range(99999) %}" + "x" * 100_000 + "{% endfor %}",
     "escape": "{% set n.x = (n.x ~ '<') | e | string | escape ~ n.x %}",
@@ -93,7 +101,9 @@ GROWING = {
 
 @pytest.mark.parametrize("body", GROWING.values(), ids=GROWING)
 def test_growth_ends_before_memory_does(body: str) -> None:
-    """Whatever a template doubles, the process grows by less than a gigabyte before the template is refused."""
+    """Whatever a template doubles, the process grows by less than a gigabyte before the template is
+    refused.
+    """
     source = "{% set n = namespace(x='x', l=['x']) %}{% for i in range(200) %}" + body + "{% endfor %}"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(TemplateError, match=r"too large|more than is allowed|without end"):
@@ -106,7 +116,9 @@ def test_endless_template_is_stopped_and_the_thread_lives_on() -> None:
     loops = "{% for a in range(9999) %}" * 3 + "x" + "{% endfor %}" * 3
     began = time.monotonic()
     with pytest.raises(TemplateTimeoutError):
-        ChatTemplate("{% set x = 1 %}" + loops.replace("x", "{% set x = 2 %}"), timeout_s=0.3).render(MESSAGES)
+        ChatTemplate("{% set x = 1 %}" + loops.replace("x", "{% set x = 2 %}"), timeout_s=0.3).render(
+            MESSAGES
+        )
     assert time.monotonic() - began < 30
     assert ChatTemplate("ok").render(MESSAGES) == "ok"
 

@@ -1,4 +1,6 @@
-"""Templates as models really have them render exactly as Jinja's plain sandbox renders them, and about as fast."""
+"""Templates as models really have them render exactly as Jinja's plain sandbox renders them, and about as
+fast.
+"""
 
 from __future__ import annotations
 
@@ -129,9 +131,18 @@ def _demo() -> str:
     return bytes(field.parts[field.data[0]]).decode()
 
 
-SOURCES: dict[str, Callable[[], str]] = {"demo": _demo, "llama 3": lambda: LLAMA_3, "qwen": lambda: QWEN, "mistral": lambda: MISTRAL}
+SOURCES: dict[str, Callable[[], str]] = {
+    "demo": _demo,
+    "llama 3": lambda: LLAMA_3,
+    "qwen": lambda: QWEN,
+    "mistral": lambda: MISTRAL,
+}
 
-CALL = {"id": "call00001", "type": "function", "function": {"name": "weather", "arguments": {"city": "Köln <&>", "days": 3}}}
+CALL = {
+    "id": "call00001",
+    "type": "function",
+    "function": {"name": "weather", "arguments": {"city": "Köln <&>", "days": 3}},
+}
 CHAT: list[dict[str, Any]] = [
     {"role": "system", "content": "  Be brief. "},
     {"role": "user", "content": "Wie wird das Wetter?\r\nHeute."},
@@ -149,10 +160,16 @@ PLAIN = [
 
 def _reference(source: str, messages: list[dict[str, Any]]) -> Callable[[], str]:
     """The same dialect on Jinja's plain sandbox."""
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
-    environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.filters["tojson"] = lambda value, indent=None: json.dumps(
+        value, ensure_ascii=False, indent=indent
+    )
     template = environment.from_string(source)
-    return lambda: template.render(messages=messages, bos_token="<s>", eos_token="</s>", add_generation_prompt=True)
+    return lambda: template.render(
+        messages=messages, bos_token="<s>", eos_token="</s>", add_generation_prompt=True
+    )
 
 
 @pytest.mark.parametrize("style", SOURCES)
@@ -167,7 +184,9 @@ def test_renders_as_the_plain_sandbox_does(style: str) -> None:
 
 @pytest.mark.parametrize("style", SOURCES)
 def test_a_long_history_renders_about_as_fast(style: str) -> None:
-    """400 messages of 2,000 characters, a quarter megatoken: no refusal, and the checks are no multiple of the rendering."""
+    """400 messages of 2,000 characters, a quarter megatoken: no refusal, and the checks are no multiple of
+    the rendering.
+    """
     source = SOURCES[style]()
     messages = [{"role": ("user", "assistant")[n % 2], "content": "word " * 400} for n in range(401)]
     ours, plain = ChatTemplate(source, bos="<s>", eos="</s>"), _reference(source, messages)

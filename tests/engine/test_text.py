@@ -26,7 +26,9 @@ def test_any_cut_of_utf8_gives_the_same_text(text: str, data: st.DataObject) -> 
     st.integers(1, 5),
 )
 def test_stop_strings_cut_where_a_search_would(text: str, stops: list[str], size: int) -> None:
-    """The text shown ends before the first stop string of the whole text, and nothing of it was shown before."""
+    """The text shown ends before the first stop string of the whole text, and nothing of it was shown
+    before.
+    """
     assembler, shown = TextAssembler(stops), ""
     for start in range(0, len(text), size):
         shown += assembler.push(text[start : start + size].encode())

@@ -37,7 +37,9 @@ class _Rig:
         self.applied: list[tuple[int, int]] = []
         self.pace = Pace(1e6, 250_000_000, 512, decode_step_ns=10e6)
         use = lambda *threads: self.applied.append(threads)  # noqa: E731
-        self.control = ThreadControl(decode, batch, use, pace=self.pace, adaptive=adaptive, clock=lambda: self.clock)
+        self.control = ThreadControl(
+            decode, batch, use, pace=self.pace, adaptive=adaptive, clock=lambda: self.clock
+        )
         self.now_ns = 0
         self.steps(1)
 
@@ -63,7 +65,9 @@ def test_contention_takes_threads_of_what_is_computed() -> None:
 
 
 def test_what_is_rare_follows_what_is_not() -> None:
-    """Prompts that are computed now and then have all threads again once answers have: nothing stays behind."""
+    """Prompts that are computed now and then have all threads again once answers have: nothing stays
+    behind.
+    """
     rig = _Rig(2, 2)
     rig.clock.waited = 0.5
     rig.steps(1)
@@ -155,18 +159,16 @@ def test_not_adaptive_is_left_alone() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the kernel's figures are Linux's")
 def test_the_kernel_tells_of_waiting() -> None:
-    """For real: this thread beside two busy processes on one CPU waits for about two thirds of the time; Python's other threads do not count."""
+    """For real: this thread beside two busy processes on one CPU waits for about two thirds of the time;
+    Python's other threads do not count.
+    """
     program = (
-        "import os, subprocess, sys, time\n"
-        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "others = [subprocess.Popen([sys.executable, '-c', 'import time; end = time.monotonic() + 2\\nwhile time.monotonic() < end: pass']) for _ in range(2)]\n"
-        "from gateway.engine.threads.core_time import core_clock\n"
-        "time.sleep(0.5)\n"
-        "clock = core_clock()\n"
-        "end = time.monotonic() + 0.8\n"
-        "while time.monotonic() < end: pass\n"
-        "print(clock.window(1, 800_000_000).contention)\n"
-        "[other.wait() for other in others]\n"
+        "import os, subprocess, sys, time\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nothers ="
+        " [subprocess.Popen([sys.executable, '-c', 'import time; end = time.monotonic() + 2\\nwhile"
+        " time.monotonic() < end: pass']) for _ in range(2)]\nfrom gateway.engine.threads.core_time import"
+        " core_clock\ntime.sleep(0.5)\nclock = core_clock()\nend = time.monotonic() + 0.8\nwhile"
+        " time.monotonic() < end: pass\nprint(clock.window(1, 800_000_000).contention)\n[other.wait() for"
+        " other in others]\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert 0.4 < float(done.stdout) < 0.9

@@ -36,7 +36,9 @@ def test_question_that_does_not_fit_alone() -> None:
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=30), st.integers(20, 400), st.booleans())
 def test_as_few_turns_as_needed(sizes: list[int], most: int, system: bool) -> None:
-    """What remains fits; with one turn more it would not keep to the fill; asked at most logarithmically often."""
+    """What remains fits; with one turn more it would not keep to the fill; asked at most logarithmically
+    often.
+    """
     messages, asked = chat(sizes, system=system), []
     assume(measure(messages) > most)
 
@@ -55,9 +57,18 @@ def test_as_few_turns_as_needed(sizes: list[int], most: int, system: bool) -> No
     assert measure(kept) == left <= most
     assert kept[-1] is messages[-1]
     assert all(messages[index]["role"] != "system" for index in dropped)
-    assert dropped == [index for turn in turns[: sum(messages[index]["role"] == "user" for index in dropped)] for index in turn]
+    assert dropped == [
+        index
+        for turn in turns[: sum(messages[index]["role"] == "user" for index in dropped)]
+        for index in turn
+    ]
     one_less = without(
-        messages, [index for turn in turns[: len([i for i in dropped if messages[i]["role"] == "user"]) - 1] for index in turn]
+        messages,
+        [
+            index
+            for turn in turns[: len([i for i in dropped if messages[i]["role"] == "user"]) - 1]
+            for index in turn
+        ],
     )
     assert measure(one_less) > int(most * FILL)
 

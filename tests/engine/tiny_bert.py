@@ -12,7 +12,24 @@ WORDS = [
     "[UNK]",
     "[CLS]",
     "[SEP]",
-    *(f"\u2581{word}" for word in ["the", "cat", "dog", "sat", "ran", "on", "a", "mat", "sun", "rain", "falls", "shines", "is"]),
+    *(
+        f"\u2581{word}"
+        for word in [
+            "the",
+            "cat",
+            "dog",
+            "sat",
+            "ran",
+            "on",
+            "a",
+            "mat",
+            "sun",
+            "rain",
+            "falls",
+            "shines",
+            "is",
+        ]
+    ),
 ]
 WIDTH, INNER, LAYERS, CONTEXT = 32, 64, 2, 64
 
@@ -65,8 +82,12 @@ def _shapes(*, rank: bool) -> dict[str, tuple[int, ...]]:
     for layer in range(LAYERS):
         for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
             shapes |= _linear(f"blk.{layer}.{name}", (WIDTH, WIDTH))
-        shapes |= _linear(f"blk.{layer}.attn_output_norm", (WIDTH,)) | _linear(f"blk.{layer}.layer_output_norm", (WIDTH,))
-        shapes |= _linear(f"blk.{layer}.ffn_up", (INNER, WIDTH)) | _linear(f"blk.{layer}.ffn_down", (WIDTH, INNER))
+        shapes |= _linear(f"blk.{layer}.attn_output_norm", (WIDTH,)) | _linear(
+            f"blk.{layer}.layer_output_norm", (WIDTH,)
+        )
+        shapes |= _linear(f"blk.{layer}.ffn_up", (INNER, WIDTH)) | _linear(
+            f"blk.{layer}.ffn_down", (WIDTH, INNER)
+        )
     if rank:
         shapes |= _linear("cls", (WIDTH, WIDTH)) | _linear("cls.output", (1, WIDTH))
     return shapes

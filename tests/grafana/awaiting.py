@@ -3,4 +3,6 @@
 from __future__ import annotations
 
 AWAITED: dict[str, str] = {}
-"""Name (a histogram's without its suffix) → why. A test fails for an entry that exists, so that the list only shrinks."""
+"""Name (a histogram's without its suffix) → why. A test fails for an entry that exists, so that the list
+only shrinks.
+"""

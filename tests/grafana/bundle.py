@@ -53,12 +53,17 @@ class Expression:
 
 def dashboards() -> list[dict[str, Any]]:
     """Every built dashboard."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((FOLDER / "dashboards").glob("*.json"))]
+    return [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((FOLDER / "dashboards").glob("*.json"))
+    ]
 
 
 def panels() -> list[tuple[str, dict[str, Any]]]:
     """(uid of the dashboard, panel), rows left out."""
-    return [(board["uid"], panel) for board in dashboards() for panel in board["panels"] if panel["type"] != "row"]
+    return [
+        (board["uid"], panel) for board in dashboards() for panel in board["panels"] if panel["type"] != "row"
+    ]
 
 
 def panel_expressions() -> list[Expression]:
@@ -112,7 +117,9 @@ def selectors(text: str) -> list[Selected]:
         if isinstance(node, promql_parser.MatrixSelector):
             node = node.vector_selector
         if isinstance(node, promql_parser.VectorSelector):
-            found.append(Selected(str(node.name), frozenset(matcher.name for matcher in node.matchers.matchers)))
+            found.append(
+                Selected(str(node.name), frozenset(matcher.name for matcher in node.matchers.matchers))
+            )
 
     promql_parser.walk(promql_parser.parse(text), visit)
     return found

@@ -41,16 +41,37 @@ def scraped(observed: Observed) -> str:
 
 @pytest.fixture(scope="session")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
-    """A run with everything happening that panels show. The same traffic runs twice, since a rate needs two different samples."""
+    """A run with everything happening that panels show. The same traffic runs twice, since a rate needs
+    two different samples.
+    """
     with OtlpReceiver() as receiver:
-        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_METRIC_EXPORT_INTERVAL": "500", "FIRSTTOKEN_ENGINE_THREADS": "2"}
+        env = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+            "OTEL_METRIC_EXPORT_INTERVAL": "500",
+            "FIRSTTOKEN_ENGINE_THREADS": "2",
+        }
         tree = RaplTree(tmp_path_factory.mktemp("rapl") / "powercap")
-        flags = ("--engine-n-ctx", "1024", "--engine-slots", "2", "--server-max-queue", "2", "--slo-check-every-s", "1")
-        served = Served(tmp_path_factory.mktemp("observed"), *flags, "--telemetry-rapl-path", str(tree.path), env=env).start()
+        flags = (
+            "--engine-n-ctx",
+            "1024",
+            "--engine-slots",
+            "2",
+            "--server-max-queue",
+            "2",
+            "--slo-check-every-s",
+            "1",
+        )
+        served = Served(
+            tmp_path_factory.mktemp("observed"), *flags, "--telemetry-rapl-path", str(tree.path), env=env
+        ).start()
         try:
             with (
                 burning(tree),
-                prometheus(tmp_path_factory.mktemp("prometheus"), served.port, recording(tmp_path_factory.mktemp("rules"))) as url,
+                prometheus(
+                    tmp_path_factory.mktemp("prometheus"),
+                    served.port,
+                    recording(tmp_path_factory.mktemp("rules")),
+                ) as url,
             ):
                 until(lambda: [row for row in query(url, "up") if row["value"][1] == "1"], 30, "a scrape")
                 for _ in range(2):
@@ -74,7 +95,10 @@ def recording(folder: Path) -> Path:
 
 
 def traffic(served: Served) -> None:
-    """Answers of two context sizes, one that repeats its prompt (so that drafting pays), a wrong request, one with a field that is not obeyed, one whose client leaves, one whose system prompt changed, and more than the queue takes."""
+    """Answers of two context sizes, one that repeats its prompt (so that drafting pays), a wrong request,
+    one with a field that is not obeyed, one whose client leaves, one whose system prompt changed, and more
+    than the queue takes.
+    """
     served.chat(max_tokens=8)
     served.chat("Tell me about the number seven. " * 80, max_tokens=8)
     served.chat(edit("one change"), max_tokens=200)
@@ -83,16 +107,27 @@ def traffic(served: Served) -> None:
     served.chat(max_tokens=2, keep_alive=1)
     with served.stream(max_tokens=200) as response:
         next(response.iter_lines())
-    statuses = [answer.status_code for answer in together(*[lambda: served.chat("Count to ten.", max_tokens=24)] * 8)]
+    statuses = [
+        answer.status_code for answer in together(*[lambda: served.chat("Count to ten.", max_tokens=24)] * 8)
+    ]
     assert {200, 429} == set(statuses)
     httpx.get(f"{served.base_url}/dashboard")
 
 
 def changed_system(served: Served) -> None:
-    """The same question under two system prompts: the second is computed again, though most of it was there."""
+    """The same question under two system prompts: the second is computed again, though most of it was
+    there.
+    """
     for system in ("You are brief. " * 8, "You are kind. " * 8):
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": "Count to three. " * 20}]
-        httpx.post(f"{served.base_url}/v1/chat/completions", json={"model": MODEL, "messages": messages, "max_tokens": 4}, timeout=60)
+        messages = [
+            {"role": "system", "content": system},
+            {"role": "user", "content": "Count to three. " * 20},
+        ]
+        httpx.post(
+            f"{served.base_url}/v1/chat/completions",
+            json={"model": MODEL, "messages": messages, "max_tokens": 4},
+            timeout=60,
+        )
 
 
 def restart_engine(served: Served) -> None:

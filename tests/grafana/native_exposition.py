@@ -1,6 +1,8 @@
-"""Every histogram of ours as a native one, for a Prometheus to scrape: what exponential histograms are to it over OTLP.
+"""Every histogram of ours as a native one, for a Prometheus to scrape: what exponential histograms are to it
+over OTLP.
 
-Native histograms have no text form; this writes the few fields of `io.prometheus.client.MetricFamily` by hand.
+Native histograms have no text form; this writes the few fields of `io.prometheus.client.MetricFamily` by
+hand.
 """
 
 from __future__ import annotations
@@ -53,19 +55,38 @@ def _histogram(count: int) -> bytes:
     """All values in two buckets of schema 0: half in (0.5, 1], half in (4, 8]."""
     spans = b"".join(_part(12, _number(1, _signed(offset)) + _number(2, 1)) for offset in (0, 2))
     deltas = _number(13, _signed(count)) + _number(13, _signed(0))
-    return _number(1, 2 * count) + _double(2, 7.0 * count) + _number(5, _signed(0)) + _double(6, 1e-9) + _number(7, 0) + spans + deltas
+    return (
+        _number(1, 2 * count)
+        + _double(2, 7.0 * count)
+        + _number(5, _signed(0))
+        + _double(6, 1e-9)
+        + _number(7, 0)
+        + spans
+        + deltas
+    )
 
 
 def _family(name: str, kind: int, labels: tuple[str, ...], value: bytes) -> bytes:
-    pairs = b"".join(_part(1, _text(1, label_name(label)) + _text(2, LABELS.get(label_name(label), "x"))) for label in labels)
+    pairs = b"".join(
+        _part(1, _text(1, label_name(label)) + _text(2, LABELS.get(label_name(label), "x")))
+        for label in labels
+    )
     family = _text(1, name) + _number(3, kind) + _part(4, pairs + value)
     return _varint(len(family)) + family
 
 
 def exposition(count: int) -> bytes:
     """All histograms with `count` values in each of two buckets, and all counters at `count`."""
-    histograms = [_family(i.prometheus_name, HISTOGRAM, i.labels, _part(7, _histogram(count))) for i in ALL if i.kind is Kind.HISTOGRAM]
-    counters = [_family(i.prometheus_name, COUNTER, i.labels, _part(3, _double(1, count))) for i in ALL if i.kind is Kind.COUNTER]
+    histograms = [
+        _family(i.prometheus_name, HISTOGRAM, i.labels, _part(7, _histogram(count)))
+        for i in ALL
+        if i.kind is Kind.HISTOGRAM
+    ]
+    counters = [
+        _family(i.prometheus_name, COUNTER, i.labels, _part(3, _double(1, count)))
+        for i in ALL
+        if i.kind is Kind.COUNTER
+    ]
     return b"".join([*histograms, *counters])
 
 

@@ -1,4 +1,6 @@
-"""The Prometheus operator's objects as far as ours use them, after its CRDs (monitoring.coreos.com/v1): an unknown field is an error."""
+"""The Prometheus operator's objects as far as ours use them, after its CRDs (monitoring.coreos.com/v1): an
+unknown field is an error.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,10 @@ from typing import Annotated, Literal
 import msgspec
 
 Duration = Annotated[
-    str, msgspec.Meta(pattern=r"^(0|(([0-9]+)y)?(([0-9]+)w)?(([0-9]+)d)?(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?)$")
+    str,
+    msgspec.Meta(
+        pattern=r"^(0|(([0-9]+)y)?(([0-9]+)w)?(([0-9]+)d)?(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?)$"
+    ),
 ]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 Filled = Annotated[str, msgspec.Meta(min_length=1)]

@@ -1,4 +1,6 @@
-"""The example of an Alertmanager: every alert is routed, and of several that say the same the most urgent one speaks."""
+"""The example of an Alertmanager: every alert is routed, and of several that say the same the most urgent
+one speaks.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,16 @@ import yaml
 
 from tests.grafana.bundle import FOLDER, rules
 
-CONFIG: dict[str, Any] = yaml.safe_load((FOLDER / "alerting" / "alertmanager.yaml").read_text(encoding="utf-8"))
+CONFIG: dict[str, Any] = yaml.safe_load(
+    (FOLDER / "alerting" / "alertmanager.yaml").read_text(encoding="utf-8")
+)
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 
 
 def matches(matchers: list[str], labels: dict[str, str]) -> bool:
-    """Whether labels match all matchers, as Alertmanager reads them: a regular expression is of the whole value."""
+    """Whether labels match all matchers, as Alertmanager reads them: a regular expression is of the whole
+    value.
+    """
 
     def one(matcher: str) -> bool:
         found = MATCHER.fullmatch(matcher)
@@ -32,7 +38,10 @@ def matches(matchers: list[str], labels: dict[str, str]) -> bool:
 def receiver(labels: dict[str, str]) -> str:
     """The first route that matches, else the root's."""
     routes = CONFIG["route"]["routes"]
-    name: str = next((route["receiver"] for route in routes if matches(route["matchers"], labels)), CONFIG["route"]["receiver"])
+    name: str = next(
+        (route["receiver"] for route in routes if matches(route["matchers"], labels)),
+        CONFIG["route"]["receiver"],
+    )
     return name
 
 

@@ -1,4 +1,6 @@
-"""Alerts fire when they should and are quiet when they should be, in both forms: promtool with the built files."""
+"""Alerts fire when they should and are quiet when they should be, in both forms: promtool with the built
+files.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,20 @@ def test_every_alert_has_a_firing_and_a_quiet_case() -> None:
 def test_absence_names_family_and_process(tmp_path: Path) -> None:
     """The text of an absent family says which one and where, and each is an alert of its own."""
     name = "FirsttokenModelLoadsAbsent"
-    series = {'firsttoken_engine_slots{job="home",instance="a",gen_ai_request_model="m",state="idle"}': "8x30"}
+    series = {
+        'firsttoken_engine_slots{job="home",instance="a",gen_ai_request_model="m",state="idle"}': "8x30"
+    }
     alerts = [
         {
-            "exp_labels": {"job": "home", "instance": "a", "family": family, "severity": "warning", "service": "firsttoken"},
-            "exp_annotations": of_prometheus()[name]["annotations"] | {"summary": f"Engines report, but there is no {family} (a)"},
+            "exp_labels": {
+                "job": "home",
+                "instance": "a",
+                "family": family,
+                "severity": "warning",
+                "service": "firsttoken",
+            },
+            "exp_annotations": of_prometheus()[name]["annotations"]
+            | {"summary": f"Engines report, but there is no {family} (a)"},
         }
         for family in ("firsttoken_engine_state", "firsttoken_model_loads_total")
     ]
@@ -52,5 +63,10 @@ def test_absence_names_family_and_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["prometheus-rules.yaml", "prometheus-recording.yaml"])
 def test_promtool_accepts_the_rules(name: str) -> None:
     """`promtool check rules` finds nothing."""
-    done = subprocess.run(["promtool", "check", "rules", str(FOLDER / "alerting" / name)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["promtool", "check", "rules", str(FOLDER / "alerting" / name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr

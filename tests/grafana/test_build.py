@@ -12,9 +12,9 @@ from tests.grafana.rule_forms import load, of_grafana, of_prometheus
 
 def test_building_again_gives_the_same_bytes() -> None:
     """Every built file is committed as it is built now; `make grafana` writes them."""
-    assert {path.name: path.read_text(encoding="utf-8") == text for path, text in build.built()} == dict.fromkeys(
-        (path.name for path, _ in build.built()), True
-    )
+    assert {
+        path.name: path.read_text(encoding="utf-8") == text for path, text in build.built()
+    } == dict.fromkeys((path.name for path, _ in build.built()), True)
 
 
 BY_HAND = {"alertmanager.yaml", "podmonitor.yaml", "servicemonitor.yaml"}
@@ -23,17 +23,25 @@ BY_HAND = {"alertmanager.yaml", "podmonitor.yaml", "servicemonitor.yaml"}
 def test_nothing_else_lies_there() -> None:
     """A dashboard or rule file that is not built any more is gone."""
     expected = {path for path, _ in build.built()}
-    there = {path for folder in ("dashboards", "alerting", "kubernetes") for path in (FOLDER / folder).iterdir()}
+    there = {
+        path for folder in ("dashboards", "alerting", "kubernetes") for path in (FOLDER / folder).iterdir()
+    }
     assert {path for path in there if path.name not in BY_HAND} == expected
 
 
 def test_grafana_and_prometheus_get_the_same_rules() -> None:
-    """Both files hold the same groups, waiting times, labels and texts, but for the name of the figure; Grafana's uids are unique and short."""
-    assert [group["name"] for group in load("grafana-rules.yaml")["groups"]] == [g["name"] for g in load("prometheus-rules.yaml")["groups"]]
+    """Both files hold the same groups, waiting times, labels and texts, but for the name of the figure;
+    Grafana's uids are unique and short.
+    """
+    assert [group["name"] for group in load("grafana-rules.yaml")["groups"]] == [
+        g["name"] for g in load("prometheus-rules.yaml")["groups"]
+    ]
     for alert, theirs in of_grafana().items():
         ours = of_prometheus()[alert]
         assert (theirs["for"], theirs["labels"]) == (ours["for"], ours["labels"])
-        assert {name: text.replace(".Values.A.Value", ".Value") for name, text in theirs["annotations"].items()} == ours["annotations"]
+        assert {
+            name: text.replace(".Values.A.Value", ".Value") for name, text in theirs["annotations"].items()
+        } == ours["annotations"]
         assert theirs["data"][0]["model"]["expr"] in ours["expr"]
     uids = [rule["uid"] for rule in of_grafana().values()]
     assert len(set(uids)) == len(uids)
@@ -46,7 +54,9 @@ def test_rules_lead_to_their_panel() -> None:
     led = {rule["title"]: titles[rule["dashboardUid"], rule["panelId"]] for rule in of_grafana().values()}
     assert led == {alert.name: alert.panel for alert in ALERTS}
     for alert, rule in of_grafana().items():
-        assert rule["annotations"]["dashboard"] == f"/d/{rule['dashboardUid']}?viewPanel={rule['panelId']}", alert
+        assert rule["annotations"]["dashboard"] == f"/d/{rule['dashboardUid']}?viewPanel={rule['panelId']}", (
+            alert
+        )
 
 
 def test_rules_can_be_routed() -> None:
@@ -54,7 +64,9 @@ def test_rules_can_be_routed() -> None:
     for alert, rule in of_prometheus().items():
         assert rule["labels"]["service"] == "firsttoken"
         assert rule["labels"]["severity"] in {"critical", "warning", "ticket"}
-        assert rule["labels"].get("slo") == ("availability" if "Availability" in alert else "ttft" if "Ttft" in alert else None)
+        assert rule["labels"].get("slo") == (
+            "availability" if "Availability" in alert else "ttft" if "Ttft" in alert else None
+        )
 
 
 def test_rules_hold_nothing_that_grafana_would_interpolate() -> None:

@@ -1,6 +1,7 @@
 """The containers: pinned, on loopback, limited, checked; and everything that they mount exists and loads.
 
-No container is started here: the files are read as Docker Compose reads them, and what they name is looked up.
+No container is started here: the files are read as Docker Compose reads them, and what they name is looked
+up.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ each = pytest.mark.parametrize("name", SERVICES)
 
 
 def test_services_and_profiles() -> None:
-    """Gateway and Grafana always; PostgreSQL, and the scraping Prometheus with its Alertmanager, on demand."""
+    """Gateway and Grafana always; PostgreSQL, and the scraping Prometheus with its Alertmanager, on
+    demand.
+    """
     assert {name: service.get("profiles", []) for name, service in SERVICES.items()} == {
         "gateway": [],
         "grafana": [],
@@ -47,7 +50,9 @@ def test_services_and_profiles() -> None:
 
 @each
 def test_service_is_pinned_limited_and_checked(name: str) -> None:
-    """An exact version, limits of memory and processes, a health check with times, a restart policy; no share of CPU that a host may lack."""
+    """An exact version, limits of memory and processes, a health check with times, a restart policy; no
+    share of CPU that a host may lack.
+    """
     service = SERVICES[name]
     assert set(service) <= SERVICE_KEYS
     assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+[\w.-]*", service["image"])
@@ -88,14 +93,18 @@ def test_services_that_are_waited_for_exist() -> None:
     """What the gateway depends on is there, and optional where its profile may be off."""
     waited = SERVICES["gateway"]["depends_on"]
     assert set(waited) <= set(SERVICES)
-    assert all(condition["required"] is False for name, condition in waited.items() if "profiles" in SERVICES[name])
+    assert all(
+        condition["required"] is False for name, condition in waited.items() if "profiles" in SERVICES[name]
+    )
 
 
 def test_gateway_accepts_its_environment(tmp_path: Path) -> None:
     """The variables of compose.yaml and of the image are settings that the gateway takes."""
     image = dict(re.findall(r"(FIRSTTOKEN_\w+)=(\S+)", DOCKERFILE))
     given = image | {key: value or "" for key, value in SERVICES["gateway"]["environment"].items()}
-    assert {key for key in given if key.startswith("FIRSTTOKEN_")} <= {info.variable for info in describe()} | {"FIRSTTOKEN_HOME"}
+    assert {key for key in given if key.startswith("FIRSTTOKEN_")} <= {
+        info.variable for info in describe()
+    } | {"FIRSTTOKEN_HOME"}
     settings = load(given | {"FIRSTTOKEN_HOME": str(tmp_path)})
     assert settings.server.host == "0.0.0.0"
     assert settings.server.allowed_hosts == ("gateway",)
@@ -108,12 +117,17 @@ def test_documented_store_url_fits_the_database() -> None:
     """The URL in the comment is that of the service `postgres`, with the driver that the image installs."""
     (url,) = re.findall(r"FIRSTTOKEN_STORE_URL=(postgresql\S+)", TEXT)
     database = SERVICES["postgres"]["environment"]
-    assert url == f"postgresql+asyncpg://{database['POSTGRES_USER']}:{database['POSTGRES_PASSWORD']}@postgres/{database['POSTGRES_DB']}"
+    assert (
+        url
+        == f"postgresql+asyncpg://{database['POSTGRES_USER']}:{database['POSTGRES_PASSWORD']}@postgres/{database['POSTGRES_DB']}"
+    )
     assert "postgres]" in DOCKERFILE
 
 
 def test_image_is_small_and_not_root() -> None:
-    """Two stages, the compiler only in the first; a numeric user; a health check; an exec-form entry point."""
+    """Two stages, the compiler only in the first; a numeric user; a health check; an exec-form entry
+    point.
+    """
     build, final = DOCKERFILE.split("\nFROM ${PYTHON}\n")
     assert "build-essential" in build
     assert "build-essential" not in final
@@ -125,50 +139,73 @@ def test_image_is_small_and_not_root() -> None:
 
 def test_builder_is_sent_what_is_copied() -> None:
     """Every file that the Dockerfile copies exists and is not ignored."""
-    lines = [line.split()[1:-1] for line in DOCKERFILE.splitlines() if line.startswith("COPY ") and "--from" not in line]
+    lines = [
+        line.split()[1:-1]
+        for line in DOCKERFILE.splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+    ]
     copied = {name for line in lines for name in line}
     assert all((ROOT / name).exists() for name in copied)
     assert {f"!{name}" for name in copied} == {line for line in BUILDER_IGNORES if line.startswith("!")}
 
 
 def _provisioned(name: str) -> list[dict[str, Any]]:
-    sources: list[dict[str, Any]] = yaml.safe_load((FOLDER / "provisioning" / name).read_text(encoding="utf-8")).get("datasources", [])
+    sources: list[dict[str, Any]] = yaml.safe_load(
+        (FOLDER / "provisioning" / name).read_text(encoding="utf-8")
+    ).get("datasources", [])
     return sources
 
 
 def test_grafana_finds_what_is_mounted() -> None:
-    """The dashboards' folder is the provider's; the alert rules' data source is one of those provisioned, at 10 s."""
+    """The dashboards' folder is the provider's; the alert rules' data source is one of those provisioned,
+    at 10 s.
+    """
     mounts = dict(volume.split(":")[:2] for volume in SERVICES["grafana"]["volumes"])
-    (provider,) = yaml.safe_load((FOLDER / "provisioning" / "dashboards.yaml").read_text(encoding="utf-8"))["providers"]
+    (provider,) = yaml.safe_load((FOLDER / "provisioning" / "dashboards.yaml").read_text(encoding="utf-8"))[
+        "providers"
+    ]
     assert provider["options"]["path"] == mounts["./grafana/dashboards"]
     sources = _provisioned("datasources.yaml") + _provisioned("datasources-scrape.yaml")
     by_uid = {source["uid"]: source for source in sources}
-    assert {rule["data"][0]["datasourceUid"] for rule in of_grafana().values()} <= {s["uid"] for s in _provisioned("datasources.yaml")}
+    assert {rule["data"][0]["datasourceUid"] for rule in of_grafana().values()} <= {
+        s["uid"] for s in _provisioned("datasources.yaml")
+    }
     metrics = [source for source in sources if source["type"] == "prometheus"]
     assert len(metrics) == 2
     assert all(source["jsonData"]["timeInterval"] == "10s" for source in metrics)
-    linked = {place["datasourceUid"] for source in metrics for place in source["jsonData"]["exemplarTraceIdDestinations"]}
+    linked = {
+        place["datasourceUid"]
+        for source in metrics
+        for place in source["jsonData"]["exemplarTraceIdDestinations"]
+    }
     assert {by_uid[uid]["type"] for uid in linked} == {"tempo"}
 
 
 def test_scrape_source_comes_with_its_profile_only() -> None:
-    """Nothing that Grafana reads by itself names the Prometheus of a profile that may be off; the setting adds it, and its lack removes it."""
+    """Nothing that Grafana reads by itself names the Prometheus of a profile that may be off; the setting
+    adds it, and its lack removes it.
+    """
     assert all("prometheus:9090" not in source["url"] for source in _provisioned("datasources.yaml"))
     (scrape,) = _provisioned("datasources-scrape.yaml")
     assert scrape["url"] == "http://prometheus:9090"
     assert _provisioned("datasources-none.yaml") == []
-    removed = yaml.safe_load((FOLDER / "provisioning" / "datasources-none.yaml").read_text(encoding="utf-8"))["deleteDatasources"]
+    removed = yaml.safe_load((FOLDER / "provisioning" / "datasources-none.yaml").read_text(encoding="utf-8"))[
+        "deleteDatasources"
+    ]
     assert [source["name"] for source in removed] == [scrape["name"]]
     assert "./grafana/provisioning/datasources-${SCRAPE_DATASOURCE:-none}.yaml:" in TEXT
 
 
 def test_both_prometheuses_record() -> None:
-    """The one that scrapes and the one that takes OTLP evaluate the recording rules; only the first evaluates the alerts, which are
-    Grafana's otherwise, and it hands them to the Alertmanager.
+    """The one that scrapes and the one that takes OTLP evaluate the recording rules; only the first evaluates
+    the alerts, which are Grafana's otherwise, and it hands them to the Alertmanager.
     """
     scraping = yaml.safe_load((FOLDER / "provisioning" / "prometheus.yaml").read_text(encoding="utf-8"))
     taking = yaml.safe_load((FOLDER / "provisioning" / "otlp-prometheus.yaml").read_text(encoding="utf-8"))
-    mounts = {name: dict(volume.split(":")[:2] for volume in SERVICES[name]["volumes"]) for name in ("prometheus", "grafana")}
+    mounts = {
+        name: dict(volume.split(":")[:2] for volume in SERVICES[name]["volumes"])
+        for name in ("prometheus", "grafana")
+    }
     rules, recording = (f"./grafana/alerting/prometheus-{name}.yaml" for name in ("rules", "recording"))
     assert scraping["rule_files"] == [mounts["prometheus"][rules], mounts["prometheus"][recording]]
     assert taking["rule_files"] == [mounts["grafana"][recording]]
@@ -182,6 +219,8 @@ def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
     text = (FOLDER / "provisioning" / "prometheus.yaml").read_text(encoding="utf-8")
     config = tmp_path / "prometheus.yml"
     config.write_text(re.sub(r"/etc/prometheus/firsttoken-", f"{FOLDER}/alerting/prometheus-", text))
-    done = subprocess.run(["promtool", "check", "config", str(config)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["promtool", "check", "config", str(config)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 rule files found" in done.stdout

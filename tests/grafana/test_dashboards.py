@@ -17,7 +17,9 @@ EVERYWHERE = {"prometheus", "job", "instance", "model", "gateway"}
 SEMANTIC_NAMES = {value for value in vars(semconv).values() if isinstance(value, str)} | {"service.name"}
 
 each_board = pytest.mark.parametrize("board", dashboards(), ids=lambda board: board["uid"])
-each_panel = pytest.mark.parametrize(("uid", "panel"), panels(), ids=[f"{uid}: {panel['title']}" for uid, panel in panels()])
+each_panel = pytest.mark.parametrize(
+    ("uid", "panel"), panels(), ids=[f"{uid}: {panel['title']}" for uid, panel in panels()]
+)
 
 
 def test_all_six_are_there() -> None:
@@ -29,7 +31,9 @@ def test_all_six_are_there() -> None:
 
 @each_panel
 def test_panel_says_what_it_shows(uid: str, panel: dict[str, Any]) -> None:
-    """A panel has a title, a description that is a sentence, a unit, and a data source chosen by a variable."""
+    """A panel has a title, a description that is a sentence, a unit, and a data source chosen by a
+    variable.
+    """
     assert panel["title"]
     assert len(panel["description"]) > 20
     assert panel["description"].endswith(".")
@@ -64,7 +68,9 @@ def test_grid_is_full_and_nothing_overlaps(board: dict[str, Any]) -> None:
 
 @each_board
 def test_variables(board: dict[str, Any]) -> None:
-    """Each dashboard can be narrowed and pointed at other data sources; every variable used is defined and described."""
+    """Each dashboard can be narrowed and pointed at other data sources; every variable used is defined and
+    described.
+    """
     variables = {variable["name"]: variable for variable in board["templating"]["list"]}
     assert set(variables) >= EVERYWHERE
     assert all(variable["description"] for variable in variables.values())
@@ -93,7 +99,12 @@ def test_traces_lead_to_the_request_page() -> None:
 
 def test_traceql_names_what_spans_have() -> None:
     """Every attribute and span name in a TraceQL query is one of the conventions that our spans follow."""
-    queries = [target["query"] for _, panel in panels() if panel["datasource"]["type"] == "tempo" for target in panel["targets"]]
+    queries = [
+        target["query"]
+        for _, panel in panels()
+        if panel["datasource"]["type"] == "tempo"
+        for target in panel["targets"]
+    ]
     named = {name for query in queries for name in re.findall(r"(?:span|resource)\.([\w.]+)", query)}
     spans = {name for query in queries for name in re.findall(r'(?<!\.)\bname="([^"]+)"', query)}
     assert named
@@ -103,7 +114,12 @@ def test_traceql_names_what_spans_have() -> None:
 
 def test_every_instrument_is_on_some_panel() -> None:
     """No metric is recorded that nobody can see."""
-    shown = {SERIES[found.metric] for e in panel_expressions() for found in selectors(e.filled) if found.metric in SERIES}
+    shown = {
+        SERIES[found.metric]
+        for e in panel_expressions()
+        for found in selectors(e.filled)
+        if found.metric in SERIES
+    }
     assert [instrument.name for instrument in ALL if instrument not in shown] == []
 
 
@@ -114,28 +130,47 @@ def test_histograms_lead_to_traces() -> None:
 
 
 def test_a_real_server_can_bear_them() -> None:
-    """Dashboards open with an hour and ask again once a minute; nobody reads days of samples at each step of a graph."""
+    """Dashboards open with an hour and ask again once a minute; nobody reads days of samples at each step
+    of a graph.
+    """
     for board in dashboards():
         assert (board["time"]["from"], board["refresh"]) == ("now-1h", "1m")
         assert board["schemaVersion"] >= 42
-    graphs = [target["expr"] for _, panel in panels() if panel["type"] == "timeseries" for target in panel["targets"]]
+    graphs = [
+        target["expr"]
+        for _, panel in panels()
+        if panel["type"] == "timeseries"
+        for target in panel["targets"]
+    ]
     assert not [expr for expr in graphs if re.search(r"\[(6h|\d+d)\]", expr)]
 
 
 def test_answers_are_operations_of_models() -> None:
-    """The explorer's tables of inference spans leave out what only names a model: steps and loads of engines."""
-    queries = {panel["title"]: panel["targets"][0]["query"] for _, panel in panels() if panel["datasource"]["type"] == "tempo"}
+    """The explorer's tables of inference spans leave out what only names a model: steps and loads of
+    engines.
+    """
+    queries = {
+        panel["title"]: panel["targets"][0]["query"]
+        for _, panel in panels()
+        if panel["datasource"]["type"] == "tempo"
+    }
     for title in ("Answers", "Failed"):
         assert f'span.{semconv.GEN_AI_OPERATION_NAME}=~"chat|' in queries[title]
 
 
 def test_traces_and_logs_know_the_service_not_the_job() -> None:
-    """Prometheus' job is `namespace/name` where there is a namespace; traces and logs are filtered by the name, from a variable of its own."""
+    """Prometheus' job is `namespace/name` where there is a namespace; traces and logs are filtered by the
+    name, from a variable of its own.
+    """
     (board,) = (board for board in dashboards() if board["uid"] == "firsttoken-traces")
     (service,) = (variable for variable in board["templating"]["list"] if variable["name"] == "service")
     pattern = re.compile(service["regex"].strip("/").replace("(?<", "(?P<"))
     assert [pattern.search(job)["value"] for job in ("firsttoken", "shop/firsttoken")] == ["firsttoken"] * 2  # type: ignore[index]
-    others = [target.get("query", target.get("expr", "")) for p in board["panels"] for target in p.get("targets", ())]
+    others = [
+        target.get("query", target.get("expr", ""))
+        for p in board["panels"]
+        for target in p.get("targets", ())
+    ]
     asked = [text for text in others if "service" in text]
     assert asked
     assert all("$service" in text and "$job" not in text for text in asked)
@@ -151,7 +186,9 @@ def test_a_spent_budget_is_drawn_below_zero() -> None:
 
 
 def test_rows_for_whoever_is_on_call() -> None:
-    """The first row of the latency dashboard says whose fault it is, that of the engine dashboard whether there is room."""
+    """The first row of the latency dashboard says whose fault it is, that of the engine dashboard whether
+    there is room.
+    """
     first = {board["uid"]: board["panels"][0]["title"] for board in dashboards()}
     assert first["firsttoken-latency"].startswith("Us or the model?")
     assert first["firsttoken-engine"] == "Capacity"

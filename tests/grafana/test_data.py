@@ -26,10 +26,15 @@ def _has_awaited(metric: str) -> bool:
     return any(family_of(name) in AWAITED for name in inside)
 
 
-NOT_OF_A_CHAT_MODEL = {"gen_ai_client_embeddings_duration_seconds", "gen_ai_client_embeddings_operation_input_tokens"}
+NOT_OF_A_CHAT_MODEL = {
+    "gen_ai_client_embeddings_duration_seconds",
+    "gen_ai_client_embeddings_operation_input_tokens",
+}
 """This run serves one model for chat; their names are checked like all others."""
 CLASSIC = [
-    e for e in panel_expressions() if not e.native and not {family_of(found.metric) for found in selectors(e.filled)} & NOT_OF_A_CHAT_MODEL
+    e
+    for e in panel_expressions()
+    if not e.native and not {family_of(found.metric) for found in selectors(e.filled)} & NOT_OF_A_CHAT_MODEL
 ]
 SHOWN = [e for e in CLASSIC if not _awaited(e)]
 WITH_EXEMPLARS = [e for e in CLASSIC if e.exemplars]
@@ -52,19 +57,33 @@ def test_exemplars_lead_to_traces(scraped: str, expression: Expression) -> None:
     given = {"query": expression.filled, "start": "0", "end": "9999999999"}
     found = httpx.get(f"{scraped}/api/v1/query_exemplars", params=given).json()["data"]
     assert found
-    assert all(len(exemplar["labels"]["trace_id"]) == 32 for series in found for exemplar in series["exemplars"])
+    assert all(
+        len(exemplar["labels"]["trace_id"]) == 32 for series in found for exemplar in series["exemplars"]
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "promql"),
     [
         ("refused", 'sum(firsttoken_requests_rejected_total{reason="queue_full"}) > 0'),
-        ("the client's mistakes", 'sum(gen_ai_server_request_duration_seconds_count{error_type="model_not_found"}) > 0'),
-        ("departures", 'sum(gen_ai_server_request_duration_seconds_count{error_type="client_disconnect"}) > 0'),
-        ("a crash of the engine", 'sum(gen_ai_server_request_duration_seconds_count{error_type=~"engine_.*"}) > 0'),
+        (
+            "the client's mistakes",
+            'sum(gen_ai_server_request_duration_seconds_count{error_type="model_not_found"}) > 0',
+        ),
+        (
+            "departures",
+            'sum(gen_ai_server_request_duration_seconds_count{error_type="client_disconnect"}) > 0',
+        ),
+        (
+            "a crash of the engine",
+            'sum(gen_ai_server_request_duration_seconds_count{error_type=~"engine_.*"}) > 0',
+        ),
         ("a restart of the engine", "sum(increase(firsttoken_model_loads_total[5m])) > 0"),
         ("drafts", 'sum(firsttoken_engine_tokens_total{phase="draft"}) > 0'),
-        ("two context sizes", "count(count by (context_bucket) (firsttoken_ttft_by_context_seconds_count)) > 1"),
+        (
+            "two context sizes",
+            "count(count by (context_bucket) (firsttoken_ttft_by_context_seconds_count)) > 1",
+        ),
     ],
 )
 def test_the_run_had(scraped: str, name: str, promql: str) -> None:
@@ -82,10 +101,14 @@ def test_nothing_is_absent_from_a_real_run(scraped: str, group: families.Group) 
 
 
 def test_both_paths_carry_the_same(observed: Observed) -> None:
-    """What came over OTLP has the names, units and labels of the instruments, and every family scraped came over OTLP too:
-    translated, they are the same series, so the dashboards work with either.
+    """What came over OTLP has the names, units and labels of the instruments, and every family scraped came
+    over OTLP too: translated, they are the same series, so the dashboards work with either.
     """
-    scraped = {SERIES[row["metric"]["__name__"]] for row in query(observed.url, 'count by (__name__) ({job="firsttoken"})') if is_ours(row)}
+    scraped = {
+        SERIES[row["metric"]["__name__"]]
+        for row in query(observed.url, 'count by (__name__) ({job="firsttoken"})')
+        if is_ours(row)
+    }
     received = {metric.name: metric for metric in list(observed.receiver.metrics)}
     assert {instrument.name for instrument in scraped} == set(received)
     for name, metric in received.items():

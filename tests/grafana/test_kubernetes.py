@@ -19,10 +19,16 @@ def _object(name: str) -> dict[str, Any]:
 
 
 def test_service_monitor() -> None:
-    """It scrapes /metrics of whatever carries the label, under a job name of ours, and gives up before the next scrape."""
+    """It scrapes /metrics of whatever carries the label, under a job name of ours, and gives up before the
+    next scrape.
+    """
     found = msgspec.convert(_object("servicemonitor.yaml"), ServiceMonitor)
     (endpoint,) = found.spec.endpoints
-    assert (endpoint.path, endpoint.interval, found.spec.jobLabel) == ("/metrics", "10s", "app.kubernetes.io/name")
+    assert (endpoint.path, endpoint.interval, found.spec.jobLabel) == (
+        "/metrics",
+        "10s",
+        "app.kubernetes.io/name",
+    )
     assert found.spec.selector.matchLabels == {"app.kubernetes.io/name": "firsttoken"}
 
 
@@ -40,11 +46,18 @@ def test_prometheus_rule() -> None:
     """It holds every recording rule and every alert, each rule being one of the two, and nothing else."""
     content = _object("prometheusrule.yaml")
     found = msgspec.convert(content, PrometheusRule)
-    assert content["spec"]["groups"] == load("prometheus-recording.yaml")["groups"] + load("prometheus-rules.yaml")["groups"]
-    assert all(bool(rule.alert) is not bool(rule.record) for group in found.spec.groups for rule in group.rules)
+    assert (
+        content["spec"]["groups"]
+        == load("prometheus-recording.yaml")["groups"] + load("prometheus-rules.yaml")["groups"]
+    )
+    assert all(
+        bool(rule.alert) is not bool(rule.record) for group in found.spec.groups for rule in group.rules
+    )
 
 
-@pytest.mark.parametrize(("path", "wrong"), [(("spec", "endpoints", 0, "interval"), "ten seconds"), (("spec", "endpoint"), [])])
+@pytest.mark.parametrize(
+    ("path", "wrong"), [(("spec", "endpoints", 0, "interval"), "ten seconds"), (("spec", "endpoint"), [])]
+)
 def test_the_form_is_checked(path: tuple[Any, ...], wrong: object) -> None:
     """A wrong duration and a misspelt field are seen."""
     content = _object("servicemonitor.yaml")

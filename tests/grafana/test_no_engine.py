@@ -11,7 +11,9 @@ COUNTS = ("_sum{", "_count{", "_total{")
 """Of a histogram or a counter: born with its first value, so that it is never a division by 0."""
 
 GAUGES = [
-    each for each in panel_expressions() if "[" not in each.text and " / " in each.text and not any(end in each.text for end in COUNTS)
+    each
+    for each in panel_expressions()
+    if "[" not in each.text and " / " in each.text and not any(end in each.text for end in COUNTS)
 ]
 
 

@@ -29,7 +29,9 @@ TRAFFIC = {
 }
 
 
-def _value(folder: Path, series: dict[str, str], expr: str, value: float | None, recorded: list[dict[str, Any]]) -> str:
+def _value(
+    folder: Path, series: dict[str, str], expr: str, value: float | None, recorded: list[dict[str, Any]]
+) -> str:
     filled = expr
     for variable, text in VARIABLES.items():
         filled = filled.replace(variable, text)
@@ -45,7 +47,9 @@ def _value(folder: Path, series: dict[str, str], expr: str, value: float | None,
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_recorded_and_direct_say_the_same(window: str, tmp_path: Path) -> None:
-    """A quarter of the requests fails and three quarters of the first tokens are late, over each window, recorded or not."""
+    """A quarter of the requests fails and three quarters of the first tokens are late, over each window,
+    recorded or not.
+    """
     recorded = [rule for rule in rules(RECORDING) if rule["record"].endswith(f":rate{window}")]
     for share in (q.failed_share(window), q.recorded_failed_share(window)):
         assert _value(tmp_path, TRAFFIC, share, 0.25, recorded) == ""
@@ -65,8 +69,13 @@ def test_every_window_of_a_burn_rate_is_recorded() -> None:
 
 
 def test_values_that_rules_filter_by_exist() -> None:
-    """Outcomes of requests and states of engines, as the product names them: a filter by another word finds nothing, and says nothing."""
+    """Outcomes of requests and states of engines, as the product names them: a filter by another word
+    finds nothing, and says nothing.
+    """
     exprs = " ".join(rule["expr"] for rule in (*rules(), *rules(RECORDING)))
     outcomes = {word for found in re.findall(r'outcome=~?"([^"]+)"', exprs) for word in found.split("|")}
     assert outcomes == {Outcome.OK, Outcome.FAILED}
-    assert set(re.findall(r'firsttoken_engine_state\{state="(\w+)"', exprs)) == {EngineState.READY, EngineState.FAILED}
+    assert set(re.findall(r'firsttoken_engine_state\{state="(\w+)"', exprs)) == {
+        EngineState.READY,
+        EngineState.FAILED,
+    }

@@ -18,7 +18,9 @@ EACH = pytest.mark.parametrize("alert", ALERTS, ids=[alert.name for alert in ALE
 
 
 def test_every_alert_has_its_entry() -> None:
-    """No alert is without one, and no entry is of an alert that is gone; they come in the order of the rules."""
+    """No alert is without one, and no entry is of an alert that is gone; they come in the order of the
+    rules.
+    """
     assert list(ENTRIES) == [alert.name for alert in ALERTS] == list(of_prometheus())
 
 
@@ -40,7 +42,9 @@ def test_alert_leads_to_its_entry(alert: Alert) -> None:
 def test_panels_that_it_names_exist() -> None:
     """*Dashboard → Panel* in an entry is a panel or a row; a link inside leads to an entry."""
     titles = {panel["title"] for _, panel in panels()}
-    named = re.findall(r"\*(?:Overview & SLO|Engine & cache|Gateway & telemetry health|Trace explorer) → ([^*]+)\*", TEXT)
+    named = re.findall(
+        r"\*(?:Overview & SLO|Engine & cache|Gateway & telemetry health|Trace explorer) → ([^*]+)\*", TEXT
+    )
     rows = {"Capacity"}
     assert named
     assert set(named) - titles <= rows

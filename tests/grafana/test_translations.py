@@ -1,4 +1,6 @@
-"""Every query finds the same series on both paths, by name, label and type, and in both forms of histograms."""
+"""Every query finds the same series on both paths, by name, label and type, and in both forms of
+histograms.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def _named(expression: Expression) -> set[str]:
 
 @each
 def test_both_paths_have_the_series(expression: Expression) -> None:
-    """Each series is there when scraped and over OTLP, with the same type and labels; a native histogram over OTLP only."""
+    """Each series is there when scraped and over OTLP, with the same type and labels; a native histogram
+    over OTLP only.
+    """
     for name in _named(expression):
         if SERIES[name].kind is Kind.HISTOGRAM and not name.endswith(PARTS):
             assert EXPONENTIAL[name].kind == "native"
@@ -47,7 +51,9 @@ def test_both_paths_have_the_series(expression: Expression) -> None:
 
 @each
 def test_labels_are_on_both_paths(expression: Expression) -> None:
-    """Each label that a query filters by is on the series of both paths, or one that Prometheus adds on both."""
+    """Each label that a query filters by is on the series of both paths, or one that Prometheus adds on
+    both.
+    """
     for found in selectors(expression.filled):
         if found.metric in _named(expression):
             there = (EXPONENTIAL if found.metric in EXPONENTIAL else OTLP)[found.metric].labels
@@ -61,7 +67,11 @@ def test_only_what_counts_has_a_rate(expression: Expression) -> None:
 
     def visit(node: Any) -> None:
         if isinstance(node, promql_parser.Call) and node.func.name in {"rate", "increase"}:
-            rated.update(str(found.vector_selector.name) for found in node.args if isinstance(found, promql_parser.MatrixSelector))
+            rated.update(
+                str(found.vector_selector.name)
+                for found in node.args
+                if isinstance(found, promql_parser.MatrixSelector)
+            )
 
     promql_parser.walk(promql_parser.parse(expression.filled), visit)
     kinds = {SERIES[name].kind for name in rated if name in SERIES}
@@ -69,21 +79,27 @@ def test_only_what_counts_has_a_rate(expression: Expression) -> None:
 
 
 def test_every_histogram_is_read_in_both_forms() -> None:
-    """With exponential histograms nothing is left of `_bucket`, `_sum` and `_count`: a panel or rule that asks for one of them asks for the
-    native histogram as well.
+    """With exponential histograms nothing is left of `_bucket`, `_sum` and `_count`: a panel or rule that
+    asks for one of them asks for the native histogram as well.
     """
     assert not [name for name in EXPONENTIAL if name.endswith("_bucket")]
     asked: dict[str, set[str]] = defaultdict(set)
     for expression in EVERY:
         asked[expression.where.rsplit(" ", 1)[0]] |= {found.metric for found in selectors(expression.filled)}
-    histograms = {name for name, instrument in SERIES.items() if instrument.kind is Kind.HISTOGRAM} | set(AWAITED)
+    histograms = {name for name, instrument in SERIES.items() if instrument.kind is Kind.HISTOGRAM} | set(
+        AWAITED
+    )
     for where, names in asked.items():
-        classic = {family_of(name) for name in names if name.endswith(PARTS) and family_of(name) in histograms}
+        classic = {
+            family_of(name) for name in names if name.endswith(PARTS) and family_of(name) in histograms
+        }
         assert classic <= names, where
 
 
 def test_alive_is_no_histogram() -> None:
-    """What jobs and instances are listed from is a counter of every gateway, there on both paths whatever form histograms have."""
+    """What jobs and instances are listed from is a counter of every gateway, there on both paths whatever
+    form histograms have.
+    """
     assert SERIES[ALIVE].kind is Kind.COUNTER
     assert SCRAPED[ALIVE] == OTLP[ALIVE] == EXPONENTIAL[ALIVE]
     assert SERIES[ALIVE].labels == ()

@@ -1,7 +1,9 @@
-"""Expands the texts of alerts as each program does: what a template may name, and what the functions that we use make of it.
+"""Expands the texts of alerts as each program does: what a template may name, and what the functions that we
+use make of it.
 
-Prometheus (`template.AlertTemplateData`): `.Labels`, and `.Value`, a number. Grafana (`ngalert/state/template`): `.Labels`, `.Values`
-by reference id, each with a `.Value`, and `.Value`, the text of the whole evaluation. What is not there is `[no value]` to Grafana.
+Prometheus (`template.AlertTemplateData`): `.Labels`, and `.Value`, a number. Grafana
+(`ngalert/state/template`): `.Labels`, `.Values` by reference id, each with a `.Value`, and `.Value`, the text
+of the whole evaluation. What is not there is `[no value]` to Grafana.
 """
 
 from __future__ import annotations
@@ -79,4 +81,8 @@ def _duration(value: float) -> str:
     return f"{minutes}m {seconds}s"
 
 
-FUNCTIONS: dict[str, Callable[[float], str]] = {"humanize": _four_digits, "humanizePercentage": _percentage, "humanizeDuration": _duration}
+FUNCTIONS: dict[str, Callable[[float], str]] = {
+    "humanize": _four_digits,
+    "humanizePercentage": _percentage,
+    "humanizeDuration": _duration,
+}

@@ -1,7 +1,8 @@
-"""Every instrument as both paths bring it to Prometheus: scraped from `/metrics`, and over OTLP as Prometheus 3 translates it.
+"""Every instrument as both paths bring it to Prometheus: scraped from `/metrics`, and over OTLP as Prometheus
+3 translates it.
 
-The translation is written here from Prometheus' own (`otlptranslator`: underscores with suffixes, which grafana/otel-lgtm keeps as
-well), and not taken from the product, which follows the specification.
+The translation is written here from Prometheus' own (`otlptranslator`: underscores with suffixes, which
+grafana/otel-lgtm keeps as well), and not taken from the product, which follows the specification.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from dataclasses import dataclass
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import ExponentialHistogram, InMemoryMetricReader, Metric, Sum
 from opentelemetry.sdk.metrics.export import Histogram as Buckets
-from opentelemetry.sdk.metrics.view import Aggregation, ExplicitBucketHistogramAggregation, ExponentialBucketHistogramAggregation
+from opentelemetry.sdk.metrics.view import (
+    Aggregation,
+    ExplicitBucketHistogramAggregation,
+    ExponentialBucketHistogramAggregation,
+)
 
 from telemetry.metrics.catalog import ALL
 from telemetry.metrics.otel import OtelBackend
@@ -47,7 +52,9 @@ def scraped() -> dict[str, Series]:
 
 def over_otlp(*, exponential: bool = False) -> dict[str, Series]:
     """Name → series, with one value of every instrument."""
-    aggregation: Aggregation = ExponentialBucketHistogramAggregation() if exponential else ExplicitBucketHistogramAggregation()
+    aggregation: Aggregation = (
+        ExponentialBucketHistogramAggregation() if exponential else ExplicitBucketHistogramAggregation()
+    )
     reader = InMemoryMetricReader(preferred_aggregation={Histogram: aggregation})
     provider = MeterProvider([reader])
     backend = OtelBackend(provider)
@@ -56,23 +63,40 @@ def over_otlp(*, exponential: bool = False) -> dict[str, Series]:
     data = reader.get_metrics_data()
     provider.shutdown()
     assert data is not None
-    metrics = [metric for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics]
+    metrics = [
+        metric
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    ]
     return {series.name: series for metric in metrics for series in _translated(metric)}
 
 
 def _translated(metric: Metric) -> Iterator[Series]:
-    labels = frozenset(re.sub(r"[^a-zA-Z0-9_]", "_", key) for point in metric.data.data_points for key in point.attributes or {})
+    labels = frozenset(
+        re.sub(r"[^a-zA-Z0-9_]", "_", key)
+        for point in metric.data.data_points
+        for key in point.attributes or {}
+    )
     counter = isinstance(metric.data, Sum) and metric.data.is_monotonic
     gauge = not counter and not isinstance(metric.data, Buckets | ExponentialHistogram)
-    name = _named(metric.name, metric.unit or "", counter=counter, ratio=gauge and not isinstance(metric.data, Sum))
+    name = _named(
+        metric.name, metric.unit or "", counter=counter, ratio=gauge and not isinstance(metric.data, Sum)
+    )
     if isinstance(metric.data, Buckets):
         yield from (Series(f"{name}_{part}", "histogram", labels) for part in HISTOGRAM_PARTS)
     else:
-        yield Series(name, "native" if isinstance(metric.data, ExponentialHistogram) else "counter" if counter else "gauge", labels)
+        yield Series(
+            name,
+            "native" if isinstance(metric.data, ExponentialHistogram) else "counter" if counter else "gauge",
+            labels,
+        )
 
 
 def _named(name: str, unit: str, *, counter: bool, ratio: bool) -> str:
-    """Words joined by underscores; the unit's words where they are not among them; `total` and `ratio` at the end."""
+    """Words joined by underscores; the unit's words where they are not among them; `total` and `ratio` at
+    the end.
+    """
     words = [word for word in re.split(r"[^a-zA-Z0-9]+", name) if word]
     main, _, per = re.sub(r"\{[^}]*\}", "", unit).partition("/")
     for word in (UNITS.get(main, main), f"per_{PER.get(per, per)}" if per else ""):

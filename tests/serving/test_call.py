@@ -20,7 +20,17 @@ def refused(*, at_least: bool) -> RequestRecord:
     sink = recorder(clock)
     call = Call(open_record(sink, clock), sink, lambda _id: None)
     details = {"n_prompt_tokens": 5000, "n_ctx": 2048}
-    call.take(event_of(Refused(id=call.id, code="context_length_exceeded", message="too long", details=details, at_least=at_least)))
+    call.take(
+        event_of(
+            Refused(
+                id=call.id,
+                code="context_length_exceeded",
+                message="too long",
+                details=details,
+                at_least=at_least,
+            )
+        )
+    )
     assert isinstance(call.error, ContextLengthError)
     assert (call.error.n_prompt_tokens, call.error.n_ctx) == (5000, 2048)
     return call.record
@@ -51,24 +61,37 @@ def test_gaps_come_with_the_steps_that_they_are_of() -> None:
     ("attributes", "expected"),
     [
         ({"divergence_token": 7}, None),
-        ({"matched": 0, "source": "none", "reason": "disabled"}, CacheOutcome(0, CacheSource.NONE, CacheReason.DISABLED)),
+        (
+            {"matched": 0, "source": "none", "reason": "disabled"},
+            CacheOutcome(0, CacheSource.NONE, CacheReason.DISABLED),
+        ),
     ],
 )
-def test_the_cache_outcome_is_that_of_the_slot(attributes: dict[str, Scalar], expected: CacheOutcome | None) -> None:
+def test_the_cache_outcome_is_that_of_the_slot(
+    attributes: dict[str, Scalar], expected: CacheOutcome | None
+) -> None:
     """A request that left the queue has none."""
     clock = ManualClock()
     sink = recorder(clock)
     call = Call(open_record(sink, clock), sink, lambda _id: None)
-    call.take(event_of(Finished(id=call.id, reason="cancelled", timings=[Timing(Phase.CACHE_LOOKUP, 1, 2, attributes)])))
+    call.take(
+        event_of(
+            Finished(id=call.id, reason="cancelled", timings=[Timing(Phase.CACHE_LOOKUP, 1, 2, attributes)])
+        )
+    )
     assert call.record.cache == expected
 
 
 def test_the_present_phase_is_what_the_engine_told_last() -> None:
-    """Queue, prefill with what the cache had, decode, and the way to the client once the engine is done with it."""
+    """Queue, prefill with what the cache had, decode, and the way to the client once the engine is done
+    with it.
+    """
     clock = ManualClock()
     sink = recorder(clock)
     call = Call(open_record(sink, clock), sink, lambda _id: None)
-    lookup = Timing(Phase.CACHE_LOOKUP, clock(), clock(), {"matched": 64, "source": "ram", "reason": "appended"})
+    lookup = Timing(
+        Phase.CACHE_LOOKUP, clock(), clock(), {"matched": 64, "source": "ram", "reason": "appended"}
+    )
     messages: list[Admitted | Started | Delta | Finished] = [
         Admitted(id=call.id, prompt_tokens=500, timings=[]),
         Started(call.id, [lookup, Timing(Phase.QUEUE, clock(), clock())]),
@@ -83,4 +106,10 @@ def test_the_present_phase_is_what_the_engine_told_last() -> None:
         else:
             call.take(event_of(message))
         seen.append((call.record.current_phase, call.record.prefilled_tokens))
-    assert seen == [(Phase.QUEUE, None), (Phase.PREFILL, 64), (Phase.PREFILL, 200), (Phase.DECODE, 500), (Phase.STREAM, 500)]
+    assert seen == [
+        (Phase.QUEUE, None),
+        (Phase.PREFILL, 64),
+        (Phase.PREFILL, 200),
+        (Phase.DECODE, 500),
+        (Phase.STREAM, 500),
+    ]

@@ -1,4 +1,6 @@
-"""A message that no frame holds is refused before the pipe: on it, it would end the engine and everybody's requests."""
+"""A message that no frame holds is refused before the pipe: on it, it would end the engine and everybody's
+requests.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_the_caller_is_told_and_nothing_is_in_flight(tmp_path: Path) -> None:
     async def main() -> None:
         clock = ManualClock()
         rec = recorder(clock)
-        handle = EngineHandle(EngineOptions(model="tiny", path="", digest_cache="", slots=1), rec, tmp_path / "engine.log")
+        handle = EngineHandle(
+            EngineOptions(model="tiny", path="", digest_cache="", slots=1), rec, tmp_path / "engine.log"
+        )
         sent: list[bytes] = []
 
         def send(message: Message) -> None:
@@ -49,15 +53,23 @@ def test_the_caller_is_told_and_nothing_is_in_flight(tmp_path: Path) -> None:
         handle.process = cast("Any", SimpleNamespace(send=send, pid=1))
         handle.announce(EngineState.READY)
         with pytest.raises(BodyTooLargeError) as error:
-            handle.submit(open_record(rec, clock), Generate(model="tiny", messages=[{"role": "user", "content": "x" * MAX_FRAME_BYTES}]))
+            handle.submit(
+                open_record(rec, clock),
+                Generate(model="tiny", messages=[{"role": "user", "content": "x" * MAX_FRAME_BYTES}]),
+            )
         assert (error.value.status, handle.in_flight, sent) == (413, 0, [])
 
     asyncio.run(main())
 
 
 def test_the_largest_body_always_fits() -> None:
-    """A setting above what a frame holds is refused with its bounds; what a body within it becomes is shorter than the body."""
-    assert load({}, flags={"server.max_body_bytes": str(MAX_BODY_BYTES)}, home=Path()).server.max_body_bytes == MAX_BODY_BYTES
+    """A setting above what a frame holds is refused with its bounds; what a body within it becomes is
+    shorter than the body.
+    """
+    assert (
+        load({}, flags={"server.max_body_bytes": str(MAX_BODY_BYTES)}, home=Path()).server.max_body_bytes
+        == MAX_BODY_BYTES
+    )
     with pytest.raises(SettingsError, match="max_body_bytes"):
         load({}, flags={"server.max_body_bytes": str(MAX_BODY_BYTES + 1)}, home=Path())
     room = MAX_FRAME_BYTES - MAX_BODY_BYTES

@@ -50,7 +50,9 @@ class Queue:
 
 
 def test_the_earliest_predicted_start_counts(tmp_path: Path) -> None:
-    """The prediction shrinks as time passes, those that have begun do not count, and a second is the least."""
+    """The prediction shrinks as time passes, those that have begun do not count, and a second is the
+    least.
+    """
 
     async def main() -> None:
         queue = Queue(tmp_path)

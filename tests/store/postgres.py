@@ -60,7 +60,19 @@ def _initialised(user: str | None) -> Path:
     data.mkdir(mode=0o700)
     if user is not None:
         shutil.chown(data, user)
-    initdb = [program("initdb") or "initdb", "-D", str(data), "-U", "firsttoken", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+    initdb = [
+        program("initdb") or "initdb",
+        "-D",
+        str(data),
+        "-U",
+        "firsttoken",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+        "-N",
+    ]
     done = subprocess.run(initdb, check=False, capture_output=True, text=True, user=user, cwd=data)
     assert done.returncode == 0, done.stdout + done.stderr
     return data
@@ -83,7 +95,16 @@ class PostgresServer:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._user, cwd=self._data)
         deadline = time.monotonic() + START_S
-        ready = [program("pg_isready") or "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port), "-d", "postgres"]
+        ready = [
+            program("pg_isready") or "pg_isready",
+            "-q",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self._port),
+            "-d",
+            "postgres",
+        ]
         while subprocess.run(ready, check=False).returncode != 0:
             assert self._process.poll() is None, self._log.read_text(errors="replace")
             assert time.monotonic() < deadline, self._log.read_text(errors="replace")
@@ -96,7 +117,9 @@ class PostgresServer:
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """It takes connections (the kernel does) and says nothing, as behind a network that drops every packet."""
+        """It takes connections (the kernel does) and says nothing, as behind a network that drops every
+        packet.
+        """
         own = psutil.Process(self._process.pid)
         stopped = [own, *own.children()]
         for process in stopped:

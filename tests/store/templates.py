@@ -1,4 +1,6 @@
-"""Databases at the newest revision by copying one: it is migrated once in a run. How migrations work is `test_migrations`' business."""
+"""Databases at the newest revision by copying one: it is migrated once in a run. How migrations work is
+`test_migrations`' business.
+"""
 
 from __future__ import annotations
 

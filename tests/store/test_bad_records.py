@@ -43,7 +43,9 @@ def _not_bindable(record: RequestRecord) -> None:
 SPOIL: list[Callable[[RequestRecord], None]] = [_too_large, _no_phases, _not_bindable]
 
 
-def _complete(rec: Recorder, clock: ManualClock, name: str, spoil: Callable[[RequestRecord], None] | None = None) -> None:
+def _complete(
+    rec: Recorder, clock: ManualClock, name: str, spoil: Callable[[RequestRecord], None] | None = None
+) -> None:
     record = open_record(rec, clock, name)
     rec.admit(record)
     answer(rec, clock, record)
@@ -59,7 +61,9 @@ def _complete(rec: Recorder, clock: ManualClock, name: str, spoil: Callable[[Req
 
 @pytest.mark.parametrize("spoil", SPOIL)
 def test_one_bad_record_is_lost_alone(spoil: Callable[[RequestRecord], None], path: Path) -> None:
-    """Of 40 requests in one batch the bad one is dropped and counted; the others are complete, and so are the roll-ups."""
+    """Of 40 requests in one batch the bad one is dropped and counted; the others are complete, and so are
+    the roll-ups.
+    """
     sink = StoreSink(url_of(path), 1000, batch_s=5)
     clock = ManualClock()
     rec = recorder(clock, sink)
@@ -73,7 +77,12 @@ def test_one_bad_record_is_lost_alone(spoil: Callable[[RequestRecord], None], pa
     assert rows(path, "select sum(requests), sum(completion_tokens) from rollups") == [(39, 39 * 4)]
     assert rows(path, "select count(*) from request_phases") == [(39,)]
     told = rows(path, "select error_type, error_message from requests where id = 'r17'")
-    assert told == [("record_lost", "It ended as ok (HTTP 200); the store did not take its record, and its figures are lost.")]
+    assert told == [
+        (
+            "record_lost",
+            "It ended as ok (HTTP 200); the store did not take its record, and its figures are lost.",
+        )
+    ]
     assert rows(path, "select id, status from requests where status <> 'ok'") == [("r17", "interrupted")]
 
 
@@ -112,7 +121,11 @@ def test_texts_that_no_database_takes(path: Path) -> None:
     clock = ManualClock()
     rec = recorder(clock, sink)
     record = open_record(rec, clock, "odd")
-    record.model, record.conversation_id, record.finish_reason = "mo\x00del", "c\x00" + "x" * 300, "st\udc00op"
+    record.model, record.conversation_id, record.finish_reason = (
+        "mo\x00del",
+        "c\x00" + "x" * 300,
+        "st\udc00op",
+    )
     rec.close(record, Ended(Status.ERROR, 400, "bad\x00type", "mess\x00age \ud800"))
     query = "select model, conversation_id, finish_reason, error_type, error_message from requests"
     wait_for(path, query, [("model", shortened("c\x00" + "x" * 300), "st?op", "badtype", "message ?")])

@@ -1,4 +1,6 @@
-"""One cached share: whatever asks the store or `/metrics` gets the same one, whatever else was refused or cancelled meanwhile."""
+"""One cached share: whatever asks the store or `/metrics` gets the same one, whatever else was refused or
+cancelled meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ LEFT = Ended(Status.CANCELLED, 499, "client_disconnect")
 
 
 def mixed(rec: Recorder, clock: ManualClock) -> None:
-    """Three answered chats of 600 tokens, 100 of them cached; one too long, and two that left: one in the queue, one in prefill."""
+    """Three answered chats of 600 tokens, 100 of them cached; one too long, and two that left: one in the
+    queue, one in prefill.
+    """
     for end in (*[Ended(Status.OK, 200)] * SERVED, REFUSED, LEFT, LEFT):
         record = open_record(rec, clock)
         record.conversation_id = "chat"
@@ -55,12 +59,17 @@ def test_there_is_one_cached_share(url: str) -> None:
     async def ask() -> dict[str, float | None]:
         engine, window, now_s = create_reader(url), WINDOWS["all"], time.time() + 60
         found = {f"report by {by}": (await report(engine, window, by, now_s)) for by in By}
-        assert {name: sum(row.served_prompt_tokens for row in rows) for name, rows in found.items()} == dict.fromkeys(found, 600 * SERVED)
+        assert {
+            name: sum(row.served_prompt_tokens for row in rows) for name, rows in found.items()
+        } == dict.fromkeys(found, 600 * SERVED)
         shares: dict[str, float | None] = {
-            name: next(row.cached_share for row in rows if row.cached_share is not None) for name, rows in found.items()
+            name: next(row.cached_share for row in rows if row.cached_share is not None)
+            for name, rows in found.items()
         }
         entries = await ledger(engine, window, now_s)
-        shares["ledger"] = sum(e.cached_tokens for e in entries) / sum(e.cached_tokens + e.computed_tokens for e in entries)
+        shares["ledger"] = sum(e.cached_tokens for e in entries) / sum(
+            e.cached_tokens + e.computed_tokens for e in entries
+        )
         shares["overview"] = (await cache_share(engine, window, now_s)).share
         chat = (await conversations.page(engine, Cursor())).conversations[0]
         assert (chat.turns, chat.prompt_tokens) == (SERVED + 4, 600 * (SERVED + 1) + 3 * 6000)

@@ -1,4 +1,6 @@
-"""Energy and cost in both databases: rows, sums that say of how many requests they are, and the step up from before."""
+"""Energy and cost in both databases: rows, sums that say of how many requests they are, and the step up
+from before.
+"""
 
 from __future__ import annotations
 
@@ -64,8 +66,15 @@ def reported(url: str) -> ReportRow:
 def test_rows_and_sums(url: str) -> None:
     """NULL is "not measured"; sums are over what was, and per token over those requests' tokens."""
     serve(url, charge)
-    assert query(url, "SELECT id, energy_j, cost FROM requests ORDER BY id") == [("r0", None, 0.25), ("r1", 10.5, 0.25), ("r2", 10.5, None)]
-    sums = "SELECT sum(energy_requests), sum(energy_j), sum(energy_tokens), sum(cost_requests), sum(cost) FROM rollups"
+    assert query(url, "SELECT id, energy_j, cost FROM requests ORDER BY id") == [
+        ("r0", None, 0.25),
+        ("r1", 10.5, 0.25),
+        ("r2", 10.5, None),
+    ]
+    sums = (
+        "SELECT sum(energy_requests), sum(energy_j), sum(energy_tokens), sum(cost_requests), sum(cost) FROM"
+        " rollups"
+    )
     assert query(url, sums) == [(2, 21.0, 8, 2, 0.5)]
     row = reported(url)
     assert (row.energy_j, row.joules_per_output_token, row.cost, row.requests) == (21.0, 21.0 / 8, 0.5, 3)

@@ -1,4 +1,6 @@
-"""Longer spans of roll-ups: every read gives the same figures with them as from minutes alone, on both databases."""
+"""Longer spans of roll-ups: every read gives the same figures with them as from minutes alone, on both
+databases.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,11 @@ T = TypeVar("T")
 DAYS, REQUESTS = 75, 400
 DAY_NS = 24 * 60 * 60 * 10**9
 WINDOWS = [window_of(text) for text in ("15m", "1h", "17h", "24h", "7d", "40d", "all")]
-OBJECTIVES = (Objective("ttft", 0.95, 150), Objective("inter_token", 0.95, 30), Objective("availability", 0.999))
+OBJECTIVES = (
+    Objective("ttft", 0.95, 150),
+    Objective("inter_token", 0.95, 30),
+    Objective("availability", 0.999),
+)
 
 
 @pytest.fixture
@@ -64,16 +70,28 @@ def write(url: str, days_ago: list[float]) -> None:
         clock.now_ns = began_ns + round((oldest - days) * DAY_NS) - 400 * MS
         record = open_record(rec, clock)
         rec.admit(record)
-        answer(rec, clock, record, gaps_ms=tuple(draw.uniform(5, 40) for _ in range(draw.randrange(2, 6))), chunks=draw.choice((1, 2, 3)))
+        answer(
+            rec,
+            clock,
+            record,
+            gaps_ms=tuple(draw.uniform(5, 40) for _ in range(draw.randrange(2, 6))),
+            chunks=draw.choice((1, 2, 3)),
+        )
         record.engine_config_id = "cfg-1" if days > DAYS / 4 else "cfg-2"
         record.energy_j, record.cost = draw.uniform(0, 9), draw.uniform(0, 0.1)
         record.model = draw.choice(("tiny", "other"))
-        ended = draw.choice((Ended(Status.OK, 200), Ended(Status.OK, 200), Ended(Status.ERROR, 500, "engine_failed")))
+        ended = draw.choice(
+            (Ended(Status.OK, 200), Ended(Status.OK, 200), Ended(Status.ERROR, 500, "engine_failed"))
+        )
         rec.close(record, ended)
     assert sink.stop(60)
 
 
-def work(url: str, what: Callable[[AsyncEngine], Awaitable[T]], create: Callable[[str], AsyncEngine] = create_reader) -> T:
+def work(
+    url: str,
+    what: Callable[[AsyncEngine], Awaitable[T]],
+    create: Callable[[str], AsyncEngine] = create_reader,
+) -> T:
     async def run() -> T:
         engine = create(url)
         try:
@@ -109,7 +127,10 @@ def everything(url: str, now_s: float) -> dict[str, Any]:
     async def run(engine: AsyncEngine) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for window in WINDOWS:
-            found |= {f"{window.key} {name}": value for name, value in (await of_window(engine, window, now_s)).items()}
+            found |= {
+                f"{window.key} {name}": value
+                for name, value in (await of_window(engine, window, now_s)).items()
+            }
         for objective in OBJECTIVES:
             found[objective.name] = await slo.counts(engine, objective, (*BURN_MINUTES, 30 * 24 * 60), now_s)
         found["speed"] = await speed.changes(engine, now_s)
@@ -145,7 +166,9 @@ def flat(value: Any, path: str = "") -> dict[str, Any]:
         value = dict(enumerate(value))
     if not isinstance(value, dict):
         return {path: value}
-    return {place: single for key, part in value.items() for place, single in flat(part, f"{path}/{key}").items()}
+    return {
+        place: single for key, part in value.items() for place, single in flat(part, f"{path}/{key}").items()
+    }
 
 
 def differing(found: dict[str, Any], expected: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -168,7 +191,9 @@ async def forget_stretches(connection: AsyncConnection) -> None:
 
 
 def test_every_read_is_the_same_from_longer_stretches(filled: str) -> None:
-    """All windows, steps and groups; building again what is there changes nothing, and there is nothing left to build."""
+    """All windows, steps and groups; building again what is there changes nothing, and there is nothing
+    left to build.
+    """
     now_s = time.time()
     minutes_alone = everything(filled, now_s)
     assert minutes_alone["/all totals/requests"] == REQUESTS
@@ -178,7 +203,10 @@ def test_every_read_is_the_same_from_longer_stretches(filled: str) -> None:
     assert there[60] > now_s // 60 - 2 * 60
     assert not differing(everything(filled, now_s), minutes_alone)
     assert compact_all(filled, now_s) == there
-    change(filled, lambda connection: connection.execute(update(WATERMARKS).values(until=there[60] - 3 * 24 * 60)))
+    change(
+        filled,
+        lambda connection: connection.execute(update(WATERMARKS).values(until=there[60] - 3 * 24 * 60)),
+    )
     compact_all(filled, now_s)
     assert not differing(everything(filled, now_s), minutes_alone)
 
@@ -193,7 +221,8 @@ def test_two_gateways_build_them_in_one_database(filled: str) -> None:
         while more:
             async with engine.begin() as connection:
                 more = await compact(connection, int(now_s) // 60)
-            await asyncio.sleep(0.02)  # a writer gathers events between two turns; without a gap SQLite's lock is never free
+            # a writer gathers events between two turns; without a gap SQLite's lock is never free
+            await asyncio.sleep(0.02)
 
     with ThreadPoolExecutor(2) as pool:
         for built in [pool.submit(work, filled, build, create_writer) for _ in range(2)]:
@@ -202,7 +231,9 @@ def test_two_gateways_build_them_in_one_database(filled: str) -> None:
 
 
 def test_a_late_request_is_in_its_stretch(filled: str) -> None:
-    """A request that ends in a minute long past: the watermarks go back before it, and the spans are built again."""
+    """A request that ends in a minute long past: the watermarks go back before it, and the spans are built
+    again.
+    """
     there = compact_all(filled, time.time())
     write(filled, [3.0])
     now_s = time.time()
@@ -216,11 +247,18 @@ def test_a_late_request_is_in_its_stretch(filled: str) -> None:
 
 
 def test_a_clock_that_was_ahead_hides_nothing(filled: str) -> None:
-    """Spans were built up to next year; what is written now is read all the same, before and after they are built again."""
+    """Spans were built up to next year; what is written now is read all the same, before and after they
+    are built again.
+    """
     now_s = time.time()
     ahead = int(now_s) // 60 + 365 * DAY
     compact_all(filled, ahead * 60)  # with the minutes of just now, as that clock had them
-    change(filled, lambda connection: connection.execute(update(WATERMARKS).values(until=ahead - ahead % WATERMARKS.c.minutes)))
+    change(
+        filled,
+        lambda connection: connection.execute(
+            update(WATERMARKS).values(until=ahead - ahead % WATERMARKS.c.minutes)
+        ),
+    )
     write(filled, [0.0])
     for _ in range(2):
         assert everything(filled, time.time())["/all totals/requests"] == REQUESTS + 1
@@ -228,7 +266,9 @@ def test_a_clock_that_was_ahead_hides_nothing(filled: str) -> None:
 
 
 def test_what_retention_leaves_is_read(filled: str) -> None:
-    """Roll-ups are deleted up to some minute in the middle of a span: what is left is read from what is left."""
+    """Roll-ups are deleted up to some minute in the middle of a span: what is left is read from what is
+    left.
+    """
     now_s = time.time()
     compact_all(filled, now_s)
     until = int(now_s) // 60 - 20 * 24 * 60 + 7
@@ -245,7 +285,9 @@ def test_what_retention_leaves_is_read(filled: str) -> None:
 
 
 def test_the_writer_builds_them_beside_its_work(filled: str) -> None:
-    """A database from before there were spans: the next start builds them all, in turns, and ends at once when told."""
+    """A database from before there were spans: the next start builds them all, in turns, and ends at once
+    when told.
+    """
     sink = StoreSink(filled, 10, batch_s=0.001)
     sink.start()
     deadline = time.monotonic() + 60
@@ -262,7 +304,10 @@ def test_verify_finds_a_stretch_that_is_not_the_sum_of_its_minutes(filled: str) 
     assert work(filled, inspection.verify) == []
     table = COUNTERS.longer
     change(
-        filled, lambda connection: connection.execute(update(table).where(table.c.minutes == HOUR).values(requests=table.c.requests + 1))
+        filled,
+        lambda connection: connection.execute(
+            update(table).where(table.c.minutes == HOUR).values(requests=table.c.requests + 1)
+        ),
     )
     wrong = work(filled, inspection.verify)
     assert len(wrong) == 1

@@ -1,4 +1,6 @@
-"""Contents in a real database: redacted, with their requests, with a retention of their own; a failure costs only the content."""
+"""Contents in a real database: redacted, with their requests, with a retention of their own; a failure
+costs only the content.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,14 @@ def chat(number: int = 0) -> Content:
     return Content(messages, ["An ", f"answer with {SECRET[:12]}", SECRET[12:]])
 
 
-def write(url: str, requests: int, *, first_days_ago: float = 0.5, apart_ms: float = 1000, kept: Capture | None = None) -> StoreSink:
+def write(
+    url: str,
+    requests: int,
+    *,
+    first_days_ago: float = 0.5,
+    apart_ms: float = 1000,
+    kept: Capture | None = None,
+) -> StoreSink:
     """Ended requests with contents, evenly apart, through the real recorder and writer."""
     clock = ManualClock()
     sink = StoreSink(url, requests * 2 + 10, batch_s=0.01, capture=kept or capture())
@@ -71,7 +80,9 @@ def detail(url: str, request_id: str) -> queries.RequestDetail:
 
 
 def test_what_was_said_is_kept_redacted(url: str) -> None:
-    """Messages and answer come back without the secrets, also one that came in two pieces; what is too long says how much is missing."""
+    """Messages and answer come back without the secrets, also one that came in two pieces; what is too
+    long says how much is missing.
+    """
     sink = write(url, 1)
     content = detail(url, "req-0").content
     assert content is not None
@@ -144,7 +155,9 @@ def test_a_content_that_cannot_be_kept_is_a_counted_drop(url: str, monkeypatch: 
 
 
 def test_what_waits_is_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the writer cannot keep up, contents are dropped and counted, requests are not; room that was written is free again."""
+    """While the writer cannot keep up, contents are dropped and counted, requests are not; room that was
+    written is free again.
+    """
     monkeypatch.setattr(contents, "MAX_WAITING_CHARS", 3 * chat().size_chars)
     kept, clock = capture(), ManualClock()
     sink = StoreSink(url, 100, batch_s=0.01, capture=kept)

@@ -27,12 +27,16 @@ def serve(url: str) -> None:
         record.conversation_id, record.engine_config_id = name, CONFIG.config_id
         if number < 4:
             answer(rec, clock, record)
-        rec.close(record, Ended(Status.OK, 200) if number < 4 else Ended(Status.ERROR, 400, "invalid_request"))
+        rec.close(
+            record, Ended(Status.OK, 200) if number < 4 else Ended(Status.ERROR, 400, "invalid_request")
+        )
     assert sink.stop(30)
 
 
 def test_conversations_of_the_real_writer(url: str) -> None:
-    """The newest turn decides the order; what was not counted is in no sum; requests without a conversation are in none."""
+    """The newest turn decides the order; what was not counted is in no sum; requests without a
+    conversation are in none.
+    """
     serve(url)
 
     async def read() -> tuple[ConversationPage, ConversationPage, ConversationPage, Turns]:
@@ -42,14 +46,24 @@ def test_conversations_of_the_real_writer(url: str) -> None:
             assert first.older is not None
             second = await conversations.page(reader, first.older, 1)
             assert second.newer is not None
-            return first, second, await conversations.page(reader, second.newer, 1), await conversations.turns(reader, "a")
+            return (
+                first,
+                second,
+                await conversations.page(reader, second.newer, 1),
+                await conversations.turns(reader, "a"),
+            )
         finally:
             await reader.dispose()
 
     first, second, back, turns = asyncio.run(read())
     (found,) = first.conversations
     assert (found.last.id, found.turns, found.failed, found.n_ctx) == ("r4", 3, 1, CONFIG.n_ctx)
-    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens, found.served_tokens) == (1200, 8, 200, 1200)
+    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens, found.served_tokens) == (
+        1200,
+        8,
+        200,
+        1200,
+    )
     assert [one.last.id for one in second.conversations] == ["r0"]
     assert (second.older, first.newer) == (None, None)
     assert back.conversations[0].last.id == "r4"
@@ -58,7 +72,9 @@ def test_conversations_of_the_real_writer(url: str) -> None:
 
 
 def test_long_ids_stay_apart_and_are_found_whole(url: str) -> None:
-    """Two that differ behind the column's width are two conversations; each is found by what the client sent and by what the list says."""
+    """Two that differ behind the column's width are two conversations; each is found by what the client
+    sent and by what the list says.
+    """
     clock = ManualClock()
     sink = StoreSink(url, 1000, batch_s=0.01)
     sink.start()
@@ -75,7 +91,9 @@ def test_long_ids_stay_apart_and_are_found_whole(url: str) -> None:
         try:
             listed = await conversations.page(reader, Cursor())
             kept = [one.last.conversation_id or "" for one in listed.conversations]
-            return listed, [await conversations.turns(reader, name) for name in (*names, *kept, names[0][:128])]
+            return listed, [
+                await conversations.turns(reader, name) for name in (*names, *kept, names[0][:128])
+            ]
         finally:
             await reader.dispose()
 

@@ -65,7 +65,10 @@ def test_both_ways(url: str) -> None:
     """From the one that waited to what it waited for, and back."""
     write(url)
     waiting = detail(url, "waiting")
-    assert [(one.row.cause, one.request_id, one.row.model, one.row.total_us, one.row.times) for one in waiting.delayed_by] == [
+    assert [
+        (one.row.cause, one.request_id, one.row.model, one.row.total_us, one.row.times)
+        for one in waiting.delayed_by
+    ] == [
         ("prefill", "long", None, 30_000, 3),
         ("slots", None, None, 5_000, 1),
         ("model_load", None, "other-model", 2_000, 1),
@@ -74,7 +77,9 @@ def test_both_ways(url: str) -> None:
     assert not waiting.delayed
     long = detail(url, "long")
     assert not long.delayed_by
-    assert [(one.row.cause, one.request_id, one.row.total_us) for one in long.delayed] == [("prefill", "waiting", 30_000)]
+    assert [(one.row.cause, one.request_id, one.row.total_us) for one in long.delayed] == [
+        ("prefill", "waiting", 30_000)
+    ]
 
 
 def test_delays_go_with_the_request_that_waited(url: str) -> None:

@@ -55,15 +55,24 @@ def test_numbers_add_up(url: str) -> None:
             await insert.add(HISTOGRAMS, NAMES, rows)
 
     columns = [HISTOGRAMS.c[name] for name in NAMES]
-    assert inserted(url, thrice, select(*columns).order_by(HISTOGRAMS.c.minute)) == [(*row[:-1], 3 * row[-1]) for row in rows]
+    assert inserted(url, thrice, select(*columns).order_by(HISTOGRAMS.c.minute)) == [
+        (*row[:-1], 3 * row[-1]) for row in rows
+    ]
 
 
 def test_every_kind_of_value_comes_back(url: str) -> None:
     """Numbers, texts, flags, dates, JSON and NULL, of a row that was there with other values."""
-    row = request() | {"started_at": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), "model": "né ☃", "stream": False}
+    row = request() | {
+        "started_at": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+        "model": "né ☃",
+        "stream": False,
+    }
 
     async def twice(insert: Insert) -> None:
-        await insert.replace(REQUESTS, [row | {"model": None, "params": {}, "stream": True, "status": "running", "total_ms": None}])
+        await insert.replace(
+            REQUESTS,
+            [row | {"model": None, "params": {}, "stream": True, "status": "running", "total_ms": None}],
+        )
         await insert.replace(REQUESTS, [row])
 
     (found,) = inserted(url, twice, select(*(REQUESTS.c[name] for name in row)))
@@ -85,11 +94,15 @@ def test_a_row_that_is_there_is_kept(url: str) -> None:
 
 
 def test_a_text_that_is_too_long_is_never_cut(url: str) -> None:
-    """PostgreSQL refuses it, also in an array: a cast to the column's type would cut it silently. SQLite has no lengths."""
+    """PostgreSQL refuses it, also in an array: a cast to the column's type would cut it silently. SQLite
+    has no lengths.
+    """
     long = request() | {"api": "x" * 33}
     refused = pytest.raises(DBAPIError, match="too long") if url.startswith("postgresql") else nullcontext()
     with refused:
-        assert inserted(url, lambda insert: insert.replace(REQUESTS, [long]), select(REQUESTS.c.api)) == [("x" * 33,)]
+        assert inserted(url, lambda insert: insert.replace(REQUESTS, [long]), select(REQUESTS.c.api)) == [
+            ("x" * 33,)
+        ]
 
 
 @pytest.mark.parametrize("gaps", [[], [1, 1024, 5, 5, 0], [7000, 8000, 2**31]])
@@ -107,4 +120,6 @@ def test_gaps_are_counted_together(gaps: list[int]) -> None:
 
 def test_nothing_is_nothing(url: str) -> None:
     """No rows, no statement."""
-    assert inserted(url, lambda insert: insert.add(HISTOGRAMS, NAMES, []), select(func.count()).select_from(HISTOGRAMS)) == [(0,)]
+    assert inserted(
+        url, lambda insert: insert.add(HISTOGRAMS, NAMES, []), select(func.count()).select_from(HISTOGRAMS)
+    ) == [(0,)]

@@ -17,7 +17,16 @@ from telemetry.events import Status
 from telemetry.process_life import ProcessLife
 from telemetry.recorder import Ended
 from telemetry.store.engine import create_writer
-from telemetry.store.instances import BEAT_S, LEASE_S, Instance, Lease, LeaseLostError, interrupt, register, renew
+from telemetry.store.instances import (
+    BEAT_S,
+    LEASE_S,
+    Instance,
+    Lease,
+    LeaseLostError,
+    interrupt,
+    register,
+    renew,
+)
 from telemetry.store.maintenance import Timer
 from telemetry.store.migrate import StoreVersionError
 from telemetry.store.writer import StoreSink
@@ -59,7 +68,10 @@ def writing(url: str, queue_size: int = 1000) -> Iterator[StoreSink]:
 def life_of(url: str, sink: StoreSink, life: ProcessLife) -> None:
     """Make a gateway look as if it were that process."""
     own = sink._delivery.instance.id
-    query(url, f"UPDATE instances SET host = '{life.host}', pid = {life.pid}, born = {life.born} WHERE id = '{own}'")
+    query(
+        url,
+        f"UPDATE instances SET host = '{life.host}', pid = {life.pid}, born = {life.born} WHERE id = '{own}'",
+    )
 
 
 def statuses(url: str) -> dict[str, str]:
@@ -78,13 +90,22 @@ def run_and_leave(url: str, request_id: str, life: ProcessLife) -> None:
 
 def process_that_ended() -> ProcessLife:
     """One of this machine that is over."""
-    program = "from telemetry.process_life import ProcessLife; life = ProcessLife.own(); print(life.host, life.pid, life.born, sep='|')"
-    host, pid, born = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip().split("|")
+    program = (
+        "from telemetry.process_life import ProcessLife; life = ProcessLife.own(); print(life.host, life.pid,"
+        " life.born, sep='|')"
+    )
+    host, pid, born = (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        .stdout.strip()
+        .split("|")
+    )
     return ProcessLife(host, int(pid), int(born))
 
 
 def test_a_process_knows_whether_another_is_over() -> None:
-    """The one that asks is not; one that ended is, and so is one whose id somebody else has now; of another machine's nothing is sure."""
+    """The one that asks is not; one that ended is, and so is one whose id somebody else has now; of
+    another machine's nothing is sure.
+    """
     own = ProcessLife.own()
     assert not own.is_over()
     assert process_that_ended().is_over()
@@ -138,7 +159,9 @@ def test_what_this_gateway_runs_is_its_own(url: str) -> None:
 
 
 def test_a_transaction_counts_itself(url: str) -> None:
-    """The number in the gateway's row says which of its transactions are there; one that another connection made is noticed."""
+    """The number in the gateway's row says which of its transactions are there; one that another
+    connection made is noticed.
+    """
     instance = Instance()
     assert transaction(url, lambda connection: register(connection, instance)) == 0
     transaction(url, lambda connection: renew(connection, instance, 1))
@@ -148,8 +171,8 @@ def test_a_transaction_counts_itself(url: str) -> None:
 
 
 def test_another_version_takes_over(url: str) -> None:
-    """A database that was brought to another revision meanwhile is not written any more, and that is said; as soon as it is back
-    it is written again, with all that waited.
+    """A database that was brought to another revision meanwhile is not written any more, and that is said; as
+    soon as it is back it is written again, with all that waited.
     """
     with writing(url) as sink:
         until(lambda: sink.health().summary == "ok", 10, "the database to be opened")

@@ -1,4 +1,6 @@
-"""The writer against a database that comes and goes: nothing is lost while there is room, and what is lost is told as lost."""
+"""The writer against a database that comes and goes: nothing is lost while there is room, and what is lost
+is told as lost.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def counts(url: str) -> tuple[Any, ...]:
 
 
 def test_a_lock_loses_nothing(sqlite: str) -> None:
-    """However long another process holds the lock: the state says so at once and not "ok" before a write, and all is written."""
+    """However long another process holds the lock: the state says so at once and not "ok" before a write,
+    and all is written.
+    """
     with writing(sqlite) as sink:
         until(lambda: sink.health().summary == "ok", 10, "the database to be opened")
         clock = ManualClock()
@@ -63,7 +67,9 @@ def test_a_lock_loses_nothing(sqlite: str) -> None:
 
 
 def test_what_found_no_room_is_told_as_lost(sqlite: str) -> None:
-    """A completion that was dropped leaves no row that runs for ever, and none that says that the gateway died."""
+    """A completion that was dropped leaves no row that runs for ever, and none that says that the gateway
+    died.
+    """
     with writing(sqlite, queue_size=10) as sink:
         clock = ManualClock()
         rec = recorder(clock, sink)
@@ -81,14 +87,22 @@ def test_what_found_no_room_is_told_as_lost(sqlite: str) -> None:
             rec.close(lost, Ended(Status.OK, 200))
         found = "SELECT status, error_type, error_message FROM requests WHERE id = 'lost'"
         words = "It ended as ok (HTTP 200); the store's queue was full, and its figures are lost."
-        until(lambda: query(sqlite, found) == [("interrupted", "record_lost", words)], 20, "its row to say so")
-        until(lambda: not query(sqlite, "SELECT 1 FROM requests WHERE status = 'running'"), 20, "no row to be left running")
+        until(
+            lambda: query(sqlite, found) == [("interrupted", "record_lost", words)], 20, "its row to say so"
+        )
+        until(
+            lambda: not query(sqlite, "SELECT 1 FROM requests WHERE status = 'running'"),
+            20,
+            "no row to be left running",
+        )
     assert sink.health().dropped == sink.losses.full > 0
     assert not sink.losses.unmarked
 
 
 def test_a_commit_whose_end_was_not_heard_of(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The connection breaks after the database committed, or before: either way each request is counted once."""
+    """The connection breaks after the database committed, or before: either way each request is counted
+    once.
+    """
     real, failing = batch.write, ["after", "before"]
 
     async def write(connection: AsyncConnection, *args: Any) -> None:
@@ -111,7 +125,9 @@ def test_a_commit_whose_end_was_not_heard_of(url: str, monkeypatch: pytest.Monke
 
 
 def test_a_server_that_says_nothing(own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the middle of its work the writer gives the connection up and says so; when the server speaks again all is written."""
+    """In the middle of its work the writer gives the connection up and says so; when the server speaks
+    again all is written.
+    """
     monkeypatch.setattr("telemetry.store.engine.STATEMENT_LIMIT_S", 1.0)
     monkeypatch.setattr("telemetry.store.engine.CONNECT_LIMIT_S", 1.0)
     migrate.upgrade(own_postgres.url)
@@ -135,5 +151,9 @@ def test_a_transaction_that_does_not_return_is_told(sqlite: str, monkeypatch: py
     sink._attempts.wrote()
     with sink._attempts.busy():
         assert sink.health().summary == "ok"
-        until(lambda: sink.health().summary.startswith("the database has not answered for"), 10, "the state to say so")
+        until(
+            lambda: sink.health().summary.startswith("the database has not answered for"),
+            10,
+            "the state to say so",
+        )
     assert sink.health().summary == "ok"

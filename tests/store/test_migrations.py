@@ -1,4 +1,6 @@
-"""Migrations are all or nothing: a process that is killed in the middle of them leaves what the next start needs."""
+"""Migrations are all or nothing: a process that is killed in the middle of them leaves what the next start
+needs.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def counts(path: Path) -> dict[str, object]:
 
 
 def schema(path: Path) -> list[tuple[object, ...]]:
-    return rows(path, "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name")
+    return rows(
+        path, "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name"
+    )
 
 
 def copy(full: Path, to: Path) -> Path:
@@ -67,8 +71,8 @@ def until_killed(nursery: subprocess.Popen[str], path: Path, seconds: float) -> 
 
 
 def test_killed_at_any_moment(full: Path, nursery: subprocess.Popen[str], tmp_path: Path) -> None:
-    """At 30 random instants from the first version to the newest, the database is of one or the other, whole, and the next
-    start brings it up to date; nothing of it is lost.
+    """At 30 random instants from the first version to the newest, the database is of one or the other, whole,
+    and the next start brings it up to date; nothing of it is lost.
     """
     folder = tmp_path / "home"
     folder.mkdir()
@@ -107,7 +111,9 @@ def test_a_migration_that_fails_leaves_nothing(full: Path, tmp_path: Path) -> No
 
 
 def test_the_server_takes_all_or_nothing(empty_postgres: str) -> None:
-    """PostgreSQL likewise: the step that fails leaves the first version, and without its cause all of them are done."""
+    """PostgreSQL likewise: the step that fails leaves the first version, and without its cause all of them
+    are done.
+    """
     old_database.make(empty_postgres, None)
     asyncio.run(execute(empty_postgres, "CREATE TABLE request_delays (x INTEGER)"))
     with pytest.raises(DBAPIError, match="already exists"):

@@ -1,4 +1,6 @@
-"""Phase times in the roll-ups: each moment counts once, the stack is as high as the request was long, in both databases."""
+"""Phase times in the roll-ups: each moment counts once, the stack is as high as the request was long, in
+both databases.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ BOUNDS = st.tuples(st.integers(0, 1000), st.integers(0, 1000)).map(sorted)
 
 @given(st.dictionaries(st.sampled_from(list(Phase)), BOUNDS))
 def test_phases_add_up_to_the_wall_time(bounds: dict[Phase, list[int]]) -> None:
-    """Whatever overlaps or is missing: the parts and what none covers are the whole, and what is uncovered is the record's figure."""
+    """Whatever overlaps or is missing: the parts and what none covers are the whole, and what is uncovered
+    is the record's figure.
+    """
     record = completed()
     began = record.started_ns
     record.ended_ns = began + 1000 * MS
@@ -49,7 +53,11 @@ def read(url: str) -> tuple[dict[str, PhaseMeans], dict[int, PhaseMeans], dict[s
         try:
             now, window = time.time(), WINDOWS["1h"]
             absent = await phases.by_context(reader, window, now, "absent")
-            return await phases.by_context(reader, window, now), await phases.over_time(reader, int(now) // 60 - 59, 60), absent
+            return (
+                await phases.by_context(reader, window, now),
+                await phases.over_time(reader, int(now) // 60 - 59, 60),
+                absent,
+            )
         finally:
             await reader.dispose()
 
@@ -57,7 +65,9 @@ def read(url: str) -> tuple[dict[str, PhaseMeans], dict[int, PhaseMeans], dict[s
 
 
 def test_means_are_over_all_requests(url: str) -> None:
-    """Two answers and one that failed at the door: means are per request of its bucket, and merge over minutes."""
+    """Two answers and one that failed at the door: means are per request of its bucket, and merge over
+    minutes.
+    """
     clock = ManualClock()
     sink = StoreSink(url, 1000, batch_s=0.01)
     sink.start()

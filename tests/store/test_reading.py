@@ -1,4 +1,6 @@
-"""What reads the store, on SQLite and on PostgreSQL alike: reports, the ledger, pages, export, contents, checks."""
+"""What reads the store, on SQLite and on PostgreSQL alike: reports, the ledger, pages, export, contents,
+checks.
+"""
 
 from __future__ import annotations
 
@@ -58,16 +60,28 @@ def test_reports(filled: str, by: By) -> None:
     assert [row.ttft_ms.p50 for row in rows] == [pytest.approx(109.5, rel=0.01)] * len(rows)
     assert [row.queue_ms.p50 for row in rows] == [pytest.approx(5, rel=0.01)] * len(rows)
     assert len(rows) == (1 if by is not By.DAY else len({row.group for row in rows}))
-    recent = read(filled, lambda engine: report(engine, window_of("36h"), by, time.time(), model=MODEL, buckets=buckets))
+    recent = read(
+        filled, lambda engine: report(engine, window_of("36h"), by, time.time(), model=MODEL, buckets=buckets)
+    )
     assert sum(row.requests for row in recent) == 12
-    assert read(filled, lambda engine: report(engine, WINDOWS["all"], by, time.time(), model="other", buckets=buckets)) == []
+    assert (
+        read(
+            filled,
+            lambda engine: report(engine, WINDOWS["all"], by, time.time(), model="other", buckets=buckets),
+        )
+        == []
+    )
 
 
 def test_ledger_and_charts(filled: str) -> None:
     """The cache's ledger adds up, and a chart has its points, at most 120, with all requests in them."""
     entry = read(filled, lambda engine: ledger(engine, WINDOWS["all"], time.time()))[0]
     assert (entry.model, entry.reason, entry.source, entry.lookups) == (MODEL, "appended", "kv", REQUESTS)
-    assert (entry.cached_tokens, entry.computed_tokens, entry.computed_s) == (100 * REQUESTS, 500 * REQUESTS, pytest.approx(0.1 * REQUESTS))
+    assert (entry.cached_tokens, entry.computed_tokens, entry.computed_s) == (
+        100 * REQUESTS,
+        500 * REQUESTS,
+        pytest.approx(0.1 * REQUESTS),
+    )
     for window in WINDOWS.values():
         points = read(filled, partial(statistics.points, window=window, now_s=time.time()))
         assert len(points) <= statistics.MAX_POINTS
@@ -76,7 +90,9 @@ def test_ledger_and_charts(filled: str) -> None:
 
 
 def test_pages_and_export(filled: str) -> None:
-    """Pages and the export have the same requests, the export oldest first, as JSON and Parquet, with all columns."""
+    """Pages and the export have the same requests, the export oldest first, as JSON and Parquet, with all
+    columns.
+    """
     page = read(filled, lambda engine: requests.page(engine, RequestFilter(), Cursor(), 100))
     since = datetime.now(UTC) - timedelta(hours=36)
 

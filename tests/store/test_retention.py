@@ -1,4 +1,6 @@
-"""What the store forgets, on real database files: by age, by size, never what runs, and the file gets smaller."""
+"""What the store forgets, on real database files: by age, by size, never what runs, and the file gets
+smaller.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,12 @@ def path(sqlite: str) -> Path:
     return Path(str(make_url(sqlite).database))
 
 
-def fill(url: str, requests: int, *, first_days_ago: float, apart_ms: float, gaps: int = 3, running: bool = False) -> None:
-    """Write ended requests, evenly apart, through the real writer; with `running`, the first one never ends."""
+def fill(
+    url: str, requests: int, *, first_days_ago: float, apart_ms: float, gaps: int = 3, running: bool = False
+) -> None:
+    """Write ended requests, evenly apart, through the real writer; with `running`, the first one never
+    ends.
+    """
     now_ns = time.time_ns()
     clock = ManualClock()
     sink = StoreSink(url, requests * 2 + 10, batch_s=0.01)
@@ -81,12 +87,17 @@ def count(url: str, table: str) -> int:
 
 
 def test_old_requests_go_and_running_ones_stay(url: str) -> None:
-    """Older than the limit goes, with its phases; the roll-ups stay; a request that still runs stays whatever its age."""
+    """Older than the limit goes, with its phases; the roll-ups stay; a request that still runs stays
+    whatever its age.
+    """
     fill(url, 40, first_days_ago=19.75, apart_ms=DAY_MS / 2, running=True)
     pruner = keep(url, Retention(request_days=10))
     assert pruner.pruned == 19
     assert (count(url, "requests"), count(url, "request_phases")) == (21, 20)
-    assert query(url, "SELECT status, count(*) FROM requests GROUP BY 1 ORDER BY 1") == [("ok", 20), ("running", 1)]
+    assert query(url, "SELECT status, count(*) FROM requests GROUP BY 1 ORDER BY 1") == [
+        ("ok", 20),
+        ("running", 1),
+    ]
     assert query(url, "SELECT sum(requests) FROM rollups") == [(39,)]
     oldest = moment_of(int(str(query(url, "SELECT min(seq) FROM requests WHERE status = 'ok'")[0][0])))
     assert datetime.now(UTC) - oldest < timedelta(days=10, minutes=5)
@@ -105,7 +116,9 @@ def test_old_rollups_go(url: str) -> None:
 
 
 def test_the_file_shrinks_to_its_cap(path: Path) -> None:
-    """Above the cap the oldest requests go until there is room again, and the file itself gets smaller without VACUUM."""
+    """Above the cap the oldest requests go until there is room again, and the file itself gets smaller
+    without VACUUM.
+    """
     fill(url_of(path), 3 * CHUNK_ROWS, first_days_ago=1, apart_ms=1000, gaps=60)
     before = path.stat().st_size
     cap = before * 6 // 10
@@ -154,7 +167,9 @@ def test_seq_and_time(moment: datetime) -> None:
 
 
 def test_nothing_is_forgotten_by_age_after_a_jump(sqlite: str) -> None:
-    """A clock that was set years ahead makes everything old: what is there stays until the clock has been steady for a while."""
+    """A clock that was set years ahead makes everything old: what is there stays until the clock has been
+    steady for a while.
+    """
     fill(sqlite, 5, first_days_ago=20, apart_ms=DAY_MS)
     now = [ClockAnchor(time.time_ns(), 0)]
     pruner = Pruner(Retention(request_days=10, rollup_days=10), wall=WallClock(lambda: now[0], lambda: None))

@@ -19,8 +19,15 @@ def multiples(length: int) -> st.SearchStrategy[int]:
 WATERMARKS = st.fixed_dictionaries({length: multiples(length) for length in LONG_SPANS})
 
 
-@given(MINUTES, st.integers(0, 200_000), WATERMARKS, st.sampled_from([None, 1, 5, 15, 30, 60, 90, 120, 720, DAY, 7 * DAY]))
-def test_every_minute_is_covered_once_by_what_is_there(first: int, size: int, watermarks: dict[int, int], step: int | None) -> None:
+@given(
+    MINUTES,
+    st.integers(0, 200_000),
+    WATERMARKS,
+    st.sampled_from([None, 1, 5, 15, 30, 60, 90, 120, 720, DAY, 7 * DAY]),
+)
+def test_every_minute_is_covered_once_by_what_is_there(
+    first: int, size: int, watermarks: dict[int, int], step: int | None
+) -> None:
     """Whatever is there of each length; span are aligned, complete, and within one step."""
     until = first + size
     at = first
@@ -47,8 +54,12 @@ def test_a_year_is_few_rows() -> None:
     """Of one series: at most as many as there are span."""
     now = 20 * YEAR + 7 * HOUR + 22
     watermarks = {length: (now - 3) // length * length for length in LONG_SPANS}
-    rows = sum((span.until or now) - span.first for span in cover(now - YEAR, watermarks) if span.minutes == MINUTE)
+    rows = sum(
+        (span.until or now) - span.first for span in cover(now - YEAR, watermarks) if span.minutes == MINUTE
+    )
     rows += sum(
-        ((span.until or now) - span.first) // span.minutes for span in cover(now - YEAR, watermarks) if span.minutes > 1
+        ((span.until or now) - span.first) // span.minutes
+        for span in cover(now - YEAR, watermarks)
+        if span.minutes > 1
     )
     assert rows < 80

@@ -1,4 +1,6 @@
-"""The objectives over real roll-ups, on both databases: what counts, what is told, and what a lost store says."""
+"""The objectives over real roll-ups, on both databases: what counts, what is told, and what a lost store
+says.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ INTER_TOKEN = Objective("inter_token", 0.9, 50.0)
 
 
 def write(url: str, *ends: Ended, late: int = 0, minutes_ago: float = 2) -> None:
-    """Requests that ended so; the first `late` of the good ones have their first token after more than 109 ms."""
+    """Requests that ended so; the first `late` of the good ones have their first token after more than 109
+    ms.
+    """
     clock = ManualClock()
     sink = StoreSink(url, 1000, batch_s=0.01)
     sink.start()
@@ -64,7 +68,9 @@ def look(url: str, times: int = 1) -> tuple[SloWatch, list[tuple[str, State, Sta
 
 
 def test_what_counts(url: str) -> None:
-    """Our failures are bad, the client's mistakes and departures count neither way; times are judged by the histograms."""
+    """Our failures are bad, the client's mistakes and departures count neither way; times are judged by
+    the histograms.
+    """
     write(url, *[GOOD] * 16, *[FAILED] * 4, *[MISTAKE] * 30, *[LEFT] * 30, late=4)
     watch, _, _ = look(url)
     found = {report.objective.name: report for report in watch.reports}
@@ -98,17 +104,28 @@ def test_a_change_of_state_is_told_once(url: str) -> None:
     asyncio.run(work())
     assert told == [(State.OK, State.FAST_BURN)]
     body = metrics.render()[0].decode()
-    assert 'firsttoken_slo_burn_rate{objective="availability",window="1h"} 100.' in body.replace("99.99999999999991", "100.")
+    assert 'firsttoken_slo_burn_rate{objective="availability",window="1h"} 100.' in body.replace(
+        "99.99999999999991", "100."
+    )
     assert 'firsttoken_slo_budget_left{objective="availability"}' in body
 
 
 def test_every_figure_is_of_one_moment(url: str) -> None:
-    """However often it was looked at before: what fails now is in the budget and in the burn rates of the same report."""
+    """However often it was looked at before: what fails now is in the budget and in the burn rates of the
+    same report.
+    """
     write(url, *[GOOD] * 50, minutes_ago=3)
 
     async def work() -> tuple[list[ObjectiveReport], list[float]]:
         reader, moments = create_reader(url), iter(time.time() + look for look in range(9))
-        watch = SloWatch(reader, MetricsSink(list), (AVAILABILITY,), 30, lambda _found, _was: None, wall_s=lambda: next(moments))
+        watch = SloWatch(
+            reader,
+            MetricsSink(list),
+            (AVAILABILITY,),
+            30,
+            lambda _found, _was: None,
+            wall_s=lambda: next(moments),
+        )
         seen: list[ObjectiveReport] = []
         for look in range(4):
             if look == 2:
@@ -132,7 +149,9 @@ def test_what_is_not_measured_any_more_is_no_number(url: str) -> None:
 
     async def work() -> None:
         reader, moments = create_reader(url), iter((time.time(), time.time() + 3600))
-        watch = SloWatch(reader, metrics, (AVAILABILITY,), 30, lambda _found, _was: None, wall_s=lambda: next(moments))
+        watch = SloWatch(
+            reader, metrics, (AVAILABILITY,), 30, lambda _found, _was: None, wall_s=lambda: next(moments)
+        )
         await watch.check()
         await watch.check()
         await reader.dispose()
@@ -142,7 +161,10 @@ def test_what_is_not_measured_any_more_is_no_number(url: str) -> None:
     asyncio.run(work())
     body = metrics.render()[0].decode()
     assert 'firsttoken_slo_burn_rate{objective="availability",window="5m"} NaN' in body
-    assert 'firsttoken_slo_burn_rate{objective="availability",window="6h"} 1' in body or 'window="6h"} 9.99' in body
+    assert (
+        'firsttoken_slo_burn_rate{objective="availability",window="6h"} 1' in body
+        or 'window="6h"} 9.99' in body
+    )
 
 
 def test_no_requests(url: str) -> None:
@@ -169,7 +191,11 @@ def test_a_change_behind_a_lost_store_is_told(url: str) -> None:
     async def work() -> None:
         good, gone = create_reader(url), create_reader("sqlite+aiosqlite:////nowhere/at/all.db")
         watch = SloWatch(
-            good, MetricsSink(list), (Objective("availability", 0.99),), 30, lambda found, was: told.append((was, found.state))
+            good,
+            MetricsSink(list),
+            (Objective("availability", 0.99),),
+            30,
+            lambda found, was: told.append((was, found.state)),
         )
         for reader in (gone, gone, good, gone, good):
             watch.reader = reader

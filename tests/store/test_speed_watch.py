@@ -20,7 +20,9 @@ from tests.store.test_retention import query
 from tests.telemetry.records import CONFIG, MODEL, ManualClock, answer, open_record, recorder
 
 
-def serve(url: str, config: str, gap_ms: float, *, hours_ago: float, requests: int = 40, apart_ms: float = 1000) -> None:
+def serve(
+    url: str, config: str, gap_ms: float, *, hours_ago: float, requests: int = 40, apart_ms: float = 1000
+) -> None:
     """Answers with this time per token, written by the real writer."""
     rng, clock = random.Random(gap_ms), ManualClock()
     sink = StoreSink(url, 1000, batch_s=0.01)
@@ -52,7 +54,9 @@ def check(url: str, *sinks: Any) -> list[SpeedChange]:
 
 
 def test_a_slower_configuration_is_told_once(url: str) -> None:
-    """Output is slower, prompts are not: one change, on the store, in the metric, and not again after a restart."""
+    """Output is slower, prompts are not: one change, on the store, in the metric, and not again after a
+    restart.
+    """
     serve(url, "fast", 10, hours_ago=3)
     assert check(url) == []
     serve(url, "slow", 14, hours_ago=1)
@@ -60,11 +64,17 @@ def test_a_slower_configuration_is_told_once(url: str) -> None:
     store.start()
     changes = check(url, store, metrics)
     assert store.stop(10)
-    assert [(change.measure, change.context_bucket, change.direction) for change in changes] == [("output_rate", "512-1k", "slower")]
+    assert [(change.measure, change.context_bucket, change.direction) for change in changes] == [
+        ("output_rate", "512-1k", "slower")
+    ]
     assert (changes[0].before_config_id, changes[0].after_config_id) == ("fast", "slow")
     assert 95 < changes[0].before < 105
     assert 67 < changes[0].after < 76
-    rows = query(url, "SELECT model, before_config_id, after_config_id, measure, before_count, after_count FROM speed_changes")
+    rows = query(
+        url,
+        "SELECT model, before_config_id, after_config_id, measure, before_count, after_count FROM"
+        " speed_changes",
+    )
     assert rows == [(MODEL, "fast", "slow", "output_rate", 40, 40)]
     body = metrics.render()[0].decode()
     assert f'firsttoken_speed_changes_total{{direction="slower",gen_ai_request_model="{MODEL}"}} 1.0' in body
@@ -81,15 +91,21 @@ def test_the_same_speed_is_no_event(url: str) -> None:
 
 
 def test_going_back_is_judged_by_what_came_after(url: str) -> None:
-    """One, two, one again: what the first served before does not count as after; and in one minute the later one is after."""
+    """One, two, one again: what the first served before does not count as after; and in one minute the
+    later one is after.
+    """
     serve(url, "one", 10, hours_ago=5)
     serve(url, "two", 10, hours_ago=3)
     serve(url, "one", 14, hours_ago=1)
-    assert [(change.before_config_id, change.after_config_id, change.direction) for change in check(url)] == [("two", "one", "slower")]
+    assert [(change.before_config_id, change.after_config_id, change.direction) for change in check(url)] == [
+        ("two", "one", "slower")
+    ]
     minute_s = time.time() // 60 * 60 - 1800
     serve(url, "three", 14, hours_ago=(time.time() - minute_s - 5) / 3600, requests=25, apart_ms=10)
     serve(url, "four", 10, hours_ago=(time.time() - minute_s - 30) / 3600, requests=25, apart_ms=10)
-    assert [(change.before_config_id, change.after_config_id, change.direction) for change in check(url)] == [("three", "four", "faster")]
+    assert [(change.before_config_id, change.after_config_id, change.direction) for change in check(url)] == [
+        ("three", "four", "faster")
+    ]
 
 
 def test_what_is_expected_of_a_request(url: str) -> None:

@@ -25,7 +25,16 @@ from telemetry.store.phases import decode, encode
 from telemetry.store.rollups.measures import SCALE, Measure
 from telemetry.store.writer import StoreSink
 from tests.store.templates import new_database
-from tests.telemetry.records import CONFIG, EPOCH_NS, MODEL, ManualClock, answer, completed, open_record, recorder
+from tests.telemetry.records import (
+    CONFIG,
+    EPOCH_NS,
+    MODEL,
+    ManualClock,
+    answer,
+    completed,
+    open_record,
+    recorder,
+)
 
 
 @pytest.fixture
@@ -163,7 +172,9 @@ def test_stop_keeps_its_deadline(path: Path) -> None:
 
 
 def test_percentiles_of_the_roll_ups_are_those_of_the_rows(path: Path, store: StoreSink) -> None:
-    """p50 and p95 of TTFT from the merged histogram are within 1 % of the exact ones of the rows; counters agree."""
+    """p50 and p95 of TTFT from the merged histogram are within 1 % of the exact ones of the rows; counters
+    agree.
+    """
     clock = ManualClock()
     rec = recorder(clock, store)
     store.engine_config(CONFIG)
@@ -173,11 +184,21 @@ def test_percentiles_of_the_roll_ups_are_those_of_the_rows(path: Path, store: St
         answer(rec, clock, record)
         rec.close(record, Ended(Status.OK, 200))
         clock.advance(3000)
-    wait_for(path, "select sum(requests), sum(prompt_tokens), sum(completion_tokens) from rollups", [(60, 36000, 240)])
-    assert (rows(path, "select count(*) from rollups")[0][0], rows(path, "select model from series")) == (5, [(MODEL,)])
+    wait_for(
+        path,
+        "select sum(requests), sum(prompt_tokens), sum(completion_tokens) from rollups",
+        [(60, 36000, 240)],
+    )
+    assert (rows(path, "select count(*) from rollups")[0][0], rows(path, "select model from series")) == (
+        5,
+        [(MODEL,)],
+    )
     exact = sorted(float(str(row[0])) for row in rows(path, "select ttft_ms from requests"))
     merged = {
-        int(str(b)): int(str(n)) for b, n in rows(path, "select bucket, sum(count) from rollup_histograms where measure='ttft' group by 1")
+        int(str(b)): int(str(n))
+        for b, n in rows(
+            path, "select bucket, sum(count) from rollup_histograms where measure='ttft' group by 1"
+        )
     }
     for q, rank in ((0.5, 30), (0.95, 57)):
         found = histogram.percentile(merged, q)
@@ -191,7 +212,11 @@ def test_batches_add_up(path: Path, store: StoreSink) -> None:
     rec = recorder(clock, store)
     for n in (1, 2):
         rec.close(open_record(rec, clock), Ended(Status.CANCELLED, 499, "client_disconnect"))
-        wait_for(path, "select minute, requests, errors, cancelled from rollups", [(EPOCH_NS // (60 * 10**9), n, 0, n)])
+        wait_for(
+            path,
+            "select minute, requests, errors, cancelled from rollups",
+            [(EPOCH_NS // (60 * 10**9), n, 0, n)],
+        )
 
 
 def test_readers_cannot_write_and_have_a_limit(path: Path) -> None:
@@ -218,14 +243,19 @@ def test_phases_round_trip() -> None:
     """Every phase and chunk is kept, in microseconds since the first byte."""
     stored = decode(encode(completed()))
     assert (stored.total_us, stored.first_token_us, stored.last_token_us) == (200_500, 109_500, 199_500)
-    assert [(p.phase.value, p.start_us, p.end_us) for p in stored.phases][:2] == [("admit", 0, 1000), ("render", 1000, 2000)]
+    assert [(p.phase.value, p.start_us, p.end_us) for p in stored.phases][:2] == [
+        ("admit", 0, 1000),
+        ("render", 1000, 2000),
+    ]
     assert [(c.start_us, c.tokens) for c in stored.chunks] == [(9500, 250), (59500, 250)]
     assert stored.gaps is not None
     assert (stored.gaps.count, stored.gaps.p50_us, stored.gaps.max_us) == (3, 20_000, 60_000)
 
 
 def test_the_writer_needs_no_other_thread(sqlite: str) -> None:
-    """Its statements run where it runs: handing each to another thread took most of the time of a small transaction."""
+    """Its statements run where it runs: handing each to another thread took most of the time of a small
+    transaction.
+    """
 
     async def work() -> tuple[int, set[int]]:
         engine, threads = create_writer(sqlite), set()

@@ -31,7 +31,9 @@ def test_before_the_first_write_it_is_opened(attempts: WriteAttempts) -> None:
 
 
 def test_a_failure_is_an_error_until_the_next_write(attempts: WriteAttempts) -> None:
-    """Afterwards it is still known what it was, and when; bringing the schema up to date later is an error too."""
+    """Afterwards it is still known what it was, and when; bringing the schema up to date later is an error
+    too.
+    """
     attempts.failed(OSError("disk full"))
     found = attempts.health()
     assert (found.error, found.opening, found.failure) == ("OSError: disk full", "", "OSError: disk full")

@@ -42,11 +42,17 @@ class Both:
         self.sink.refresh()
         data = self.reader.get_metrics_data()
         found = [
-            m for r in (data.resource_metrics if data else []) for s in r.scope_metrics for m in s.metrics if m.name == instrument.name
+            m
+            for r in (data.resource_metrics if data else [])
+            for s in r.scope_metrics
+            for m in s.metrics
+            if m.name == instrument.name
         ]
         points = [(point.attributes or {}, point) for metric in found for point in metric.data.data_points]
         return {
-            tuple(str(attributes.get(label, "")) for label in instrument.labels): getattr(point, "value", getattr(point, "count", 0))
+            tuple(str(attributes.get(label, "")) for label in instrument.labels): getattr(
+                point, "value", getattr(point, "count", 0)
+            )
             for attributes, point in points
         }
 
@@ -63,6 +69,8 @@ def both(*objectives: Objective) -> Iterator[Both]:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     try:
-        yield Both(MetricsSink(lambda: [MODEL], others=[OtelBackend(provider)], objectives=objectives), reader)
+        yield Both(
+            MetricsSink(lambda: [MODEL], others=[OtelBackend(provider)], objectives=objectives), reader
+        )
     finally:
         provider.shutdown()

@@ -41,7 +41,9 @@ class RaplTree:
         return self.path / f"intel-rapl:{package}" / "energy_uj"
 
     def use(self, joules: float, package: int = 0) -> None:
-        """Count this much more, from 0 again after the range; like the kernel, no reader sees half of a figure."""
+        """Count this much more, from 0 again after the range; like the kernel, no reader sees half of a
+        figure.
+        """
         counter, used_uj = self.counter(package), round(joules * 1e6)
         now_uj = (int(counter.read_text()) + used_uj) % self.range_uj
         self.used_uj += used_uj

@@ -35,7 +35,9 @@ def recorder(clock: ManualClock, *sinks: Sink, wall_ns: int = EPOCH_NS) -> Recor
     return Recorder(sinks, ContextBuckets(), wall, clock, strict=True)
 
 
-def open_record(rec: Recorder, clock: ManualClock, request_id: str | None = None, traceparent: str = "") -> RequestRecord:
+def open_record(
+    rec: Recorder, clock: ManualClock, request_id: str | None = None, traceparent: str = ""
+) -> RequestRecord:
     """A request whose body was read."""
     record = rec.open(
         request_id=request_id,
@@ -52,7 +54,12 @@ def open_record(rec: Recorder, clock: ManualClock, request_id: str | None = None
 
 
 def answer(
-    rec: Recorder, clock: ManualClock, record: RequestRecord, gaps_ms: tuple[float, ...] = (10, 20, 60), chunks: int = 2, holders: str = "1"
+    rec: Recorder,
+    clock: ManualClock,
+    record: RequestRecord,
+    gaps_ms: tuple[float, ...] = (10, 20, 60),
+    chunks: int = 2,
+    holders: str = "1",
 ) -> None:
     """Run a request to its last token: 600 prompt tokens, 100 of them cached, and a token after each gap."""
     rec.tokens(record, 600)
@@ -61,7 +68,9 @@ def answer(
     rec.phase(record, Phase.RENDER, clock(), clock.advance(1), characters=2400)
     rec.phase(record, Phase.TOKENIZE, clock(), clock.advance(2), tokens=600, characters=2400)
     rec.phase(record, Phase.CACHE_LOOKUP, clock(), clock.advance(0.5))
-    rec.phase(record, Phase.QUEUE, clock(), clock.advance(5), position=1, depth=2, reason="slots", holders=holders)
+    rec.phase(
+        record, Phase.QUEUE, clock(), clock.advance(5), position=1, depth=2, reason="slots", holders=holders
+    )
     began = clock()
     for _ in range(chunks):
         start = clock()
@@ -72,8 +81,18 @@ def answer(
         clock.advance(gap)
     record.last_token_ns, record.gaps_us = clock(), [round(gap * 1e3) for gap in gaps_ms]
     record.completion_tokens = len(gaps_ms) + 1
-    rec.phase(record, Phase.DECODE, record.first_token_ns, clock(), tokens=len(gaps_ms) + 1, steps=len(gaps_ms), mean_batch=1.5)
-    rec.phase(record, Phase.STREAM, record.first_token_ns, clock.advance(1), chunks=4, bytes=400, blocked_s=0.0)
+    rec.phase(
+        record,
+        Phase.DECODE,
+        record.first_token_ns,
+        clock(),
+        tokens=len(gaps_ms) + 1,
+        steps=len(gaps_ms),
+        mean_batch=1.5,
+    )
+    rec.phase(
+        record, Phase.STREAM, record.first_token_ns, clock.advance(1), chunks=4, bytes=400, blocked_s=0.0
+    )
 
 
 def completed(clock: ManualClock | None = None, sink: Sink | None = None, **options: object) -> RequestRecord:

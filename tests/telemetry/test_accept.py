@@ -8,9 +8,7 @@ from telemetry.accept import names, quality
 from telemetry.metrics.prometheus import PrometheusBackend, UnacceptableError
 
 PROMETHEUS_2 = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
-PROMETHEUS_3 = (
-    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.1"
-)
+PROMETHEUS_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.1"
 OPEN, TEXT = "application/openmetrics-text", "text/plain"
 
 
@@ -61,7 +59,9 @@ def test_a_type_is_named_or_only_covered() -> None:
     ],
 )
 def test_the_format_of_metrics(accept: str, expected: str) -> None:
-    """OpenMetrics to whoever names it and likes it at least as well; q=0 excludes; versions that are none break nothing."""
+    """OpenMetrics to whoever names it and likes it at least as well; q=0 excludes; versions that are none
+    break nothing.
+    """
     body, content_type = PrometheusBackend().render(accept)
     assert content_type.startswith(expected)
     assert body.endswith(b"# EOF\n") == (expected == OPEN)

@@ -37,7 +37,9 @@ class Machine:
         self.slept_ns += ns
 
     def clock(self, boot: bool = True) -> WallClock:
-        return WallClock(lambda: ClockAnchor(self.wall_ns, self.monotonic_ns), lambda: self.slept_ns if boot else None)
+        return WallClock(
+            lambda: ClockAnchor(self.wall_ns, self.monotonic_ns), lambda: self.slept_ns if boot else None
+        )
 
 
 @pytest.fixture
@@ -56,11 +58,14 @@ def test_clocks_that_go_together(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("slept", "boot", "why"), [(True, True, "the machine slept"), (False, True, "the clock was set"), (True, False, "was set")]
+    ("slept", "boot", "why"),
+    [(True, True, "the machine slept"), (False, True, "the clock was set"), (True, False, "was set")],
 )
-def test_a_jump_is_told(machine: Machine, caplog: pytest.LogCaptureFixture, slept: bool, boot: bool, why: str) -> None:
-    """A suspend of 8 hours and a clock that is set by as much make a new anchor, are told once, and told apart where the
-    machine has a clock for that.
+def test_a_jump_is_told(
+    machine: Machine, caplog: pytest.LogCaptureFixture, slept: bool, boot: bool, why: str
+) -> None:
+    """A suspend of 8 hours and a clock that is set by as much make a new anchor, are told once, and told
+    apart where the machine has a clock for that.
     """
     caplog.set_level(logging.WARNING, "telemetry.clock")
     clock = machine.clock(boot)
@@ -79,8 +84,8 @@ def test_a_jump_is_told(machine: Machine, caplog: pytest.LogCaptureFixture, slep
 
 
 def test_every_time_follows_the_clock(machine: Machine) -> None:
-    """After a suspend `started_at`, `seq` and the roll-up's minute of a new request are those of the wall clock; one that runs
-    across it keeps its own, so that they add up.
+    """After a suspend `started_at`, `seq` and the roll-up's minute of a new request are those of the wall
+    clock; one that runs across it keeps its own, so that they add up.
     """
     monotonic = ManualClock()
     monotonic.now_ns = machine.monotonic_ns

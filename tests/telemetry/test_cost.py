@@ -1,4 +1,6 @@
-"""What a request cost: energy and tokens by their prices, and nothing where something priced was not measured."""
+"""What a request cost: energy and tokens by their prices, and nothing where something priced was not
+measured.
+"""
 
 from __future__ import annotations
 

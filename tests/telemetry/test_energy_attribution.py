@@ -30,14 +30,20 @@ def intervals(draw: st.DrawFn) -> tuple[int, int]:
 
 
 @given(JOULES, intervals(), ACTIVITIES)
-def test_nothing_is_lost_and_nothing_is_made(joules: float, interval: tuple[int, int], activities: list[Activity]) -> None:
+def test_nothing_is_lost_and_nothing_is_made(
+    joules: float, interval: tuple[int, int], activities: list[Activity]
+) -> None:
     """Shares and idle energy add up to what was measured; none is negative; who was not active has none."""
     found = split(joules, *interval, activities)
     assert sum(found.shares.values()) + found.idle_j == pytest.approx(joules, rel=1e-9, abs=1e-9)
     assert all(share >= 0 for share in found.shares.values())
     assert found.idle_j >= 0
     start, end = interval
-    overlapping = {one.seq for one in activities if max(one.start_ns, start) < min(end if one.end_ns is None else one.end_ns, end)}
+    overlapping = {
+        one.seq
+        for one in activities
+        if max(one.start_ns, start) < min(end if one.end_ns is None else one.end_ns, end)
+    }
     assert set(found.shares) == overlapping
 
 
@@ -54,7 +60,9 @@ def test_more_readings_change_nothing_at_constant_power(
         assert sum(piece.shares.get(seq, 0.0) for piece in pieces) == pytest.approx(share, abs=1e-6)
 
 
-@given(st.integers(1, 10**12), st.lists(st.integers(0, 10**12), min_size=1, max_size=20), st.integers(0, 10**12))
+@given(
+    st.integers(1, 10**12), st.lists(st.integers(0, 10**12), min_size=1, max_size=20), st.integers(0, 10**12)
+)
 def test_a_counter_that_begins_again_loses_nothing(range_uj: int, steps: list[int], first: int) -> None:
     """A counter modulo its range tells every step that is smaller than the range."""
     true = list(itertools.accumulate((step % range_uj for step in steps), initial=first % range_uj))
@@ -75,7 +83,9 @@ def test_a_counter_that_begins_again_loses_nothing(range_uj: int, steps: list[in
         ([Activity(1, 150, 150), Activity(2, 300, 400), Activity(3, 0, 100)], {}, 10.0),
     ],
 )
-def test_each_moment_is_shared_equally(activities: list[Activity], shares: dict[int, float], idle: float) -> None:
+def test_each_moment_is_shared_equally(
+    activities: list[Activity], shares: dict[int, float], idle: float
+) -> None:
     """10 J of [100, 200]."""
     found = split(10.0, 100, 200, activities)
     assert found.shares == pytest.approx(shares)
@@ -83,7 +93,9 @@ def test_each_moment_is_shared_equally(activities: list[Activity], shares: dict[
 
 
 def test_a_request_is_active_from_the_queue_to_its_last_token() -> None:
-    """Not while it waits, not while its answer is still written; open while the engine has not told its end."""
+    """Not while it waits, not while its answer is still written; open while the engine has not told its
+    end.
+    """
     clock = ManualClock()
     rec = recorder(clock)
     record = open_record(rec, clock)
@@ -94,7 +106,9 @@ def test_a_request_is_active_from_the_queue_to_its_last_token() -> None:
     assert prefill is not None
     assert activity(record) == Activity(record.seq, queued.end_ns, record.last_token_ns)
     assert activity(_only(record, Phase.QUEUE, current=Phase.QUEUE)) is None
-    assert activity(_only(record, Phase.QUEUE, current=Phase.DECODE)) == Activity(record.seq, queued.end_ns, None)
+    assert activity(_only(record, Phase.QUEUE, current=Phase.DECODE)) == Activity(
+        record.seq, queued.end_ns, None
+    )
     embedded = _only(record, Phase.QUEUE, Phase.PREFILL, current=Phase.PREFILL)
     embedded.last_token_ns = None
     assert activity(embedded) == Activity(record.seq, queued.end_ns, queued.end_ns + 100 * MS)

@@ -116,7 +116,9 @@ def test_a_reading_that_fails_is_made_up_by_the_next(bench: Bench, caplog: pytes
 
 
 def test_a_gap_measures_nothing(bench: Bench) -> None:
-    """After a pause too long for constant power, whoever was active in it has no figure, and later ones do."""
+    """After a pause too long for constant power, whoever was active in it has no figure, and later ones
+    do.
+    """
     record = bench.begin()
     bench.pass_time(module.MAX_GAP_S * 1000 + 1)
     bench.end(record)

@@ -1,4 +1,6 @@
-"""What is read on which machine: RAPL trees on disk, NVML drivers of all kinds, and the reasons where there is nothing."""
+"""What is read on which machine: RAPL trees on disk, NVML drivers of all kinds, and the reasons where
+there is nothing.
+"""
 
 # ruff: noqa: N801, N802, N818 - the names are those of nvidia-ml-py
 
@@ -126,7 +128,10 @@ def test_gpus_count_or_are_integrated(driver: FakeNvml, monkeypatch: pytest.Monk
     """A GPU that counts is read, one that only tells its power is integrated and says so; both begin at 0."""
     now_s = [10.0]
     devices, missing = nvml.open_devices("fake_nvml")
-    assert ([device.name for device in devices], missing) == (["NVML GPU 0", "NVML GPU 1 (integrated from power)"], [])
+    assert ([device.name for device in devices], missing) == (
+        ["NVML GPU 0", "NVML GPU 1 (integrated from power)"],
+        [],
+    )
     assert devices[0].total_j() == 0.0
     driver.energies_mj[0] = 5_250_000
     assert devices[0].total_j() == 250.0
@@ -147,9 +152,17 @@ def test_no_gpu_says_why(driver: FakeNvml) -> None:
 
 
 def test_the_real_binding_has_what_is_called() -> None:
-    """nvidia-ml-py has every function and error that is used here, and without a driver it is a reason, not an error."""
+    """nvidia-ml-py has every function and error that is used here, and without a driver it is a reason,
+    not an error.
+    """
     api = importlib.import_module("pynvml")
-    names = ("Init", "DeviceGetCount", "DeviceGetHandleByIndex", "DeviceGetTotalEnergyConsumption", "DeviceGetPowerUsage")
+    names = (
+        "Init",
+        "DeviceGetCount",
+        "DeviceGetHandleByIndex",
+        "DeviceGetTotalEnergyConsumption",
+        "DeviceGetPowerUsage",
+    )
     assert all(callable(getattr(api, f"nvml{name}")) for name in names)
     assert issubclass(api.NVMLError_NotSupported, api.NVMLError)
     devices, missing = nvml.open_devices()

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from telemetry.events import CacheSample, CacheSource, EngineSample, EngineState, EngineStatus, StepSample, ThreadSample, TierSample
+from telemetry.events import (
+    CacheSample,
+    CacheSource,
+    EngineSample,
+    EngineState,
+    EngineStatus,
+    StepSample,
+    ThreadSample,
+    TierSample,
+)
 from telemetry.metrics import catalog
 from telemetry.metrics import instruments as metric
 from telemetry.metrics.instrument import Kind
@@ -42,9 +51,13 @@ def tell(found: Both, *states: EngineState) -> None:
         found.sink.engine_status(EngineStatus(MODEL, state))
 
 
-@pytest.mark.parametrize("ending", [EngineState.RESTARTING, EngineState.FAILED, EngineState.STOPPED, EngineState.STARTING])
+@pytest.mark.parametrize(
+    "ending", [EngineState.RESTARTING, EngineState.FAILED, EngineState.STOPPED, EngineState.STARTING]
+)
 def test_nothing_of_an_engine_that_ended_stays(ending: EngineState) -> None:
-    """Its gauges are zero or gone, whatever it became; a heartbeat that was still under way does not bring them back."""
+    """Its gauges are zero or gone, whatever it became; a heartbeat that was still under way does not bring
+    them back.
+    """
     with both() as found:
         tell(found, EngineState.STARTING, EngineState.READY)
         found.sink.engine_config(CONFIG)
@@ -52,7 +65,9 @@ def test_nothing_of_an_engine_that_ended_stays(ending: EngineState) -> None:
         assert all(any(found.series(gauge).values()) for gauge in PRESENT)
         tell(found, ending)
         found.sink.engine_sample(BUSY)
-        assert {gauge.name: [v for v in found.series(gauge).values() if v] for gauge in PRESENT} == {gauge.name: [] for gauge in PRESENT}
+        assert {gauge.name: [v for v in found.series(gauge).values() if v] for gauge in PRESENT} == {
+            gauge.name: [] for gauge in PRESENT
+        }
         assert found.series(metric.SLOTS) == {(MODEL, state): 0 for state in ("idle", "prefill", "decode")}
         assert (MODEL, "disk") not in found.series(metric.CACHE_BYTES)
         assert found.series(metric.ENGINE_TOKENS)[MODEL, "decode"] == 8
@@ -71,7 +86,11 @@ def test_a_new_life_is_told_again() -> None:
 def test_every_gauge_of_an_engine_is_looked_at() -> None:
     """One that is added later must be cleared too."""
     others = {metric.ENGINE_STATE, metric.PREDICTED_WAIT}
-    of_engines = {gauge for gauge in catalog.ALL if gauge.kind is Kind.GAUGE and gauge.labels[:1] == metric.SLOTS.labels[:1]}
+    of_engines = {
+        gauge
+        for gauge in catalog.ALL
+        if gauge.kind is Kind.GAUGE and gauge.labels[:1] == metric.SLOTS.labels[:1]
+    }
     assert of_engines - others == set(PRESENT)
 
 
@@ -79,9 +98,13 @@ def test_the_state_is_one_of_all() -> None:
     """1 for the state that it is in, 0 for each other one."""
     with both() as found:
         tell(found, EngineState.STARTING)
-        assert found.series(metric.ENGINE_STATE) == {(MODEL, state.value): float(state is EngineState.STARTING) for state in EngineState}
+        assert found.series(metric.ENGINE_STATE) == {
+            (MODEL, state.value): float(state is EngineState.STARTING) for state in EngineState
+        }
         tell(found, EngineState.READY, EngineState.FAILED)
-        assert found.series(metric.ENGINE_STATE) == {(MODEL, state.value): float(state is EngineState.FAILED) for state in EngineState}
+        assert found.series(metric.ENGINE_STATE) == {
+            (MODEL, state.value): float(state is EngineState.FAILED) for state in EngineState
+        }
 
 
 def test_the_configuration_is_that_of_the_engine_that_runs() -> None:
@@ -130,7 +153,13 @@ def test_engine_steps_become_rates() -> None:
 def test_a_load_is_counted_when_it_ends() -> None:
     """Ready counts once per load, however often the state is told."""
     metrics = sink()
-    for state in (EngineState.STARTING, EngineState.READY, EngineState.READY, EngineState.RESTARTING, EngineState.READY):
+    for state in (
+        EngineState.STARTING,
+        EngineState.READY,
+        EngineState.READY,
+        EngineState.RESTARTING,
+        EngineState.READY,
+    ):
         metrics.engine_status(EngineStatus(MODEL, state, load_ms=1500.0))
     assert value(metrics, "firsttoken_model_loads_total", state="ready") == 2
     assert value(metrics, "firsttoken_model_load_duration_seconds_sum") == pytest.approx(3.0)

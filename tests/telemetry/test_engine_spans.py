@@ -42,11 +42,19 @@ def status(state: EngineState, reason: str = "", load_ms: float | None = None) -
 def test_a_load_is_one_span_with_the_ids_that_were_told() -> None:
     """However often its progress is told; it is as long as the engine says."""
     spans, exporter = traced()
-    for told in (status(EngineState.STARTING), status(EngineState.STARTING), status(EngineState.READY, load_ms=1500.0)):
+    for told in (
+        status(EngineState.STARTING),
+        status(EngineState.STARTING),
+        status(EngineState.READY, load_ms=1500.0),
+    ):
         spans.status(told)
     [span] = exporter.get_finished_spans()
     assert span.context is not None
-    assert (f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}", span.parent) == (LOAD.trace_id, LOAD.span_id, None)
+    assert (f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}", span.parent) == (
+        LOAD.trace_id,
+        LOAD.span_id,
+        None,
+    )
     assert (span.end_time or 0) - (span.start_time or 0) == 1.5 * SECOND_NS
     assert span.status.status_code is StatusCode.UNSET
 
@@ -57,16 +65,23 @@ def test_a_load_that_gives_no_engine_is_an_error_with_its_reason() -> None:
     spans.status(status(EngineState.STARTING))
     spans.status(status(EngineState.FAILED, "cannot be started: no memory"))
     [span] = exporter.get_finished_spans()
-    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "cannot be started: no memory")
+    assert (span.status.status_code, span.status.description) == (
+        StatusCode.ERROR,
+        "cannot be started: no memory",
+    )
     assert (span.end_time or 0) - (span.start_time or 0) == SECOND_NS
 
 
 def test_engines_are_no_calls_of_a_model() -> None:
-    """Readers of traces take whatever has an attribute of the GenAI conventions for a call of a language model."""
+    """Readers of traces take whatever has an attribute of the GenAI conventions for a call of a language
+    model.
+    """
     spans, exporter = traced()
     for state in (EngineState.STARTING, EngineState.READY):
         spans.status(status(state))
-    step = StepSample(10_000_000, 1, 0, 1, start_ns=1, requests=("1",), traceparent=TraceIds("3" * 32, "4" * 16).traceparent)
+    step = StepSample(
+        10_000_000, 1, 0, 1, start_ns=1, requests=("1",), traceparent=TraceIds("3" * 32, "4" * 16).traceparent
+    )
     spans.sample(EngineSample(MODEL, 0, 0, 1, 0, 0.0, 1, 2, None, (step,)), lambda _seqs: [])
     load, engine_step = exporter.get_finished_spans()
     for span in (load, engine_step):

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.histogram import NO_BUCKETS, RESOLUTION, Buckets, bucket_of, buckets_of, count, merge, percentile, percentiles
+from telemetry.histogram import (
+    NO_BUCKETS,
+    RESOLUTION,
+    Buckets,
+    bucket_of,
+    buckets_of,
+    count,
+    merge,
+    percentile,
+    percentiles,
+)
 
 
 def edge(bucket: int) -> float:
@@ -43,14 +53,24 @@ def test_nothing_measured() -> None:
     assert percentile(count([0.0]), 0.5) == 0
 
 
-@given(st.lists(st.floats(-10, 1e12) | st.integers(-3, 40).map(lambda power: 2.0**power) | st.integers(0, 2000).map(edge)))
+@given(
+    st.lists(
+        st.floats(-10, 1e12)
+        | st.integers(-3, 40).map(lambda power: 2.0**power)
+        | st.integers(0, 2000).map(edge)
+    )
+)
 def test_many_values_have_the_buckets_that_each_has(numbers: list[float]) -> None:
     """Also at the edges of buckets, where a last bit decides."""
-    assert buckets_of(np.array(numbers, dtype=np.float64)).tolist() == [bucket_of(number) for number in numbers]
+    assert buckets_of(np.array(numbers, dtype=np.float64)).tolist() == [
+        bucket_of(number) for number in numbers
+    ]
 
 
 @given(values | st.just([0.0, 0.0, 5.0]), st.lists(st.floats(0, 1), max_size=4), st.integers(-400, 1700))
-def test_a_histogram_in_arrays_is_the_same_one(numbers: list[float], quantiles: list[float], bucket: int) -> None:
+def test_a_histogram_in_arrays_is_the_same_one(
+    numbers: list[float], quantiles: list[float], bucket: int
+) -> None:
     """Percentiles, sums and look-ups."""
     counted = count(numbers)
     order = sorted(counted)
@@ -58,10 +78,20 @@ def test_a_histogram_in_arrays_is_the_same_one(numbers: list[float], quantiles: 
     assert arrays == counted
     assert arrays.as_dict() == counted
     assert arrays.percentiles(quantiles) == percentiles(counted, quantiles)
-    assert (arrays.total, arrays.above(bucket)) == (len(numbers), sum(n for index, n in counted.items() if index > bucket))
-    assert [arrays.get(index, 0) for index in (*order, bucket)] == [counted.get(index, 0) for index in (*order, bucket)]
+    assert (arrays.total, arrays.above(bucket)) == (
+        len(numbers),
+        sum(n for index, n in counted.items() if index > bucket),
+    )
+    assert [arrays.get(index, 0) for index in (*order, bucket)] == [
+        counted.get(index, 0) for index in (*order, bucket)
+    ]
 
 
 def test_no_buckets() -> None:
     """Nothing in arrays is nothing measured."""
-    assert (NO_BUCKETS.percentiles((0.5, 0.9)), NO_BUCKETS.total, NO_BUCKETS.above(3), len(NO_BUCKETS)) == ([None, None], 0, 0, 0)
+    assert (NO_BUCKETS.percentiles((0.5, 0.9)), NO_BUCKETS.total, NO_BUCKETS.above(3), len(NO_BUCKETS)) == (
+        [None, None],
+        0,
+        0,
+        0,
+    )

@@ -35,15 +35,17 @@ def slots(sink: LiveSink) -> tuple[int, ...]:
 
 
 def test_slots_and_queue_are_the_phases_of_the_requests() -> None:
-    """Whatever the last heartbeat said, which may be a second old; those of other engines, and those that are only written yet, count for
-    nothing.
+    """Whatever the last heartbeat said, which may be a second old; those of other engines, and those that are
+    only written yet, count for nothing.
     """
     clock = ManualClock()
     sink = LiveSink(clock)
     sink.engine_status(READY)
     sink.engine_sample(HEARTBEAT)
     assert slots(sink) == (8, 0, 0, 0)
-    made = running(sink, clock, Phase.PREFILL, Phase.DECODE, Phase.DECODE, Phase.QUEUE, Phase.STREAM, Phase.ADMIT)
+    made = running(
+        sink, clock, Phase.PREFILL, Phase.DECODE, Phase.DECODE, Phase.QUEUE, Phase.STREAM, Phase.ADMIT
+    )
     running(sink, clock, Phase.PREFILL, engine="other")
     assert slots(sink) == (5, 1, 2, 1)
     made[3].phases.append(PhaseTiming(Phase.TOKENIZE, clock(), clock.advance(10)))
@@ -65,9 +67,13 @@ def test_inputs_of_a_batch_are_the_engines_to_count() -> None:
     assert slots(sink) == (0, 8, 0, 1)
 
 
-@pytest.mark.parametrize("state", [EngineState.RESTARTING, EngineState.FAILED, EngineState.STOPPED, EngineState.STARTING])
+@pytest.mark.parametrize(
+    "state", [EngineState.RESTARTING, EngineState.FAILED, EngineState.STOPPED, EngineState.STARTING]
+)
 def test_nothing_is_known_of_an_engine_without_a_process(state: EngineState) -> None:
-    """Its slots, memory and heartbeat end with it, and what arrives late does not bring them back; the next process tells its own."""
+    """Its slots, memory and heartbeat end with it, and what arrives late does not bring them back; the
+    next process tells its own.
+    """
     clock = ManualClock()
     sink = LiveSink(clock)
     sink.engine_status(READY)

@@ -53,7 +53,9 @@ def test_many_lines_are_few_writes() -> None:
     for n in range(500):
         logging.getLogger("busy").info("%s", n)
     output.stop()
-    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == [str(n) for n in range(500)]
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == [
+        str(n) for n in range(500)
+    ]
     assert stream.writes < 50
 
 

@@ -59,7 +59,12 @@ def sink(*others: OtelBackend) -> MetricsSink:
     for polled in (store.file_size, room):
         polled.newest()
         polled.join(60)
-    sources: list[Source] = [StoreSource(store), ExportSource(FakeExports()), ProcessSource(), DiskSource(room)]
+    sources: list[Source] = [
+        StoreSource(store),
+        ExportSource(FakeExports()),
+        ProcessSource(),
+        DiskSource(room),
+    ]
     return MetricsSink(lambda: {MODEL}, others=others, sources=sources)
 
 
@@ -109,7 +114,12 @@ def test_a_request_is_counted_once_with_its_labels() -> None:
     """One request: one duration, its tokens, its rate in its context bucket, each gap, each phase."""
     metrics = sink()
     completed(sink=metrics)
-    labels = {"gen_ai_request_model": MODEL, "gen_ai_response_model": MODEL, "gen_ai_operation_name": "chat", "error_type": ""}
+    labels = {
+        "gen_ai_request_model": MODEL,
+        "gen_ai_response_model": MODEL,
+        "gen_ai_operation_name": "chat",
+        "error_type": "",
+    }
     assert value(metrics, "gen_ai_server_request_duration_seconds_count", **labels) == 1
     assert value(metrics, "gen_ai_server_request_duration_seconds_sum", **labels) == pytest.approx(0.2005)
     assert value(metrics, "gen_ai_server_time_to_first_token_seconds_sum") == pytest.approx(0.1095)
@@ -117,7 +127,9 @@ def test_a_request_is_counted_once_with_its_labels() -> None:
     assert value(metrics, "gen_ai_client_inference_usage_input_tokens_total") == 600
     assert value(metrics, "gen_ai_client_inference_usage_output_tokens_total") == 4
     assert value(metrics, "firsttoken_output_rate_per_second_count", context_bucket="512-1k") == 1
-    assert value(metrics, "firsttoken_prompt_rate_per_second_sum", context_bucket="512-1k") == pytest.approx(5000)
+    assert value(metrics, "firsttoken_prompt_rate_per_second_sum", context_bucket="512-1k") == pytest.approx(
+        5000
+    )
     assert value(metrics, "firsttoken_inter_token_latency_seconds_count", gen_ai_request_model=MODEL) == 3
     assert value(metrics, "firsttoken_phase_duration_seconds_sum", phase="prefill") == pytest.approx(0.1)
     assert value(metrics, "firsttoken_prefix_cache_queries_total", reason="appended") == 600
@@ -125,7 +137,9 @@ def test_a_request_is_counted_once_with_its_labels() -> None:
 
 
 def test_a_disconnect_counts_but_measures_no_latency() -> None:
-    """A client that left before the first token is in the duration with its error type, and in nothing else."""
+    """A client that left before the first token is in the duration with its error type, and in nothing
+    else.
+    """
     clock, metrics = ManualClock(), sink()
     rec = recorder(clock, metrics)
     record = open_record(rec, clock)
@@ -143,7 +157,9 @@ def test_clients_cannot_make_series() -> None:
         record = open_record(rec, clock)
         record.model = f"made-up-{n}"
         rec.close(record, Ended(Status.ERROR, 404, "model_not_found"))
-    assert value(metrics, "gen_ai_server_request_duration_seconds_count", gen_ai_request_model="_unknown") == 20
+    assert (
+        value(metrics, "gen_ai_server_request_duration_seconds_count", gen_ai_request_model="_unknown") == 20
+    )
     assert b"made-up" not in metrics.render("")[0]
 
 
@@ -156,11 +172,17 @@ def test_series_are_bounded() -> None:
 
 
 def test_openmetrics_has_exemplars() -> None:
-    """A scrape that asks for OpenMetrics gets the trace and span of an example request; a classic one does not."""
+    """A scrape that asks for OpenMetrics gets the trace and span of an example request; a classic one does
+    not.
+    """
     metrics = sink()
     record = completed(sink=metrics)
     body, content_type = metrics.render(OPENMETRICS)
-    line = next(line for line in body.decode().splitlines() if line.startswith("gen_ai_server_time_to_first_token") and " # " in line)
+    line = next(
+        line
+        for line in body.decode().splitlines()
+        if line.startswith("gen_ai_server_time_to_first_token") and " # " in line
+    )
     assert f'trace_id="{record.trace.trace_id}"' in line
     assert f'span_id="{record.trace.span_id}"' in line
     assert content_type.startswith("application/openmetrics-text")
@@ -196,12 +218,19 @@ def test_sources_are_read_at_a_scrape() -> None:
 
 
 def test_http_requests_in_flight_return_to_zero() -> None:
-    """Started and finished requests cancel out; 5xx has its status as error type; odd methods are one series."""
+    """Started and finished requests cancel out; 5xx has its status as error type; odd methods are one
+    series.
+    """
     metrics = sink()
     metrics.http_started("BREW")
     metrics.http_request("BREW", "/v1/models", 503, 0.2)
     assert value(metrics, "http_server_active_requests", http_request_method="_OTHER") == 0
-    assert value(metrics, "http_server_request_duration_seconds_count", http_route="/v1/models", error_type="503") == 1
+    assert (
+        value(
+            metrics, "http_server_request_duration_seconds_count", http_route="/v1/models", error_type="503"
+        )
+        == 1
+    )
 
 
 def test_the_sdk_gets_the_same_values() -> None:
@@ -230,7 +259,16 @@ def test_the_sdk_gets_the_same_values() -> None:
 def _histograms(reader: InMemoryMetricReader) -> dict[str, HistogramDataPoint]:
     """The first series of each."""
     data = reader.get_metrics_data()
-    points = {m.name: m.data.data_points[0] for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics} if data else {}
+    points = (
+        {
+            m.name: m.data.data_points[0]
+            for r in data.resource_metrics
+            for s in r.scope_metrics
+            for m in s.metrics
+        }
+        if data
+        else {}
+    )
     return {name: point for name, point in points.items() if isinstance(point, HistogramDataPoint)}
 
 
@@ -243,10 +281,18 @@ class CountingBackend:
     def declare(self, instrument: Instrument) -> None:
         """Nothing of it is counted."""
 
-    def record(self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None) -> None:
+    def record(
+        self, instrument: Instrument, value: float, labels: tuple[str, ...], trace: TraceIds | None
+    ) -> None:
         self.calls[instrument.name] += 1
 
-    def record_many(self, instrument: Instrument, values: Sequence[float], labels: tuple[str, ...], trace: TraceIds | None = None) -> None:
+    def record_many(
+        self,
+        instrument: Instrument,
+        values: Sequence[float],
+        labels: tuple[str, ...],
+        trace: TraceIds | None = None,
+    ) -> None:
         self.calls[instrument.name] += 1
 
     def forget(self, instrument: Instrument, labels: tuple[str, ...]) -> None:
@@ -254,7 +300,9 @@ class CountingBackend:
 
 
 def test_recording_a_request_does_not_grow_with_its_tokens() -> None:
-    """However many gaps a record has, they are handed over at once, and everything else as often as for a short answer."""
+    """However many gaps a record has, they are handed over at once, and everything else as often as for a
+    short answer.
+    """
     counted = []
     for gaps in (2, 100_000):
         backend, record = CountingBackend(), completed()

@@ -1,4 +1,6 @@
-"""Warnings and errors over OTLP: what they say, whom they belong to, and that a failing collector hears nothing of itself."""
+"""Warnings and errors over OTLP: what they say, whom they belong to, and that a failing collector hears
+nothing of itself.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,12 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
-from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, LogRecordExporter, LogRecordExportResult, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs.export import (
+    InMemoryLogRecordExporter,
+    LogRecordExporter,
+    LogRecordExportResult,
+    SimpleLogRecordProcessor,
+)
 
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import Status
@@ -47,7 +54,13 @@ def said(exporter: InMemoryLogRecordExporter) -> list[dict[str, Any]]:
     """Name, severity and words of each record, its attributes, and its trace."""
     records = [found.log_record for found in exporter.get_finished_logs()]
     return [
-        {"name": r.event_name, "severity": r.severity_text, "words": r.body, "trace": f"{r.trace_id:032x}", **(r.attributes or {})}
+        {
+            "name": r.event_name,
+            "severity": r.severity_text,
+            "words": r.body,
+            "trace": f"{r.trace_id:032x}",
+            **(r.attributes or {}),
+        }
         for r in records
     ]
 
@@ -110,10 +123,16 @@ def test_the_store_and_changes_of_speed_are_told() -> None:
     """The store's own logger, and lines of structlog's, whose values are attributes."""
     with exported() as exporter:
         WriteAttempts(logging.getLogger("telemetry.store.writer")).failed(OSError("disk full"))
-        lines.LogSink().speed_changed(SpeedChange("tiny", "a", "b", "decode_tps", "slower", 10.0, 5.0, 30, 30, 0.01))
+        lines.LogSink().speed_changed(
+            SpeedChange("tiny", "a", "b", "decode_tps", "slower", 10.0, 5.0, 30, 30, 0.01)
+        )
         store, speed = said(exporter)
     assert (store["name"], store["severity"]) == ("firsttoken.store.unwritable", "ERROR")
-    assert (speed["name"], speed["severity"], speed["firsttoken.direction"]) == ("firsttoken.speed_changed", "WARN", "slower")
+    assert (speed["name"], speed["severity"], speed["firsttoken.direction"]) == (
+        "firsttoken.speed_changed",
+        "WARN",
+        "slower",
+    )
 
 
 def test_the_line_of_a_request_goes_out_once() -> None:
@@ -127,7 +146,9 @@ def test_the_line_of_a_request_goes_out_once() -> None:
 
 
 class Failing(LogRecordExporter):
-    """A collector that is not there, as the SDK's exporters tell of it: with a line, and by what they return or raise."""
+    """A collector that is not there, as the SDK's exporters tell of it: with a line, and by what they
+    return or raise.
+    """
 
     def __init__(self, *, raises: bool) -> None:
         self.batches: list[int] = []

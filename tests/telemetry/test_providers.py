@@ -30,7 +30,12 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
 
 
 @pytest.mark.parametrize(
-    "env", [{}, ENDPOINT | {"OTEL_SDK_DISABLED": "true"}, ENDPOINT | {f"OTEL_{s.upper()}_EXPORTER": "none" for s in Signal}]
+    "env",
+    [
+        {},
+        ENDPOINT | {"OTEL_SDK_DISABLED": "true"},
+        ENDPOINT | {f"OTEL_{s.upper()}_EXPORTER": "none" for s in Signal},
+    ],
 )
 def test_off_without_an_endpoint_or_when_told(env: dict[str, str]) -> None:
     """No endpoint, a disabled SDK, or exporters `none`: nothing is built."""
@@ -57,7 +62,13 @@ def test_protocol_headers_and_timeout_are_read() -> None:
     assert goal == otlp_settings.Target("http://127.0.0.1:1", "grpc", {"authorization": "Bearer x"}, 7.0)
 
 
-@pytest.mark.parametrize("env", [ENDPOINT | {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, ENDPOINT | {"OTEL_TRACES_SAMPLER": "sometimes"}])
+@pytest.mark.parametrize(
+    "env",
+    [
+        ENDPOINT | {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
+        ENDPOINT | {"OTEL_TRACES_SAMPLER": "sometimes"},
+    ],
+)
 def test_unsupported_values_are_told(env: dict[str, str]) -> None:
     """A value that we cannot follow is an error, not a silent default."""
     with pytest.raises(ValueError, match="supported"):
@@ -67,7 +78,10 @@ def test_unsupported_values_are_told(env: dict[str, str]) -> None:
 def test_service_name() -> None:
     """firsttoken, unless the variables say otherwise."""
     assert otlp_settings.resource_attributes({})["service.name"] == "firsttoken"
-    assert otlp_settings.resource_attributes({"OTEL_RESOURCE_ATTRIBUTES": "service.name=a%20b,x=1"}) == {"service.name": "a b", "x": "1"}
+    assert otlp_settings.resource_attributes({"OTEL_RESOURCE_ATTRIBUTES": "service.name=a%20b,x=1"}) == {
+        "service.name": "a b",
+        "x": "1",
+    }
 
 
 def test_the_resource_says_where_and_what() -> None:
@@ -75,7 +89,10 @@ def test_the_resource_says_where_and_what() -> None:
     built = providers.build(ENDPOINT | {"OTEL_RESOURCE_ATTRIBUTES": "host.name=box"})
     assert built.tracer is not None
     attributes = built.tracer.resource.attributes
-    assert {name: attributes[name] for name in ("service.name", "service.version", "host.name", "process.pid", "os.type")} == {
+    assert {
+        name: attributes[name]
+        for name in ("service.name", "service.version", "host.name", "process.pid", "os.type")
+    } == {
         "service.name": "firsttoken",
         "service.version": installed(),
         "host.name": "box",
@@ -86,26 +103,38 @@ def test_the_resource_says_where_and_what() -> None:
     built.shutdown(0.1)
 
 
-@pytest.mark.parametrize(("namespace", "job"), [("", "firsttoken"), ("service.namespace=prod", "prod/firsttoken")])
+@pytest.mark.parametrize(
+    ("namespace", "job"), [("", "firsttoken"), ("service.namespace=prod", "prod/firsttoken")]
+)
 def test_traces_and_logs_have_the_job_of_prometheus(namespace: str, job: str) -> None:
     """It is made of namespace and name, which no other signal is filtered by."""
     built = providers.build(ENDPOINT | {"OTEL_RESOURCE_ATTRIBUTES": namespace})
     assert built.tracer is not None
     assert built.logger is not None
-    assert built.tracer.resource.attributes["firsttoken.job"] == built.logger.resource.attributes["firsttoken.job"] == job
+    assert (
+        built.tracer.resource.attributes["firsttoken.job"]
+        == built.logger.resource.attributes["firsttoken.job"]
+        == job
+    )
     built.shutdown(0.1)
 
 
 def test_all_signals_reach_a_receiver(free_port: int) -> None:
-    """Spans, histograms and the request's log record arrive over OTLP/HTTP, in one trace, and are counted as exported."""
+    """Spans, histograms and the request's log record arrive over OTLP/HTTP, in one trace, and are counted
+    as exported.
+    """
     asyncio.run(_export_to_a_receiver(free_port))
 
 
 async def _export_to_a_receiver(port: int) -> None:
     async with OtelTapHttpProtobufReceiver(OtelTapHttpProtobufReceiverSettings(http_port=port)) as receiver:
         waits = (
-            asyncio.ensure_future(receiver.await_trace(lambda span: span.name == "POST /v1/chat/completions", 20)),
-            asyncio.ensure_future(receiver.await_metric(lambda metric: metric.name == "gen_ai.server.time_to_first_token", 20)),
+            asyncio.ensure_future(
+                receiver.await_trace(lambda span: span.name == "POST /v1/chat/completions", 20)
+            ),
+            asyncio.ensure_future(
+                receiver.await_metric(lambda metric: metric.name == "gen_ai.server.time_to_first_token", 20)
+            ),
             asyncio.ensure_future(receiver.await_log(lambda log: log.event_name == "firsttoken.request", 20)),
         )
         await asyncio.sleep(0)
@@ -132,7 +161,9 @@ def test_a_dead_collector_costs_counts_and_no_more_than_the_deadline() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        built = providers.build({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces"})
+        built = providers.build(
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces"}
+        )
         assert built.tracer is not None
         completed(sink=SpanSink(built.tracer))
         began = time.monotonic()

@@ -41,7 +41,10 @@ def test_nothing_measured_has_no_percentile() -> None:
     assert histogram.percentile(histogram.count([0.0]), 0.5) == 0.0
 
 
-@pytest.mark.parametrize(("tokens", "label"), [(0, "0-512"), (512, "0-512"), (513, "512-1k"), (131072, "64k-128k"), (131073, "128k+")])
+@pytest.mark.parametrize(
+    ("tokens", "label"),
+    [(0, "0-512"), (512, "0-512"), (513, "512-1k"), (131072, "64k-128k"), (131073, "128k+")],
+)
 def test_context_bucket_edges_are_inclusive(tokens: int, label: str) -> None:
     """An edge belongs to the bucket that it ends."""
     assert ContextBuckets().label(tokens) == label
@@ -56,12 +59,24 @@ def test_context_bucket_edges_must_rise() -> None:
 def test_traceparent_is_continued() -> None:
     """Trace id, parent and the sampled flag of a caller are kept; the span id is new."""
     ids = trace_ids(TRACEPARENT, "a=b")
-    assert (ids.trace_id, ids.parent_span_id, ids.flags, ids.tracestate) == (TRACEPARENT[3:35], TRACEPARENT[36:52], 1, "a=b")
+    assert (ids.trace_id, ids.parent_span_id, ids.flags, ids.tracestate) == (
+        TRACEPARENT[3:35],
+        TRACEPARENT[36:52],
+        1,
+        "a=b",
+    )
     assert ids.span_id != ids.parent_span_id
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "00-" + "0" * 32 + "-b7ad6b7169203331-01", "ff" + TRACEPARENT[2:], TRACEPARENT + "-x", TRACEPARENT.upper()]
+    "bad",
+    [
+        "",
+        "00-" + "0" * 32 + "-b7ad6b7169203331-01",
+        "ff" + TRACEPARENT[2:],
+        TRACEPARENT + "-x",
+        TRACEPARENT.upper(),
+    ],
 )
 def test_invalid_traceparent_starts_a_new_trace(bad: str) -> None:
     """What the W3C text calls invalid is ignored."""
@@ -82,7 +97,9 @@ spans = st.lists(st.tuples(st.integers(-50, 1050), st.integers(0, 400)), max_siz
 
 @given(spans)
 def test_covered_time_counts_overlap_once(intervals: list[tuple[int, int]]) -> None:
-    """Covered time equals the number of nanoseconds that at least one phase holds: covered + unaccounted = wall."""
+    """Covered time equals the number of nanoseconds that at least one phase holds: covered + unaccounted =
+    wall.
+    """
     phases = [PhaseTiming(Phase.DECODE, start, start + length) for start, length in intervals]
     exact = {ns for start, length in intervals for ns in range(max(0, start), min(1000, start + length))}
     assert covered_ns(phases, 0, 1000) == len(exact)
@@ -114,7 +131,12 @@ def test_a_request_that_failed_early_measured_nothing() -> None:
     rec = recorder(clock)
     record = open_record(rec, clock)
     rec.close(record, Ended(Status.ERROR, 429, "queue_full"))
-    assert (record.ttft_ms, record.decode_tps, record.prefill_tps, record.gap_ms(0.5)) == (None, None, None, None)
+    assert (record.ttft_ms, record.decode_tps, record.prefill_tps, record.gap_ms(0.5)) == (
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def test_steps_of_many_tokens_are_no_stalls() -> None:
@@ -130,7 +152,10 @@ def test_steps_of_many_tokens_are_no_stalls() -> None:
 def test_a_stall_among_steps_of_many_tokens() -> None:
     """It is the whole wait, from the tokens before it to its own."""
     record = completed()
-    record.gaps_us, record.bursts = [2_000] * 50 + [40_000] * 10 + [200_000] + [2_000] * 10, [10] * 6 + [1] + [10]
+    record.gaps_us, record.bursts = (
+        [2_000] * 50 + [40_000] * 10 + [200_000] + [2_000] * 10,
+        [10] * 6 + [1] + [10],
+    )
     assert record.first_token_ns is not None
     assert record.stalled_gaps() == [
         (record.first_token_ns + 100_000_000, 400_000_000),
@@ -140,7 +165,9 @@ def test_a_stall_among_steps_of_many_tokens() -> None:
 
 
 def test_where_everything_is_slow_the_objective_tells_a_stall() -> None:
-    """Gaps that are all alike are no multiple of their median: those above the objective for gaps are stalls."""
+    """Gaps that are all alike are no multiple of their median: those above the objective for gaps are
+    stalls.
+    """
     record = completed()
     record.gaps_us = [900_000] * 10 + [100_000]
     assert record.stalls == 0

@@ -32,13 +32,35 @@ SECRETS: dict[str, st.SearchStrategy[str]] = {
     "google": _join("AIza", _text(ALPHANUMERIC + "_-", 35, 35)),
     "hugging face": _join("hf_", _text(ALPHANUMERIC, 34, 34)),
     "jwt": _join(
-        "eyJ", _text(ALPHANUMERIC + "_-", 15, 60), ".", _text(ALPHANUMERIC + "_-", 15, 90), ".", _text(ALPHANUMERIC + "_-", 20, 60)
+        "eyJ",
+        _text(ALPHANUMERIC + "_-", 15, 60),
+        ".",
+        _text(ALPHANUMERIC + "_-", 15, 90),
+        ".",
+        _text(ALPHANUMERIC + "_-", 20, 60),
     ),
-    "bearer": _join(st.sampled_from(["Bearer ", "bearer\t", "BEARER  "]), _text(ALPHANUMERIC + "._~+/-", 20, 60)),
-    "e-mail": _join(_text(ALPHANUMERIC + "._+-", 1, 80), "@", _text(ALPHANUMERIC, 1, 20), ".", _text(string.ascii_lowercase, 2, 6)),
-    "password": _join(st.sampled_from(["password=", "api_key: ", '"client_secret": "', "API-Key='"]), _text(ALPHANUMERIC + "!$%&", 8, 30)),
+    "bearer": _join(
+        st.sampled_from(["Bearer ", "bearer\t", "BEARER  "]), _text(ALPHANUMERIC + "._~+/-", 20, 60)
+    ),
+    "e-mail": _join(
+        _text(ALPHANUMERIC + "._+-", 1, 80),
+        "@",
+        _text(ALPHANUMERIC, 1, 20),
+        ".",
+        _text(string.ascii_lowercase, 2, 6),
+    ),
+    "password": _join(
+        st.sampled_from(["password=", "api_key: ", '"client_secret": "', "API-Key='"]),
+        _text(ALPHANUMERIC + "!$%&", 8, 30),
+    ),
     "private key": _join(
-        st.sampled_from(["-----BEGIN PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN OPENSSH PRIVATE KEY-----"]),
+        st.sampled_from(
+            [
+                "-----BEGIN PRIVATE KEY-----",
+                "-----BEGIN RSA PRIVATE KEY-----",
+                "-----BEGIN OPENSSH PRIVATE KEY-----",
+            ]
+        ),
         _text(ALPHANUMERIC + "+/=\n", 40, 400),
     ),
 }
@@ -49,7 +71,9 @@ EDGE = st.sampled_from([" ", "\n", "\t", "(", "<", "[", '"', ",", "\u00a0"])
 @pytest.mark.parametrize("kind", SECRETS)
 @given(data=st.data())
 def test_no_secret_survives(kind: str, data: st.DataObject) -> None:
-    """Whatever stands around it and wherever the text is cut, no more than its first characters are left of a secret."""
+    """Whatever stands around it and wherever the text is cut, no more than its first characters are left
+    of a secret.
+    """
     secret = data.draw(SECRETS[kind])
     before, after = data.draw(AROUND) + data.draw(EDGE), data.draw(EDGE) + data.draw(AROUND)
     limit = data.draw(st.one_of(st.just(WHOLE), st.integers(1, len(before) + len(secret) + len(after))))
@@ -101,10 +125,16 @@ def test_a_secret_behind_many_others_is_not_let_through() -> None:
 def test_own_patterns() -> None:
     """Extra expressions are taken out too, and may overlap with the others."""
     redactor = Redactor(["ACME-[0-9]+", "ann@.*"])
-    assert redactor.redact("order ACME-1234 of ann@example.com", WHOLE) == "order [redacted: text] of [redacted: e-mail]"
+    assert (
+        redactor.redact("order ACME-1234 of ann@example.com", WHOLE)
+        == "order [redacted: text] of [redacted: e-mail]"
+    )
 
 
-@pytest.mark.parametrize("unit", ["a", "a@", "bearer ", "-----BEGIN PRIVATE KEY", "-----BEGIN PRIVATE KEY-----", "eyJ", "api_key ", "sk-"])
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "a@", "bearer ", "-----BEGIN PRIVATE KEY", "-----BEGIN PRIVATE KEY-----", "eyJ", "api_key ", "sk-"],
+)
 def test_work_grows_with_the_text_and_not_faster(unit: str) -> None:
     """Texts made to be slow: eight times as long takes far less than sixty-four times the processor time."""
 

@@ -20,9 +20,14 @@ def speeds(rng: random.Random, how_many: int, median: float, spread: float = 0.1
 
 
 def test_no_false_alarm_on_the_same_speed() -> None:
-    """Of 3,000 comparisons of samples from one distribution none matters (by chance 1 in 10,000 would be certain enough)."""
+    """Of 3,000 comparisons of samples from one distribution none matters (by chance 1 in 10,000 would be
+    certain enough).
+    """
     rng = random.Random(5)
-    shifts = [compare(speeds(rng, rng.randint(20, 200), 90.0), speeds(rng, rng.randint(20, 200), 90.0)) for _ in range(3000)]
+    shifts = [
+        compare(speeds(rng, rng.randint(20, 200), 90.0), speeds(rng, rng.randint(20, 200), 90.0))
+        for _ in range(3000)
+    ]
     assert [shift for shift in shifts if shift is None or shift.matters(1)] == []
 
 

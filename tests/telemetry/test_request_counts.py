@@ -1,4 +1,6 @@
-"""How requests are counted, in both backends: from zero, by how they ended, and by the names of the conventions."""
+"""How requests are counted, in both backends: from zero, by how they ended, and by the names of the
+conventions.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +33,19 @@ def end(found: Both, ended: Ended, *, begun: bool = False) -> None:
 
 
 def test_every_count_begins_at_zero() -> None:
-    """For each model and outcome, and each reason, before anything happens: the first failure is an increase."""
+    """For each model and outcome, and each reason, before anything happens: the first failure is an
+    increase.
+    """
     with both(*OBJECTIVES) as found:
         models = (MODEL, UNKNOWN_MODEL)
-        assert found.series(metric.REQUESTS) == {(model, outcome.value): 0 for model in models for outcome in Outcome}
+        assert found.series(metric.REQUESTS) == {
+            (model, outcome.value): 0 for model in models for outcome in Outcome
+        }
         assert found.series(metric.REQUESTS_ARRIVED) == {(model,): 0 for model in models}
         assert found.series(metric.REQUESTS_GOOD) == {(model,): 0 for model in models}
-        assert found.series(metric.REQUESTS_FINISHED) == {(model, reason): 0 for model in models for reason in ("stop", "length")}
+        assert found.series(metric.REQUESTS_FINISHED) == {
+            (model, reason): 0 for model in models for reason in ("stop", "length")
+        }
         assert found.series(metric.REJECTED) == {(reason,): 0 for reason in REJECTIONS}
 
 
@@ -56,7 +64,9 @@ def test_a_request_counts_once_by_how_it_ended(ended: Ended, outcome: str) -> No
     with both() as found:
         end(found, ended)
         counts = found.series(metric.REQUESTS)
-        assert {how: count for (model, how), count in counts.items() if model == MODEL} == {o.value: int(o == outcome) for o in Outcome}
+        assert {how: count for (model, how), count in counts.items() if model == MODEL} == {
+            o.value: int(o == outcome) for o in Outcome
+        }
         assert found.series(metric.REQUESTS_ARRIVED)[MODEL,] == 1
 
 
@@ -65,7 +75,11 @@ def test_goodput_wants_both_objectives() -> None:
     with both(*OBJECTIVES) as found:
         completed(sink=found.sink)
         assert found.series(metric.REQUESTS_GOOD)[MODEL,] == 1
-        for gaps, wait_ms, ended in (((300.0, 300.0), 0, Status.OK), ((10.0,), 3000, Status.OK), ((10.0,), 0, Status.ERROR)):
+        for gaps, wait_ms, ended in (
+            ((300.0, 300.0), 0, Status.OK),
+            ((10.0,), 3000, Status.OK),
+            ((10.0,), 0, Status.ERROR),
+        ):
             clock = ManualClock()
             rec = recorder(clock, found.sink)
             record = open_record(rec, clock)
@@ -92,9 +106,15 @@ def test_every_metric_of_the_conventions_names_the_provider() -> None:
         deadline = time.monotonic() + 10
         while not series.get("gen_ai.client.inference.time_per_output_chunk") and time.monotonic() < deadline:
             series = {instrument.name: found.exported(instrument) for instrument in genai.ALL}
-        providers = {name: {labels[at] for labels in found} for name, found in series.items() if "embeddings" not in name}
+        providers = {
+            name: {labels[at] for labels in found}
+            for name, found in series.items()
+            if "embeddings" not in name
+        }
         assert providers == {name: {"llama_cpp"} for name in providers}
-        assert series["gen_ai.client.inference.time_per_output_chunk"] == found.scraped(genai.INFERENCE_OUTPUT_CHUNK)
+        assert series["gen_ai.client.inference.time_per_output_chunk"] == found.scraped(
+            genai.INFERENCE_OUTPUT_CHUNK
+        )
 
 
 def test_tokens_of_an_answer() -> None:
@@ -102,21 +122,38 @@ def test_tokens_of_an_answer() -> None:
     with both() as found:
         completed(sink=found.sink)
         labels = (MODEL, MODEL, "chat", "", "llama_cpp")
-        for instrument, tokens in ((genai.INPUT_TOKENS, 600), (genai.OUTPUT_TOKENS, 4), (genai.CACHE_READ_TOKENS, 100)):
+        for instrument, tokens in (
+            (genai.INPUT_TOKENS, 600),
+            (genai.OUTPUT_TOKENS, 4),
+            (genai.CACHE_READ_TOKENS, 100),
+        ):
             assert found.series(instrument) == {(*labels, "text"): tokens}
         assert found.series(genai.CACHE_WRITE_TOKENS) == {(*labels, "text"): 500}
-        assert found.series(genai.OPERATION_INPUT_TOKENS) == found.series(genai.OPERATION_OUTPUT_TOKENS) == {labels: 1}
-        assert found.series(genai.INFERENCE_DURATION) == found.series(genai.INFERENCE_FIRST_CHUNK) == {labels: 1}
+        assert (
+            found.series(genai.OPERATION_INPUT_TOKENS)
+            == found.series(genai.OPERATION_OUTPUT_TOKENS)
+            == {labels: 1}
+        )
+        assert (
+            found.series(genai.INFERENCE_DURATION) == found.series(genai.INFERENCE_FIRST_CHUNK) == {labels: 1}
+        )
 
 
 def test_failed_operations_have_usage_too() -> None:
-    """What was not counted is 0 of an unknown modality; a request that was refused at the door was no operation."""
+    """What was not counted is 0 of an unknown modality; a request that was refused at the door was no
+    operation.
+    """
     with both() as found:
         end(found, Ended(Status.ERROR, 404, "model_not_found"))
         assert found.series(genai.INPUT_TOKENS) == found.series(genai.INFERENCE_DURATION) == {}
         end(found, Ended(Status.ERROR, 500, "engine_error"), begun=True)
         labels = (MODEL, "", "chat", "engine_error", "llama_cpp")
-        for instrument in (genai.INPUT_TOKENS, genai.OUTPUT_TOKENS, genai.CACHE_READ_TOKENS, genai.CACHE_WRITE_TOKENS):
+        for instrument in (
+            genai.INPUT_TOKENS,
+            genai.OUTPUT_TOKENS,
+            genai.CACHE_READ_TOKENS,
+            genai.CACHE_WRITE_TOKENS,
+        ):
             assert found.series(instrument) == {(*labels, "unknown"): 0}
         assert found.series(genai.INFERENCE_DURATION) == {labels: 1}
         assert found.series(genai.INFERENCE_FIRST_CHUNK) == {}
@@ -129,7 +166,11 @@ def test_embeddings_are_no_inference() -> None:
         record.operation = "embeddings"
         found.sink.completed(record)
         labels = (MODEL, MODEL, "embeddings", "", "llama_cpp")
-        assert found.series(genai.EMBEDDINGS_DURATION) == found.series(genai.EMBEDDINGS_INPUT_TOKENS) == {labels: 1}
+        assert (
+            found.series(genai.EMBEDDINGS_DURATION)
+            == found.series(genai.EMBEDDINGS_INPUT_TOKENS)
+            == {labels: 1}
+        )
         assert found.series(genai.INFERENCE_DURATION) == found.series(genai.OPERATION_INPUT_TOKENS) == {}
 
 

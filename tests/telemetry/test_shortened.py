@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from telemetry.shortened import MAX_CHARS, is_shortened, shortened
 
 
-@given(st.text(max_size=MAX_CHARS, alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+@given(
+    st.text(max_size=MAX_CHARS, alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+)
 def test_a_name_that_fits_is_itself(name: str) -> None:
     """Nothing is done to it."""
     assert shortened(name) == name
@@ -17,7 +19,9 @@ def test_a_name_that_fits_is_itself(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["x" * 129, "é" * 500, "a\0", "a\ud800", "\0" * 200])
 def test_any_other_is_told_apart(name: str) -> None:
-    """Storable, at most as long as the column, itself when it is shortened again, and another than its neighbours."""
+    """Storable, at most as long as the column, itself when it is shortened again, and another than its
+    neighbours.
+    """
     short = shortened(name)
     assert len(short.encode().decode()) <= MAX_CHARS
     assert "\0" not in short

@@ -14,7 +14,9 @@ objectives = st.floats(0.5, 0.9999).map(lambda share: Objective("availability", 
 
 @given(objectives, totals, st.data())
 def test_budget_and_burn(objective: Objective, total: int, data: st.DataObject) -> None:
-    """Good at exactly the objective's share burns at 1 and leaves nothing; better burns slower, worse faster."""
+    """Good at exactly the objective's share burns at 1 and leaves nothing; better burns slower, worse
+    faster.
+    """
     bad = data.draw(st.integers(0, total))
     rate = burn(objective, Counts(total, bad))
     assert rate is not None
@@ -36,8 +38,8 @@ def test_exactly_as_fast_as_a_limit_is_not_over_it() -> None:
     st.one_of(st.none(), st.floats(-100, 1)),
 )
 def test_states_need_both_windows(burns: dict[int, float | None], left: float | None) -> None:
-    """Fast: over 14.4 in an hour and in 5 minutes; slow: over 6 in 6 hours and in 30 minutes; else nothing burns, and the budget
-    is used up or there is some left.
+    """Fast: over 14.4 in an hour and in 5 minutes; slow: over 6 in 6 hours and in 30 minutes; else nothing
+    burns, and the budget is used up or there is some left.
     """
 
     def over(minutes: int, factor: float) -> bool:

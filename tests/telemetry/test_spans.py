@@ -17,7 +17,16 @@ from telemetry.events import DelayCause, Phase, RequestDelay, Status
 from telemetry.recorder import Ended, host_and_port
 from telemetry.semconv import SCHEMA_URL, installed
 from telemetry.tracing.sink import SpanSink
-from tests.telemetry.records import EPOCH_NS, MODEL, TRACEPARENT, ManualClock, answer, completed, open_record, recorder
+from tests.telemetry.records import (
+    EPOCH_NS,
+    MODEL,
+    TRACEPARENT,
+    ManualClock,
+    answer,
+    completed,
+    open_record,
+    recorder,
+)
 
 
 def traced(sampler: Sampler = ALWAYS_ON, *, capture: bool = False) -> tuple[SpanSink, InMemorySpanExporter]:
@@ -106,8 +115,13 @@ def test_stop_sequences_only_when_asked_for() -> None:
 
 
 def test_content_only_when_asked_for() -> None:
-    """With content capture on, the chat span has the last messages and the answer, redacted and cut; off, no span has any."""
-    said = Content([{"role": "user", "content": f"message {number}"} for number in range(20)], ["my key: ", "sk-a1b2c3d4e5f6g7h8i9"])
+    """With content capture on, the chat span has the last messages and the answer, redacted and cut; off,
+    no span has any.
+    """
+    said = Content(
+        [{"role": "user", "content": f"message {number}"} for number in range(20)],
+        ["my key: ", "sk-a1b2c3d4e5f6g7h8i9"],
+    )
     for capture in (False, True):
         sink, exporter = traced(capture=capture)
         clock = ManualClock()
@@ -124,7 +138,11 @@ def test_content_only_when_asked_for() -> None:
     messages = json.loads(str(attributes["gen_ai.input.messages"]))
     assert [len(message["parts"][0]["content"]) for message in messages] == [10] * 7 + [2048]
     assert json.loads(str(attributes["gen_ai.output.messages"])) == [
-        {"role": "assistant", "parts": [{"type": "text", "content": "my key: [redacted: key]"}], "finish_reason": "stop"}
+        {
+            "role": "assistant",
+            "parts": [{"type": "text", "content": "my key: [redacted: key]"}],
+            "finish_reason": "stop",
+        }
     ]
 
 
@@ -138,8 +156,14 @@ def test_attributes_of_the_phases() -> None:
         "firsttoken.queue.depth": 2,
         "firsttoken.queue.reason": "slots",
     }
-    lookup, decode = named(spans, "firsttoken.cache.lookup").attributes or {}, named(spans, "firsttoken.decode").attributes or {}
-    assert (lookup["firsttoken.cache.reason"], lookup["firsttoken.cache.divergence.message"]) == ("appended", 2)
+    lookup, decode = (
+        named(spans, "firsttoken.cache.lookup").attributes or {},
+        named(spans, "firsttoken.decode").attributes or {},
+    )
+    assert (lookup["firsttoken.cache.reason"], lookup["firsttoken.cache.divergence.message"]) == (
+        "appended",
+        2,
+    )
     assert (decode["firsttoken.decode.inter_token.p50"], decode["firsttoken.decode.stalls"]) == (0.02, 0)
 
 
@@ -154,7 +178,9 @@ def test_attributes_of_the_phases() -> None:
     ],
 )
 def test_errors_of_the_server_are_errors_of_its_span(ended: Ended, server_error: str | None) -> None:
-    """By the HTTP conventions: a 5xx, or a stream that broke. The operation says what ended it in every case."""
+    """By the HTTP conventions: a 5xx, or a stream that broke. The operation says what ended it in every
+    case.
+    """
     clock = ManualClock()
     sink, exporter = traced()
     rec = recorder(clock, sink)
@@ -180,7 +206,10 @@ def test_the_path_is_what_was_sent_and_the_route_its_template() -> None:
     )  # fmt: skip
     rec.close(record, Ended(Status.ERROR, 400, "invalid_value"))
     attributes = exporter.get_finished_spans()[0].attributes or {}
-    assert (attributes["url.path"], attributes["http.route"]) == ("/v1//chat%2Fcompletions", "/v1/chat/completions")
+    assert (attributes["url.path"], attributes["http.route"]) == (
+        "/v1//chat%2Fcompletions",
+        "/v1/chat/completions",
+    )
     assert (attributes["server.address"], attributes["server.port"]) == ("gateway.example", 8443)
 
 
@@ -206,11 +235,21 @@ def test_what_was_asked_for_is_on_the_inference_span() -> None:
     sink, exporter = traced()
     rec = recorder(clock, sink)
     record = open_record(rec, clock)
-    record.params |= {"frequency_penalty": 1, "presence_penalty": 0.5, "output_type": "text", "reasoning_level": "low"}
+    record.params |= {
+        "frequency_penalty": 1,
+        "presence_penalty": 0.5,
+        "output_type": "text",
+        "reasoning_level": "low",
+    }
     answer(rec, clock, record)
     rec.close(record, Ended(Status.OK, 200))
     attributes = named(exporter.get_finished_spans(), f"chat {MODEL}").attributes or {}
-    names = ("request.frequency_penalty", "request.presence_penalty", "output.type", "request.reasoning.level")
+    names = (
+        "request.frequency_penalty",
+        "request.presence_penalty",
+        "output.type",
+        "request.reasoning.level",
+    )
     assert [attributes[f"gen_ai.{name}"] for name in names] == [1.0, 0.5, "text", "low"]
     assert isinstance(attributes["gen_ai.request.frequency_penalty"], float)
 
@@ -220,7 +259,9 @@ def test_scopes_have_a_version_and_a_schema() -> None:
     sink, exporter = traced()
     completed(sink=sink)
     scopes = {span.instrumentation_scope for span in exporter.get_finished_spans()}
-    assert {(scope.name, scope.version, scope.schema_url) for scope in scopes if scope} == {("firsttoken", installed(), SCHEMA_URL)}
+    assert {(scope.name, scope.version, scope.schema_url) for scope in scopes if scope} == {
+        ("firsttoken", installed(), SCHEMA_URL)
+    }
 
 
 def test_the_queue_links_to_the_requests_that_held_the_slots() -> None:
@@ -239,7 +280,9 @@ def test_the_queue_links_to_the_requests_that_held_the_slots() -> None:
 
 
 def test_links_between_requests_that_waited_for_each_other() -> None:
-    """Both ways and with what was lost: from the queue and from the answer to whom it waited for, from the prompt to whom it held up."""
+    """Both ways and with what was lost: from the queue and from the answer to whom it waited for, from the
+    prompt to whom it held up.
+    """
     clock = ManualClock()
     sink, exporter = traced()
     rec = recorder(clock, sink)
@@ -248,13 +291,26 @@ def test_links_between_requests_that_waited_for_each_other() -> None:
     rec.admit(waiting)
     for record, other, direction in ((holder, waiting, "delayed"), (waiting, holder, "delayed_by")):
         answer(rec, clock, record, holders=str(other.seq) if record is waiting else "")
-        delays = [RequestDelay(cause, other.seq, 5_000_000, 1, 5_000_000, clock()) for cause in (DelayCause.SLOTS, DelayCause.PREFILL)]
-        setattr(record, direction, [*delays, RequestDelay(DelayCause.PREFILL, 1, 9_000_000, 1, 9_000_000, clock())])
+        delays = [
+            RequestDelay(cause, other.seq, 5_000_000, 1, 5_000_000, clock())
+            for cause in (DelayCause.SLOTS, DelayCause.PREFILL)
+        ]
+        setattr(
+            record,
+            direction,
+            [*delays, RequestDelay(DelayCause.PREFILL, 1, 9_000_000, 1, 9_000_000, clock())],
+        )
         rec.close(record, Ended(Status.OK, 200))
     first, second = (exporter.get_finished_spans()[at] for at in _places(exporter, "firsttoken.prefill"))
-    assert _linked(first) == [(waiting.trace.span_id, "held_up", "slots", 0.005), (waiting.trace.span_id, "held_up", "prefill", 0.005)]
+    assert _linked(first) == [
+        (waiting.trace.span_id, "held_up", "slots", 0.005),
+        (waiting.trace.span_id, "held_up", "prefill", 0.005),
+    ]
     assert not second.links
-    queue, decode = (exporter.get_finished_spans()[_places(exporter, name)[1]] for name in ("firsttoken.queue", "firsttoken.decode"))
+    queue, decode = (
+        exporter.get_finished_spans()[_places(exporter, name)[1]]
+        for name in ("firsttoken.queue", "firsttoken.decode")
+    )
     assert _linked(queue) == [(holder.trace.span_id, "held_up_by", "slots", 0.005)]
     assert _linked(decode) == [(holder.trace.span_id, "held_up_by", "prefill", 0.005)]
 
@@ -266,7 +322,10 @@ def _places(exporter: InMemorySpanExporter, name: str) -> list[int]:
 def _linked(span: ReadableSpan) -> list[tuple[object, ...]]:
     names = ("direction", "cause", "duration")
     return [
-        (f"{link.context.span_id:016x}", *((link.attributes or {}).get(f"firsttoken.delay.{name}") for name in names))
+        (
+            f"{link.context.span_id:016x}",
+            *((link.attributes or {}).get(f"firsttoken.delay.{name}") for name in names),
+        )
         for link in span.links
     ]
 
@@ -281,7 +340,9 @@ def test_many_chunks_are_merged_into_the_last() -> None:
     rec.close(record, Ended(Status.OK, 200))
     chunks = [span for span in exporter.get_finished_spans() if span.name == "firsttoken.prefill.chunk"]
     assert len(chunks) == 32
-    assert sum(int(str((chunk.attributes or {})["firsttoken.prefill.chunk.tokens"])) for chunk in chunks) == 500
+    assert (
+        sum(int(str((chunk.attributes or {})["firsttoken.prefill.chunk.tokens"])) for chunk in chunks) == 500
+    )
     assert (chunks[-1].attributes or {})["firsttoken.prefill.chunk.merged"] == 19
 
 

@@ -35,7 +35,9 @@ def test_a_source_that_fails_breaks_nothing() -> None:
 
 
 def test_a_file_system_that_hangs_holds_nobody_up() -> None:
-    """The page is there at once, without figures of the disk; after a while each reading counts as failed; one thread waits."""
+    """The page is there at once, without figures of the disk; after a while each reading counts as failed;
+    one thread waits.
+    """
     hung, now = threading.Event(), [0.0]
     begun: list[float] = []
 

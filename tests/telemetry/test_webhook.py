@@ -1,4 +1,6 @@
-"""The webhook against receivers that misbehave: what does not arrive is tried again, counted, and betrays nothing."""
+"""The webhook against receivers that misbehave: what does not arrive is tried again, counted, and betrays
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def send(url: str, attempt_s: float = 5.0) -> Webhook:
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
 def test_what_is_no_answer_is_tried_again(mistake: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """A receiver that answers nonsense once gets the change the second time; one that always does is counted and named."""
+    """A receiver that answers nonsense once gets the change the second time; one that always does is
+    counted and named.
+    """
     with receiver(mistake, OK) as (port, got):
         assert send(f"http://127.0.0.1:{port}/hooks/s3cret").failed == 0
         assert len(got) == 2
@@ -96,7 +100,13 @@ def test_credentials_are_sent_and_never_told(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize(
-    "url", ["http://ada:hunter2@[::1/s3cret", "http://127.0.0.1:port/s3cret", "http://127.0.0.1:1/s3cret\x01", "s3cret"]
+    "url",
+    [
+        "http://ada:hunter2@[::1/s3cret",
+        "http://127.0.0.1:port/s3cret",
+        "http://127.0.0.1:1/s3cret\x01",
+        "s3cret",
+    ],
 )
 def test_a_url_that_cannot_be_used(url: str, caplog: pytest.LogCaptureFixture) -> None:
     """It is counted and told without its words."""
@@ -106,7 +116,9 @@ def test_a_url_that_cannot_be_used(url: str, caplog: pytest.LogCaptureFixture) -
 
 
 def test_an_answer_that_never_ends(caplog: pytest.LogCaptureFixture) -> None:
-    """A receiver that drips holds an attempt for as long as an attempt may take, and nobody waits for its thread."""
+    """A receiver that drips holds an attempt for as long as an attempt may take, and nobody waits for its
+    thread.
+    """
     with receiver(None) as (port, _):
         began = time.monotonic()
         assert send(f"http://127.0.0.1:{port}/s3cret", attempt_s=0.2).failed == 1

@@ -14,7 +14,15 @@ class ToyServed(FakeServed):
     """A gateway with the fake engine, and the toys."""
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.toys.gateway", str(self.home), "--server-port", str(self.port), *self._flags]
+        return [
+            sys.executable,
+            "-m",
+            "tests.toys.gateway",
+            str(self.home),
+            "--server-port",
+            str(self.port),
+            *self._flags,
+        ]
 
 
 @pytest.fixture(scope="package")

@@ -1,4 +1,6 @@
-"""A toy dialect: `POST /toy/say` with `{"to": MODEL, "say": TEXT, "live": BOOL}` is answered in lines of text."""
+"""A toy dialect: `POST /toy/say` with `{"to": MODEL, "say": TEXT, "live": BOOL}` is answered in lines of
+text.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def parse(body: bytes) -> TextRequest:
         said = msgspec.json.decode(body, type=Said)
     except msgspec.DecodeError as error:
         raise InvalidRequestError(str(error)) from None
-    work = Generate(model=said.to, messages=[{"role": "user", "content": said.say}], max_tokens=5, stream=said.live)
+    work = Generate(
+        model=said.to, messages=[{"role": "user", "content": said.say}], max_tokens=5, stream=said.live
+    )
     return TextRequest(work, Lines)
 
 

@@ -1,4 +1,6 @@
-"""A gateway with the fake engine and every toy: `python -m tests.toys.gateway HOME [--section-key value]...`."""
+"""A gateway with the fake engine and every toy: `python -m tests.toys.gateway HOME [--section-key
+value]...`.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,15 @@ from gateway.serving.call import Call
 from gateway.serving.handle import Capacity, Description
 from gateway.serving.work import Accepted, Done, Generate, Prefilling, Progress, Work
 from gateway.settings.load import Settings
-from telemetry.events import CacheOutcome, CacheReason, CacheSource, EngineState, EngineStatus, Phase, PhaseTiming
+from telemetry.events import (
+    CacheOutcome,
+    CacheReason,
+    CacheSource,
+    EngineState,
+    EngineStatus,
+    Phase,
+    PhaseTiming,
+)
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
 

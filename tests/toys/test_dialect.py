@@ -1,4 +1,6 @@
-"""A dialect is a folder and a line: its requests are measured, limited and refused as any other's, in its own words."""
+"""A dialect is a folder and a line: its requests are measured, limited and refused as any other's, in its
+own words.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,12 @@ def test_whole_and_streamed(toys: ToyServed) -> None:
     assert lines[-1] == ".5"
     for response, stream in ((whole, 0), (streamed, 1)):
         row = toys.row(response.headers["x-request-id"])
-        assert (row["api"], row["status"], row["stream"], row["provider"]) == ("toy.say", "ok", stream, "llama_cpp")
+        assert (row["api"], row["status"], row["stream"], row["provider"]) == (
+            "toy.say",
+            "ok",
+            stream,
+            "llama_cpp",
+        )
         assert (row["completion_tokens"], row["prompt_tokens"] > 0, row["ttft_ms"] > 0) == (5, True, True)
         assert row["unaccounted_ms"] <= max(2.0, 0.02 * row["total_ms"])
 

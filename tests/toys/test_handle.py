@@ -1,4 +1,6 @@
-"""A handle is a folder and a line: what it answers is measured and told as an engine's answers are, with its own provider."""
+"""A handle is a folder and a line: what it answers is measured and told as an engine's answers are, with
+its own provider.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def test_it_answers_in_every_dialect(toys: ToyServed) -> None:
     assert asked.choices[0].message.content == "a b c c b a"
     assert asked.usage is not None
     assert asked.usage.prompt_tokens == 3
-    chunks = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "a b c"}], stream=True)
+    chunks = client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": "a b c"}], stream=True
+    )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text == "a b c c b a"
     said = httpx.post(f"{toys.base_url}/toy/say", json={"to": MODEL, "say": "a b"}).json()
@@ -29,11 +33,18 @@ def test_its_figures_are_complete(toys: ToyServed) -> None:
     """Row, metrics and waterfall; the provider is its own."""
     answer = toys.chat("one two three", model=MODEL)
     row = toys.row(answer.headers["x-request-id"])
-    assert (row["status"], row["provider"], row["prompt_tokens"], row["completion_tokens"]) == ("ok", "toy", 3, 3)
+    assert (row["status"], row["provider"], row["prompt_tokens"], row["completion_tokens"]) == (
+        "ok",
+        "toy",
+        3,
+        3,
+    )
     assert row["ttft_ms"] > 0
     assert row["decode_tps"] > 0
     metrics = httpx.get(f"{toys.base_url}/metrics").text
-    assert re.search(r'gen_ai_server_request_duration_seconds_count\{[^}]*gen_ai_provider_name="toy"', metrics)
+    assert re.search(
+        r'gen_ai_server_request_duration_seconds_count\{[^}]*gen_ai_provider_name="toy"', metrics
+    )
     page = httpx.get(f"{toys.base_url}/dashboard/requests/{answer.headers['x-request-id']}")
     assert page.status_code == 200
     assert MODEL in page.text

@@ -78,7 +78,9 @@ class LatencyContext:
     requests: Annotated[int, "Requests in the window."]
     ttft: Annotated[Percentiles, "Time to first token in ms, over all context sizes."]
     inter_token: Annotated[Percentiles, "Time between two tokens of a request in ms."]
-    output_rate: Annotated[Percentiles, "Output tokens per second of a request, from its first to its last token."]
+    output_rate: Annotated[
+        Percentiles, "Output tokens per second of a request, from its first to its last token."
+    ]
     prompt_rate: Annotated[Percentiles, "Computed prompt tokens per second of prefill."]
     queue: Annotated[Percentiles, "Time in the queue in ms."]
     rows: Annotated[tuple[LatencyRow, ...], "By model and context bucket: the rows of `/api/stats`."]

@@ -25,7 +25,9 @@ class OverviewContext:
     totals: Annotated[Totals, "Requests and tokens in the window."]
     cache: Annotated[CacheShare, "The cached share, of requests that got their first token."]
     ttft: Annotated[Percentiles, "Time to first token in ms."]
-    output_rate: Annotated[Percentiles, "Output tokens per second of a request, from its first to its last token."]
+    output_rate: Annotated[
+        Percentiles, "Output tokens per second of a request, from its first to its last token."
+    ]
     inter_token: Annotated[Percentiles, "Time between two tokens of a request in ms."]
     prompt_rate: Annotated[Percentiles, "Computed prompt tokens per second of prefill."]
     charts: Annotated[tuple[TimeChart, ...], "The window over time."]

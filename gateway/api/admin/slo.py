@@ -16,9 +16,9 @@ SloReports = Callable[[], Sequence[ObjectiveReport]]
 
 
 class ObjectiveState(msgspec.Struct):
-    """One objective, all of it read at `measured_at` (`age_s` ago): `achieved` and `budget_left` over `window_days`, burn rates by
-    window (`60m`); null is not measured. A `budget_left` of 0 or less is used up; `state` is `ok`, `used_up`, `slow_burn`,
-    `fast_burn`, or `unknown` where the store could not be read.
+    """One objective, all of it read at `measured_at` (`age_s` ago): `achieved` and `budget_left` over
+    `window_days`, burn rates by window (`60m`); null is not measured. A `budget_left` of 0 or less is used
+    up; `state` is `ok`, `used_up`, `slow_burn`, `fast_burn`, or `unknown` where the store could not be read.
     """
 
     objective: str

@@ -54,10 +54,12 @@ async def stats(
     by: Annotated[str, QueryParameter(name="by", description="context, config or day")] = "context",
     form: Annotated[str, QueryParameter(name="format", description="json or csv")] = "json",
 ) -> Response[Stats] | Response[str]:
-    """TTFT, queue time, prompt and output rate, inter-token latency, cache share and errors; null is "not measured".
+    """TTFT, queue time, prompt and output rate, inter-token latency, cache share and errors; null is "not
+    measured".
 
-    The slow side of a time is its p95 and p99, that of a rate is its p5. `cached_share` is of `served_prompt_tokens`, the
-    prompt tokens of the requests that got their first token; `prompt_tokens` and `cached_tokens` are those of all requests.
+    The slow side of a time is its p95 and p99, that of a rate is its p5. `cached_share` is of
+    `served_prompt_tokens`, the prompt tokens of the requests that got their first token; `prompt_tokens` and
+    `cached_tokens` are those of all requests.
     """
     window, grouping = _window(since), _choice("by", By, by)
     wanted = _choice("format", Form, form)

@@ -35,7 +35,9 @@ STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What answering needs. One dependency, since the framework resolves several of them in a group of tasks per request."""
+    """What answering needs. One dependency, since the framework resolves several of them in a group of
+    tasks per request.
+    """
 
     recorder: Recorder
     admission: Admission
@@ -93,7 +95,9 @@ class EngineResponse(ABC):
             if work in done:
                 work.result()
             else:
-                exchange.ended = Ended(Status.CANCELLED, 499, "client_disconnect", "the client stopped its stream")
+                exchange.ended = Ended(
+                    Status.CANCELLED, 499, "client_disconnect", "the client stopped its stream"
+                )
                 await self._abandon(work, exchange, replay.send, timed_out=stopped not in done)
             self._serving.replays.close(replay, keep=self._streaming)
             await asyncio.wait({reader, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -179,7 +183,9 @@ class TextResponse(EngineResponse):
     async def _serve(self, send: Send) -> None:
         asked, recorder = self._asked, self._serving.recorder
         prompts = 1 + len(asked.more_prompts)
-        call = self._call = await self._serving.admission.submit_all(self._target, self._record, asked.works, prompts)
+        call = self._call = await self._serving.admission.submit_all(
+            self._target, self._record, asked.works, prompts
+        )
         await call.accepted()
         writer = self._asked.writer(self._record, self._target.handle.model, self._describe())
         self._record.response_id = writer.id

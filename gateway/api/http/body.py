@@ -1,4 +1,6 @@
-"""Reading a request's body within limits: of its size, of the time that it takes, and of what all bodies hold together."""
+"""Reading a request's body within limits: of its size, of the time that it takes, and of what all bodies
+hold together.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ RETRY_AFTER_S = 5
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """`max_bytes` of one body, also of what it decodes to; `timeout_s` until it is there; `most` bodies that arrive at the same
-    time, and the bytes that those hold (`most_bytes`).
+    """`max_bytes` of one body, also of what it decodes to; `timeout_s` until it is there; `most` bodies that
+    arrive at the same time, and the bytes that those hold (`most_bytes`).
     """
 
     max_bytes: int
@@ -52,7 +54,8 @@ class BodyReader:
             raise self._too_large()
         if self._arriving >= limits.most:
             raise TooManyBodiesError(
-                f"{limits.most} request bodies are arriving already (server.max_bodies). Try again in {RETRY_AFTER_S} s.",
+                f"{limits.most} request bodies are arriving already (server.max_bodies). Try again in"
+                f" {RETRY_AFTER_S} s.",
                 retry_after_s=RETRY_AFTER_S,
             )
         self._arriving += 1
@@ -61,7 +64,8 @@ class BodyReader:
                 body = await self._arrived(request)
         except TimeoutError:
             raise BodyTimeoutError(
-                f"The body was not there after {limits.timeout_s:g} s (server.body_timeout_s). Send it faster, or raise the limit."
+                f"The body was not there after {limits.timeout_s:g} s (server.body_timeout_s). Send it"
+                " faster, or raise the limit."
             ) from None
         finally:
             self._arriving -= 1
@@ -91,8 +95,8 @@ class BodyReader:
             raise self._too_large()
         if self._held_bytes > max(limits.most_bytes, limits.max_bytes):
             raise TooManyBodiesError(
-                f"The request bodies that are arriving hold more than {limits.most_bytes} bytes (server.max_bodies_bytes). "
-                f"Try again in {RETRY_AFTER_S} s.",
+                f"The request bodies that are arriving hold more than {limits.most_bytes} bytes"
+                f" (server.max_bodies_bytes). Try again in {RETRY_AFTER_S} s.",
                 retry_after_s=RETRY_AFTER_S,
             )
 

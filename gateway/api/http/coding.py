@@ -1,4 +1,6 @@
-"""Content codings of request bodies (RFC 9110, 8.4): what is compressed is decoded within the limit of the body's size."""
+"""Content codings of request bodies (RFC 9110, 8.4): what is compressed is decoded within the limit of the
+body's size.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ def coding_of(header: str) -> str | None:
         return None
     if name not in CONTENT_CODINGS:
         known = " or ".join(CONTENT_CODINGS)
-        text = f"Bodies in the content coding {header[:50]!r} are not read here; send them as they are, or as {known}."
+        text = (
+            f"Bodies in the content coding {header[:50]!r} are not read here; send them as they are, or as"
+            f" {known}."
+        )
         raise UnsupportedEncodingError(text, param="content-encoding")
     return name
 
@@ -47,7 +52,10 @@ def decoded(body: bytes, coding: str, max_bytes: int) -> bytes:
         except zlib.error as error:
             raise _broken(coding, str(error)) from None
         if len(piece) > left:
-            text = f"The body decodes to more than {max_bytes} bytes (server.max_body_bytes). Send less, or raise the limit."
+            text = (
+                f"The body decodes to more than {max_bytes} bytes (server.max_body_bytes). Send less, or"
+                " raise the limit."
+            )
             raise BodyTooLargeError(text)
         if not decoder.eof:
             raise _broken(coding, "it is not whole")

@@ -54,7 +54,8 @@ class _ModelOnly(msgspec.Struct):
 
 
 def _with_whole_numbers(body: bytes | msgspec.Raw, error: msgspec.ValidationError) -> bytes:
-    """The body with integers for floats without a fraction: JSON knows no difference (RFC 8259, 6), msgspec does.
+    """The body with integers for floats without a fraction: JSON knows no difference (RFC 8259, 6), msgspec
+    does.
 
     Raises:
         msgspec.ValidationError: the given one, where there is none, or too much to look at.

@@ -1,7 +1,8 @@
 """Writing a stream of server-sent events straight from where they arrive.
 
-A task of its own would have to wake up for each token, which costs more than everything else that is done for one. So a
-piece is written by whoever brings it, and only while the client does not take what was written a task waits for it.
+A task of its own would have to wake up for each token, which costs more than everything else that is done for
+one. So a piece is written by whoever brings it, and only while the client does not take what was written a
+task waits for it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ Item = TypeVar("Item")
 
 
 class EventStream(Generic[Item]):
-    """Writes items as `frames` makes them, in order; what comes while the client is not ready goes at once afterwards."""
+    """Writes items as `frames` makes them, in order; what comes while the client is not ready goes at once
+    afterwards.
+    """
 
     def __init__(self, send: Send, frames: Callable[[Sequence[Item]], bytes]) -> None:
         self._send = send
@@ -30,7 +33,9 @@ class EventStream(Generic[Item]):
         self._closed = False
 
     def write(self, item: Item) -> None:
-        """Write now, or as soon as the client has taken what was written before. Never raises: `drained` does."""
+        """Write now, or as soon as the client has taken what was written before. Never raises: `drained`
+        does.
+        """
         if self._closed or self._failure is not None:
             return
         if self._writing is not None:

@@ -1,7 +1,8 @@
-"""Every HTTP exchange measured from its first moment to its last byte, and its request record closed exactly once.
+"""Every HTTP exchange measured from its first moment to its last byte, and its request record closed exactly
+once.
 
-This is the outermost middleware: `started_ns` is the first moment at which our code sees a request (its headers are
-parsed), and time spent in `send` is time that the client (or the server's buffer) made us wait.
+This is the outermost middleware: `started_ns` is the first moment at which our code sees a request (its
+headers are parsed), and time spent in `send` is time that the client (or the server's buffer) made us wait.
 """
 
 from __future__ import annotations
@@ -39,14 +40,16 @@ class HttpMeter(Protocol):
     def http_request(
         self, method: str, route: str, status: int, duration_s: float, trace: TraceIds | None
     ) -> None:
-        """An exchange ended; `route` is the template, not the path, or empty where nothing matched. `trace` is there when
-        it was a request to a model.
+        """An exchange ended; `route` is the template, not the path, or empty where nothing matched. `trace`
+        is there when it was a request to a model.
         """
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One HTTP request and its response. `record` is there when it is a request to a model; errors are told in `dialect`."""
+    """One HTTP request and its response. `record` is there when it is a request to a model; errors are
+    told in `dialect`.
+    """
 
     request_id: str
     started_ns: int
@@ -161,7 +164,8 @@ class ExchangeMiddleware:
             self._on_ended(duration_s)
 
     def _add_stream(self, exchange: Exchange, record: RequestRecord, now_ns: int) -> None:
-        """From the first token sampled to the last byte handed over: the way back from the engine belongs to it.
+        """From the first token sampled to the last byte handed over: the way back from the engine belongs to
+        it.
 
         An answer without a token begins its way back where the engine's last phase ended.
         """
@@ -194,7 +198,9 @@ def _implicit_end(exchange: Exchange) -> Ended:
 
 
 def _blocked_since(exchange: Exchange, last_token_ns: int) -> int:
-    """Nanoseconds of waiting for the client after the last token: before it, they are hidden behind decode."""
+    """Nanoseconds of waiting for the client after the last token: before it, they are hidden behind
+    decode.
+    """
     return sum(max(0, end_ns - max(start_ns, last_token_ns)) for start_ns, end_ns in exchange.sends)
 
 

@@ -27,7 +27,10 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
     """An error of the framework: no such route, wrong method."""
     message = error.detail
     if error.status_code == 404:
-        message = f"There is nothing at {request.url.path}. The API is under /v1 (see /schema), the dashboard under /dashboard."
+        message = (
+            f"There is nothing at {request.url.path}. The API is under /v1 (see /schema), the dashboard under"
+            " /dashboard."
+        )
     return _told(
         request, RouteError(message, error.status_code, CODES.get(error.status_code, "")), error.headers or {}
     )

@@ -16,13 +16,16 @@ from gateway.errors import ForbiddenError
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 RefusalPage = Callable[[str, str, ForbiddenError], tuple[bytes, dict[str, str]] | None]
-"""From a path, an `Accept` header and the refusal to HTML and its headers; None where the envelope is to be sent."""
+"""From a path, an `Accept` header and the refusal to HTML and its headers; None where the envelope is to
+be sent.
+"""
 
 
 class GuardMiddleware:
-    """Answers to loopback Host names, to those that it listens on by name or address (`own`), and to `allowed_hosts`; refuses
-    foreign Origins for anything unsafe. Listening on every address (`0.0.0.0`, `::`) allows no Host: a page that has its name
-    resolve to this machine (DNS rebinding) sends its own. Browsers that ask for a page are refused with one.
+    """Answers to loopback Host names, to those that it listens on by name or address (`own`), and to
+    `allowed_hosts`; refuses foreign Origins for anything unsafe. Listening on every address (`0.0.0.0`, `::`)
+    allows no Host: a page that has its name resolve to this machine (DNS rebinding) sends its own. Browsers
+    that ask for a page are refused with one.
     """
 
     def __init__(
@@ -68,13 +71,16 @@ class GuardMiddleware:
     def _refusal(self, host: str, origin: str, method: str) -> ForbiddenError | None:
         if not self._any_host and not (is_loopback(host_name(host)) or host_name(host) in self._hosts):
             message = (
-                f"The Host {host[:100]!r} is not answered here. Use 127.0.0.1, or add the name to server.allowed_hosts "
-                "(FIRSTTOKEN_SERVER_ALLOWED_HOSTS)."
+                f"The Host {host[:100]!r} is not answered here. Use 127.0.0.1, or add the name to"
+                " server.allowed_hosts (FIRSTTOKEN_SERVER_ALLOWED_HOSTS)."
             )
             return ForbiddenError(message, code="host_not_allowed")
         foreign = origin and origin not in self._origins and _split(origin).netloc != host
         if foreign and method not in SAFE_METHODS:
-            message = f"Requests from the origin {origin[:100]!r} are refused. Add it to server.allowed_origins to allow them."
+            message = (
+                f"Requests from the origin {origin[:100]!r} are refused. Add it to server.allowed_origins to"
+                " allow them."
+            )
             return ForbiddenError(message, code="origin_not_allowed")
         return None
 

@@ -1,8 +1,9 @@
 """A request's body as it comes in, and what becomes of the rest of it when the answer is there first.
 
-Bytes that nobody read would be taken for the next request on the connection, and a connection that is closed over them is
-reset, which can take the answer with it. So what is short is read off behind the answer, and what is long (or of unknown
-length) is announced with `Connection: close`; that, too, is read off for a while, so that the client gets to read the answer.
+Bytes that nobody read would be taken for the next request on the connection, and a connection that is closed
+over them is reset, which can take the answer with it. So what is short is read off behind the answer, and
+what is long (or of unknown length) is announced with `Connection: close`; that, too, is read off for a while,
+so that the client gets to read the answer.
 """
 
 from __future__ import annotations
@@ -45,14 +46,18 @@ class IncomingBody:
         return message
 
     def announce(self, message: Message) -> None:
-        """Say in a response's start that the connection ends with it, where the rest of the body is too much to read off."""
+        """Say in a response's start that the connection ends with it, where the rest of the body is too
+        much to read off.
+        """
         if not self._asks_first and self._length is not None and self._length <= SHORT_BYTES:
             return
         headers: list[tuple[bytes, bytes]] = list(message["headers"])  # type: ignore[typeddict-item]
         message["headers"] = [*headers, (b"connection", b"close")]  # type: ignore[typeddict-unknown-key]
 
     async def discard(self) -> None:
-        """Read off the rest, within bounds. A client that asked before it sends was told no, and sends nothing."""
+        """Read off the rest, within bounds. A client that asked before it sends was told no, and sends
+        nothing.
+        """
         if self._asks_first:
             return
         left = LINGER_BYTES

@@ -1,4 +1,6 @@
-"""Methods that every route has: `HEAD` wherever there is `GET` (RFC 9110, 9.1), which `Allow` says too, and `OPTIONS *`."""
+"""Methods that every route has: `HEAD` wherever there is `GET` (RFC 9110, 9.1), which `Allow` says too,
+and `OPTIONS *`.
+"""
 
 from __future__ import annotations
 

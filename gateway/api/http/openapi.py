@@ -1,4 +1,6 @@
-"""OpenAPI for handlers that read and write by hand: schemas come from the msgspec structs, so they cannot drift."""
+"""OpenAPI for handlers that read and write by hand: schemas come from the msgspec structs, so they cannot
+drift.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def _inline(node: Any, components: dict[str, Any]) -> Any:
 
 
 def operation_of(dialect: Dialect, endpoint: Endpoint) -> type[Operation]:
-    """The description of an endpoint: its body, the answers by media type, and the errors in its dialect's form."""
+    """The description of an endpoint: its body, the answers by media type, and the errors in its dialect's
+    form.
+    """
 
     @dataclass
     class EndpointOperation(Operation):

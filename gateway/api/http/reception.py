@@ -1,4 +1,6 @@
-"""The beginning of every request to a model: its record is opened, its body read and checked, and it is admitted or refused."""
+"""The beginning of every request to a model: its record is opened, its body read and checked, and it is
+admitted or refused.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Streams that survive a disconnect: what was written stays for a while, and whoever comes back reads on.
 
-A client asks for it with `X-Conversation-Id` on a streamed request. Its answer is then written into a `Replay`, and every
-reader, the first one too, only follows that: one that leaves, or reads slowly, holds up nothing. There is one stream for each
-conversation; a new one takes the place of the one before.
+A client asks for it with `X-Conversation-Id` on a streamed request. Its answer is then written into a
+`Replay`, and every reader, the first one too, only follows that: one that leaves, or reads slowly, holds up
+nothing. There is one stream for each conversation; a new one takes the place of the one before.
 """
 
 from __future__ import annotations
@@ -73,7 +73,10 @@ class Replay:
         """
         while True:
             if offset < self.first:
-                raise StreamGapError(f"The stream's first byte that is kept is {self.first}; ask for `from={self.first}`.", self.first)
+                raise StreamGapError(
+                    f"The stream's first byte that is kept is {self.first}; ask for `from={self.first}`.",
+                    self.first,
+                )
             if piece := bytes(self._ring[offset - self.first :]):
                 offset += len(piece)
                 yield piece

@@ -52,8 +52,8 @@ class Timings(msgspec.Struct):
 
 
 class TruncationNote(msgspec.Struct):
-    """Messages of the request (by index) that were left out because the chat is longer than the context; null: their tokens were
-    not counted, since the chat was far longer.
+    """Messages of the request (by index) that were left out because the chat is longer than the context;
+    null: their tokens were not counted, since the chat was far longer.
     """
 
     dropped_messages: list[int]
@@ -61,7 +61,9 @@ class TruncationNote(msgspec.Struct):
 
 
 class AnswerMessage(msgspec.Struct):
-    """The whole answer. `content` is null where there are only calls; `reasoning_content` is the model's thinking."""
+    """The whole answer. `content` is null where there are only calls; `reasoning_content` is the model's
+    thinking.
+    """
 
     role: Literal["assistant"]
     content: str | None
@@ -128,14 +130,18 @@ class ChunkChoice(msgspec.Struct):
 
 
 class QueueNote(msgspec.Struct):
-    """The request waits behind so many others; its first token is expected in so many milliseconds (null: not predicted)."""
+    """The request waits behind so many others; its first token is expected in so many milliseconds (null:
+    not predicted).
+    """
 
     ahead: int
     predicted_ttft_ms: float | None
 
 
 class PromptProgress(msgspec.Struct):
-    """How much of the prompt is computed, as llama-server tells it: tokens in all, from the cache, done; and since when."""
+    """How much of the prompt is computed, as llama-server tells it: tokens in all, from the cache, done;
+    and since when.
+    """
 
     total: int
     cache: int
@@ -144,8 +150,8 @@ class PromptProgress(msgspec.Struct):
 
 
 class ChatCompletionChunk(msgspec.Struct, omit_defaults=True):
-    """One frame of a stream; the last one carries `timings`, and `usage` when it was asked for. With `return_progress`, frames
-    without text come before the answer: `queue`, then `prompt_progress`.
+    """One frame of a stream; the last one carries `timings`, and `usage` when it was asked for. With
+    `return_progress`, frames without text come before the answer: `queue`, then `prompt_progress`.
     """
 
     id: str

@@ -1,5 +1,5 @@
-"""What clients send beside the fields that are obeyed: refused by name where the answer would not be what was asked for, else
-told as ignored, so that nothing is left out in silence.
+"""What clients send beside the fields that are obeyed: refused by name where the answer would not be what was
+asked for, else told as ignored, so that nothing is left out in silence.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "prompt_logprobs": (None, 0),
     "use_beam_search": (None, False),
 }
-"""Fields without which the answer would be another one than was asked for, and the values at which they ask for nothing."""
+"""Fields without which the answer would be another one than was asked for, and the values at which they
+ask for nothing.
+"""
 
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "chat_template_kwargs": ({},),

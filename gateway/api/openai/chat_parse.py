@@ -81,7 +81,9 @@ def caller_of(user: str | None) -> str:
 
 
 def _ending(raw: RawChatRequest) -> Ending:
-    """How the prompt ends, by the two fields that vLLM and Hugging Face's `apply_chat_template` have for it."""
+    """How the prompt ends, by the two fields that vLLM and Hugging Face's `apply_chat_template` have for
+    it.
+    """
     if not raw.continue_final_message:
         return "turn" if raw.add_generation_prompt is False else "generation_prompt"
     if raw.add_generation_prompt:
@@ -135,7 +137,9 @@ def params_of(raw: Controls) -> dict[str, Scalar]:
 
 
 def _choices(raw: RawChatRequest) -> dict[str, Scalar]:
-    """What was asked for by one of a few words: the kind of output, and the effort of reasoning, which is not obeyed."""
+    """What was asked for by one of a few words: the kind of output, and the effort of reasoning, which is
+    not obeyed.
+    """
     effort = raw.reasoning_effort
     asked = {
         "output_type": "text" if raw.response_format else None,

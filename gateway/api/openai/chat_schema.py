@@ -54,8 +54,8 @@ class ToolCall(msgspec.Struct):
 
 
 class ChatMessage(msgspec.Struct):
-    """One message. `role`: system, developer, user, assistant or tool; `content`: a text or a list of text parts, null beside
-    `tool_calls` of the assistant; a tool's message has the `tool_call_id` that it answers.
+    """One message. `role`: system, developer, user, assistant or tool; `content`: a text or a list of text
+    parts, null beside `tool_calls` of the assistant; a tool's message has the `tool_call_id` that it answers.
     """
 
     role: str
@@ -101,7 +101,9 @@ class StreamOptions(msgspec.Struct):
 
 
 class Controls(msgspec.Struct, kw_only=True):
-    """Everything but the messages. Fields that we know and cannot serve are read so that they can be refused."""
+    """Everything but the messages. Fields that we know and cannot serve are read so that they can be
+    refused.
+    """
 
     model: str
     stream: bool | None = False
@@ -150,7 +152,9 @@ class ChatControls(Controls, kw_only=True):
 
 
 class ChatRequest(ChatControls, kw_only=True):
-    """`POST /v1/chat/completions`. `tool_choice`: auto, none, required, or an object that names a function."""
+    """`POST /v1/chat/completions`. `tool_choice`: auto, none, required, or an object that names a
+    function.
+    """
 
     messages: list[ChatMessage]
     tools: list[Tool] | None = None

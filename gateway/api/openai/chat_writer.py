@@ -75,9 +75,13 @@ class ChatWriter:
         return b"".join(self._frames(pieces))
 
     def last(self, reasons: Sequence[str | None], now_ns: int) -> bytes:
-        """The frames that end a stream: why each answer ended, the timings, the usage if asked for, and `[DONE]`."""
+        """The frames that end a stream: why each answer ended, the timings, the usage if asked for, and
+        `[DONE]`.
+        """
         roles = b"".join(self._role_chunk(index) for index in range(len(reasons)))
-        endings = [ChunkChoice(index, AnswerDelta(), reason or "stop") for index, reason in enumerate(reasons)]
+        endings = [
+            ChunkChoice(index, AnswerDelta(), reason or "stop") for index, reason in enumerate(reasons)
+        ]
         told = [self._chunk([ending]) for ending in endings[:-1]]
         if self._include_usage:
             told += [self._chunk(endings[-1:]), self._last_chunk([], now_ns, usage=True)]
@@ -112,7 +116,9 @@ class ChatWriter:
         if isinstance(told, Queued):
             chunk.queue = QueueNote(told.ahead, rounded(told.predicted_ttft_ms))
         else:
-            chunk.prompt_progress = PromptProgress(told.total, told.cached, told.done, round(told.elapsed_ms, 3))
+            chunk.prompt_progress = PromptProgress(
+                told.total, told.cached, told.done, round(told.elapsed_ms, 3)
+            )
         return sse(_encode(chunk))
 
     def _text_frame(self, choice: int, text: str) -> bytes:
@@ -166,7 +172,9 @@ def _delta(delta: Delta) -> AnswerDelta | None:
     if isinstance(delta, Reasoning):
         return AnswerDelta(reasoning_content=delta.text)
     if isinstance(delta, CallBegin):
-        return AnswerDelta(tool_calls=[ToolCallDelta(delta.index, FunctionDelta("", delta.name), delta.id, "function")])
+        return AnswerDelta(
+            tool_calls=[ToolCallDelta(delta.index, FunctionDelta("", delta.name), delta.id, "function")]
+        )
     if isinstance(delta, CallArguments):
         return AnswerDelta(tool_calls=[ToolCallDelta(delta.index, FunctionDelta(delta.text))])
     return None

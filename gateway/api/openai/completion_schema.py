@@ -24,8 +24,8 @@ class CompletionControls(Controls, kw_only=True):
 
 
 class CompletionRequest(CompletionControls, kw_only=True):
-    """`POST /v1/completions`. `prompt`: a text, texts, tokens or lists of tokens; control tokens that are spelled out in a text are
-    control tokens. `echo` gives the prompt back before the answer.
+    """`POST /v1/completions`. `prompt`: a text, texts, tokens or lists of tokens; control tokens that are
+    spelled out in a text are control tokens. `echo` gives the prompt back before the answer.
     """
 
     prompt: Prompt
@@ -52,7 +52,9 @@ class CompletionChoice(msgspec.Struct):
 
 
 class Completion(msgspec.Struct, omit_defaults=True):
-    """The response, or one frame of a stream; the last frame carries `timings`, and `usage` when it was asked for."""
+    """The response, or one frame of a stream; the last frame carries `timings`, and `usage` when it was
+    asked for.
+    """
 
     id: str
     object: Literal["text_completion"]

@@ -12,7 +12,12 @@ from gateway.api.dialect import TextRequest
 from gateway.api.http.decoding import decode_body
 from gateway.api.openai.chat_fields import REFUSED, refuse, unknown_fields
 from gateway.api.openai.chat_parse import caller_of, conversation_of, params_of, sampling_of, stop_of
-from gateway.api.openai.completion_schema import MAX_PROMPTS, Completion, CompletionChoice, RawCompletionRequest
+from gateway.api.openai.completion_schema import (
+    MAX_PROMPTS,
+    Completion,
+    CompletionChoice,
+    RawCompletionRequest,
+)
 from gateway.api.openai.embedding_input import inputs_of
 from gateway.api.openai.figures import timings_of, usage_of
 from gateway.api.openai.sse import DONE, sse
@@ -90,7 +95,9 @@ def _prompts(raw: RawCompletionRequest) -> list[str | list[int]]:
 
 
 class CompletionWriter:
-    """Writes the response of one request. `echoed` are the prompts where they are to be given back, `n` the answers to each."""
+    """Writes the response of one request. `echoed` are the prompts where they are to be given back, `n`
+    the answers to each.
+    """
 
     def __init__(
         self,
@@ -123,10 +130,14 @@ class CompletionWriter:
 
     def pieces(self, pieces: Sequence[Piece]) -> bytes:
         """A frame for each piece of text."""
-        return b"".join(self._frame(choice, delta.text) for choice, delta in pieces if isinstance(delta, Content))
+        return b"".join(
+            self._frame(choice, delta.text) for choice, delta in pieces if isinstance(delta, Content)
+        )
 
     def last(self, reasons: Sequence[str | None], now_ns: int) -> bytes:
-        """The frames that end a stream: why each answer ended, the timings, the usage if asked for, and `[DONE]`."""
+        """The frames that end a stream: why each answer ended, the timings, the usage if asked for, and
+        `[DONE]`.
+        """
         unsaid = [self._frame(index, "") for index in range(len(reasons)) if index not in self._begun]
         endings = [CompletionChoice(index, "", reason or "stop") for index, reason in enumerate(reasons)]
         frames = [sse(_encode(self._completion([ending]))) for ending in endings]

@@ -1,5 +1,5 @@
-"""The tables of fields in docs/openai.md: `python -m gateway.api.openai.docs docs/openai.md` writes them again, from the structs
-that bodies are read with and the lists of what is refused.
+"""The tables of fields in docs/openai.md: `python -m gateway.api.openai.docs docs/openai.md` writes them
+again, from the structs that bodies are read with and the lists of what is refused.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ def _table(endpoint: Endpoint) -> str:
         f"### `POST {endpoint.path}`\n",
         "| | fields |\n| --- | --- |",
         f"| obeyed | {_listed(obeyed)} |",
-        f"| refused, unless they ask for nothing | {_listed(name for name in refused if name not in obeyed)} |",
+        (
+            "| refused, unless they ask for nothing |"
+            f" {_listed(name for name in refused if name not in obeyed)} |"
+        ),
     ]
     if endpoint is CHAT:
         rows.append(f"| taken, and told as ignored unless they ask for nothing | {_listed(NEUTRAL)} |")

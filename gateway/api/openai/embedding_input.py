@@ -1,5 +1,5 @@
-"""`input` of an embeddings request: a text, texts, tokens, lists of tokens. Read and checked in C, whatever its form: one pass of
-Python over a body of tokens would hold up every stream.
+"""`input` of an embeddings request: a text, texts, tokens, lists of tokens. Read and checked in C, whatever
+its form: one pass of Python over a body of tokens would hold up every stream.
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ Text = str | list[str | int | list[int]]
 
 
 class EmbeddingRequest(msgspec.Struct, kw_only=True):
-    """`input`: a text, texts, tokens or lists of tokens. `dimensions` keeps the first numbers of each vector, normalised again."""
+    """`input`: a text, texts, tokens or lists of tokens. `dimensions` keeps the first numbers of each
+    vector, normalised again.
+    """
 
     model: str
     input: Text

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.api.openai.answer_schema import CompletionTokensDetails, PromptTokensDetails, Timings, TruncationNote, Usage
+from gateway.api.openai.answer_schema import (
+    CompletionTokensDetails,
+    PromptTokensDetails,
+    Timings,
+    TruncationNote,
+    Usage,
+)
 from telemetry.events import Phase
 from telemetry.record import RequestRecord
 
@@ -60,8 +66,8 @@ def timings_of(record: RequestRecord, now_ns: int) -> Timings:
 
 
 def told_indexes(indexes: Sequence[int]) -> str:
-    """Ascending indexes as a header may carry them: one by one, as ranges where that is too long, and cut where they are, too
-    (the body has all of them).
+    """Ascending indexes as a header may carry them: one by one, as ranges where that is too long, and cut
+    where they are, too (the body has all of them).
     """
     one_by_one = ",".join(map(str, indexes))
     if len(one_by_one) <= MAX_HEADER_CHARS:

@@ -50,7 +50,9 @@ def _role(message: RawMessage, path: str) -> str:
 
 
 def _said(message: RawMessage, path: str) -> dict[str, Any]:
-    """What the assistant said: text, calls, or both; and what it thought, where the client gives that back."""
+    """What the assistant said: text, calls, or both; and what it thought, where the client gives that
+    back.
+    """
     made: dict[str, Any] = {"role": "assistant"}
     calls = calls_of(message.tool_calls, f"{path}.tool_calls") if message.tool_calls else []
     nothing = message.content is None and calls
@@ -68,7 +70,11 @@ def _result(message: RawMessage, path: str) -> dict[str, Any]:
     if not isinstance(message.tool_call_id, str):
         text = "The result of a tool needs the `tool_call_id` that it answers."
         raise InvalidRequestError(text, code="missing_required_parameter", param=f"{path}.tool_call_id")
-    made = {"role": "tool", "content": _content(message.content, f"{path}.content"), "tool_call_id": message.tool_call_id}
+    made = {
+        "role": "tool",
+        "content": _content(message.content, f"{path}.content"),
+        "tool_call_id": message.tool_call_id,
+    }
     return made if message.name is None else {**made, "name": message.name}
 
 

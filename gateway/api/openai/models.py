@@ -14,7 +14,9 @@ from telemetry.events import EngineConfig
 
 
 class Meta(msgspec.Struct):
-    """What the model is, in llama-server's names: context as served and as trained, size in bytes, vocabulary."""
+    """What the model is, in llama-server's names: context as served and as trained, size in bytes,
+    vocabulary.
+    """
 
     n_ctx: int
     n_ctx_train: int
@@ -26,8 +28,9 @@ class Meta(msgspec.Struct):
 
 
 class Model(msgspec.Struct):
-    """One model: OpenAI's four fields, its state, and once loaded what it runs with and can do (`task`). `tuning` is what was
-    chosen by measurement, `threads_limit` what decided the number of threads; `parent` is the model that a LoRA adapter belongs to.
+    """One model: OpenAI's four fields, its state, and once loaded what it runs with and can do (`task`).
+    `tuning` is what was chosen by measurement, `threads_limit` what decided the number of threads; `parent`
+    is the model that a LoRA adapter belongs to.
     """
 
     id: str

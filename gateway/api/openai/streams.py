@@ -1,4 +1,6 @@
-"""Streams that were left, as llama-server has them: read on with `GET`, stopped with `DELETE`, and a list of all."""
+"""Streams that were left, as llama-server has them: read on with `GET`, stopped with `DELETE`, and a list
+of all.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class StreamList(msgspec.Struct):
 
 
 @get("/v1/stream/{conversation_id:str}", operation_id="readStream", tags=["streams"])
-async def read_stream(conversation_id: str, request: Request[object, object, State], serving: Serving) -> Stream:
+async def read_stream(
+    conversation_id: str, request: Request[object, object, State], serving: Serving
+) -> Stream:
     """Read on in the stream of a conversation, from the byte `from`, until it ends."""
     replay = serving.replays.find(conversation_id)
     offset = offset_of(request.query_params.get("from"))

@@ -1,5 +1,5 @@
-"""What form an answer must have, by any of the names that clients have for it: OpenAI's `response_format`, vLLM's `guided_*` and
-`structured_outputs`, llama-server's `grammar` and `json_schema`.
+"""What form an answer must have, by any of the names that clients have for it: OpenAI's `response_format`,
+vLLM's `guided_*` and `structured_outputs`, llama-server's `grammar` and `json_schema`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,19 @@ class Form(NamedTuple):
 
 
 def form_of(body: bytes, given: Mapping[str, Any]) -> Form | None:
-    """The form that a request asks for; None where it asks for none. `given` are the fields of `FIELDS`, decoded; schemas are
-    taken from the body as they were written, since the order of properties is part of them.
+    """The form that a request asks for; None where it asks for none. `given` are the fields of `FIELDS`,
+    decoded; schemas are taken from the body as they were written, since the order of properties is part of
+    them.
 
     Raises:
         InvalidRequestError: a field is not understood, or two of them ask for a form.
     """
-    forms = [form for name, read in FIELDS.items() if given.get(name) not in ABSENT if (form := read(name, given[name], body))]
+    forms = [
+        form
+        for name, read in FIELDS.items()
+        if given.get(name) not in ABSENT
+        if (form := read(name, given[name], body))
+    ]
     if len(forms) > 1:
         names = " and ".join(f"`{form.param}`" for form in forms)
         raise InvalidRequestError(f"{names} exclude each other; send one of them.", param=forms[1].param)
@@ -94,7 +100,11 @@ def _structured_outputs(name: str, value: Any, body: bytes) -> Form | None:
     if not isinstance(value, dict):
         raise InvalidRequestError(f"`{name}` must be an object.", param=name)
     asked = {key: inner for key, inner in value.items() if inner not in ABSENT and inner is not False}
-    known = {key: inner for key, inner in asked.items() if key in ("json", "regex", "choice", "grammar", "json_object")}
+    known = {
+        key: inner
+        for key, inner in asked.items()
+        if key in ("json", "regex", "choice", "grammar", "json_object")
+    }
     if len(known) != 1:
         text = f"`{name}` must have one of json, regex, choice, grammar, json_object."
         raise InvalidRequestError(text, param=name)

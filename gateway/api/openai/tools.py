@@ -60,7 +60,9 @@ def choice_of(given: Any, tools: Sequence[dict[str, Any]]) -> str | dict[str, An
         return "auto"
     if given in CHOICES:
         if given == "required" and not tools:
-            raise InvalidRequestError("`tool_choice` is required, and there are no tools.", param="tool_choice")
+            raise InvalidRequestError(
+                "`tool_choice` is required, and there are no tools.", param="tool_choice"
+            )
         return str(given)
     named = given.get("function", given) if isinstance(given, dict) else None
     name = named.get("name") if isinstance(named, dict) else None

@@ -84,7 +84,9 @@ DEEPSEEK = Format(
     signs=(("<｜tool▁calls▁begin｜>",), ("<｜Assistant｜>",)),
     reasoning=(THINK,),
     calls=(
-        Syntax("<｜tool▁call▁begin｜>function<｜tool▁sep｜>{name}\n```json\n{arguments}\n```{}<｜tool▁call▁end｜>"),
+        Syntax(
+            "<｜tool▁call▁begin｜>function<｜tool▁sep｜>{name}\n```json\n{arguments}\n```{}<｜tool▁call▁end｜>"
+        ),
         Syntax("<｜tool▁call▁begin｜>{name}<｜tool▁sep｜>{}{arguments}{}<｜tool▁call▁end｜>"),
     ),
     sections=(Span("<｜tool▁calls▁begin｜>", ("<｜tool▁calls▁end｜>",)),),

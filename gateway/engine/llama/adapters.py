@@ -44,6 +44,7 @@ def _load(model: LlamaModel, name: str, path: str) -> Any:
     handle = llama.llama_adapter_lora_init(model.handle, path.encode())
     if not handle:
         raise ModelError(
-            f"llama.cpp cannot load the adapter {name!r} from {path}: is it a LoRA adapter (GGUF) for this model? The log has details."
+            f"llama.cpp cannot load the adapter {name!r} from {path}: is it a LoRA adapter (GGUF) for this"
+            " model? The log has details."
         )
     return handle

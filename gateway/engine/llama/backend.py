@@ -56,8 +56,12 @@ class ContextOptions:
 class LlamaBackend:
     """A llama.cpp context with one sequence per slot."""
 
-    def __init__(self, model: LlamaModel, options: ContextOptions, adapters: LlamaAdapters | None = None) -> None:
-        if problem := kv_types.refusal(options.kv_type_k, options.kv_type_v, flash_attention=options.flash_attention):
+    def __init__(
+        self, model: LlamaModel, options: ContextOptions, adapters: LlamaAdapters | None = None
+    ) -> None:
+        if problem := kv_types.refusal(
+            options.kv_type_k, options.kv_type_v, flash_attention=options.flash_attention
+        ):
             raise ModelError(problem)
         params = llama.llama_context_default_params()
         params.n_ctx = options.n_ctx * options.slots
@@ -125,14 +129,18 @@ class LlamaBackend:
         wanted = self._columns.fill(parts)
         self._batch.n_tokens = sum(len(part.tokens) for part in parts)
         threads = self._threads_for(parts)
-        llama.llama_set_n_threads(self._context, threads, threads)  # llama.cpp takes several answers for a prompt
+        # llama.cpp takes several answers for a prompt
+        llama.llama_set_n_threads(self._context, threads, threads)
         code = llama.llama_decode(self._context, self._batch)
         if code == ABORTED:
             raise BackendError(
-                "the computation took too long and was given up (engine.step_timeout_s): send a shorter prompt, or try again"
+                "the computation took too long and was given up (engine.step_timeout_s): send a shorter"
+                " prompt, or try again"
             )
         if code != 0:
-            raise BackendError(f"llama_decode failed with code {code}" + (": the KV cache is full" if code == 1 else ""))
+            raise BackendError(
+                f"llama_decode failed with code {code}" + (": the KV cache is full" if code == 1 else "")
+            )
         return {part.slot: self._sample(part, index) for part, index in wanted}
 
     def _threads_for(self, parts: Sequence[Part]) -> int:
@@ -140,7 +148,11 @@ class LlamaBackend:
         there, so that another number of them gives other sums, and may turn a near tie (promise 5).
         """
         alone = len(parts) == 1 and len(parts[0].tokens) == 1
-        if alone and self.options.flash_attention and (self.options.kv_unified or parts[0].position >= UNDIVIDED_CELLS):
+        if (
+            alone
+            and self.options.flash_attention
+            and (self.options.kv_unified or parts[0].position >= UNDIVIDED_CELLS)
+        ):
             return self.options.threads
         return self._threads[any(part.prefill for part in parts)]
 
@@ -164,14 +176,23 @@ class LlamaBackend:
                 break
             sampled.append(token)
         if part.drafted:
-            llama.llama_memory_seq_rm(self._memory, part.slot, part.position + len(part.tokens) - part.drafted + len(sampled) - 1, -1)
+            llama.llama_memory_seq_rm(
+                self._memory,
+                part.slot,
+                part.position + len(part.tokens) - part.drafted + len(sampled) - 1,
+                -1,
+            )
         return sampled
 
     def close(self, slot: int) -> Sampler | ConstrainedSampler | None:
         return self._samplers.pop(slot, None)
 
     def trim(self, slot: int, tokens: int) -> bool:
-        if tokens > 0 and self.holds(slot) >= tokens and llama.llama_memory_seq_rm(self._memory, slot, tokens, -1):
+        if (
+            tokens > 0
+            and self.holds(slot) >= tokens
+            and llama.llama_memory_seq_rm(self._memory, slot, tokens, -1)
+        ):
             return self.holds(slot) == tokens
         llama.llama_memory_seq_rm(self._memory, slot, -1, -1)
         return tokens == 0
@@ -181,7 +202,11 @@ class LlamaBackend:
         if size <= 0:
             return None
         state = np.empty(size, dtype=np.uint8)
-        return state if llama.llama_state_seq_get_data(self._context, _pointer(state), size, slot) == size else None
+        return (
+            state
+            if llama.llama_state_seq_get_data(self._context, _pointer(state), size, slot) == size
+            else None
+        )
 
     def restore(self, slot: int, state: State, tokens: int) -> bool:
         self.trim(slot, 0)
@@ -204,7 +229,10 @@ class LlamaBackend:
         if llama.llama_decode(self._context, self._batch) != 0:
             raise BackendError("llama_decode failed")
         size = (self._model.n_vocab,)
-        return [np.ctypeslib.as_array(llama.llama_get_logits_ith(self._context, index), shape=size).copy() for index in range(len(tokens))]
+        return [
+            np.ctypeslib.as_array(llama.llama_get_logits_ith(self._context, index), shape=size).copy()
+            for index in range(len(tokens))
+        ]
 
     def holds(self, slot: int) -> int:
         """Tokens in a slot's state."""
@@ -226,7 +254,10 @@ def _has_two_kernels(options: ContextOptions) -> bool:
     (`gateway.engine.cache.blocks`).
     """
     exact = options.flash_attention and (options.kv_type_k, options.kv_type_v) == ("f16", "f16")
-    fits = min(options.n_ubatch, options.n_batch) >= SMALL_KERNEL_ROWS and options.n_batch >= 2 * SMALL_KERNEL_ROWS
+    fits = (
+        min(options.n_ubatch, options.n_batch) >= SMALL_KERNEL_ROWS
+        and options.n_batch >= 2 * SMALL_KERNEL_ROWS
+    )
     return exact and fits and not llama.llama_supports_gpu_offload()
 
 

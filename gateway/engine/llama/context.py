@@ -23,11 +23,14 @@ ROPE_POSITIVE = ("rope_freq_base", "rope_freq_scale", "yarn_orig_ctx")
 YARN_FACTORS = ("yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast", "yarn_beta_slow")
 
 
-def context_options(model: LlamaModel, options: EngineOptions, draft: LlamaModel | None = None) -> ContextOptions:
+def context_options(
+    model: LlamaModel, options: EngineOptions, draft: LlamaModel | None = None
+) -> ContextOptions:
     """As set, with the defaults for what is not; a draft model needs memory for its own KV."""
     threads = options.threads or usable_cores().count
     return ContextOptions(
-        n_ctx=options.n_ctx or _affordable_context(model, options, 0 if draft is None else draft.kv_bytes_per_token),
+        n_ctx=options.n_ctx
+        or _affordable_context(model, options, 0 if draft is None else draft.kv_bytes_per_token),
         slots=options.slots,
         n_batch=max(options.n_batch, options.slots),
         n_ubatch=options.n_ubatch,
@@ -46,7 +49,11 @@ def threads_limit(options: EngineOptions, tuning: Tuning | None) -> str:
     if options.threads:
         return "set by engine.threads"
     limit = usable_cores().limit
-    return f"chosen by measurement within {limit}" if tuning is not None and "threads" in tuning.chosen else limit
+    return (
+        f"chosen by measurement within {limit}"
+        if tuning is not None and "threads" in tuning.chosen
+        else limit
+    )
 
 
 def _affordable_context(model: LlamaModel, options: EngineOptions, more_token_bytes: int) -> int:
@@ -55,13 +62,18 @@ def _affordable_context(model: LlamaModel, options: EngineOptions, more_token_by
     """
     trained = int(llama.llama_model_n_ctx_train(model.handle))
     budget = psutil.virtual_memory().available * KV_SHARE_OF_MEMORY
-    token_bytes = max(1.0, model.kv_bytes_per_token * kv_types.share(options.kv_type_k, options.kv_type_v)) + more_token_bytes
+    token_bytes = (
+        max(1.0, model.kv_bytes_per_token * kv_types.share(options.kv_type_k, options.kv_type_v))
+        + more_token_bytes
+    )
     affordable = int(budget / (options.slots * token_bytes)) // 256 * 256
     return max(MIN_CONTEXT, min(trained, affordable))
 
 
 def _rope(options: EngineOptions) -> dict[str, float]:
     """The parameters of RoPE and YaRN that were set; the rest is the model's own."""
-    given: dict[str, float] = {name: getattr(options, name) for name in ROPE_POSITIVE if getattr(options, name) > 0}
+    given: dict[str, float] = {
+        name: getattr(options, name) for name in ROPE_POSITIVE if getattr(options, name) > 0
+    }
     given |= {name: getattr(options, name) for name in YARN_FACTORS if getattr(options, name) >= 0}
     return given | ({"rope_scaling_type": ROPE_SCALING[options.rope_scaling]} if options.rope_scaling else {})

@@ -45,7 +45,9 @@ class LoadedDraft:
     buffers: Mapping[str, int]
 
 
-def load_draft_weights(options: EngineOptions, model: LlamaModel, progress: Callable[[float], None]) -> LlamaModel:
+def load_draft_weights(
+    options: EngineOptions, model: LlamaModel, progress: Callable[[float], None]
+) -> LlamaModel:
     """The draft model's weights and vocabulary, which fits the model's.
 
     Raises:
@@ -53,15 +55,22 @@ def load_draft_weights(options: EngineOptions, model: LlamaModel, progress: Call
     """
     path = Path(options.draft_model)
     try:
-        draft = LlamaModel(path, gpu_layers=options.gpu_layers, load_mode=options.load_mode, progress=progress)
+        draft = LlamaModel(
+            path, gpu_layers=options.gpu_layers, load_mode=options.load_mode, progress=progress
+        )
     except ModelError as error:
         raise ModelError(f"engine.draft_model: {error} To go on, {REMEDY}.") from None
     if problem := _cannot_draft(draft) or _misfit(model, draft):
-        raise ModelError(f"engine.draft_model: {path.name} cannot draft for {Path(options.path).name}: {problem}; {REMEDY}.")
+        raise ModelError(
+            f"engine.draft_model: {path.name} cannot draft for {Path(options.path).name}: {problem};"
+            f" {REMEDY}."
+        )
     return draft
 
 
-def start_drafting(draft: LlamaModel, model: LlamaModel, context: ContextOptions, options: EngineOptions) -> LoadedDraft:
+def start_drafting(
+    draft: LlamaModel, model: LlamaModel, context: ContextOptions, options: EngineOptions
+) -> LoadedDraft:
     """A context for the draft model with a sequence for each slot of the model's `context`, measured.
 
     Raises:
@@ -71,16 +80,31 @@ def start_drafting(draft: LlamaModel, model: LlamaModel, context: ContextOptions
     size = max(MAX_FEED, context.slots * (NEAR + 1))
     trained = int(llama.llama_model_n_ctx_train(draft.handle))
     n_ctx = min(context.n_ctx, trained)
-    own = replace(context, n_ctx=n_ctx, n_batch=size, n_ubatch=min(size, context.n_ubatch), kv_type_k="f16", kv_type_v="f16", rope={})
+    own = replace(
+        context,
+        n_ctx=n_ctx,
+        n_batch=size,
+        n_ubatch=min(size, context.n_ubatch),
+        kv_type_k="f16",
+        kv_type_v="f16",
+        rope={},
+    )
     try:
         backend = LlamaBackend(draft, own)
     except ModelError as error:
         raise ModelError(f"engine.draft_model: {error}; or {REMEDY}.") from None
     if not backend.trims:
-        raise ModelError(f"engine.draft_model: this draft model cannot take guesses back (its state cannot be cut); {REMEDY}.")
+        raise ModelError(
+            "engine.draft_model: this draft model cannot take guesses back (its state cannot be cut);"
+            f" {REMEDY}."
+        )
     drafter = DraftModel(backend, context.slots, n_vocab=n_vocab, is_end=model.is_end)
     drafting = Drafting(
-        drafter.states, _costs(backend, context.slots), max_tokens=options.draft_max_tokens, n_ctx=backend.n_ctx, max_feed=MAX_FEED
+        drafter.states,
+        _costs(backend, context.slots),
+        max_tokens=options.draft_max_tokens,
+        n_ctx=backend.n_ctx,
+        max_feed=MAX_FEED,
     )
     return LoadedDraft(drafter, drafting, {**draft.buffers, **backend.buffers})
 
@@ -118,7 +142,10 @@ def _costs(backend: LlamaBackend, slots: int) -> DraftCosts:
     for _ in range(2):
         backend.trim(0, 0)
         token_ns = _measured_ns(backend, [prompt]) / WARM_UP_TOKENS
-    one_ns = min(_measured_ns(backend, [Part(0, (1,), WARM_UP_TOKENS + number, sample=True, prefill=False)]) for number in range(ROUNDS))
+    one_ns = min(
+        _measured_ns(backend, [Part(0, (1,), WARM_UP_TOKENS + number, sample=True, prefill=False)])
+        for number in range(ROUNDS)
+    )
     row_ns = token_ns
     if slots > 1:
         backend.trim(0, 0)

@@ -16,18 +16,34 @@ from gateway.engine.llama.buffers import watch_buffers
 from gateway.engine.llama.model import LlamaModel, ModelError
 
 WARM_UP_TOKENS = 64
-ENCODERS = frozenset({"bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3", "eurobert"})
+ENCODERS = frozenset(
+    {
+        "bert",
+        "modern-bert",
+        "nomic-bert",
+        "nomic-bert-moe",
+        "neo-bert",
+        "jina-bert-v2",
+        "jina-bert-v3",
+        "eurobert",
+    }
+)
 """Architectures that cannot generate."""
 
 
 def embeds(model: LlamaModel, wanted: str) -> bool:
     """True where a model is to be served for embeddings; `wanted` is the setting `engine.embeddings`."""
-    return wanted == "on" or (wanted == "auto" and (pooling(model) > 0 or model.metadata("general.architecture") in ENCODERS))
+    return wanted == "on" or (
+        wanted == "auto" and (pooling(model) > 0 or model.metadata("general.architecture") in ENCODERS)
+    )
 
 
 def pooling(model: LlamaModel) -> int:
     """The pooling type that the model file names; 0 where it names none."""
-    return int(model.metadata(f"{model.metadata('general.architecture')}.pooling_type") or llama.LLAMA_POOLING_TYPE_NONE)
+    return int(
+        model.metadata(f"{model.metadata('general.architecture')}.pooling_type")
+        or llama.LLAMA_POOLING_TYPE_NONE
+    )
 
 
 class LlamaEmbedder:
@@ -48,7 +64,9 @@ class LlamaEmbedder:
         with watch_buffers() as buffers:
             context = llama.llama_init_from_model(model.handle, params)
         if not context:
-            raise ModelError("llama.cpp cannot make a context for embeddings: lower engine.n_batch (the log has details)")
+            raise ModelError(
+                "llama.cpp cannot make a context for embeddings: lower engine.n_batch (the log has details)"
+            )
         self.options = options
         self.buffers: Mapping[str, int] = buffers
         self.n_ctx = options.n_ctx
@@ -70,7 +88,11 @@ class LlamaEmbedder:
         """As llama-server does: BOS, query, EOS, SEP, document, EOS, of those that the model wants."""
         vocab = self._model.vocab
         eos = llama.llama_vocab_eos(vocab)
-        end = [eos if eos >= 0 else llama.llama_vocab_sep(vocab)] if llama.llama_vocab_get_add_eos(vocab) else []
+        end = (
+            [eos if eos >= 0 else llama.llama_vocab_sep(vocab)]
+            if llama.llama_vocab_get_add_eos(vocab)
+            else []
+        )
         separator = [llama.llama_vocab_sep(vocab)] if llama.llama_vocab_get_add_sep(vocab) else []
         begin = [llama.llama_vocab_bos(vocab)] if llama.llama_vocab_get_add_bos(vocab) else []
         return [*begin, *self._plain(query), *end, *separator, *self._plain(document), *end]
@@ -82,7 +104,10 @@ class LlamaEmbedder:
         return all(0 <= token < self._model.n_vocab for token in tokens)
 
     def embed(self, inputs: list[list[int]]) -> list[Vector]:
-        parts = tuple(Part(slot, tokens, 0, sample=True, prefill=True, drafted=len(tokens) - 1) for slot, tokens in enumerate(inputs))
+        parts = tuple(
+            Part(slot, tokens, 0, sample=True, prefill=True, drafted=len(tokens) - 1)
+            for slot, tokens in enumerate(inputs)
+        )
         self._columns.fill(parts)
         self._batch.n_tokens = sum(map(len, inputs))
         if self._memory:

@@ -1,4 +1,6 @@
-"""A GGUF model through llama.cpp: loading, metadata, tokens. No decoding here (`gateway.engine.llama.backend`)."""
+"""A GGUF model through llama.cpp: loading, metadata, tokens. No decoding here
+(`gateway.engine.llama.backend`).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class ModelError(RuntimeError):
 class LlamaModel:
     """Weights and vocabulary. Thread-safe once loaded: nothing here changes state."""
 
-    def __init__(self, path: Path, *, gpu_layers: int, progress: Callable[[float], None], load_mode: str = "auto") -> None:
+    def __init__(
+        self, path: Path, *, gpu_layers: int, progress: Callable[[float], None], load_mode: str = "auto"
+    ) -> None:
         llama.llama_backend_init()
         params = llama.llama_model_default_params()
         params.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 2**31 - 1
@@ -53,7 +57,10 @@ class LlamaModel:
         with watch_buffers() as buffers:
             model = llama.llama_model_load_from_file(str(path).encode(), params)
         if not model:
-            raise ModelError(f"llama.cpp cannot load {path}: is it a complete GGUF file of a supported architecture? The log has details.")
+            raise ModelError(
+                f"llama.cpp cannot load {path}: is it a complete GGUF file of a supported architecture? The"
+                " log has details."
+            )
         self.handle = model
         self.buffers: Mapping[str, int] = buffers
         self.vocab = llama.llama_model_get_vocab(model)
@@ -82,7 +89,11 @@ class LlamaModel:
             "eot": llama.llama_vocab_eot(self.vocab),
             "pad": llama.llama_vocab_pad(self.vocab),
         }
-        return {role: self._bytes(token, special=True).decode(errors="replace") for role, token in roles.items() if token >= 0}
+        return {
+            role: self._bytes(token, special=True).decode(errors="replace")
+            for role, token in roles.items()
+            if token >= 0
+        }
 
     @property
     def vocab_info(self) -> VocabInfo:
@@ -95,7 +106,13 @@ class LlamaModel:
         """Bytes of f16 keys and values per token over all layers."""
         heads = max(1, llama.llama_model_n_head(self.handle))
         head_size = llama.llama_model_n_embd(self.handle) // heads
-        return int(2 * 2 * head_size * llama.llama_model_n_head_kv(self.handle) * llama.llama_model_n_layer(self.handle))
+        return int(
+            2
+            * 2
+            * head_size
+            * llama.llama_model_n_head_kv(self.handle)
+            * llama.llama_model_n_layer(self.handle)
+        )
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a rendered prompt: control tokens in it are recognised, but not those that a client
@@ -105,7 +122,11 @@ class LlamaModel:
         parts = self.control_text.parts(text)
         if len(parts) == 1 and parts[0].control:
             return self.encode(text, add_special=whole, parse_special=True)
-        tokens = [token for part in parts for token in self.encode(part.text, add_special=False, parse_special=part.control)]
+        tokens = [
+            token
+            for part in parts
+            for token in self.encode(part.text, add_special=False, parse_special=part.control)
+        ]
         return [*self._added("bos", whole), *tokens, *self._added("eos", whole)]
 
     def read_vocabulary(self) -> None:
@@ -119,8 +140,13 @@ class LlamaModel:
         found = {}
         for token in range(self.n_vocab):
             attributes = llama.llama_vocab_get_attr(self.vocab, token)
-            if attributes & CONTROL and (text := llama.llama_vocab_get_text(self.vocab, token).decode(errors="replace")):
-                found[text] = Strip(bool(attributes & llama.LLAMA_TOKEN_ATTR_LSTRIP), bool(attributes & llama.LLAMA_TOKEN_ATTR_RSTRIP))
+            if attributes & CONTROL and (
+                text := llama.llama_vocab_get_text(self.vocab, token).decode(errors="replace")
+            ):
+                found[text] = Strip(
+                    bool(attributes & llama.LLAMA_TOKEN_ATTR_LSTRIP),
+                    bool(attributes & llama.LLAMA_TOKEN_ATTR_RSTRIP),
+                )
         return ControlText(found)
 
     def _added(self, role: str, wanted: bool) -> list[int]:
@@ -138,7 +164,9 @@ class LlamaModel:
         data = text.encode("utf-8", errors="replace")
         tokens = np.empty(len(data) + 8, dtype=np.int32)
         pointer = tokens.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
-        count = llama.llama_tokenize(self.vocab, data, len(data), pointer, len(tokens), add_special, parse_special)
+        count = llama.llama_tokenize(
+            self.vocab, data, len(data), pointer, len(tokens), add_special, parse_special
+        )
         if count < 0:
             raise ModelError("the prompt has more tokens than bytes; this tokenizer is not supported")
         return list(map(int, tokens[:count].tolist()))
@@ -152,7 +180,9 @@ class LlamaModel:
     def sizes(self, tokens: list[int]) -> npt.NDArray[np.int64]:
         """Bytes of each token as it stands in a rendered prompt, control tokens by their names."""
         if self._sizes is None:
-            self._sizes = np.array([len(self._bytes(token, special=True)) for token in range(self.n_vocab)], dtype=np.int64)
+            self._sizes = np.array(
+                [len(self._bytes(token, special=True)) for token in range(self.n_vocab)], dtype=np.int64
+            )
         return self._sizes[np.array(tokens, dtype=np.int64)]
 
     @cached_property

@@ -23,12 +23,18 @@ RANDOM = 0xFFFFFFFF
 
 
 class Sampler:
-    """The sampler of one sequence. Greedy without penalties needs no chain: an argmax is the same, and faster."""
+    """The sampler of one sequence. Greedy without penalties needs no chain: an argmax is the same, and
+    faster.
+    """
 
     def __init__(self, sampling: Sampling, n_vocab: int) -> None:
         self._n_vocab = n_vocab
         self._chain: llama.llama_sampler_p | None = None
-        penalised = (sampling.frequency_penalty, sampling.presence_penalty, sampling.repeat_penalty) != (0.0, 0.0, 1.0)
+        penalised = (sampling.frequency_penalty, sampling.presence_penalty, sampling.repeat_penalty) != (
+            0.0,
+            0.0,
+            1.0,
+        )
         if sampling.temperature > 0 or penalised:
             self._chain = _chain(sampling, n_vocab, penalised)
 
@@ -43,8 +49,8 @@ class Sampler:
         return np.ctypeslib.as_array(llama.llama_get_logits_ith(context, index), shape=(self._n_vocab,))
 
     def draw(self, logits: npt.NDArray[np.float32]) -> int:
-        """A token by these logits, of shape (n_vocab,), which nothing remembers until it is accepted: only random numbers
-        are used up. As `sample` draws by the same logits.
+        """A token by these logits, of shape (n_vocab,), which nothing remembers until it is accepted: only
+        random numbers are used up. As `sample` draws by the same logits.
         """
         if self._chain is None:
             return int(np.argmax(logits))
@@ -56,7 +62,9 @@ class Sampler:
             llama.llama_sampler_accept(self._chain, token)
 
     def __del__(self) -> None:
-        """Free the native chain with the last reference: a sequence that was suspended may end without its slot."""
+        """Free the native chain with the last reference: a sequence that was suspended may end without its
+        slot.
+        """
         if self._chain is not None:
             llama.llama_sampler_free(self._chain)
             self._chain = None
@@ -80,7 +88,9 @@ class ConstrainedSampler:
 
 
 class TokenData:
-    """Room for what a chain works on, a `llama_token_data_array`: samplers reorder it, so it is filled anew each time."""
+    """Room for what a chain works on, a `llama_token_data_array`: samplers reorder it, so it is filled
+    anew each time.
+    """
 
     def __init__(self, n_vocab: int) -> None:
         self._ids = np.arange(n_vocab, dtype=np.int32)
@@ -102,7 +112,8 @@ def _token_data(n_vocab: int) -> TokenData:
 
 
 def seed_of(seed: int | None) -> int:
-    """The 32 bits that llama.cpp wants: of each integer always the same ones, and never those that mean a random seed.
+    """The 32 bits that llama.cpp wants: of each integer always the same ones, and never those that mean a
+    random seed.
 
     Small ones are what they are, as in other servers; what is negative or longer is hashed.
     """
@@ -129,7 +140,10 @@ def _chain(sampling: Sampling, n_vocab: int, penalised: bool) -> llama.llama_sam
             steps.append(llama.llama_sampler_init_top_p(sampling.top_p, MIN_KEEP))
         if sampling.min_p > 0:
             steps.append(llama.llama_sampler_init_min_p(sampling.min_p, MIN_KEEP))
-        steps += [llama.llama_sampler_init_temp(sampling.temperature), llama.llama_sampler_init_dist(seed_of(sampling.seed))]
+        steps += [
+            llama.llama_sampler_init_temp(sampling.temperature),
+            llama.llama_sampler_init_dist(seed_of(sampling.seed)),
+        ]
     for step in steps:
         llama.llama_sampler_chain_add(chain, step)
     return chain

@@ -51,17 +51,27 @@ class TrialLoad:
 
 def unset(options: EngineOptions) -> list[str]:
     """Settings that nobody has set: 0 threads, no layout."""
-    return [name for name in NAMES if getattr(options, name) in (None, 0) and getattr(options, name) is not False]
+    return [
+        name for name in NAMES if getattr(options, name) in (None, 0) and getattr(options, name) is not False
+    ]
 
 
-def tuned(model: LlamaModel, options: EngineOptions, base: ContextOptions, digest: str, progress: Callable[[float], None]) -> Tuning | None:
+def tuned(
+    model: LlamaModel,
+    options: EngineOptions,
+    base: ContextOptions,
+    digest: str,
+    progress: Callable[[float], None],
+) -> Tuning | None:
     """The choice that was made before or is made now for the unset settings; None where all are set, or
     nothing is to be measured.
     """
     names = unset(options)
     if options.tune == "off" or not names:
         return None
-    found = tuning.remembered(Path(options.tuning_folder), digest, machine=machine(), build=build(), names=names)
+    found = tuning.remembered(
+        Path(options.tuning_folder), digest, machine=machine(), build=build(), names=names
+    )
     if found is not None:
         return found
     measured = measure(model, base, names, digest, progress, FIRST_LOAD_S)
@@ -81,7 +91,11 @@ def measure(
     """Try the candidates for these settings, each for some times `budget_s`."""
     cores, logical = usable_cores().count, psutil.cpu_count() or 1
     most = logical if cores == psutil.cpu_count(logical=False) else cores
-    asked = list(tuning.questions(physical=cores, logical=most, unset=names, quantised_values=base.kv_type_v not in kv_types.EXACT))
+    asked = list(
+        tuning.questions(
+            physical=cores, logical=most, unset=names, quantised_values=base.kv_type_v not in kv_types.EXACT
+        )
+    )
     load = _load(model, base, budget_s)
     done, most = 0, tuning.most_trials(asked)
 
@@ -95,14 +109,19 @@ def measure(
     chosen, trials = tuning.choose({name: getattr(base, name) for name in NAMES}, asked, trial)
     chosen = {name: getattr(base, name) for name in names} | chosen
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Tuning(model_digest=digest, machine=machine(), build=build(), chosen=chosen, trials=trials, measured_at=now)
+    return Tuning(
+        model_digest=digest, machine=machine(), build=build(), chosen=chosen, trials=trials, measured_at=now
+    )
 
 
 def machine() -> str:
     """The machine that a tuning is good for: the processor, how many of its cores are here, and how many may
     be used.
     """
-    return f"{platform.machine()} {platform.processor()} {usable_cores().count}/{psutil.cpu_count(logical=False)}/{psutil.cpu_count()}"
+    return (
+        f"{platform.machine()} {platform.processor()}"
+        f" {usable_cores().count}/{psutil.cpu_count(logical=False)}/{psutil.cpu_count()}"
+    )
 
 
 def build() -> str:
@@ -163,7 +182,14 @@ def _decode_s(backend: LlamaBackend, held: int, steps: int) -> float:
         backend.open(slot, Sampling(temperature=0.0))
     start_ns = time.monotonic_ns()
     for _ in range(steps):
-        backend.compute(Batch(tuple(Part(slot, (1,), backend.holds(slot), sample=True, prefill=False) for slot in range(DECODING))))
+        backend.compute(
+            Batch(
+                tuple(
+                    Part(slot, (1,), backend.holds(slot), sample=True, prefill=False)
+                    for slot in range(DECODING)
+                )
+            )
+        )
     duration_s = (time.monotonic_ns() - start_ns) / 1e9
     for slot in range(DECODING):
         backend.close(slot)
@@ -175,10 +201,17 @@ def main(argument: str) -> int:
     """Measure all of a model's settings anew and remember them."""
     options = EngineOptions.from_argument(argument)
     try:
-        model = LlamaModel(Path(options.path), gpu_layers=options.gpu_layers, load_mode=options.load_mode, progress=lambda _fraction: None)
+        model = LlamaModel(
+            Path(options.path),
+            gpu_layers=options.gpu_layers,
+            load_mode=options.load_mode,
+            progress=lambda _fraction: None,
+        )
         digest = file_digest(Path(options.path), Path(options.digest_cache))
         base = context_options(model, options)
-        measured = measure(model, base, unset(options), digest, lambda fraction: _say({"progress": fraction}), THOROUGH_S)
+        measured = measure(
+            model, base, unset(options), digest, lambda fraction: _say({"progress": fraction}), THOROUGH_S
+        )
         tuning.remember(Path(options.tuning_folder), measured)
     except (ModelError, OSError) as error:
         _say({"error": str(error)})

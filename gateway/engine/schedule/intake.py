@@ -169,7 +169,8 @@ class Intake:
                 timings=timings,
                 predicted_ttft_ms=predicted_ms,
                 truncation=prompt.truncation,
-                prompt_end=str.__str__(prompt.text[-PROMPT_END_CHARS:]),  # plain: who wrote what is told to nobody
+                # plain: who wrote what is told to nobody
+                prompt_end=str.__str__(prompt.text[-PROMPT_END_CHARS:]),
             )
         )
         self._cache.make_ready(sequence, self.hand_over)
@@ -257,14 +258,16 @@ class Intake:
             return
         at_least = isinstance(size, AtLeast)
         message = (
-            f"This model's maximum context length is {self._n_ctx} tokens, of which one is kept for the answer. "
-            f"However, you requested {size} tokens{' or more' if at_least else ''} in the messages. "
-            'Shorten the messages, send `"truncate": "auto"` to drop the oldest turns, '
-            "or serve the model with a larger engine.n_ctx."
+            f"This model's maximum context length is {self._n_ctx} tokens, of which one is kept for the"
+            f" answer. However, you requested {size} tokens{' or more' if at_least else ''} in the messages."
+            ' Shorten the messages, send `"truncate": "auto"` to drop the oldest turns, or serve the'
+            " model with a larger engine.n_ctx."
         )
         details = {"n_prompt_tokens": int(size), "n_ctx": self._n_ctx}
         param = "messages" if request.prompt is None else "prompt"
-        self._refuse(request, "context_length_exceeded", message, timings, details, at_least=at_least, param=param)
+        self._refuse(
+            request, "context_length_exceeded", message, timings, details, at_least=at_least, param=param
+        )
 
     def _refuse(
         self,

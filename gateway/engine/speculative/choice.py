@@ -82,8 +82,8 @@ class AcceptanceRate:
 
 @dataclass(slots=True)
 class RequestDrafts:
-    """A draft model's account of one request: its rate of right guesses, tests of it that were in vain, and the
-    tally.
+    """A draft model's account of one request: its rate of right guesses, tests of it that were in vain, and
+    the tally.
     """
 
     rate: float

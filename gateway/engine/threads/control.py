@@ -1,4 +1,6 @@
-"""The threads of one engine: measured while it computes, changed between two steps. Runs on the decode thread."""
+"""The threads of one engine: measured while it computes, changed between two steps. Runs on the decode
+thread.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,9 @@ CONTENDED = 0.1
 class ThreadControl:
     """Keeps a context's threads at what the machine has for it, apart for answers and for prompts.
 
-    `decode` and `batch` are the threads for tokens of answers and for prompts that were set or chosen, which are never
-    exceeded; `apply` sets both. With `adaptive` False only what other engines of this gateway need is given up.
+    `decode` and `batch` are the threads for tokens of answers and for prompts that were set or chosen, which
+    are never exceeded; `apply` sets both. With `adaptive` False only what other engines of this gateway need
+    is given up.
     """
 
     def __init__(
@@ -54,11 +57,15 @@ class ThreadControl:
         return ThreadSample(last.threads, last.wanted, last.most, last.contention if self._judged else None)
 
     def share(self, part: int, parts: int) -> None:
-        """So many engines of this gateway have work, and this is number `part` of them. Called from another thread."""
+        """So many engines of this gateway have work, and this is number `part` of them. Called from
+        another thread.
+        """
         self._share = (part, parts)
 
     def begin(self, *, prompts: bool) -> None:
-        """Before a step, with prompts in it or without: take in what other engines need; a window is of steps of one kind."""
+        """Before a step, with prompts in it or without: take in what other engines need; a window is of
+        steps of one kind.
+        """
         governor = self.batch if prompts else self.decode
         if governor is not self._last and self._clock is not None:
             self._clock.window(governor.threads, 0)

@@ -1,8 +1,8 @@
 """What the kernel says of this process's threads: time on a core, and time ready to run without one.
 
-Source: Linux, Documentation/scheduler/sched-stats.rst (`/proc/<pid>/schedstat`: time on the CPU and time waiting on a run
-queue, ns) and proc_stat(5) for idle cores. Elsewhere: processor time against wall time, which also counts threads that
-sleep at a barrier as waiting.
+Source: Linux, Documentation/scheduler/sched-stats.rst (`/proc/<pid>/schedstat`: time on the CPU and time
+waiting on a run queue, ns) and proc_stat(5) for idle cores. Elsewhere: processor time against wall time,
+which also counts threads that sleep at a barrier as waiting.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ class CoreClock(Protocol):
 def core_clock() -> CoreClock:
     """The best that this system has."""
     tasks = Path("/proc/self/task")
-    return KernelClock(tasks) if (tasks / str(threading.get_native_id()) / "schedstat").exists() else ProcessClock()
+    return (
+        KernelClock(tasks)
+        if (tasks / str(threading.get_native_id()) / "schedstat").exists()
+        else ProcessClock()
+    )
 
 
 class KernelClock:
@@ -44,8 +48,14 @@ class KernelClock:
 
     def window(self, threads: int, computed_ns: int) -> CoreWindow:  # noqa: ARG002 - the kernel knows
         before, self._threads = self._threads, self._read()
-        spent = [(ran - before[task][0], waited - before[task][1]) for task, (ran, waited) in self._threads.items() if task in before]
-        return CoreWindow(computed_ns, sum(ran for ran, _ in spent), sum(waited for _, waited in spent), self._idle_cores())
+        spent = [
+            (ran - before[task][0], waited - before[task][1])
+            for task, (ran, waited) in self._threads.items()
+            if task in before
+        ]
+        return CoreWindow(
+            computed_ns, sum(ran for ran, _ in spent), sum(waited for _, waited in spent), self._idle_cores()
+        )
 
     def _read(self) -> dict[str, tuple[int, int]]:
         """Thread → ns on a core, ns waiting for one."""
@@ -61,7 +71,9 @@ class KernelClock:
         return found
 
     def _idle_cores(self) -> float | None:
-        """Cores of the machine that had nothing to do since the last call; ticks are coarse, so not for short times."""
+        """Cores of the machine that had nothing to do since the last call; ticks are coarse, so not for
+        short times.
+        """
         now = self._read_idle()
         if now is None or self._idle is None or now[0] - self._idle[0] < 50_000_000:
             return None

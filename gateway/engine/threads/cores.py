@@ -1,7 +1,8 @@
-"""The cores that this process may use, and what limits them: the machine, the affinity mask, or a cgroup's quota.
+"""The cores that this process may use, and what limits them: the machine, the affinity mask, or a cgroup's
+quota.
 
-Source: Linux, Documentation/admin-guide/cgroup-v2.rst (`cpu.max`) and scheduler/sched-bwc.rst (`cpu.cfs_quota_us`). On systems
-without these, what psutil knows of the machine is all there is.
+Source: Linux, Documentation/admin-guide/cgroup-v2.rst (`cpu.max`) and scheduler/sched-bwc.rst
+(`cpu.cfs_quota_us`). On systems without these, what psutil knows of the machine is all there is.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ class Cores:
 
 
 def usable_cores(root: Path = Path("/"), affinity: Iterable[int] | None = None) -> Cores:
-    """The smallest of the limits. Two hardware threads of a core count once: the second adds little to llama.cpp.
+    """The smallest of the limits. Two hardware threads of a core count once: the second adds little to
+    llama.cpp.
 
-    A quota counts in whole cores, rounded down (1 at least): a thread more would use it up before its period ends, and
-    then all of them stand still. `root` and `affinity` are there for tests.
+    A quota counts in whole cores, rounded down (1 at least): a thread more would use it up before its period
+    ends, and then all of them stand still. `root` and `affinity` are there for tests.
     """
     total = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
     allowed = sorted(_affinity() if affinity is None else affinity)
@@ -37,7 +39,9 @@ def usable_cores(root: Path = Path("/"), affinity: Iterable[int] | None = None) 
         found.append(Cores(mine, f"the affinity mask (CPU {_ranges(allowed)})"))
     quota = min(_quotas(root), default=None)
     if quota is not None:
-        found.append(Cores(max(1, math.floor(quota)), f"a cgroup quota of {quota:g} CPU{'' if quota == 1 else 's'}"))
+        found.append(
+            Cores(max(1, math.floor(quota)), f"a cgroup quota of {quota:g} CPU{'' if quota == 1 else 's'}")
+        )
     return min(found, key=lambda cores: cores.count)
 
 
@@ -47,12 +51,17 @@ def _affinity() -> set[int]:
 
 def _physical(root: Path, cpus: list[int]) -> int:
     """Cores among these CPUs: those that name the same siblings are one."""
-    siblings = {_read(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in cpus}
+    siblings = {
+        _read(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or str(cpu)
+        for cpu in cpus
+    }
     return len(siblings)
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """CPUs that each cgroup above this process grants, of both versions; a group without a limit says nothing."""
+    """CPUs that each cgroup above this process grants, of both versions; a group without a limit says
+    nothing.
+    """
     mounts = list(_mounts(root))
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -63,8 +72,8 @@ def _quotas(root: Path) -> Iterator[float]:
 
 @dataclass(frozen=True, slots=True)
 class _Mount:
-    """A mounted cgroup hierarchy: `controllers` is {"cpu"} for version 1 and empty for version 2, which has one for all;
-    `top` is the group that stands at `folder`.
+    """A mounted cgroup hierarchy: `controllers` is {"cpu"} for version 1 and empty for version 2, which has
+    one for all; `top` is the group that stands at `folder`.
     """
 
     controllers: set[str]
@@ -120,4 +129,6 @@ def _ranges(cpus: list[int]) -> str:
     """As `taskset` writes them: 0-3,8."""
     starts = [cpu for cpu in cpus if cpu - 1 not in cpus]
     ends = [cpu for cpu in cpus if cpu + 1 not in cpus]
-    return ",".join(str(start) if start == end else f"{start}-{end}" for start, end in zip(starts, ends, strict=True))
+    return ",".join(
+        str(start) if start == end else f"{start}-{end}" for start, end in zip(starts, ends, strict=True)
+    )

@@ -1,8 +1,9 @@
-"""How many threads compute now: fewer while others want the cores too. Pure: time and measurements are arguments.
+"""How many threads compute now: fewer while others want the cores too. Pure: time and measurements are
+arguments.
 
-llama.cpp's threads meet at a barrier after each operation of a step, some hundred times. A thread that waits for a core
-makes all others wait, so two threads on one and a half cores are slower than one thread on one. What tells is the
-kernel's own count of the time that threads were ready to run and had no core.
+llama.cpp's threads meet at a barrier after each operation of a step, some hundred times. A thread that waits
+for a core makes all others wait, so two threads on one and a half cores are slower than one thread on one.
+What tells is the kernel's own count of the time that threads were ready to run and had no core.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ PROBE_NS = 25_000_000
 """The same while more threads are tried: a wrong guess is slow."""
 
 DECODE_LOST, PROMPT_LOST = 0.35, 0.55
-"""From so many cores lost on, one thread is faster than two: for a step of answers and for one of prompts, which is longer
-between barriers. Measured beside programs that use 20 to 100 % of a core (bench/RESULTS.md).
+"""From so many cores lost on, one thread is faster than two: for a step of answers and for one of prompts,
+which is longer between barriers. Measured beside programs that use 20 to 100 % of a core (bench/RESULTS.md).
 """
 
 MANY_LOST = 0.35
@@ -35,8 +36,8 @@ IDLE_CORE = 0.65
 
 @dataclass(frozen=True, slots=True)
 class CoreWindow:
-    """What was measured while steps were computed for `computed_ns`: what all threads together had of it on a core, and what
-    they were ready to run and had no core (ns).
+    """What was measured while steps were computed for `computed_ns`: what all threads together had of it on a
+    core, and what they were ready to run and had no core (ns).
 
     `idle_cores` is how many of the machine's cores had nothing to do, None where nobody can say.
     """
@@ -61,8 +62,9 @@ class CoreWindow:
 class Governor:
     """Decides the number of threads, between one and `most`, from windows of measurements.
 
-    `contention` is the share of time that the threads waited for a core when that was last measured with more threads than
-    are in use, or else now: fewer threads that do not wait are no sign that the others have left.
+    `contention` is the share of time that the threads waited for a core when that was last measured with more
+    threads than are in use, or else now: fewer threads that do not wait are no sign that the others have
+    left.
     """
 
     def __init__(self, most: int, lost_limit: float = DECODE_LOST) -> None:
@@ -89,7 +91,9 @@ class Governor:
         return self._lost_limit if self.threads <= 2 else min(self._lost_limit, MANY_LOST)
 
     def limit(self, most: int) -> None:
-        """Others of our own shall have a part of the cores: use at most so many threads, at once; or more again."""
+        """Others of our own shall have a part of the cores: use at most so many threads, at once; or more
+        again.
+        """
         most = max(1, min(most, self.wanted))
         if most != self.most:
             grows, self.most = most > self.most, most
@@ -145,7 +149,13 @@ class Governor:
 
     def _try_more(self, window: CoreWindow, now_ns: int) -> None:
         free = 0.0 if window.idle_cores is None else window.idle_cores
-        if now_ns < self._next_try_ns and (free < IDLE_CORE or now_ns < self._next_try_ns - self._hold_ns + FIRST_HOLD_NS // 4):
+        if now_ns < self._next_try_ns and (
+            free < IDLE_CORE or now_ns < self._next_try_ns - self._hold_ns + FIRST_HOLD_NS // 4
+        ):
             return
-        more = max(1, int(free + 1 - IDLE_CORE)) if window.idle_cores is not None else -(-(self.most - self.threads) // 2)
+        more = (
+            max(1, int(free + 1 - IDLE_CORE))
+            if window.idle_cores is not None
+            else -(-(self.most - self.threads) // 2)
+        )
         self._before, self.threads = self.threads, min(self.most, self.threads + more)

@@ -22,8 +22,8 @@ class Sharer(Protocol):
 class CoreShares:
     """Watches which engines have work; each is told its part whenever that changes.
 
-    Two that both use all cores hold each other up at every barrier, so that together they take longer than one after the
-    other; with half of the cores each they do not meet.
+    Two that both use all cores hold each other up at every barrier, so that together they take longer than
+    one after the other; with half of the cores each they do not meet.
     """
 
     def __init__(self, engines: Iterable[Sharer] = ()) -> None:

@@ -1,4 +1,6 @@
-"""The handle of an engine process on this machine: routes its messages to calls, and ends calls when it dies."""
+"""The handle of an engine process on this machine: routes its messages to calls, and ends calls when it
+dies.
+"""
 
 from __future__ import annotations
 
@@ -107,8 +109,8 @@ class EngineHandle:
         return Capacity(self._options.slots, len(self._calls), awaiting)
 
     def next_start_ms(self, now_ns: int) -> float | None:
-        """Milliseconds until the first of the waiting requests is expected to have its first token, by the engine's own
-        prediction when it took it; None while none waits or none is predicted.
+        """Milliseconds until the first of the waiting requests is expected to have its first token, by the
+        engine's own prediction when it took it; None while none waits or none is predicted.
         """
         left = (_left_ms(call.record, now_ns) for call in self._calls.values())
         return min((ms for ms in left if ms is not None), default=None)

@@ -133,7 +133,9 @@ def _done(message: engine.Finished, phases: list[PhaseTiming]) -> Done:
 
 
 def _cache_outcome(timings: Iterable[Timing]) -> CacheOutcome | None:
-    """None for a request that ended before it had a slot: what the cache would have given it was never decided."""
+    """None for a request that ended before it had a slot: what the cache would have given it was never
+    decided.
+    """
     for timing in timings:
         if timing.phase == Phase.CACHE_LOOKUP and "reason" in timing.attributes:
             return _outcome(timing.attributes)

@@ -19,14 +19,14 @@ KEPT_LOG_BYTES = 10 * 2**20
 """An engine's log is emptied at a start that finds it larger than this."""
 
 READ_BYTES = 32_768
-"""Room for a read of the engine's messages. asyncio's 256 KiB are taken from the kernel and given back for every read, which
-costs as much as all else of it (measured: 139 against 71 µs a read, 8 ms apart).
+"""Room for a read of the engine's messages. asyncio's 256 KiB are taken from the kernel and given back for
+every read, which costs as much as all else of it (measured: 139 against 71 µs a read, 8 ms apart).
 """
 
 SPIN_COUNT = "1000"
-"""How long OpenMP's workers spin at a barrier before they sleep, some microseconds: about as long as two threads differ in
-an operation. With 20 times as much, a worker that waits burns the core that another program or the other worker needs;
-with a tenth, a token takes twice as long on idle cores (bench/RESULTS.md).
+"""How long OpenMP's workers spin at a barrier before they sleep, some microseconds: about as long as two
+threads differ in an operation. With 20 times as much, a worker that waits burns the core that another program
+or the other worker needs; with a tenth, a token takes twice as long on idle cores (bench/RESULTS.md).
 """
 
 
@@ -41,9 +41,11 @@ class _Life(asyncio.SubprocessProtocol):
 
 
 class _Output(asyncio.Protocol):
-    """Our end of its standard output: all messages of one read are handed over at once, without a task that has to wake up.
+    """Our end of its standard output: all messages of one read are handed over at once, without a task that
+    has to wake up.
 
-    It takes the place of asyncio's `own` protocol, which would pass each read on at the event loop's next turn.
+    It takes the place of asyncio's `own` protocol, which would pass each read on at the event loop's next
+    turn.
     """
 
     def __init__(self, own: asyncio.BaseProtocol, on_reply: Callable[[Reply], None]) -> None:
@@ -89,7 +91,9 @@ class EngineProcess:
         on_reply: Callable[[Reply], None],
         command: Sequence[str] = WORKER_COMMAND,
     ) -> EngineProcess:
-        """Spawn a worker in a session of its own, so that a Ctrl-C in the terminal reaches the gateway only."""
+        """Spawn a worker in a session of its own, so that a Ctrl-C in the terminal reaches the gateway
+        only.
+        """
         with await asyncio.to_thread(
             _opened, log
         ) as stderr:  # a file system that hangs holds up this start, not the event loop

@@ -1,4 +1,6 @@
-"""Keeps one engine alive: start, restart with back-off, kill when it hangs, give up after repeated failures."""
+"""Keeps one engine alive: start, restart with back-off, kill when it hangs, give up after repeated
+failures.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """One alert rule, said once; `files` writes it for Prometheus and for Grafana.
 
-The threshold stands beside the value, not in it: Prometheus gets `(value) > limit`, Grafana the value as query A and the
-threshold as condition. So a value of 0 can be over a limit, and both programs see the figure that the text names.
-Expressions hold no `$`, and texts use `.Labels`: Grafana would take `$` for a variable of its environment.
+The threshold stands beside the value, not in it: Prometheus gets `(value) > limit`, Grafana the value as
+query A and the threshold as condition. So a value of 0 can be over a limit, and both programs see the figure
+that the text names. Expressions hold no `$`, and texts use `.Labels`: Grafana would take `$` for a variable
+of its environment.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ SIGNS = {ABOVE: ">", BELOW: "<"}
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One rule. It fires where `value` has been above or below `limit` for `hold`; `board` and `panel` are where to look.
+    """One rule. It fires where `value` has been above or below `limit` for `hold`; `board` and `panel` are
+    where to look.
 
     `delay` says what else passes before it fires, beside one evaluation a minute.
     """

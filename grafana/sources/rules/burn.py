@@ -12,7 +12,9 @@ Share = Callable[..., str]
 
 
 def _value(share: Share, counted: Share, burn: Burn, limit: float) -> str:
-    """The share over the long window, where the short one is over the limit as well and there was enough traffic."""
+    """The share over the long window, where the short one is over the limit as well and there was enough
+    traffic.
+    """
     long, short = (share(window, BY_MODEL, scope="") for window in (burn.long_window, burn.short_window))
     enough = counted(burn.long_window, BY_MODEL, scope="")
     return f"({long}) and ({short}) > {limit:.6g} and {enough} >= {burn.floor}"
@@ -20,8 +22,8 @@ def _value(share: Share, counted: Share, burn: Burn, limit: float) -> str:
 
 def _text(burn: Burn, budget: str, objective: str) -> str:
     return (
-        f"Over {burn.long_window}, and still over {burn.short_window}, {JOB} spends its {budget} more than {burn.factor:g} times too fast "
-        f"(objective {objective}; counted from {burn.floor} requests on)."
+        f"Over {burn.long_window}, and still over {burn.short_window}, {JOB} spends its {budget} more than"
+        f" {burn.factor:g} times too fast (objective {objective}; counted from {burn.floor} requests on)."
     )
 
 
@@ -39,7 +41,8 @@ def _availability(burn: Burn) -> Alert:
         "firsttoken-overview",
         "Burn rate: availability",
         "availability",
-        f"until the share over {burn.long_window} is over the limit: at once where all fail, later where few do",
+        f"until the share over {burn.long_window} is over the limit: at once where all fail, later where"
+        " few do",
     )
 
 

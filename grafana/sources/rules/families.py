@@ -1,7 +1,8 @@
 """Which metric families must be there, and what proves that they must, process by process.
 
-A family without series is normal before its first event, so each group names evidence: an expression by job and instance.
-A family is missing where a process has the evidence and not the family, whatever other processes have.
+A family without series is normal before its first event, so each group names evidence: an expression by job
+and instance. A family is missing where a process has the evidence and not the family, whatever other
+processes have.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ ENGINE_RUNS = 'sum by (job, instance) (firsttoken_engine_state{state="ready"}) >
 """Now: the gauges of an engine that ended go with it."""
 WAS_ANSWERED = "sum by (job, instance) (firsttoken_requests_finished_total) > 0"
 """By a model: embeddings have no reason to finish."""
-LONGER_ANSWERS = f"sum by (job, instance) (gen_ai_client_inference_usage_output_tokens_total) > sum by (job, instance) ({REQUESTS})"
+LONGER_ANSWERS = (
+    "sum by (job, instance) (gen_ai_client_inference_usage_output_tokens_total) > sum by (job, instance)"
+    f" ({REQUESTS})"
+)
 HISTOGRAM = "_count"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Families that must be there whenever the evidence holds. A histogram is named by its `_count`; its native form counts as well."""
+    """Families that must be there whenever the evidence holds. A histogram is named by its `_count`; its
+    native form counts as well.
+    """
 
     alert: str
     summary: str
@@ -33,7 +39,8 @@ class Group:
     def value(self) -> str:
         """One series per process and missing family, with the family's name in the label `family`."""
         return " or ".join(
-            f'label_replace(({self.evidence}) unless on (job, instance) {_any(m)}, "family", "{m}", "", "")' for m in self.metrics
+            f'label_replace(({self.evidence}) unless on (job, instance) {_any(m)}, "family", "{m}", "", "")'
+            for m in self.metrics
         )
 
 
@@ -133,7 +140,9 @@ GROUPS = (
 )
 
 CONDITIONAL = {
-    "firsttoken_engine_contention_ratio": "exists once an engine with several threads has computed for a while",
+    "firsttoken_engine_contention_ratio": (
+        "exists once an engine with several threads has computed for a while"
+    ),
     "firsttoken_draft_tokens_total": "exists from the first draft on (speculative decoding)",
     "firsttoken_delay_time_seconds_total": "exists from the first request on that waited for another",
     "firsttoken_requests_good_total": "only where both objectives are set (slo.*)",

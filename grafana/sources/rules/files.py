@@ -1,4 +1,6 @@
-"""Writes the rules: a Prometheus rule file, Grafana's alert provisioning, and the objects that the Prometheus operator reads."""
+"""Writes the rules: a Prometheus rule file, Grafana's alert provisioning, and the objects that the
+Prometheus operator reads.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,18 @@ def prometheus_rules(ids: Ids) -> dict[str, Any]:
 
 
 def recording_rules() -> dict[str, Any]:
-    """For `rule_files` of the Prometheus that the dashboards read, whichever of the two evaluates the alerts."""
-    return {"groups": [{"name": GROUP, "interval": INTERVAL, "rules": [{"record": r.name, "expr": r.expr} for r in RECORDS]}]}
+    """For `rule_files` of the Prometheus that the dashboards read, whichever of the two evaluates the
+    alerts.
+    """
+    return {
+        "groups": [
+            {
+                "name": GROUP,
+                "interval": INTERVAL,
+                "rules": [{"record": r.name, "expr": r.expr} for r in RECORDS],
+            }
+        ]
+    }
 
 
 def kubernetes_rules(ids: Ids) -> dict[str, Any]:
@@ -83,16 +95,38 @@ def grafana_rules(ids: Ids) -> dict[str, Any]:
 
 def _grafana_rule(alert: Alert, ids: Ids) -> dict[str, Any]:
     """The query A is the value, the condition C the threshold: a value of 0 is a value like any other."""
-    query = {"refId": "A", "expr": alert.value, "instant": True, "range": False, "intervalMs": 10_000, "maxDataPoints": 43_200}
+    query = {
+        "refId": "A",
+        "expr": alert.value,
+        "instant": True,
+        "range": False,
+        "intervalMs": 10_000,
+        "maxDataPoints": 43_200,
+    }
     evaluator = {"type": alert.fires, "params": [float(f"{alert.limit:.6g}")]}
-    condition = {"refId": "C", "type": "threshold", "expression": "A", "conditions": [{"evaluator": evaluator}]}
+    condition = {
+        "refId": "C",
+        "type": "threshold",
+        "expression": "A",
+        "conditions": [{"evaluator": evaluator}],
+    }
     return {
         "uid": re.sub(r"(?<!^)(?=[A-Z])", "-", alert.name).lower(),
         "title": alert.name,
         "condition": "C",
         "data": [
-            {"refId": "A", "relativeTimeRange": {"from": 600, "to": 0}, "datasourceUid": DATA_SOURCE_UID, "model": query},
-            {"refId": "C", "relativeTimeRange": {"from": 0, "to": 0}, "datasourceUid": "__expr__", "model": condition},
+            {
+                "refId": "A",
+                "relativeTimeRange": {"from": 600, "to": 0},
+                "datasourceUid": DATA_SOURCE_UID,
+                "model": query,
+            },
+            {
+                "refId": "C",
+                "relativeTimeRange": {"from": 0, "to": 0},
+                "datasourceUid": "__expr__",
+                "model": condition,
+            },
         ],
         "dashboardUid": alert.board,
         "panelId": ids[alert.board, alert.panel],

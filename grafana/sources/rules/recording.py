@@ -1,4 +1,5 @@
-"""Recording rules: the rates behind both objectives over every window of a burn rate, so that no panel reads days of samples.
+"""Recording rules: the rates behind both objectives over every window of a burn rate, so that no panel reads
+days of samples.
 
 They keep job, instance and model, so that a dashboard's filters still apply to them. Alerts do not need them.
 """

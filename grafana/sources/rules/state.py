@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from grafana.sources import queries as q
 from grafana.sources.objectives import FREE_DISK_SHARE, KV_SHARE, LOOP_LAG_S, QUEUE_AGE_S, STORE_SHARE
-from grafana.sources.rules.alert import ABOVE, BELOW, BY_MODEL, BY_PROCESS, DURATION, INSTANCE, JOB, MODEL, NUMBER, PERCENT, Alert
+from grafana.sources.rules.alert import (
+    ABOVE,
+    BELOW,
+    BY_MODEL,
+    BY_PROCESS,
+    DURATION,
+    INSTANCE,
+    JOB,
+    MODEL,
+    NUMBER,
+    PERCENT,
+    Alert,
+)
 
 LOADED = 'firsttoken_model_loads_total{state="ready"}'
 DISK = "system_filesystem_usage_bytes"
@@ -24,13 +36,15 @@ STATE = (
     ),
     Alert(
         "FirsttokenKvNearlyFull",
-        f"sum by ({BY_MODEL}) (firsttoken_kv_cache_usage) / (sum by ({BY_MODEL}) (firsttoken_kv_cache_limit) > 0)",
+        f"sum by ({BY_MODEL}) (firsttoken_kv_cache_usage) / (sum by ({BY_MODEL}) (firsttoken_kv_cache_limit)"
+        " > 0)",
         ABOVE,
         KV_SHARE,
         "5m",
         "warning",
         f"{PERCENT} of the KV cells of {MODEL} are in use",
-        "Requests will wait for KV or end early. Fewer slots, a shorter context, or a quantised KV give room.",
+        "Requests will wait for KV or end early. Fewer slots, a shorter context, or a quantised KV give"
+        " room.",
         "firsttoken-engine",
         "KV in use",
     ),
@@ -42,7 +56,8 @@ STATE = (
         "5m",
         "warning",
         f"The event loop of {JOB} runs {DURATION} late",
-        f"Every request of the gateway process {INSTANCE} waits this long. Something blocks the loop, or the machine has too little CPU.",
+        f"Every request of the gateway process {INSTANCE} waits this long. Something blocks the loop, or the"
+        " machine has too little CPU.",
         "firsttoken-health",
         "Event-loop lag",
         delay="until the late timers are more than 1 % of those of 5 minutes",
@@ -80,7 +95,8 @@ STATE = (
         "0s",
         "warning",
         f"{MODEL} is slower since its engine's configuration changed",
-        f"{NUMBER} speeds by context size fell beyond noise. The Models page of {JOB} says which, by how much and what changed.",
+        f"{NUMBER} speeds by context size fell beyond noise. The Models page of {JOB} says which, by how much"
+        " and what changed.",
         "firsttoken-models",
         "Changes of speed",
         delay="until there are enough requests to tell a change from noise",
@@ -93,31 +109,36 @@ STATE = (
         "0s",
         "warning",
         f"The store of {JOB} lost {NUMBER} events",
-        f"The queue of {INSTANCE} is full or its database fails: rows and statistics have holes. Requests are answered all the same.",
+        f"The queue of {INSTANCE} is full or its database fails: rows and statistics have holes. Requests are"
+        " answered all the same.",
         "firsttoken-health",
         "Events lost",
     ),
     Alert(
         "FirsttokenStoreNearCap",
-        f"sum by ({BY_PROCESS}) (firsttoken_store_file_size_bytes) / (sum by ({BY_PROCESS}) (firsttoken_store_file_limit_bytes) > 0)",
+        f"sum by ({BY_PROCESS}) (firsttoken_store_file_size_bytes) / (sum by ({BY_PROCESS})"
+        " (firsttoken_store_file_limit_bytes) > 0)",
         ABOVE,
         STORE_SHARE,
         "5m",
         "warning",
         f"The database of {JOB} has {PERCENT} of the size it may have",
-        "The oldest requests go before store.retention_days are over, then the oldest statistics. store.max_bytes gives more room.",
+        "The oldest requests go before store.retention_days are over, then the oldest statistics."
+        " store.max_bytes gives more room.",
         "firsttoken-health",
         "Database size",
     ),
     Alert(
         "FirsttokenDiskNearlyFull",
-        f'sum by ({BY_PROCESS}) ({DISK}{{system_filesystem_state="free"}}) / (sum by ({BY_PROCESS}) ({DISK}) > 0)',
+        f'sum by ({BY_PROCESS}) ({DISK}{{system_filesystem_state="free"}}) / (sum by ({BY_PROCESS}) ({DISK})'
+        " > 0)",
         BELOW,
         FREE_DISK_SHARE,
         "5m",
         "critical",
         f"The disk of {JOB} has {PERCENT} of its room left",
-        "When it is full the database and the prefix cache lose what they are to keep. Requests are answered all the same.",
+        "When it is full the database and the prefix cache lose what they are to keep. Requests are answered"
+        " all the same.",
         "firsttoken-health",
         "Room on the disk",
     ),

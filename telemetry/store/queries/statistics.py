@@ -146,7 +146,9 @@ class Steps:
         return [index * self.minutes * 60 for index in self.indexes]
 
 
-async def steps_of(engine: AsyncEngine, window: Window, now_s: float, max_steps: int = MAX_POINTS) -> Steps | None:
+async def steps_of(
+    engine: AsyncEngine, window: Window, now_s: float, max_steps: int = MAX_POINTS
+) -> Steps | None:
     """The window in at most so many steps; None for all time of an empty store.
 
     Raises:

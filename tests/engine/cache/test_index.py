@@ -1,4 +1,6 @@
-"""The index of known prompts: which one a new one is compared with, and how much is remembered of those that are gone."""
+"""The index of known prompts: which one a new one is compared with, and how much is remembered of those
+that are gone.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def asked(given: Tokens, first: int) -> Prompt:
 
 
 def test_memories_are_bounded_by_number_and_by_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest are forgotten first, whichever bound is reached; one that is longer than all of the room is not kept."""
+    """The oldest are forgotten first, whichever bound is reached; one that is longer than all of the room
+    is not kept.
+    """
     monkeypatch.setattr(index_module, "MAX_MEMORIES", 5)
     monkeypatch.setattr(index_module, "MAX_MEMORY_TOKENS", 100)
     index = PromptIndex()
@@ -50,7 +54,9 @@ def test_memories_are_bounded_by_number_and_by_tokens(monkeypatch: pytest.Monkey
 
 @given(st.lists(st.tuples(st.sampled_from("arfm"), st.integers(0, 9)), max_size=40))
 def test_any_order_of_events_counts_right(events: list[tuple[str, int]]) -> None:
-    """Added, recalled, forgotten, remembered, in any order and again: trees, memories and their tokens agree."""
+    """Added, recalled, forgotten, remembered, in any order and again: trees, memories and their tokens
+    agree.
+    """
     index = PromptIndex()
     entries = [Entry(tokens=np.arange(size * 10, dtype=np.int32)) for size in range(10)]
     for event, number in events:
@@ -68,7 +74,9 @@ def test_any_order_of_events_counts_right(events: list[tuple[str, int]]) -> None
 
 
 def test_the_conversation_decides_before_the_tokens_do() -> None:
-    """A turn is compared with the last one of its conversation, though another prompt has more tokens in common."""
+    """A turn is compared with the last one of its conversation, though another prompt has more tokens in
+    common.
+    """
     index = PromptIndex()
     own = Entry(tokens=tokens(1, 2, 3, 9), origin=Origin("chat", request="own"))
     near = Entry(tokens=tokens(1, 2, 3, 4, 5), origin=Origin("other", request="near"))
@@ -85,7 +93,10 @@ def test_what_was_forgotten_is_nobodys_conversation() -> None:
     entry = Entry(tokens=tokens(1, 2, 3), origin=Origin("chat", opening=7))
     index.add(entry)
     index.forget(entry)
-    assert index.compare(asked(tokens(1, 2, 4), 1), "", Origin("chat", opening=7)).reason is CacheReason.NEW_CONVERSATION
+    assert (
+        index.compare(asked(tokens(1, 2, 4), 1), "", Origin("chat", opening=7)).reason
+        is CacheReason.NEW_CONVERSATION
+    )
     assert not index._conversations
     assert not index._openings
 

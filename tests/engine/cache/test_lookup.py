@@ -1,4 +1,6 @@
-"""The lookup of a new request: when a hit is on disk, reading it is its own time, and waiting for a slot the queue's."""
+"""The lookup of a new request: when a hit is on disk, reading it is its own time, and waiting for a slot
+the queue's.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def stored(disks: Disks) -> Disk:
 
 @pytest.mark.usefixtures("slow_reads")
 def test_the_wait_for_a_slot_is_not_the_disks(stored: Disk) -> None:
-    """The file is read, the request waits for a slot, its state is copied: one phase after the other, none of them twice."""
+    """The file is read, the request waits for a slot, its state is copied: one phase after the other, none
+    of them twice.
+    """
     rig = a_rig_on(stored)
     holder = sequence("holder", [3] * 40, 30)
     rig.scheduler.add(holder)
@@ -85,7 +89,9 @@ def test_those_who_run_are_held_up_by_the_copy_only(stored: Disk) -> None:
     served(rig, one)
     while "stream" not in rig.finished:
         turn(rig)
-    restores = [delay.total_ns for delay in rig.finished["stream"].delayed_by if delay.cause.value == "restore"]
+    restores = [
+        delay.total_ns for delay in rig.finished["stream"].delayed_by if delay.cause.value == "restore"
+    ]
     assert one.stamps.copied_ns is not None
     assert sum(restores) <= one.stamps.copied_ns[1] - one.stamps.copied_ns[0]
 
@@ -112,7 +118,9 @@ def test_a_tier_that_is_off_keeps_nobody_waiting(stored: Disk) -> None:
 
 
 def test_what_is_found_is_decided_with_the_slot(disks: Disks) -> None:
-    """A request that leaves the queue has no reason, above all not that the cache was off: what it would have got was not decided."""
+    """A request that leaves the queue has no reason, above all not that the cache was off: what it would
+    have got was not decided.
+    """
     one = disks()
     waiting = looked_up(one, "waiting", PROMPT)
     (lookup, *_) = waiting.finished("cancelled", time.monotonic_ns()).timings

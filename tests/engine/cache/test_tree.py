@@ -70,9 +70,13 @@ class AgainstAList(RuleBasedStateMachine):
             return
         entry = data.draw(st.sampled_from(self.entries))
         others = [other for other in self.entries if other is not entry]
-        covered = {other for other in others if common_length(other.tokens, entry.tokens) == len(other.tokens)}
+        covered = {
+            other for other in others if common_length(other.tokens, entry.tokens) == len(other.tokens)
+        }
         assert set(self.tree.prefixes(entry)) == covered
-        shared = max((common_length(other.tokens, entry.tokens) for other in others if other.stored), default=0)
+        shared = max(
+            (common_length(other.tokens, entry.tokens) for other in others if other.stored), default=0
+        )
         assert self.tree.own_tokens(entry) == len(entry.tokens) - shared
 
     @invariant()

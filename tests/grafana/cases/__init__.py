@@ -1,4 +1,6 @@
-"""Series that make each alert fire, and series that must leave it quiet: at 0, at the threshold, and on both sides of it."""
+"""Series that make each alert fire, and series that must leave it quiet: at 0, at the threshold, and on
+both sides of it.
+"""
 
 from __future__ import annotations
 

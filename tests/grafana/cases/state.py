@@ -25,7 +25,9 @@ def _loads(state: str, values: str) -> dict[str, str]:
 
 
 def _state(**values: str) -> dict[str, str]:
-    return {f'firsttoken_engine_state{{{MODEL},state="{state}"}}': values.get(state, "0x20") for state in STATES}
+    return {
+        f'firsttoken_engine_state{{{MODEL},state="{state}"}}': values.get(state, "0x20") for state in STATES
+    }
 
 
 def _speed(direction: str, values: str) -> dict[str, str]:
@@ -33,7 +35,10 @@ def _speed(direction: str, values: str) -> dict[str, str]:
 
 
 def _store(size: str, limit: str = "1000x20") -> dict[str, str]:
-    return {f"firsttoken_store_file_size_bytes{{{WHO}}}": size, f"firsttoken_store_file_limit_bytes{{{WHO}}}": limit}
+    return {
+        f"firsttoken_store_file_size_bytes{{{WHO}}}": size,
+        f"firsttoken_store_file_limit_bytes{{{WHO}}}": limit,
+    }
 
 
 def _disk(free: str, used: str) -> dict[str, str]:

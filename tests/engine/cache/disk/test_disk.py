@@ -31,7 +31,9 @@ def test_what_is_written_is_found_by_the_next_process(disks: Disks) -> None:
 
 
 def test_the_same_prompt_twice_keeps_its_file(disks: Disks) -> None:
-    """Two entries with the same tokens have the same file name: the first one's end must not take the second one's file."""
+    """Two entries with the same tokens have the same file name: the first one's end must not take the
+    second one's file.
+    """
     one = disks()
     one.store(prompt(1))
     second = one.store(prompt(1))
@@ -52,7 +54,9 @@ def test_the_same_state_is_not_written_again(disks: Disks) -> None:
 
 
 def test_a_state_of_other_kernels_replaces_the_file(disks: Disks) -> None:
-    """Equal tokens that were computed otherwise are another state under the same name: the last one written has the file."""
+    """Equal tokens that were computed otherwise are another state under the same name: the last one
+    written has the file.
+    """
     one = disks()
     first = one.store(prompt(1))
     one.keep(prompt(1), batched_kernel_mask=True)
@@ -72,8 +76,12 @@ def test_a_longer_prompt_replaces_the_file_of_its_beginning(disks: Disks) -> Non
     assert disks().on_disk(prompt(1, 200)) is not None
 
 
-def test_a_copy_that_goes_while_it_is_written_leaves_no_orphan(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The RAM copy is evicted in the middle of writing: the file is known, counted, found, and deleted when its turn comes."""
+def test_a_copy_that_goes_while_it_is_written_leaves_no_orphan(
+    disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The RAM copy is evicted in the middle of writing: the file is known, counted, found, and deleted
+    when its turn comes.
+    """
     one = disks(ram_bytes=1500, disk_bytes=4000)
     entry = one.keep(prompt(1))
     write = file.write_file
@@ -95,7 +103,9 @@ def test_a_copy_that_goes_while_it_is_written_leaves_no_orphan(disks: Disks, mon
     assert len(one.files()) == one.cache.tiers()[2].entries
 
 
-def test_a_forgotten_entry_that_was_being_written_leaves_no_file(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forgotten_entry_that_was_being_written_leaves_no_file(
+    disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is deleted at once."""
     one = disks()
     entry = one.keep(prompt(1))
@@ -120,7 +130,9 @@ def test_a_budget_is_kept(disks: Disks) -> None:
     assert len(one.files()) == one.cache.tiers()[2].entries > 1
 
 
-def test_what_the_budget_has_no_room_for_is_not_written_again_and_again(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_budget_has_no_room_for_is_not_written_again_and_again(
+    disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An entry that stays in RAM and whose file was the first to go is left alone until it is used."""
     written: list[Path] = []
     write = file.write_file
@@ -171,7 +183,9 @@ def test_a_file_that_is_damaged_after_the_start_is_found_when_it_is_read(disks: 
 
 
 def test_a_file_that_somebody_deleted_is_computed_again(disks: Disks) -> None:
-    """`rm -rf` of the folder beside a running engine: reads miss, and the next write makes the folder again."""
+    """`rm -rf` of the folder beside a running engine: reads miss, and the next write makes the folder
+    again.
+    """
     one = disks()
     one.store(prompt(1))
     again = disks()

@@ -82,7 +82,9 @@ def test_a_file_for_which_there_is_no_memory_stays(disks: Disks, monkeypatch: py
 
 
 def test_a_tier_that_was_off_is_tried_again(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a while it opens anew: files that were there are found, those whose entry is still in RAM by that one."""
+    """After a while it opens anew: files that were there are found, those whose entry is still in RAM by
+    that one.
+    """
     one = disks()
     kept, written = one.keep(prompt(1)), one.store(prompt(2))
     one.flush()

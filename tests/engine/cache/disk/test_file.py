@@ -53,7 +53,9 @@ def test_it_comes_back_as_it_was(written: Path) -> None:
 
 
 def test_any_byte_before_the_state_is_checked_at_the_start(written: Path, tmp_path: Path) -> None:
-    """Each byte of magic word, length, checksum, header, tokens and kernels, inverted: refused, without reading the state."""
+    """Each byte of magic word, length, checksum, header, tokens and kernels, inverted: refused, without
+    reading the state.
+    """
     data, path = written.read_bytes(), tmp_path / "y.kv"
     for at in range(head_bytes(written)):
         path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
@@ -88,7 +90,9 @@ def test_any_length_is_refused_but_its_own(written: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("field", ["tokens", "state_bytes"])
 @pytest.mark.parametrize("value", [-1, 0, 41, 999, 2**31, 2**62, 2**63, 2**64])
-def test_no_number_is_believed_before_the_file_is_as_long(written: Path, tmp_path: Path, field: str, value: int) -> None:
+def test_no_number_is_believed_before_the_file_is_as_long(
+    written: Path, tmp_path: Path, field: str, value: int
+) -> None:
     """Even under a right checksum a length allocates nothing that the file does not have."""
     header, tokens, batched_kernel_mask = read_head(written, KEY)
     encoded = msgspec.json.encode(msgspec.to_builtins(header) | {field: value})
@@ -138,7 +142,13 @@ def test_what_is_not_there_is_unreadable(tmp_path: Path) -> None:
 
 def test_keys_have_folders_of_their_own() -> None:
     """Any field makes another one, below the model's."""
-    keys = [KEY, *(msgspec.structs.replace(KEY, **change) for change in ({"build": "b"}, {"kv_type_k": "q8_0"}, {"streams": 1}))]
+    keys = [
+        KEY,
+        *(
+            msgspec.structs.replace(KEY, **change)
+            for change in ({"build": "b"}, {"kv_type_k": "q8_0"}, {"streams": 1})
+        ),
+    ]
     folders = {key.folder(Path("/root")) for key in keys}
     assert len(folders) == 4
     assert {folder.parent for folder in folders} == {Path("/root") / KEY.model_digest[:16]}
@@ -146,7 +156,9 @@ def test_keys_have_folders_of_their_own() -> None:
 
 
 def test_a_header_fits() -> None:
-    """What is read of a file is bounded; the longest header of ours, with the build's whole name, is below what is allowed for."""
+    """What is read of a file is bounded; the longest header of ours, with the build's whole name, is below
+    what is allowed for.
+    """
     key = msgspec.structs.replace(KEY, build="llama-cpp-python 0.3.36.post1+cpu (llama.cpp 1234.abcdef0)" * 2)
     header = make_header(key, "f" * 64, TOKENS, LARGE, state(), pinned=True)
     assert isinstance(header, Header)

@@ -45,7 +45,9 @@ def test_what_is_there_is_told(tmp_path: Path, disks: Disks) -> None:
 
 
 def test_a_folder_of_an_older_version_tells_by_its_files(tmp_path: Path) -> None:
-    """Without `about.json` the key is in a file's header; with nothing readable, nothing is told, and it can go all the same."""
+    """Without `about.json` the key is in a file's header; with nothing readable, nothing is told, and it
+    can go all the same.
+    """
     folder = left_by(tmp_path, OTHER_BUILD, at=1000.0)
     (folder / "about.json").write_text("{")
     [found] = key_folders(tmp_path)
@@ -68,7 +70,9 @@ def test_the_oldest_key_goes_first_and_only_as_far_as_needed(tmp_path: Path, dis
 
 
 def test_what_is_written_makes_room_among_the_others(tmp_path: Path, disks: Disks) -> None:
-    """One's own files grow up to the whole budget; what nobody uses makes way for them, and the sum is within it all the time."""
+    """One's own files grow up to the whole budget; what nobody uses makes way for them, and the sum is
+    within it all the time.
+    """
     left_by(tmp_path, OTHER_MODEL, at=1000.0)
     left_by(tmp_path, OTHER_BUILD, at=2000.0)
     one = disks(disk_bytes=15_000)
@@ -110,8 +114,9 @@ def test_what_is_in_use_stays(tmp_path: Path, disks: Disks) -> None:
 def test_a_killed_engine_uses_nothing(tmp_path: Path) -> None:
     """The lock ends with the process, however that ends; and it is seen from another one."""
     script = (
-        "import sys, time; from pathlib import Path; from tests.engine.cache.caches import KEY; from gateway.engine.cache.disk.folders import *\n"
-        f"held = hold(KEY.folder(Path({str(tmp_path)!r})), About(KEY, 'demo')); print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from tests.engine.cache.caches import KEY; from"
+        f" gateway.engine.cache.disk.folders import *\nheld = hold(KEY.folder(Path({str(tmp_path)!r})),"
+        " About(KEY, 'demo')); print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as engine:
         assert engine.stdout is not None
@@ -147,7 +152,9 @@ def test_an_interrupted_removal_is_finished(tmp_path: Path, disks: Disks) -> Non
     remove_remains(tmp_path)
 
 
-def test_a_folder_that_is_removed_while_it_is_taken_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_removed_while_it_is_taken_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever waits for the lock of a folder on its way out gets a new one, not one without a name."""
     from gateway.engine.cache.disk import folders
 
