@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain
 from typing import Protocol
 
 from gateway.chat.parsing.events import CallBegin, Content, Event, Markup, Message, Reasoning, message_of
 from gateway.errors import ApiError
+from gateway.sampling import ChosenLogprob
 from gateway.serving.work import (
     Accepted,
     Answer,
@@ -20,6 +22,7 @@ from gateway.serving.work import (
     Prefilling,
     Progress,
     Queued,
+    Scored,
     Vectors,
 )
 from gateway.serving.work import Event as EngineEvent
@@ -86,7 +89,9 @@ class Call:
             ApiError: the request failed.
         """
         await self._ended()
-        return Answer(_whole(self._deltas), self.record.finish_reason)
+        scored = (delta.logprobs for delta in self._deltas if isinstance(delta, Scored))
+        logprobs = tuple(chain.from_iterable(scored))
+        return Answer(_whole(self._deltas), self.record.finish_reason, logprobs)
 
     async def follow(self, write: Callable[[Delta], None]) -> None:
         """Have each piece of the answer written the moment it is there, until the end.
@@ -166,8 +171,8 @@ class Call:
         self._recorder.progress(record)
         if not event.completion_tokens:
             self._tell_prefilled(event.at_ns)
-        if event.text:
-            self._add_text(event.text, event.at_ns)
+        if event.text or event.logprobs:
+            self._add_text(event.text, event.at_ns, event.logprobs)
 
     def _take_accepted(self, event: Accepted) -> None:
         record = self.record
@@ -212,20 +217,24 @@ class Call:
         record.chunks = list(event.chunks)
         self.error = event.error
         at_ns = event.last_token_ns or self._recorder.clock_ns()
-        if event.text:
-            self._add_text(event.text, at_ns)
+        if event.text or event.logprobs:
+            self._add_text(event.text, at_ns, event.logprobs)
         if self._reader is not None:
             self._deliver(self._reader.finish(), at_ns)
         record.finish_reason = (
             "tool_calls" if self._called and event.finish_reason == "stop" else event.finish_reason
         )
 
-    def _add_text(self, text: str, at_ns: int) -> None:
-        self._recorder.text(self.record, text)
-        if self._reader is None:
-            self._write(Content(text))
-        else:
+    def _add_text(self, text: str, at_ns: int, logprobs: Sequence[ChosenLogprob]) -> None:
+        if text:
+            self._recorder.text(self.record, text)
+        if self._reader is not None:
             self._deliver(self._reader.feed(text), at_ns)
+            text = ""
+        if logprobs:
+            self._write(Scored(text, logprobs))
+        elif text:
+            self._write(Content(text))
 
     def _deliver(self, events: Iterable[Event], at_ns: int) -> None:
         """Give out what the reader found, and note when each kind came first."""
@@ -288,4 +297,5 @@ def _whole(deltas: Sequence[Delta]) -> Message:
     """All of an answer; one that is text alone, which may be long, is joined at once."""
     if all(isinstance(delta, Content) for delta in deltas):
         return Message("".join(delta.text for delta in deltas if isinstance(delta, Content)))
-    return message_of(delta for delta in deltas if not isinstance(delta, Queued | Prefilled))
+    texts = (Content(delta.text) if isinstance(delta, Scored) else delta for delta in deltas)
+    return message_of(delta for delta in texts if not isinstance(delta, Queued | Prefilled))
