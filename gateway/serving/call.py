@@ -6,25 +6,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import chain
 from typing import Protocol
 
 from gateway.chat.parsing.events import CallBegin, Content, Event, Markup, Message, Reasoning, message_of
 from gateway.errors import ApiError
 from gateway.sampling import ChosenLogprob
-from gateway.serving.work import (
-    Accepted,
-    Answer,
-    Declined,
-    Delta,
-    Done,
-    Prefilled,
-    Prefilling,
-    Progress,
-    Queued,
-    Scored,
-    Vectors,
-)
+from gateway.serving.unread import UnreadLogprobs, logprobs_of
+from gateway.serving.work import Accepted, Answer, Declined, Delta, Done, Prefilled, Prefilling, Progress, Queued, Scored, Vectors
 from gateway.serving.work import Event as EngineEvent
 from telemetry.events import CacheOutcome, Phase, PhaseTiming
 from telemetry.record import RequestRecord
@@ -67,6 +55,7 @@ class Call:
         self._began_ns = 0
         self._make_reader = reader
         self._reader: Reader | None = None
+        self._unread = UnreadLogprobs()
         self._deltas: list[Delta] = []
         self._write: Callable[[Delta], None] = self._deltas.append
         self._called = False
@@ -89,9 +78,7 @@ class Call:
             ApiError: the request failed.
         """
         await self._ended()
-        scored = (delta.logprobs for delta in self._deltas if isinstance(delta, Scored))
-        logprobs = tuple(chain.from_iterable(scored))
-        return Answer(_whole(self._deltas), self.record.finish_reason, logprobs)
+        return Answer(_whole(self._deltas), self.record.finish_reason, logprobs_of(self._deltas))
 
     async def follow(self, write: Callable[[Delta], None]) -> None:
         """Have each piece of the answer written the moment it is there, until the end.
@@ -221,25 +208,30 @@ class Call:
             self._add_text(event.text, at_ns, event.logprobs)
         if self._reader is not None:
             self._deliver(self._reader.finish(), at_ns)
-        record.finish_reason = (
-            "tool_calls" if self._called and event.finish_reason == "stop" else event.finish_reason
-        )
+            if rest := self._unread.rest():
+                self._write(Scored("", rest))
+        record.finish_reason = "tool_calls" if self._called and event.finish_reason == "stop" else event.finish_reason
 
     def _add_text(self, text: str, at_ns: int, logprobs: Sequence[ChosenLogprob]) -> None:
         if text:
             self._recorder.text(self.record, text)
-        if self._reader is not None:
-            self._deliver(self._reader.feed(text), at_ns)
-            text = ""
-        if logprobs:
-            self._write(Scored(text, logprobs))
-        elif text:
-            self._write(Content(text))
+        if self._reader is None:
+            self._write(Scored(text, logprobs) if logprobs else Content(text))
+            return
+        self._unread.add(text, logprobs)
+        self._deliver(self._reader.feed(text), at_ns)
 
     def _deliver(self, events: Iterable[Event], at_ns: int) -> None:
         """Give out what the reader found, and note when each kind came first."""
         record = self.record
         for event in events:
+            logprobs = self._unread.read(event.source) if self._unread.used else ()
+            if isinstance(event, Content) and logprobs:
+                record.first_content_ns = record.first_content_ns or at_ns
+                self._write(Scored(event.text, logprobs))
+                continue
+            if logprobs:
+                self._write(Scored("", logprobs))
             if isinstance(event, Markup):
                 continue
             if isinstance(event, Reasoning):
