@@ -12,7 +12,19 @@ from gateway.chat.parsing.events import CallBegin, Content, Event, Markup, Messa
 from gateway.errors import ApiError
 from gateway.sampling import ChosenLogprob
 from gateway.serving.unread import UnreadLogprobs, logprobs_of
-from gateway.serving.work import Accepted, Answer, Declined, Delta, Done, Prefilled, Prefilling, Progress, Queued, Scored, Vectors
+from gateway.serving.work import (
+    Accepted,
+    Answer,
+    Declined,
+    Delta,
+    Done,
+    Prefilled,
+    Prefilling,
+    Progress,
+    Queued,
+    Scored,
+    Vectors,
+)
 from gateway.serving.work import Event as EngineEvent
 from telemetry.events import CacheOutcome, Phase, PhaseTiming
 from telemetry.record import RequestRecord
@@ -210,7 +222,9 @@ class Call:
             self._deliver(self._reader.finish(), at_ns)
             if rest := self._unread.rest():
                 self._write(Scored("", rest))
-        record.finish_reason = "tool_calls" if self._called and event.finish_reason == "stop" else event.finish_reason
+        record.finish_reason = (
+            "tool_calls" if self._called and event.finish_reason == "stop" else event.finish_reason
+        )
 
     def _add_text(self, text: str, at_ns: int, logprobs: Sequence[ChosenLogprob]) -> None:
         if text:

@@ -12,7 +12,12 @@ from gateway.api.dialect import TextRequest
 from gateway.api.http.decoding import decode_body
 from gateway.api.openai.chat_fields import REFUSED, refuse, unknown_fields
 from gateway.api.openai.chat_parse import caller_of, conversation_of, params_of, stop_of
-from gateway.api.openai.completion_schema import MAX_PROMPTS, Completion, CompletionChoice, RawCompletionRequest
+from gateway.api.openai.completion_schema import (
+    MAX_PROMPTS,
+    Completion,
+    CompletionChoice,
+    RawCompletionRequest,
+)
 from gateway.api.openai.embedding_input import inputs_of
 from gateway.api.openai.figures import timings_of, usage_of
 from gateway.api.openai.sampling_parse import rules_of, sampling_of
