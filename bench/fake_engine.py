@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,11 @@ from gateway.chat.template import ChatTemplate
 from gateway.engine.backend import Batch
 from gateway.engine.cache.entry import State
 from gateway.engine.engine import Engine
+from gateway.engine.logits.rules import LogitRules
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import Message, Sampling
 from gateway.engine.worker import serve
+from gateway.sampling import ChosenLogprob, TokenLogprob
 from telemetry.events import EngineConfig
 
 BUILD = "bench.fake_engine (no model, no llama.cpp)"
@@ -62,14 +64,27 @@ class Script:
         return cls(load, prefill, step, stall, int(env.get("FAKE_STALL_EVERY", "0")), env.get("FAKE_LOG", ""))
 
 
+def _scored(letter: int, count: int) -> ChosenLogprob:
+    """The sampled letter is the likeliest one, with a logarithm of -1; the next ones have -2, -3, …."""
+    ids = [letter, *(other for other in ALPHABET if other != letter)]
+    top = tuple(TokenLogprob(one, -float(place), bytes((one,))) for place, one in enumerate(ids[:count], 1))
+    return ChosenLogprob(TokenLogprob(letter, -1.0, bytes((letter,))), top)
+
+
 class ByteTokens:
     """A vocabulary of the 256 bytes and one end token."""
+
+    n_vocab = END + 1
+    end_tokens = (END,)
 
     def tokenize(self, text: str) -> list[int]:
         return list(text.encode("utf-8", errors="replace"))
 
     def piece(self, token: int) -> bytes:
         return b"" if token == END else bytes((token,))
+
+    def plain_tokens(self, text: str) -> list[int]:
+        return self.tokenize(text)
 
     def sizes(self, tokens: list[int]) -> npt.NDArray[np.int64]:
         return np.ones(len(tokens), dtype=np.int64)
@@ -87,11 +102,24 @@ class FakeBackend:
 
     def __init__(self, script: Script) -> None:
         self._script = script
+        self.logprobs: dict[int, list[ChosenLogprob]] = {}
         self._held: dict[int, int] = {}
+        self._asked: dict[int, int | None] = {}
         self._decoded = 0
 
-    def open(self, slot: int, sampling: Sampling, *_more: object) -> None:
-        """There is nothing to choose among."""
+    def open(self, slot: int, _sampling: Sampling, sampler: object = None, *_more: object) -> None:
+        """There is nothing to choose among; a sampler is the number of log-probabilities that are wanted."""
+        self._asked[slot] = sampler if isinstance(sampler, int) else None
+
+    def sampler(
+        self,
+        _sampling: Sampling,
+        _prompt: Sequence[int],
+        _rules: LogitRules | None,
+        logprobs: int | None,
+        /,
+    ) -> int | None:
+        return logprobs
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         start_ns = time.monotonic_ns()
@@ -100,11 +128,15 @@ class FakeBackend:
             self._say(batch, start_ns)
         for part in batch.parts:
             self._held[part.slot] = self._held.get(part.slot, 0) + len(part.tokens) - part.drafted
-        return {
-            part.slot: [ALPHABET[self._held[part.slot] % len(ALPHABET)]]
-            for part in batch.parts
-            if part.sample
-        }
+        sampled = {part.slot: [self._letter(part.slot)] for part in batch.parts if part.sample}
+        self.logprobs = {}
+        for slot, (letter,) in sampled.items():
+            if (count := self._asked.get(slot)) is not None:
+                self.logprobs[slot] = [_scored(letter, count)]
+        return sampled
+
+    def _letter(self, slot: int) -> int:
+        return ALPHABET[self._held[slot] % len(ALPHABET)]
 
     def use_threads(self, decode: int, batch: int) -> None:
         """The script says how long things take, with any number of threads."""

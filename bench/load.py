@@ -31,8 +31,8 @@ TOPICS = (
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """`requests` chats of at most `max_tokens` tokens, `concurrency` at a time. `salt` makes prompts and
-    request ids unlike those of all other plans, so that no cache helps.
+    """`requests` chats of at most `max_tokens` tokens, `concurrency` at a time. `salt` makes prompts and request ids
+    unlike those of all other plans, so that no cache helps. `fields` are further ones of each body.
     """
 
     host: str
@@ -43,6 +43,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 1
     max_tokens: int = 64
     stream: bool = True
+    fields: dict[str, int | bool] = {}
 
 
 class LoadResult(msgspec.Struct, frozen=True):
@@ -86,6 +87,7 @@ def body_of(plan: LoadPlan, index: int) -> bytes:
         "max_tokens": plan.max_tokens,
         "temperature": 0,
         "stream": plan.stream,
+        **plan.fields,
     }
     return msgspec.json.encode(request)
 

@@ -7,17 +7,14 @@ OTHER = "_other"
 
 LABELS = frozenset(
     {
-        "cache_salt", "chat_template_kwargs", "detokenize", "dry_allowed_length", "dry_base",
-        "dry_multiplier", "dry_penalty_last_n", "dry_sequence_breakers", "dynatemp_exponent",
-        "dynatemp_range", "id_slot", "include_reasoning", "include_stop_str_in_output", "keep_alive",
-        "length_penalty", "logits_processors", "messages[].name", "metadata",
-        "min_keep", "moderation", "mirostat", "mirostat_eta", "mirostat_tau", "mm_processor_kwargs", "n_keep", "options",
-        "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "provider", "reasoning",
-        "reasoning_effort", "request_id", "return_tokens", "safety_identifier",
-        "samplers", "service_tier", "skip_special_tokens", "spaces_between_special_tokens", "store",
-        "stream_options.include_obfuscation", "stream_options.continuous_usage_stats", "t_max_predict_ms",
-        "tfs_z", "think", "thinking", "timings_per_token", "top_a", "top_n_sigma", "truncate_prompt_tokens",
-        "typical_p", "vllm_xargs", "xtc_probability", "xtc_threshold",
+        "cache_salt", "chat_template_kwargs", "detokenize", "id_slot", "include_reasoning", "keep_alive",
+        "length_penalty", "logits_processors", "messages[].name", "metadata", "min_keep", "moderation",
+        "mm_processor_kwargs", "n_keep", "options", "prompt_cache_key", "prompt_cache_options",
+        "prompt_cache_retention", "provider", "reasoning", "reasoning_effort", "request_id",
+        "return_tokens", "safety_identifier", "samplers", "service_tier", "skip_special_tokens",
+        "spaces_between_special_tokens", "store", "stream_options.include_obfuscation",
+        "stream_options.continuous_usage_stats", "t_max_predict_ms", "tfs_z", "think", "thinking",
+        "timings_per_token", "top_a", "truncate_prompt_tokens", "vllm_xargs",
     }
 )  # fmt: skip
 """Known from other servers."""

@@ -24,6 +24,7 @@ SLOW_FIXTURES = frozenset(
 )
 SLOW_FILES = (
     "test_real_stress.py",
+    "test_real_sampling.py",
     "test_draft_model.py",
     "test_embedding_engine.py",
     "test_seeds.py",

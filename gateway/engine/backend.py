@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.engine.cache.entry import State
 from gateway.engine.grammar.matcher import Matcher
-from gateway.engine.protocol import Sampling
+from gateway.engine.logits.rules import LogitRules
+from gateway.engine.protocol import ChosenLogprob, Sampling
 from telemetry.drafts import DraftSource
 
 
@@ -76,13 +77,15 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """The results of a batch: sampled tokens by slot (one, and one more for each guess that was right), and
-    when it began and ended (monotonic ns); `drafting_ns` of that went to a draft model.
+    when it began and ended (monotonic ns); `drafting_ns` of that went to a draft model. `logprobs` has those
+    of each slot that asked for them, one per sampled token.
     """
 
     start_ns: int
     end_ns: int
     sampled: dict[int, list[int]] = field(default_factory=dict)
     drafting_ns: int = 0
+    logprobs: Mapping[int, Sequence[ChosenLogprob]] = field(default_factory=dict)
 
 
 class Vocabulary(Protocol):
@@ -107,6 +110,12 @@ class Backend(Protocol):
     trims: bool
     kernel_min_rows: int
 
+    @property
+    def logprobs(self) -> Mapping[int, Sequence[ChosenLogprob]]:
+        """The log-probabilities of the batch that was computed last, by slot: one for each sampled token of
+        the sequences that asked for them.
+        """
+
     def open(
         self,
         slot: int,
@@ -117,6 +126,19 @@ class Backend(Protocol):
         """Prepare a slot for choosing the tokens of a sequence, a new one or one that was here before and
         left its `sampler`; the state in the slot stays. With a `matcher`, only what its grammar allows is
         chosen, and consumed by it.
+        """
+
+    def sampler(
+        self,
+        sampling: Sampling,
+        prompt: Sequence[int],
+        rules: LogitRules | None,
+        logprobs: int | None,
+        /,
+    ) -> object | None:
+        """Make what chooses the tokens of a sequence, for `open`: by these rules, with log-probabilities of
+        each token and so many of the likeliest ones (None: of none). May be called from another thread, and
+        may take some time. None: `open` makes one.
         """
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:

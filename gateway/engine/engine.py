@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gateway.chat.template import ChatTemplate
 from gateway.engine.backend import Backend, Vocabulary
 from gateway.engine.grammar.compiler import GrammarCompiler
+from gateway.engine.logits.resolve import RuleTokens
 from gateway.engine.speculative.draft_model import DraftModel
 from gateway.engine.speculative.drafting import NoDrafting
 from gateway.engine.tuning import Tuning
@@ -19,7 +20,7 @@ from gateway.engine.vocab_info import VocabInfo
 from telemetry.events import EngineConfig
 
 
-class Tokenizer(Vocabulary, Protocol):
+class Tokenizer(Vocabulary, RuleTokens, Protocol):
     """Both directions between text and tokens."""
 
     def tokenize(self, text: str) -> list[int]:

@@ -48,7 +48,8 @@ class Outbox:
         """
         _, before = self._kept.get(delta.id, (0, None))
         text = delta.text if before is None else before.text + delta.text
-        self._kept[delta.id] = end_ns, Delta(delta.id, text, delta.tokens, delta.prefilled)
+        logprobs = delta.logprobs if before is None else before.logprobs + delta.logprobs
+        self._kept[delta.id] = end_ns, Delta(delta.id, text, delta.tokens, delta.prefilled, logprobs)
         if delta.tokens and delta.id not in self._begun:
             self._begun.add(delta.id)
             return True

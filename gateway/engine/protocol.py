@@ -14,7 +14,11 @@ from gateway.engine.grammar.constraint import Constraint
 from gateway.engine.schedule.truncation import Truncation
 from gateway.engine.tuning import Tuning
 from gateway.engine.vocab_info import VocabInfo
+from gateway.sampling import NO_RULES as NO_RULES  # noqa: PLC0414
+from gateway.sampling import ChosenLogprob as ChosenLogprob  # noqa: PLC0414
 from gateway.sampling import Sampling as Sampling  # noqa: PLC0414
+from gateway.sampling import TokenLogprob as TokenLogprob  # noqa: PLC0414
+from gateway.sampling import TokenRules
 from telemetry.events import DelayCause, EngineConfig, EngineSample, Scalar
 
 
@@ -25,12 +29,13 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 class Submit(Message, frozen=True, kw_only=True):
     """Answer this chat, or go on with this `prompt`. `max_tokens` None means up to the end of the context.
 
-    `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a
-    `background` request lets all others pass; `cache` False neither uses the prefix cache nor stays in it,
-    `pin` keeps it there; `truncate` drops whole oldest turns where the prompt is too long for the context;
-    `ending` says where the answer begins (see `gateway.chat.ending`); `adapter` is the LoRA adapter to answer
-    with ("": none). Nobody reads the text of an answer that is not `streamed` before its end, so it need not
-    be sent piece by piece.
+    `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a `background`
+    request lets all others pass; `cache` False neither uses the prefix cache nor stays in it, `pin` keeps it there;
+    `truncate` drops whole oldest turns where the prompt is too long for the context; `ending` says where the answer
+    begins (see `gateway.chat.ending`); `adapter` is the LoRA adapter to answer with ("": none). Nobody reads the text of an
+    answer that is not `streamed` before its end, so it need not be sent piece by piece. `rules` say which
+    tokens may be chosen; `keep_stop` leaves the stop string in the answer; `logprobs` asks for that of each
+    token and of so many of the likeliest at its place (None: of none).
     """
 
     id: str
@@ -54,6 +59,9 @@ class Submit(Message, frozen=True, kw_only=True):
     tool_choice: str | dict[str, Any] = "auto"
     parallel_tool_calls: bool = True
     constraint_param: str = ""
+    rules: TokenRules = NO_RULES
+    keep_stop: bool = False
+    logprobs: int | None = None
 
 
 class Embed(Message, frozen=True, kw_only=True):
@@ -167,15 +175,16 @@ class Started(Message, frozen=True):
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True):
-    """What a step, and those before it that were not told, gave one request: new text (may be empty while it
-    could still become a stop string) and the number of output tokens so far; during prefill, `prefilled`
-    prompt tokens and no text.
+    """What a step, and those before it that were not told, gave one request: new text (may be empty while it could still
+    become a stop string) and the number of output tokens so far; during prefill, `prefilled` prompt tokens and no text.
+    `logprobs` are those of the tokens whose text this is, where they were asked for.
     """
 
     id: str
     text: str
     tokens: int
     prefilled: int
+    logprobs: list[ChosenLogprob] = []
 
 
 class Step(Message, frozen=True):
@@ -209,7 +218,7 @@ class DelayTotal(msgspec.Struct, array_like=True):
 
 class Finished(Message, frozen=True, kw_only=True):
     """A request is over and its slot is free. `reason`: stop, length, cancelled or error; `text` is what was
-    held back.
+    held back, with its `logprobs`.
 
     `completion_tokens` counts tokens of the answer, without the end-of-generation token; `gaps_us` are the
     microseconds between its sampled tokens, and `bursts` how many of them came with each step (empty: one
@@ -219,6 +228,7 @@ class Finished(Message, frozen=True, kw_only=True):
     id: str
     reason: str
     text: str = ""
+    logprobs: list[ChosenLogprob] = []
     message: str = ""
     completion_tokens: int = 0
     first_token_ns: int | None = None

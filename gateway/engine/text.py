@@ -9,11 +9,14 @@ from collections.abc import Sequence
 class TextAssembler:
     """Turns token pieces (bytes) into text, holding back what may still become a stop string.
 
-    After `stopped` is True nothing more comes; the stop string and all behind it are dropped.
+    After `stopped` is True nothing more comes; what is behind the stop string is dropped, and so is the stop
+    string, unless it is to be shown (`keep_stop`). `decoded` and `shown` count characters so far.
     """
 
-    def __init__(self, stop: Sequence[str] = ()) -> None:
+    def __init__(self, stop: Sequence[str] = (), *, keep_stop: bool = False) -> None:
         self.stopped = False
+        self.decoded = self.shown = 0
+        self._keep_stop = keep_stop
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._stop = tuple(text for text in stop if text)
         self._held = ""
@@ -27,21 +30,23 @@ class TextAssembler:
         if self.stopped:
             return ""
         text = self._release(self._decoder.decode(b"", final=True))
-        text, self._held = text + self._held, ""
-        return text
+        return text if self.stopped else text + self._take(len(self._held))
 
     def _release(self, text: str) -> str:
         if self.stopped:
             return ""
         self._held += text
-        cut = min((at for at in map(self._held.find, self._stop) if at >= 0), default=-1)
-        if cut >= 0:
+        self.decoded += len(text)
+        places = ((self._held.find(stop), len(stop)) for stop in self._stop)
+        found = min((place for place in places if place[0] >= 0), default=None)
+        if found is not None:
             self.stopped = True
-            return self._take(cut)
+            return self._take(sum(found) if self._keep_stop else found[0])
         return self._take(len(self._held) - self._possible_stop())
 
     def _take(self, length: int) -> str:
         shown, self._held = self._held[:length], self._held[length:]
+        self.shown += len(shown)
         return shown
 
     def _possible_stop(self) -> int:

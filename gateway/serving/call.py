@@ -10,6 +10,8 @@ from typing import Protocol
 
 from gateway.chat.parsing.events import CallBegin, Content, Event, Markup, Message, Reasoning, message_of
 from gateway.errors import ApiError
+from gateway.sampling import ChosenLogprob
+from gateway.serving.unread import UnreadLogprobs, logprobs_of
 from gateway.serving.work import (
     Accepted,
     Answer,
@@ -20,6 +22,7 @@ from gateway.serving.work import (
     Prefilling,
     Progress,
     Queued,
+    Scored,
     Vectors,
 )
 from gateway.serving.work import Event as EngineEvent
@@ -64,6 +67,7 @@ class Call:
         self._began_ns = 0
         self._make_reader = reader
         self._reader: Reader | None = None
+        self._unread = UnreadLogprobs()
         self._deltas: list[Delta] = []
         self._write: Callable[[Delta], None] = self._deltas.append
         self._called = False
@@ -86,7 +90,7 @@ class Call:
             ApiError: the request failed.
         """
         await self._ended()
-        return Answer(_whole(self._deltas), self.record.finish_reason)
+        return Answer(_whole(self._deltas), self.record.finish_reason, logprobs_of(self._deltas))
 
     async def follow(self, write: Callable[[Delta], None]) -> None:
         """Have each piece of the answer written the moment it is there, until the end.
@@ -166,8 +170,8 @@ class Call:
         self._recorder.progress(record)
         if not event.completion_tokens:
             self._tell_prefilled(event.at_ns)
-        if event.text:
-            self._add_text(event.text, event.at_ns)
+        if event.text or event.logprobs:
+            self._add_text(event.text, event.at_ns, event.logprobs)
 
     def _take_accepted(self, event: Accepted) -> None:
         record = self.record
@@ -212,25 +216,36 @@ class Call:
         record.chunks = list(event.chunks)
         self.error = event.error
         at_ns = event.last_token_ns or self._recorder.clock_ns()
-        if event.text:
-            self._add_text(event.text, at_ns)
+        if event.text or event.logprobs:
+            self._add_text(event.text, at_ns, event.logprobs)
         if self._reader is not None:
             self._deliver(self._reader.finish(), at_ns)
+            if rest := self._unread.rest():
+                self._write(Scored("", rest))
         record.finish_reason = (
             "tool_calls" if self._called and event.finish_reason == "stop" else event.finish_reason
         )
 
-    def _add_text(self, text: str, at_ns: int) -> None:
-        self._recorder.text(self.record, text)
+    def _add_text(self, text: str, at_ns: int, logprobs: Sequence[ChosenLogprob]) -> None:
+        if text:
+            self._recorder.text(self.record, text)
         if self._reader is None:
-            self._write(Content(text))
-        else:
-            self._deliver(self._reader.feed(text), at_ns)
+            self._write(Scored(text, logprobs) if logprobs else Content(text))
+            return
+        self._unread.add(text, logprobs)
+        self._deliver(self._reader.feed(text), at_ns)
 
     def _deliver(self, events: Iterable[Event], at_ns: int) -> None:
         """Give out what the reader found, and note when each kind came first."""
         record = self.record
         for event in events:
+            logprobs = self._unread.read(event.source) if self._unread.used else ()
+            if isinstance(event, Content) and logprobs:
+                record.first_content_ns = record.first_content_ns or at_ns
+                self._write(Scored(event.text, logprobs))
+                continue
+            if logprobs:
+                self._write(Scored("", logprobs))
             if isinstance(event, Markup):
                 continue
             if isinstance(event, Reasoning):
@@ -288,4 +303,5 @@ def _whole(deltas: Sequence[Delta]) -> Message:
     """All of an answer; one that is text alone, which may be long, is joined at once."""
     if all(isinstance(delta, Content) for delta in deltas):
         return Message("".join(delta.text for delta in deltas if isinstance(delta, Content)))
-    return message_of(delta for delta in deltas if not isinstance(delta, Queued | Prefilled))
+    texts = (Content(delta.text) if isinstance(delta, Scored) else delta for delta in deltas)
+    return message_of(delta for delta in texts if not isinstance(delta, Queued | Prefilled))

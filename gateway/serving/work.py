@@ -16,7 +16,7 @@ from gateway.chat.ending import Ending
 from gateway.chat.parsing.events import CallArguments, CallBegin, CallEnd, Content, Message, Note, Reasoning
 from gateway.engine.grammar.constraint import Constraint
 from gateway.errors import ApiError
-from gateway.sampling import DEFAULT_SAMPLING, Sampling
+from gateway.sampling import DEFAULT_SAMPLING, NO_RULES, ChosenLogprob, Sampling, TokenRules
 from telemetry.events import CacheOutcome, PhaseTiming, PrefillChunk, RequestDelay, Scalar
 
 
@@ -47,9 +47,11 @@ class Generate(Work):
         keeps it there; `truncate` drops whole oldest turns where the prompt is too long; `ending` says where
         the answer begins (`gateway.chat.ending`).
 
-    `tools` (functions in OpenAI's form) may be called as `tool_choice` says: auto, none, required, or an
-    object that names one. `constraint` is the form that the answer must have, and `constraint_param` the
-    field that asked for it. `choice` is which of several answers to the same request this is.
+    `rules` say which tokens may be chosen; `keep_stop` leaves the stop string in the answer; `logprobs` asks
+    for the log-probability of each token and of so many of the likeliest at its place (None: of none).
+
+    `tools` (functions in OpenAI's form) may be called as `tool_choice` says: auto, none, required, or an object that names
+    one. `constraint` is the form that the answer must have, and `constraint_param` the field that asked for it. `choice` is which of several answers to the same request this is.
     """
 
     operation = "chat"
@@ -57,9 +59,12 @@ class Generate(Work):
     messages: list[dict[str, Any]]
     prompt: str | list[int] | None = None
     sampling: Sampling = DEFAULT_SAMPLING
+    rules: TokenRules = NO_RULES
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     stop_tokens: tuple[int, ...] = ()
+    keep_stop: bool = False
+    logprobs: int | None = None
     stream: bool = False
     progress: bool = False
     background: bool = False
@@ -95,9 +100,18 @@ class Prefilled(NamedTuple):
     elapsed_ms: float
 
 
-Delta = Content | Reasoning | CallBegin | CallArguments | CallEnd | Note | Queued | Prefilled
-"""What an answer goes on with: text, thinking, a piece of a tool call, or a word about what was meant as one;
-before all that, where it was asked for, how the waiting goes.
+class Scored(NamedTuple):
+    """Some text of the answer with the log-probabilities of its tokens; without text, those of tokens that a
+    reader took for something else than text.
+    """
+
+    text: str
+    logprobs: Sequence[ChosenLogprob]
+
+
+Delta = Scored | Content | Reasoning | CallBegin | CallArguments | CallEnd | Note | Queued | Prefilled
+"""What an answer goes on with: text, thinking, a piece of a tool call, or a word about what was meant as one; before all that,
+where it was asked for, how the waiting goes.
 """
 
 
@@ -113,6 +127,7 @@ class Answer(NamedTuple):
 
     message: Message
     finish_reason: str | None
+    logprobs: Sequence[ChosenLogprob] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +184,7 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     completion_tokens: int
     prefilled_tokens: int
     at_ns: int
+    logprobs: Sequence[ChosenLogprob] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +196,7 @@ class Done:
 
     finish_reason: str | None
     text: str = ""
+    logprobs: Sequence[ChosenLogprob] = ()
     error: ApiError | None = None
     completion_tokens: int = 0
     first_token_ns: int | None = None

@@ -29,7 +29,6 @@ from telemetry.events import CacheReason
 
 END = 0
 """The fake vocabulary's end-of-generation token."""
-
 ADAPTERS = ("", "sql", "law")
 
 TOKEN_NS = 1_000_000
@@ -50,8 +49,7 @@ class FakeBackend:
     """Keeps the tokens of each slot and answers with `next_token` of them; checks every position that it is
     given.
 
-    A state is the tokens themselves and the adapter that computed each, so one that is restored into the
-    wrong sequence, or computed on with another adapter, would be seen at once.
+    A state is the tokens themselves and each one's adapter, so that a wrong one would be seen at once.
     """
 
     kernel_min_rows = 0
@@ -66,6 +64,7 @@ class FakeBackend:
         """The adapter that each token of a slot was computed with."""
         self.opened: dict[int, object] = {}
         """Slot → what chooses its tokens."""
+        self.logprobs: dict[int, list[Any]] = {}
         self.fail_next = False
         self.fail_restores = False
         self.computed = 0
@@ -81,6 +80,9 @@ class FakeBackend:
     ) -> None:
         assert slot not in self.opened, f"slot {slot} was opened twice"
         self.opened[slot] = sampler or object()
+
+    def sampler(self, *_asked: object) -> None:
+        """`open` makes one."""
 
     def compute(self, batch: Batch) -> dict[int, list[int]]:
         if self.fail_next:

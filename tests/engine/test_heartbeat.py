@@ -16,11 +16,17 @@ from gateway.engine.engine import Engine
 from gateway.engine.options import EngineOptions
 from gateway.engine.pipe import EnginePipe
 from gateway.engine.schedule.worker import ChatWorker
-from tests.engine.fakes import FakeBackend, FakeVocabulary, sequence
+from tests.engine.fakes import END, FakeBackend, FakeVocabulary, sequence
 from tests.telemetry.records import CONFIG
 
 
 class _Tokens(FakeVocabulary):
+    n_vocab = 1 << 20
+    end_tokens = (END,)
+
+    def plain_tokens(self, text: str) -> list[int]:
+        return self.tokenize(text)
+
     def tokenize(self, text: str) -> list[int]:
         return [ord(character) for character in text]
 

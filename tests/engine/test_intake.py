@@ -28,6 +28,9 @@ PATIENCE_S = 30
 class Letters:
     """A letter is a token; counts what it was given."""
 
+    n_vocab = 256
+    end_tokens = (0,)
+
     def __init__(self) -> None:
         self.seen = 0
         self.calls: list[int] = []
@@ -36,6 +39,9 @@ class Letters:
     def tokenize(self, text: str) -> list[int]:
         self.calls.append(len(text))
         self.meanwhile()
+        return [ord(letter) % 256 for letter in text]
+
+    def plain_tokens(self, text: str) -> list[int]:
         return [ord(letter) % 256 for letter in text]
 
     def sizes(self, tokens: list[int]) -> Any:
@@ -67,10 +73,12 @@ class Rig:
     def __init__(self) -> None:
         self.letters, self.cache = Letters(), NoCache()
         self.said: queue.Queue[Message] = queue.Queue()
+        self.samplers: list[tuple[Any, ...]] = []
         self.delivered: queue.Queue[Sequence] = queue.Queue()
         self.intake = Intake(
             template=ChatTemplate(TEMPLATE),
             tokenizer=self.letters,
+            make_sampler=self._make_sampler,
             n_ctx=N_CTX,
             cache=self.cache,  # type: ignore[arg-type]  # what intake uses of it
             namespaces={},
@@ -80,6 +88,9 @@ class Rig:
             deliver=self.delivered.put,
         )
         threading.Thread(target=self.intake.run, daemon=True).start()
+
+    def _make_sampler(self, *asked: Any) -> None:
+        self.samplers.append(asked)
 
     def ask(self, *texts: str, **more: Any) -> Message:
         """Submit a chat; the first thing that is said of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.engine.outbox import TELL_EVERY_NS, Outbox
-from gateway.engine.protocol import Delta, Finished, Message, Step
+from gateway.engine.protocol import ChosenLogprob, Delta, Finished, Message, Step, TokenLogprob
 
 MS = 1_000_000
 START_NS = TELL_EVERY_NS
@@ -97,3 +97,13 @@ def test_nothing_of_a_request_stays() -> None:
     outbox = _begun("w", streamed=False)
     outbox.post([Delta("w", "x", 2, 3)], [Finished(id="w", reason="stop")], START_NS + 8 * MS)
     assert (outbox._whole, outbox._begun, outbox._kept) == (set(), set(), {})
+
+
+def test_logprobs_wait_with_their_text() -> None:
+    """Of an answer that is sent whole they are told with it, in order, each once."""
+    outbox = _begun("w", streamed=False)
+    logprobs = [ChosenLogprob(TokenLogprob(n, -1.0, b"x")) for n in range(4)]
+    for n, one in enumerate(logprobs[:3]):
+        assert outbox.post([Delta("w", "x", 2 + n, 3, [one])], [], START_NS + n * MS) == []
+    told = outbox.post([Delta("w", "x", 5, 3, logprobs[3:])], [], START_NS + 110 * MS)
+    assert _steps(told) == [(START_NS + 110 * MS, [Delta("w", "xxxx", 5, 3, logprobs)])]

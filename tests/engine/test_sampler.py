@@ -12,6 +12,17 @@ from gateway.engine.protocol import Sampling
 N_VOCAB = 100
 
 
+class Words:
+    """A vocabulary of which only the size counts."""
+
+    n_vocab = N_VOCAB
+    vocab = None
+    n_ctx_train = 100
+
+
+WORDS = Words()
+
+
 def logits(*liked: int) -> npt.NDArray[np.float32]:
     """The first is liked most."""
     row = np.zeros(N_VOCAB, dtype=np.float32)
@@ -26,14 +37,14 @@ def logits(*liked: int) -> npt.NDArray[np.float32]:
 )
 def test_the_largest_is_drawn_again_and_again(sampling: Sampling) -> None:
     """By argmax and by chains; the logits stay as they are."""
-    sampler, row = Sampler(sampling, N_VOCAB), logits(7, 9)
+    sampler, row = Sampler(sampling, WORDS), logits(7, 9)
     assert [sampler.draw(row) for _ in range(3)] == [7, 7, 7]
     assert np.array_equal(row, logits(7, 9))
 
 
 def test_only_what_is_accepted_is_penalised() -> None:
     """Drawing alone leaves nothing behind."""
-    sampler, row = Sampler(Sampling(temperature=0, repeat_penalty=4.0), N_VOCAB), logits(7, 9)
+    sampler, row = Sampler(Sampling(temperature=0, repeat_penalty=4.0), WORDS), logits(7, 9)
     assert sampler.draw(row) == sampler.draw(row) == 7
     sampler.accept(7)
     assert sampler.draw(row) == 9
@@ -43,7 +54,7 @@ def test_only_what_is_accepted_is_penalised() -> None:
 
 def test_what_is_masked_is_never_drawn() -> None:
     """Whatever the temperature."""
-    sampler, row = Sampler(Sampling(temperature=5.0, top_k=0, top_p=1, min_p=0, seed=3), N_VOCAB), logits()
+    sampler, row = Sampler(Sampling(temperature=5.0, top_k=0, top_p=1, min_p=0, seed=3), WORDS), logits()
     row[:] = -np.inf
     row[[3, 50]] = 0
     assert {sampler.draw(row) for _ in range(50)} == {3, 50}
@@ -53,9 +64,9 @@ def test_equal_seeds_draw_alike() -> None:
     """Also with another sampler between: each has its own random numbers."""
     sampling = Sampling(temperature=2.0, top_k=0, top_p=1, min_p=0, seed=42)
     one, two, other = (
-        Sampler(sampling, N_VOCAB),
-        Sampler(sampling, N_VOCAB),
-        Sampler(Sampling(temperature=2.0, seed=1), N_VOCAB),
+        Sampler(sampling, WORDS),
+        Sampler(sampling, WORDS),
+        Sampler(Sampling(temperature=2.0, seed=1), WORDS),
     )
     drawn = []
     for _ in range(20):

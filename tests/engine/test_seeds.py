@@ -14,7 +14,7 @@ from gateway.engine.cache.tiers.ram import RamTier
 from gateway.engine.embedding.engine import EmbeddingEngine
 from gateway.engine.engine import Engine
 from gateway.engine.llama.load import load_llama
-from gateway.engine.llama.sampler import RANDOM, seed_of
+from gateway.engine.llama.sampler_chain import RANDOM, seed_of
 from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import Sampling
 from gateway.engine.schedule.pace import Pace

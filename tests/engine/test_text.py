@@ -48,3 +48,12 @@ def test_unfinished_character_becomes_a_replacement() -> None:
     assembler = TextAssembler()
     assert assembler.push("é".encode()[:1]) == ""
     assert assembler.finish() == "\ufffd"
+
+
+def test_a_stop_string_may_be_kept() -> None:
+    """It ends the text all the same, also where it came in pieces."""
+    for pieces in (["one STOP two"], ["one S", "TO", "P two"]):
+        assembler = TextAssembler(["STOP", "TOP"], keep_stop=True)
+        assert "".join(assembler.push(piece.encode()) for piece in pieces) + assembler.finish() == "one STOP"
+        assert assembler.stopped
+        assert assembler.shown == len("one STOP")

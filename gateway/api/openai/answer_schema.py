@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.api.openai.chat_schema import ToolCall
+from gateway.api.openai.logprobs import Logprobs
 
 
 class PromptTokensDetails(msgspec.Struct):
@@ -78,7 +79,7 @@ class Choice(msgspec.Struct):
     index: int
     message: AnswerMessage
     finish_reason: str
-    logprobs: None = None
+    logprobs: Logprobs | None = None
 
 
 class ChatCompletion(msgspec.Struct):
@@ -126,7 +127,7 @@ class ChunkChoice(msgspec.Struct):
     index: int
     delta: AnswerDelta
     finish_reason: str | None = None
-    logprobs: None = None
+    logprobs: Logprobs | None = None
 
 
 class QueueNote(msgspec.Struct):

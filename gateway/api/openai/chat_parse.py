@@ -13,11 +13,11 @@ from gateway.api.openai.chat_fields import check_fields
 from gateway.api.openai.chat_schema import Controls, RawChatRequest
 from gateway.api.openai.chat_writer import ChatWriter
 from gateway.api.openai.messages import messages_of
+from gateway.api.openai.sampling_parse import logprobs_of, numbers_of, rules_of, sampling_of
 from gateway.api.openai.structured import FIELDS, Form, form_of
 from gateway.api.openai.tools import choice_of, tools_of
 from gateway.chat.ending import Ending
 from gateway.errors import InvalidRequestError
-from gateway.sampling import Sampling
 from gateway.serving.work import Generate
 from telemetry.events import Scalar
 from telemetry.ignored_fields import kept
@@ -44,7 +44,9 @@ def parse_chat(body: bytes) -> TextRequest:
     ignored = check_fields(body, raw)
     include_usage = raw.stream_options is not None and raw.stream_options.include_usage
     form = form_of(body, {name: getattr(raw, name, None) for name in FIELDS})
-    return TextRequest(_work(raw, form, kept(ignored)), partial(ChatWriter, include_usage), raw.n or 1)
+    work = _work(raw, form, kept(ignored))
+    writer = partial(ChatWriter, include_usage, work.logprobs is not None)
+    return TextRequest(work, writer, raw.n or 1)
 
 
 def _work(raw: RawChatRequest, form: Form | None, ignored: tuple[str, ...]) -> Generate:
@@ -58,6 +60,9 @@ def _work(raw: RawChatRequest, form: Form | None, ignored: tuple[str, ...]) -> G
         constraint=None if form is None else form.constraint,
         constraint_param="" if form is None else form.param,
         sampling=sampling_of(raw),
+        rules=rules_of(raw, raw.max_completion_tokens or raw.max_tokens),
+        logprobs=logprobs_of(raw),
+        keep_stop=bool(raw.include_stop_str_in_output),
         max_tokens=raw.max_completion_tokens or raw.max_tokens,
         stop=stop_of(raw.stop),
         stop_tokens=tuple(raw.stop_token_ids or ()),
@@ -107,31 +112,9 @@ def stop_of(stop: str | list[str] | None) -> tuple[str, ...]:
     return strings
 
 
-def sampling_of(raw: Controls) -> Sampling:
-    """What is not given keeps the default of `Sampling`."""
-    given = {
-        name: getattr(raw, name)
-        for name in Sampling.__struct_fields__
-        if getattr(raw, name, None) is not None
-    }
-    if raw.repetition_penalty is not None:
-        given.setdefault("repeat_penalty", raw.repetition_penalty)
-    return Sampling(**given)
-
-
 def params_of(raw: Controls) -> dict[str, Scalar]:
     """Numbers for the record; never texts of the caller."""
-    names = (
-        "temperature",
-        "top_p",
-        "top_k",
-        "min_p",
-        "seed",
-        "frequency_penalty",
-        "presence_penalty",
-        "repeat_penalty",
-    )
-    params: dict[str, Scalar] = {name: getattr(raw, name) for name in names if getattr(raw, name) is not None}
+    params = numbers_of(raw)
     limit = raw.max_completion_tokens or raw.max_tokens
     return params if limit is None else {**params, "max_tokens": limit}
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-Unit = Annotated[float, Meta(ge=0, le=1)]
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
+from gateway.api.openai.sampling_schema import SamplingControls
+
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
@@ -100,10 +100,8 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool = False
 
 
-class Controls(msgspec.Struct, kw_only=True):
-    """Everything but the messages. Fields that we know and cannot serve are read so that they can be
-    refused.
-    """
+class Controls(SamplingControls, kw_only=True):
+    """Everything but the messages. Fields that we know and cannot serve are read so that they can be refused."""
 
     model: str
     stream: bool | None = False
@@ -111,16 +109,6 @@ class Controls(msgspec.Struct, kw_only=True):
     n: Annotated[int, Meta(ge=1, le=MAX_ANSWERS)] | None = 1
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
-    temperature: Annotated[float, Meta(ge=0, le=5)] | None = None
-    top_p: Unit | None = None
-    top_k: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
-    min_p: Unit | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
-    frequency_penalty: Penalty | None = None
-    presence_penalty: Penalty | None = None
-    repeat_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
-    repetition_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
-    repeat_last_n: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
     stop_token_ids: Annotated[list[Annotated[int, Meta(ge=0, le=2**31 - 1)]], Meta(max_length=64)] | None = (
         None
@@ -144,6 +132,8 @@ class Controls(msgspec.Struct, kw_only=True):
 class ChatControls(Controls, kw_only=True):
     """What only chats have."""
 
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     truncate: Literal["auto", "off"] | None = "off"
     parallel_tool_calls: bool | None = True
     return_progress: bool | None = False
@@ -170,9 +160,6 @@ class RawChatRequest(ChatControls, kw_only=True):
     tool_choice: Any = None
     functions: Any = None
     function_call: Any = None
-    logprobs: Any = None
-    top_logprobs: Any = None
-    logit_bias: Any = None
     modalities: Any = None
     audio: Any = None
     prediction: Any = None

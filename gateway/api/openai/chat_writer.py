@@ -21,10 +21,11 @@ from gateway.api.openai.answer_schema import (
 )
 from gateway.api.openai.chat_schema import CalledFunction, ToolCall
 from gateway.api.openai.figures import rounded, timings_of, truncation_headers, truncation_of, usage_of
+from gateway.api.openai.logprobs import logprobs_of
 from gateway.api.openai.sse import DONE, sse
 from gateway.chat.parsing.events import CallArguments, CallBegin, Content, Reasoning
 from gateway.serving.handle import Description
-from gateway.serving.work import Answer, Delta, Piece, Prefilled, Queued
+from gateway.serving.work import Answer, Delta, Piece, Prefilled, Queued, Scored
 from telemetry.record import RequestRecord
 
 _encode = msgspec.json.Encoder().encode
@@ -35,15 +36,23 @@ CONTENT = b'"content":' + EMPTY
 
 
 class ChatWriter:
-    """Writes the response of one request; the fingerprint is the engine configuration's."""
+    """Writes the response of one request; the fingerprint is the engine configuration's. `logprobs`: they
+    were asked for.
+    """
 
     def __init__(
-        self, include_usage: bool, record: RequestRecord, model: str, description: Description
+        self,
+        include_usage: bool,
+        logprobs: bool,
+        record: RequestRecord,
+        model: str,
+        description: Description,
     ) -> None:
         self.id = f"chatcmpl-{record.request_id.removeprefix('req_')}"
         self._record = record
         self._model = model
         self._include_usage = include_usage
+        self._logprobs = logprobs
         self._fingerprint = f"fp_{description.config_id}"
         self._created = int(time.time())
         self._spoken: set[int] = set()
@@ -57,7 +66,7 @@ class ChatWriter:
                 object="chat.completion",
                 created=self._created,
                 model=self._model,
-                choices=[_choice(index, answer) for index, answer in enumerate(answers)],
+                choices=[_choice(index, answer, self._logprobs) for index, answer in enumerate(answers)],
                 usage=usage_of(self._record),
                 timings=timings_of(self._record, now_ns),
                 system_fingerprint=self._fingerprint,
@@ -103,12 +112,19 @@ class ChatWriter:
             if isinstance(delta, Content):
                 speaker = choice
                 texts.append(delta.text)
+            elif isinstance(delta, Scored):
+                yield self._role_chunk(choice) + self._scored_frame(choice, delta)
             elif isinstance(delta, Queued | Prefilled):
                 yield self._role_chunk(choice) + self._progress_frame(choice, delta)
             elif (told := _delta(delta)) is not None:
                 yield self._role_chunk(choice) + self._chunk([ChunkChoice(choice, told)])
         if texts:
             yield self._text_frame(speaker, "".join(texts))
+
+    def _scored_frame(self, choice: int, told: Scored) -> bytes:
+        """A frame with text and the log-probabilities of its tokens."""
+        delta, logprobs = AnswerDelta(content=told.text), logprobs_of(told.logprobs)
+        return self._chunk([ChunkChoice(choice, delta, logprobs=logprobs)])
 
     def _progress_frame(self, choice: int, told: Queued | Prefilled) -> bytes:
         """A frame without text, about the waiting."""
@@ -158,13 +174,14 @@ class ChatWriter:
         )
 
 
-def _choice(index: int, answer: Answer) -> Choice:
+def _choice(index: int, answer: Answer, logprobs: bool) -> Choice:
     said = answer.message
     calls = [ToolCall(call.id, "function", CalledFunction(call.name, call.arguments)) for call in said.calls]
     message = AnswerMessage("assistant", said.content if said.content or not calls else None)
     message.tool_calls = calls or msgspec.UNSET
     message.reasoning_content = said.reasoning or msgspec.UNSET
-    return Choice(index, message, answer.finish_reason or "stop")
+    told = logprobs_of(answer.logprobs) if logprobs else None
+    return Choice(index, message, answer.finish_reason or "stop", told)
 
 
 def _delta(delta: Delta) -> AnswerDelta | None:

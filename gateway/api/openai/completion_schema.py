@@ -39,7 +39,6 @@ class RawCompletionRequest(CompletionControls, kw_only=True):
     suffix: Any = None
     best_of: Any = None
     logprobs: Any = None
-    logit_bias: Any = None
 
 
 class CompletionChoice(msgspec.Struct):

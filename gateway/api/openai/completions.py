@@ -11,7 +11,7 @@ import msgspec
 from gateway.api.dialect import TextRequest
 from gateway.api.http.decoding import decode_body
 from gateway.api.openai.chat_fields import REFUSED, refuse, unknown_fields
-from gateway.api.openai.chat_parse import caller_of, conversation_of, params_of, sampling_of, stop_of
+from gateway.api.openai.chat_parse import caller_of, conversation_of, params_of, stop_of
 from gateway.api.openai.completion_schema import (
     MAX_PROMPTS,
     Completion,
@@ -20,6 +20,7 @@ from gateway.api.openai.completion_schema import (
 )
 from gateway.api.openai.embedding_input import inputs_of
 from gateway.api.openai.figures import timings_of, usage_of
+from gateway.api.openai.sampling_parse import rules_of, sampling_of
 from gateway.api.openai.sse import DONE, sse
 from gateway.api.openai.structured import FIELDS, form_of
 from gateway.chat.parsing.events import Content
@@ -32,7 +33,7 @@ from telemetry.record import RequestRecord
 _decoder = msgspec.json.Decoder(RawCompletionRequest)
 _encode = msgspec.json.Encoder().encode
 
-NOT_SERVED = ("suffix", "best_of", "logprobs", "logit_bias")
+NOT_SERVED = ("suffix", "best_of", "logprobs")
 """Fields that are refused by name where they ask for something; `best_of` 1 and `logprobs` null do not."""
 
 
@@ -51,6 +52,8 @@ def parse_completion(body: bytes) -> TextRequest:
         messages=[],
         prompt=prompts[0],
         sampling=sampling_of(raw),
+        rules=rules_of(raw, raw.max_tokens or raw.max_completion_tokens),
+        keep_stop=bool(raw.include_stop_str_in_output),
         max_tokens=raw.max_tokens or raw.max_completion_tokens,
         stop=stop_of(raw.stop),
         stop_tokens=tuple(raw.stop_token_ids or ()),

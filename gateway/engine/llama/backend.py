@@ -20,7 +20,8 @@ from gateway.engine.llama.adapters import LlamaAdapters
 from gateway.engine.llama.buffers import watch_buffers
 from gateway.engine.llama.model import LlamaModel, ModelError
 from gateway.engine.llama.sampler import ConstrainedSampler, Sampler
-from gateway.engine.protocol import Sampling
+from gateway.engine.logits.rules import LogitRules
+from gateway.engine.protocol import ChosenLogprob, Sampling
 
 SMALL_KERNEL_ROWS = 64
 """From this many query tokens on, llama.cpp's flash attention uses another kernel on the CPU
@@ -81,6 +82,7 @@ class LlamaBackend:
                 "lower engine.n_ctx or engine.slots (the log has details)"
             )
         self.options = options
+        self.logprobs: dict[int, list[ChosenLogprob]] = {}
         self.buffers: Mapping[str, int] = buffers
         self._context = context
         self._memory = llama.llama_get_memory(context)
@@ -110,14 +112,25 @@ class LlamaBackend:
         sampler: object | None = None,
         matcher: Matcher | None = None,
     ) -> None:
-        if isinstance(sampler, (Sampler, ConstrainedSampler)):
+        if isinstance(sampler, ConstrainedSampler):
             self._samplers[slot] = sampler
             return
-        plain = Sampler(sampling, self._model.n_vocab)
+        plain = sampler if isinstance(sampler, Sampler) else Sampler(sampling, self._model)
         constrained = None if matcher is None else ConstrainedSampler(plain, matcher, self._masks)
         self._samplers[slot] = constrained or plain
 
+    def sampler(
+        self,
+        sampling: Sampling,
+        prompt: Sequence[int],
+        rules: LogitRules | None,
+        logprobs: int | None,
+        /,
+    ) -> Sampler:
+        return Sampler(sampling, self._model, prompt=prompt, rules=rules, logprobs=logprobs)
+
     def compute(self, batch: Batch) -> dict[int, list[int]]:
+        self.logprobs = {}
         self._adapters.use(self._context, batch.adapter)
         self._abort_flag.clear()
         sampled: dict[int, list[int]] = {}
@@ -175,6 +188,8 @@ class LlamaBackend:
             if token is None:
                 break
             sampled.append(token)
+        if scored := sampler.take_scored():
+            self.logprobs[part.slot] = [self._model.chosen_logprob(one) for one in scored]
         if part.drafted:
             llama.llama_memory_seq_rm(
                 self._memory,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import llama_cpp.llama_cpp as llama
 import psutil
 
 from gateway.engine.llama import kv_types
@@ -60,7 +59,7 @@ def _affordable_context(model: LlamaModel, options: EngineOptions, more_token_by
     """The trained context, or what of it fits into memory for every slot; a token needs so many bytes more
     elsewhere.
     """
-    trained = int(llama.llama_model_n_ctx_train(model.handle))
+    trained = model.n_ctx_train
     budget = psutil.virtual_memory().available * KV_SHARE_OF_MEMORY
     token_bytes = (
         max(1.0, model.kv_bytes_per_token * kv_types.share(options.kv_type_k, options.kv_type_v))

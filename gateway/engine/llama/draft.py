@@ -78,7 +78,7 @@ def start_drafting(
     """
     n_vocab = draft.n_vocab = min(draft.n_vocab, model.n_vocab)  # guesses are looked for below this
     size = max(MAX_FEED, context.slots * (NEAR + 1))
-    trained = int(llama.llama_model_n_ctx_train(draft.handle))
+    trained = draft.n_ctx_train
     n_ctx = min(context.n_ctx, trained)
     own = replace(
         context,

@@ -147,7 +147,7 @@ def _embedding_engine(model: LlamaModel, options: EngineOptions, digest: str) ->
     if options.draft_model:
         remedy = f"set it to nothing with engine.overrides = {options.model}:draft_model="
         raise ModelError(f"engine.draft_model: nothing is drafted for embeddings; {remedy}")
-    trained = int(llama.llama_model_n_ctx_train(model.handle))
+    trained = model.n_ctx_train
     n_ctx = min(trained, options.n_ctx or trained, options.n_batch)
     context = replace(context_options(model, options), n_ctx=n_ctx, n_batch=n_ctx, n_ubatch=n_ctx)
     embedder = LlamaEmbedder(model, replace(context, kv_unified=True, kv_type_k="f16", kv_type_v="f16"))
@@ -256,7 +256,7 @@ def _config(
         threads=context.threads,
         threads_batch=context.threads_batch,
         n_ctx=backend.n_ctx,
-        n_ctx_train=int(llama.llama_model_n_ctx_train(model.handle)),
+        n_ctx_train=model.n_ctx_train,
         slots=context.slots,
         n_batch=context.n_batch,
         n_ubatch=min(context.n_ubatch, context.n_batch),

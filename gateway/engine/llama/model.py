@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from gateway.engine.control_text import ControlText, Strip
 from gateway.engine.llama.buffers import watch_buffers
+from gateway.engine.logits.logprobs import Scored
+from gateway.engine.protocol import ChosenLogprob, TokenLogprob
 from gateway.engine.vocab_info import VocabInfo
 
 LOAD_MODES = {
@@ -129,9 +131,14 @@ class LlamaModel:
         ]
         return [*self._added("bos", whole), *tokens, *self._added("eos", whole)]
 
+    def plain_tokens(self, text: str) -> list[int]:
+        """The tokens of a text by itself, in which nothing is a control token."""
+        return self.encode(text, add_special=False, parse_special=False)
+
     def read_vocabulary(self) -> None:
         """All that the first request would wait for."""
         self.sizes([])
+        _ = self.end_tokens
         _ = self.control_text
 
     @cached_property
@@ -185,11 +192,26 @@ class LlamaModel:
             )
         return self._sizes[np.array(tokens, dtype=np.int64)]
 
+    def chosen_logprob(self, scored: Scored) -> ChosenLogprob:
+        """A scored token and its alternatives, with what they stand for."""
+        top = tuple(self._logprob(token, logprob) for token, logprob in scored.top)
+        return ChosenLogprob(self._logprob(scored.token, scored.logprob), top)
+
+    def _logprob(self, token: int, logprob: float) -> TokenLogprob:
+        piece = self.piece(token)
+        name = "" if piece else self._bytes(token, special=True).decode(errors="replace")
+        return TokenLogprob(token, logprob, piece, name)
+
     @cached_property
     def end_tokens(self) -> list[int]:
         """Every token that ends generation, the vocabulary's own first; reads all of it."""
         ends = [token for token in range(self.n_vocab) if self.is_end(token)]
         return sorted(ends, key=lambda token: token != llama.llama_vocab_eos(self.vocab))
+
+    @cached_property
+    def n_ctx_train(self) -> int:
+        """Tokens of the longest text that the model was trained with."""
+        return int(llama.llama_model_n_ctx_train(self.handle))
 
     def is_end(self, token: int) -> bool:
         """True where a token ends generation."""

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence as Items
 
 import msgspec
 
@@ -18,36 +18,20 @@ from gateway.engine.grammar.compiler import GrammarCompiler
 from gateway.engine.grammar.constraint import Constraint
 from gateway.engine.grammar.errors import GrammarRefusedError
 from gateway.engine.grammar.matcher import Matcher
-from gateway.engine.protocol import Admitted, Finished, Message, Refused, Submit, Timing
+from gateway.engine.logits.resolve import RulesError, resolve
+from gateway.engine.logits.rules import LogitRules
+from gateway.engine.protocol import NO_RULES, Admitted, Finished, Message, Refused, Sampling, Submit, Timing
+from gateway.engine.schedule.prompt import Prompt
 from gateway.engine.schedule.prompt_size import AtLeast, RequestCancelledError, tokens_within
 from gateway.engine.schedule.rendering import PROMPT_END_CHARS, render
 from gateway.engine.schedule.truncation import Messages, Truncation, room, truncate, without
 from gateway.engine.sequence.request import GenerationRequest
 from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.prompt_lookup import PromptLookup
-from telemetry.events import Phase, Scalar
+from telemetry.events import Phase
 
-
-@dataclass(frozen=True, slots=True)
-class _Prompt:
-    """A rendered chat and its tokens; `request` has the messages that are left of it after the truncation."""
-
-    request: Submit
-    text: str
-    tokens: list[int] | AtLeast
-    truncation: Truncation | None
-
-    def attributes(self) -> dict[str, Scalar]:
-        """Of the tokenize phase; a prompt that was not counted to its end has no number of tokens."""
-        attributes: dict[str, Scalar] = {"characters": len(self.text)}
-        if not isinstance(self.tokens, AtLeast):
-            attributes["tokens"] = len(self.tokens)
-        if self.truncation is not None:
-            dropped, tokens = self.truncation.dropped_messages, self.truncation.dropped_tokens
-            attributes["dropped_messages"] = " ".join(map(str, dropped))
-            if tokens is not None:
-                attributes["dropped_tokens"] = tokens
-        return attributes
+SamplerMaker = Callable[[Sampling, Items[int], LogitRules | None, int | None], object | None]
+"""`gateway.engine.backend.Backend.sampler`."""
 
 
 class Intake:
@@ -62,6 +46,7 @@ class Intake:
         *,
         template: ChatTemplate | None,
         tokenizer: Tokenizer,
+        make_sampler: SamplerMaker,
         n_ctx: int,
         cache: CacheLookup,
         namespaces: Mapping[str, str],
@@ -74,6 +59,7 @@ class Intake:
     ) -> None:
         self._template = template
         self._tokenizer = tokenizer
+        self._make_sampler = make_sampler
         self._n_ctx = n_ctx
         self._cache = cache
         self._namespaces = namespaces
@@ -110,6 +96,8 @@ class Intake:
             except RequestCancelledError:
                 self._forget(request)
                 self._send(Finished(id=request.id, reason="cancelled", timings=timings))
+            except RulesError as error:
+                self._refuse(request, "invalid_value", str(error), timings, param=error.param)
             except Exception as error:  # one bad request must not end intake for all others
                 message = f"the engine could not prepare this request: {error!r}"
                 self._refuse(request, "server_error", message, timings)
@@ -130,6 +118,7 @@ class Intake:
 
         Raises:
             RequestCancelledError: the request was cancelled meanwhile.
+            RulesError: a rule for its tokens cannot be obeyed.
         """
         self._proceed(request)
         if isinstance(request.prompt, list) and (unknown := max(request.prompt)) >= self._n_vocab:
@@ -175,20 +164,20 @@ class Intake:
         )
         self._cache.make_ready(sequence, self.hand_over)
 
-    def _tokenize(self, request: Submit, text: str) -> _Prompt:
+    def _tokenize(self, request: Submit, text: str) -> Prompt:
         """The tokens of a rendered chat, or of what is left of it where that was asked for and it is too
         long.
         """
         if isinstance(request.prompt, list):
-            return _Prompt(request, text, request.prompt, None)
+            return Prompt(request, text, request.prompt, None)
         tokens = self._tokens(request, text, self._n_ctx)
         truncation = self._truncate(request, tokens)
         if truncation is None:
-            return _Prompt(request, text, tokens, None)
+            return Prompt(request, text, tokens, None)
         kept = without(request.messages, truncation.dropped_messages)
         shorter = msgspec.structs.replace(request, messages=kept)
         text = render(self._template, shorter)
-        return _Prompt(shorter, text, self._tokens(shorter, text, self._n_ctx), truncation)
+        return Prompt(shorter, text, self._tokens(shorter, text, self._n_ctx), truncation)
 
     def _truncate(self, request: Submit, tokens: list[int] | AtLeast) -> Truncation | None:
         """The turns to leave out, where that was asked for and is needed and enough."""
@@ -229,6 +218,8 @@ class Intake:
             max_tokens=self._n_ctx if request.max_tokens is None else request.max_tokens,
             stop=request.stop,
             stop_tokens=frozenset(request.stop_tokens),
+            keep_stop=request.keep_stop,
+            each_sampled=request.logprobs is not None or request.rules != NO_RULES,
             caller=request.caller,
             adapter=request.adapter,
             namespace=self._namespaces.get(request.adapter, ""),
@@ -236,7 +227,9 @@ class Intake:
             pinned=request.pin,
             streamed=request.streamed,
         )
+        rules = resolve(request.rules, request.stop_tokens, self._tokenizer)
         sequence = Sequence(asked, now_ns)
+        sequence.sampler = self._make_sampler(request.sampling, tokens, rules, request.logprobs)
         sequence.drafter = PromptLookup(sequence.progress.tokens) if self._speculative else None
         return sequence
 

@@ -147,7 +147,8 @@ class DecodeLoop:
         traced, self._steps = self._steps % TRACED_EVERY == 0, self._steps + 1
         requests = tuple(self._ids(batch)) if traced else ()
         self.samples.append(_sample(batch, sampled, start_ns, end_ns, requests))
-        self._publish(self.scheduler.apply(batch, StepResult(start_ns, end_ns, sampled, drafting_ns)), end_ns)
+        result = StepResult(start_ns, end_ns, sampled, drafting_ns, self._backend.logprobs)
+        self._publish(self.scheduler.apply(batch, result), end_ns)
         self.threads.stepped(end_ns - start_ns, end_ns)
 
     def _draft(self, batch: Batch) -> Batch:

@@ -11,10 +11,11 @@ starves and short prompts are quick. Background sequences are computed only whil
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 
 from gateway.engine.backend import Batch, Part, StepResult, Vocabulary
-from gateway.engine.protocol import Delta, Finished, Started
+from gateway.engine.protocol import ChosenLogprob, Delta, Finished, Started
 from gateway.engine.schedule import background, blame
 from gateway.engine.schedule.adapter_turns import AdapterTurns
 from gateway.engine.schedule.decode import DecodePlanner
@@ -126,7 +127,8 @@ class Scheduler:
                 self._shares.computed(sequence.request, len(part.tokens))
             else:
                 self._decode.apply(sequence, part, sampled, len(batch.parts))
-            self._answer(sequence, sampled, result.end_ns, outcome)
+            logprobs = result.logprobs.get(part.slot, ())
+            self._answer(sequence, sampled, logprobs, result.end_ns, outcome)
         return outcome
 
     def fail(self, batch: Batch, message: str, now_ns: int) -> StepOutcome:
@@ -165,16 +167,23 @@ class Scheduler:
         blame.of_contention(running, lost_ns, result.start_ns)
         blame.of_step(batch, result, [*running, *suspended], self.pace.decode_step_ns + lost_ns)
 
-    def _answer(self, sequence: Sequence, sampled: list[int], now_ns: int, outcome: StepOutcome) -> None:
+    def _answer(
+        self,
+        sequence: Sequence,
+        sampled: list[int],
+        logprobs: Items[ChosenLogprob],
+        now_ns: int,
+        outcome: StepOutcome,
+    ) -> None:
         """Add the sampled tokens, if there are any, and end the sequence where it must end."""
         progress = sequence.progress
         before = progress.completion_tokens
-        forced = self._most_forced
-        text, reason = sequence.extend(sampled, self._vocabulary, self.n_ctx, now_ns, forced)
+        forced = 0 if sequence.request.each_sampled else self._most_forced
+        text, reason = sequence.extend(sampled, self._vocabulary, self.n_ctx, now_ns, forced, logprobs)
         self._shares.sampled(sequence.request, progress.completion_tokens - before)
         if text or not reason:
-            name = sequence.request.id
-            outcome.deltas.append(Delta(name, text, progress.completion_tokens, progress.prefilled))
+            name, told = sequence.request.id, progress.told_logprobs()
+            outcome.deltas.append(Delta(name, text, progress.completion_tokens, progress.prefilled, told))
         if reason:
             message = _grammar_failure(sequence) if reason == "error" else ""
             outcome.finished.append(self._end(sequence, reason, now_ns, message))

@@ -93,6 +93,7 @@ class ChatWorker:
         return Intake(
             template=engine.template,
             tokenizer=engine.tokens,
+            make_sampler=backend.sampler,
             n_ctx=engine.config.n_ctx,
             cache=CacheLookup(
                 self._cache,

@@ -8,6 +8,8 @@ import numpy as np
 
 from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.entry import KernelMask, Tokens
+from gateway.engine.logits.trail import LogprobTrail
+from gateway.engine.protocol import ChosenLogprob
 from gateway.engine.text import TextAssembler
 
 NO_BLOCKS = Blocks((), 0, 0)
@@ -20,8 +22,8 @@ class Progress:
     The state of the first `n_computed` tokens is in the slot; `batched_kernel_mask` has a byte for each,
     whether the kernel for many rows computed it, and `blocks` say where the prompt may be cut. The last
     `forced` tokens were not sampled, and are computed together with the one before them. `text` makes text of
-    what is sampled, and `answer` are its pieces. `steps` counts steps that decoded, and `batch_sum` the
-    sequences in them.
+    what is sampled, and `answer` are its pieces; `logprobs` are those of tokens whose text is not told yet.
+    `steps` counts steps that decoded, and `batch_sum` the sequences in them.
     """
 
     tokens: list[int]
@@ -32,6 +34,7 @@ class Progress:
     batched_kernel_mask: bytearray = field(default_factory=bytearray)
     blocks: Blocks = NO_BLOCKS
     answer: list[str] = field(default_factory=list)
+    logprobs: LogprobTrail = field(default_factory=LogprobTrail)
     steps: int = 0
     batch_sum: int = 0
 
@@ -69,6 +72,14 @@ class Progress:
     def kernels(self) -> KernelMask:
         """The computed tokens that the kernel for many rows computed."""
         return np.frombuffer(bytes(self.batched_kernel_mask), dtype=np.bool_)
+
+    def told_logprobs(self) -> list[ChosenLogprob]:
+        """The log-probabilities that go with the text so far and were not told before."""
+        return self.logprobs.told(self.text.shown)
+
+    def last_logprobs(self) -> list[ChosenLogprob]:
+        """The log-probabilities that are left when all of the text is told."""
+        return self.told_logprobs() + ([] if self.text.stopped else self.logprobs.rest())
 
     def advance(self, tokens: int) -> None:
         """The next tokens are in the state now, computed in one step."""

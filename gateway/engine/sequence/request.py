@@ -15,6 +15,8 @@ class GenerationRequest:
     the engine with others fairly; a `background` request lets the others pass. `adapter` is the LoRA adapter
     that computes it, and `namespace` what of the cache it may use: that of the same adapter. A `pinned`
     prefix stays in the cache. Nobody reads the text of an answer that is not `streamed` before its end.
+    `keep_stop` leaves the stop string that ended the answer in it. With `each_sampled` no token is taken
+    because a grammar forces it: rules or log-probabilities are about each of them.
     """
 
     id: str
@@ -23,6 +25,8 @@ class GenerationRequest:
     max_tokens: int
     stop: tuple[str, ...] = ()
     stop_tokens: frozenset[int] = frozenset()
+    keep_stop: bool = False
+    each_sampled: bool = False
     caller: str = ""
     adapter: str = ""
     namespace: str = ""

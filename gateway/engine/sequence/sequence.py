@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Items
 from dataclasses import InitVar, dataclass, field
+from itertools import zip_longest
 
 from gateway.engine.backend import Vocabulary
 from gateway.engine.cache.entry import Entry
 from gateway.engine.delays import Delays
 from gateway.engine.grammar.errors import MatcherError
 from gateway.engine.grammar.matcher import Matcher
-from gateway.engine.protocol import Finished, Started, Timing
+from gateway.engine.protocol import ChosenLogprob, Finished, Started, Timing
 from gateway.engine.sequence.lookup import Lookup
 from gateway.engine.sequence.progress import Progress
 from gateway.engine.sequence.request import GenerationRequest
@@ -71,7 +73,8 @@ class Sequence:
     drafts: RequestDrafts | None = None
 
     def __post_init__(self, queued_ns: int) -> None:
-        prompt, text = self.request.prompt, TextAssembler(self.request.stop)
+        prompt = self.request.prompt
+        text = TextAssembler(self.request.stop, keep_stop=self.request.keep_stop)
         self.progress = Progress(tokens=list(prompt), prompt_tokens=len(prompt), text=text)
         self.stamps = Stamps(queued_ns)
 
@@ -98,15 +101,16 @@ class Sequence:
         n_ctx: int,
         now_ns: int,
         most_forced: int = 0,
+        logprobs: Items[ChosenLogprob] = (),
     ) -> tuple[str, str]:
         """Add the tokens that a step sampled, up to one that ends the answer, and at most so many that the
-        grammar forces after them.
+        grammar forces after them; `logprobs` are of each sampled one, or none.
 
         Returns their text and why the answer ends: stop, length, error where the grammar cannot go on, or ""
         if it goes on.
         """
         before, limit = self.progress.completion_tokens, self.request.output_limit(n_ctx)
-        text, reason = self._append(sampled, vocabulary, limit)
+        text, reason = self._append(sampled, vocabulary, limit, logprobs)
         self.progress.forced = 0
         if self.matcher is not None and not reason:
             forced = _forced(self.matcher, most_forced) if sampled else []
@@ -120,10 +124,12 @@ class Sequence:
 
     def finished(self, reason: str, now_ns: int, message: str = "") -> Finished:
         """The closing report; phases that were under way end now."""
+        answered = reason in ("stop", "length")
         return Finished(
             id=self.id,
             reason=reason,
-            text=self.progress.text.finish() if reason in ("stop", "length") else "",
+            text=self.progress.text.finish() if answered else "",
+            logprobs=self.progress.last_logprobs() if answered else [],
             message=message,
             completion_tokens=self.progress.completion_tokens,
             first_token_ns=self.stamps.first_token_ns,
@@ -136,12 +142,20 @@ class Sequence:
             delayed=self.waiting.delayed.top(),
         )
 
-    def _append(self, tokens: list[int], vocabulary: Vocabulary, limit: int) -> tuple[str, str]:
+    def _append(
+        self,
+        tokens: list[int],
+        vocabulary: Vocabulary,
+        limit: int,
+        logprobs: Items[ChosenLogprob] = (),
+    ) -> tuple[str, str]:
         progress, text = self.progress, ""
-        for token in tokens:
+        for token, logprob in zip_longest(tokens, logprobs):
             if vocabulary.is_end(token) or token in self.request.stop_tokens:
                 return text, "stop"
             progress.tokens.append(token)
+            if logprob is not None:
+                progress.logprobs.add(progress.text.decoded, logprob)
             text += progress.text.push(vocabulary.piece(token))
             if progress.text.stopped or progress.completion_tokens >= limit:
                 return text, "stop" if progress.text.stopped else "length"

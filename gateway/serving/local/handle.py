@@ -21,6 +21,7 @@ from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import (
     Admitted,
     Cancel,
+    Delta,
     Embedded,
     Finished,
     Heartbeat,
@@ -233,7 +234,7 @@ class EngineHandle:
         if isinstance(reply, Step):
             for delta in reply.deltas:
                 if (call := self._calls.get(delta.id)) is not None:
-                    call.take(Progress(delta.text, delta.tokens, delta.prefilled, reply.end_ns))
+                    call.take(_progress(delta, reply.end_ns))
         elif isinstance(reply, Admitted | Started):
             if (call := self._calls.get(reply.id)) is not None:
                 call.take(event_of(reply))
@@ -285,6 +286,10 @@ class EngineHandle:
 def _call_id(_index: int) -> str:
     """As OpenAI's look."""
     return f"call_{secrets.token_hex(12)}"
+
+
+def _progress(delta: Delta, end_ns: int) -> Progress:
+    return Progress(delta.text, delta.tokens, delta.prefilled, end_ns, delta.logprobs)
 
 
 def _left_ms(record: RequestRecord, now_ns: int) -> float | None:

@@ -77,6 +77,9 @@ def _submit(request_id: str, work: Generate, adapter: str) -> engine.Submit:
         parallel_tool_calls=work.parallel_tool_calls,
         constraint=work.constraint,
         constraint_param=work.constraint_param,
+        rules=work.rules,
+        keep_stop=work.keep_stop,
+        logprobs=work.logprobs,
     )
 
 
@@ -118,6 +121,7 @@ def _done(message: engine.Finished, phases: list[PhaseTiming]) -> Done:
     return Done(
         finish_reason=message.reason if message.reason in FINISHED else None,
         text=message.text,
+        logprobs=message.logprobs,
         error=EngineFailedError(words) if failed else None,
         completion_tokens=message.completion_tokens,
         first_token_ns=message.first_token_ns,
