@@ -31,8 +31,9 @@ TOPICS = (
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """`requests` chats of at most `max_tokens` tokens, `concurrency` at a time. `salt` makes prompts and request ids
-    unlike those of all other plans, so that no cache helps. `fields` are further ones of each body.
+    """`requests` chats of at most `max_tokens` tokens, `concurrency` at a time. `salt` makes prompts and
+    request ids unlike those of all other plans, so that no cache helps. `fields` are further ones of each
+    body.
     """
 
     host: str

@@ -29,13 +29,14 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 class Submit(Message, frozen=True, kw_only=True):
     """Answer this chat, or go on with this `prompt`. `max_tokens` None means up to the end of the context.
 
-    `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a `background`
-    request lets all others pass; `cache` False neither uses the prefix cache nor stays in it, `pin` keeps it there;
-    `truncate` drops whole oldest turns where the prompt is too long for the context; `ending` says where the answer
-    begins (see `gateway.chat.ending`); `adapter` is the LoRA adapter to answer with ("": none). Nobody reads the text of an
-    answer that is not `streamed` before its end, so it need not be sent piece by piece. `rules` say which
-    tokens may be chosen; `keep_stop` leaves the stop string in the answer; `logprobs` asks for that of each
-    token and of so many of the likeliest at its place (None: of none).
+    `caller` shares the engine with others fairly; `conversation` names the chat that this is a turn of; a
+    `background` request lets all others pass; `cache` False neither uses the prefix cache nor stays in it,
+    `pin` keeps it there; `truncate` drops whole oldest turns where the prompt is too long for the context;
+    `ending` says where the answer begins (see `gateway.chat.ending`); `adapter` is the LoRA adapter to answer
+    with ("": none). Nobody reads the text of an answer that is not `streamed` before its end, so it need not
+    be sent piece by piece. `rules` say which tokens may be chosen; `keep_stop` leaves the stop string in the
+    answer; `logprobs` asks for that of each token and of so many of the likeliest at its place (None: of
+    none).
     """
 
     id: str
@@ -175,9 +176,10 @@ class Started(Message, frozen=True):
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True):
-    """What a step, and those before it that were not told, gave one request: new text (may be empty while it could still
-    become a stop string) and the number of output tokens so far; during prefill, `prefilled` prompt tokens and no text.
-    `logprobs` are those of the tokens whose text this is, where they were asked for.
+    """What a step, and those before it that were not told, gave one request: new text (may be empty while it
+    could still become a stop string) and the number of output tokens so far; during prefill, `prefilled`
+    prompt tokens and no text. `logprobs` are those of the tokens whose text this is, where they were asked
+    for.
     """
 
     id: str

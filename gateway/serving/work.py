@@ -50,8 +50,9 @@ class Generate(Work):
     `rules` say which tokens may be chosen; `keep_stop` leaves the stop string in the answer; `logprobs` asks
     for the log-probability of each token and of so many of the likeliest at its place (None: of none).
 
-    `tools` (functions in OpenAI's form) may be called as `tool_choice` says: auto, none, required, or an object that names
-    one. `constraint` is the form that the answer must have, and `constraint_param` the field that asked for it. `choice` is which of several answers to the same request this is.
+    `tools` (functions in OpenAI's form) may be called as `tool_choice` says: auto, none, required, or an
+    object that names one. `constraint` is the form that the answer must have, and `constraint_param` the
+    field that asked for it. `choice` is which of several answers to the same request this is.
     """
 
     operation = "chat"
@@ -110,8 +111,8 @@ class Scored(NamedTuple):
 
 
 Delta = Scored | Content | Reasoning | CallBegin | CallArguments | CallEnd | Note | Queued | Prefilled
-"""What an answer goes on with: text, thinking, a piece of a tool call, or a word about what was meant as one; before all that,
-where it was asked for, how the waiting goes.
+"""What an answer goes on with: text, thinking, a piece of a tool call, or a word about what was meant as one;
+before all that, where it was asked for, how the waiting goes.
 """
 
 

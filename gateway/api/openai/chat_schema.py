@@ -101,7 +101,9 @@ class StreamOptions(msgspec.Struct):
 
 
 class Controls(SamplingControls, kw_only=True):
-    """Everything but the messages. Fields that we know and cannot serve are read so that they can be refused."""
+    """Everything but the messages. Fields that we know and cannot serve are read so that they can be
+    refused.
+    """
 
     model: str
     stream: bool | None = False
