@@ -5,12 +5,13 @@ answers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from gateway.chat.parsing.events import CallBegin, Content, Event, Markup, Message, Reasoning, message_of
 from gateway.errors import ApiError
 from gateway.sampling import ChosenLogprob
+from gateway.serving.phases import PhaseStamps
 from gateway.serving.unread import UnreadLogprobs, logprobs_of
 from gateway.serving.work import (
     Accepted,
@@ -26,7 +27,7 @@ from gateway.serving.work import (
     Vectors,
 )
 from gateway.serving.work import Event as EngineEvent
-from telemetry.events import CacheOutcome, Phase, PhaseTiming
+from telemetry.events import Phase
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
 
@@ -60,6 +61,7 @@ class Call:
         self.record = record
         self.error: ApiError | None = None
         self._recorder = recorder
+        self._phases = PhaseStamps(record, recorder)
         self._cancel = cancel
         self._accepted = asyncio.Event()
         self._over = asyncio.Event()
@@ -127,13 +129,13 @@ class Call:
         try:
             await asyncio.wait_for(self._over.wait(), timeout_s)
         except TimeoutError:
-            self._end_phases()
+            self._phases.end()
 
     def fail(self, error: ApiError) -> None:
         """End with an error, e.g. because the engine died."""
         if not self._over.is_set():
             self.error = error
-            self._end_phases()
+            self._phases.end()
             self._end()
 
     def take(self, event: EngineEvent) -> None:
@@ -143,7 +145,7 @@ class Call:
         elif isinstance(event, Accepted):
             self._take_accepted(event)
         elif isinstance(event, Prefilling):
-            self._add_phases(event.phases, event.cache)
+            self._phases.add(event.phases, event.cache)
             self.record.prefilled_tokens = self.record.cached_tokens
             self._recorder.enter(self.record, Phase.PREFILL)
             self._began_ns = self._recorder.clock_ns()
@@ -179,7 +181,7 @@ class Call:
         record.predicted_ttft_ms = event.predicted_ttft_ms
         if event.dropped_messages:
             record.dropped_messages, record.dropped_tokens = event.dropped_messages, event.dropped_tokens
-        self._add_phases(event.phases)
+        self._phases.add(event.phases)
         self._reader = self._make_reader(event)
         if self._ahead is not None:
             self._write(Queued(self._ahead, event.predicted_ttft_ms))
@@ -198,7 +200,7 @@ class Call:
         if isinstance(event, Done):
             self._take_done(event)
             return
-        self._add_phases(event.phases)
+        self._phases.add(event.phases)
         if isinstance(event, Vectors):
             self._vectors = event
             return
@@ -208,7 +210,7 @@ class Call:
 
     def _take_done(self, event: Done) -> None:
         record = self.record
-        self._add_phases(event.phases, event.cache, known={timing.phase for timing in record.phases})
+        self._phases.add(event.phases, event.cache, known={timing.phase for timing in record.phases})
         record.completion_tokens = event.completion_tokens
         record.first_token_ns, record.last_token_ns = event.first_token_ns, event.last_token_ns
         record.gaps_us, record.bursts = event.gaps_us, event.bursts
@@ -262,41 +264,6 @@ class Call:
     def _end(self) -> None:
         self._accepted.set()
         self._over.set()
-
-    def _add_phases(
-        self, phases: Iterable[PhaseTiming], cache: CacheOutcome | None = None, known: Collection[Phase] = ()
-    ) -> None:
-        for timing in phases:
-            if timing.phase not in known:
-                self._add_phase(timing, cache)
-
-    def _add_phase(self, timing: PhaseTiming, cache: CacheOutcome | None) -> None:
-        if timing.phase in (Phase.RENDER, Phase.TOKENIZE):
-            self._close_admit(timing.start_ns)
-        if timing.phase is Phase.CACHE_LOOKUP:
-            self.record.cache = cache
-            if self.record.predicted_ttft_ms is not None:
-                timing.attributes["predicted_ttft_ms"] = round(self.record.predicted_ttft_ms, 3)
-        self._recorder.phase(self.record, timing.phase, timing.start_ns, timing.end_ns, **timing.attributes)
-
-    def _end_phases(self) -> None:
-        """The engine will not report: what was under way ended now, by the stamps that it sent before."""
-        record, now_ns = self.record, self._recorder.clock_ns()
-        if record.phase(Phase.TOKENIZE) is None or record.prompt_tokens is None:
-            return
-        reached_ns = max(timing.end_ns for timing in record.phases)
-        if record.phase(Phase.QUEUE) is None:
-            self._recorder.phase(record, Phase.QUEUE, reached_ns, now_ns)
-            return
-        sampled_ns = record.first_token_ns
-        self._recorder.phase(record, Phase.PREFILL, reached_ns, sampled_ns or now_ns)
-        if sampled_ns is not None:
-            self._recorder.phase(record, Phase.DECODE, sampled_ns, now_ns)
-
-    def _close_admit(self, now_ns: int) -> None:
-        """Admission lasts until the engine takes the request up: the pipe between is part of it."""
-        if self.record.phase(Phase.ADMIT) is None:
-            self._recorder.phase(self.record, Phase.ADMIT, self.record.started_ns, now_ns)
 
 
 def _whole(deltas: Sequence[Delta]) -> Message:

@@ -21,7 +21,6 @@ from gateway.engine.options import EngineOptions
 from gateway.engine.protocol import (
     Admitted,
     Cancel,
-    Delta,
     Embedded,
     Finished,
     Heartbeat,
@@ -38,10 +37,10 @@ from gateway.engine.tuning import summary
 from gateway.errors import BodyTooLargeError, EngineUnavailableError
 from gateway.serving.call import Call
 from gateway.serving.handle import Capacity, Description
-from gateway.serving.local.messages import event_of, message_of
+from gateway.serving.local.messages import description_of, event_of, message_of, progress_of
 from gateway.serving.local.process import WORKER_COMMAND, EngineProcess
 from gateway.serving.local.supervisor import Limits, Supervisor
-from gateway.serving.work import Accepted, Generate, Progress, Work
+from gateway.serving.work import Accepted, Generate, Work
 from telemetry.events import EngineState, EngineStatus, Phase
 from telemetry.record import RequestRecord
 from telemetry.recorder import Recorder
@@ -234,13 +233,12 @@ class EngineHandle:
         if isinstance(reply, Step):
             for delta in reply.deltas:
                 if (call := self._calls.get(delta.id)) is not None:
-                    call.take(_progress(delta, reply.end_ns))
+                    call.take(progress_of(delta, reply.end_ns))
         elif isinstance(reply, Admitted | Started):
             if (call := self._calls.get(reply.id)) is not None:
                 call.take(event_of(reply))
-        elif isinstance(
-            reply, Finished | Refused | Embedded
-        ):  # forgotten before it is told, so that its slot counts as free
+        elif isinstance(reply, Finished | Refused | Embedded):
+            # forgotten before it is told, so that its slot counts as free
             if (call := self._calls.pop(reply.id, None)) is not None:
                 call.take(event_of(reply))
             if not self._calls:
@@ -261,15 +259,7 @@ class EngineHandle:
 
     def _hear_ready(self, ready: Ready) -> None:
         self._format = None if ready.chat_template is None else choose(ready.chat_template, self.model)
-        self.description = Description(
-            config=ready.config,
-            task=ready.task,
-            special_tokens=ready.special_tokens,
-            chat_template=ready.chat_template is not None,
-            tuning=ready.tuning,
-            threads_limit=ready.threads_limit,
-            vocab=ready.vocab,
-        )
+        self.description = description_of(ready)
         self.announce(
             EngineState.READY,
             load_ms=ready.load_ms,
@@ -286,10 +276,6 @@ class EngineHandle:
 def _call_id(_index: int) -> str:
     """As OpenAI's look."""
     return f"call_{secrets.token_hex(12)}"
-
-
-def _progress(delta: Delta, end_ns: int) -> Progress:
-    return Progress(delta.text, delta.tokens, delta.prefilled, end_ns, delta.logprobs)
 
 
 def _left_ms(record: RequestRecord, now_ns: int) -> float | None:

@@ -9,6 +9,7 @@ import msgspec
 from gateway.engine import protocol as engine
 from gateway.engine.protocol import Timing
 from gateway.errors import ApiError, ContextLengthError, EngineFailedError, InvalidRequestError
+from gateway.serving.handle import Description
 from gateway.serving.work import (
     Accepted,
     Declined,
@@ -17,6 +18,7 @@ from gateway.serving.work import (
     Event,
     Generate,
     Prefilling,
+    Progress,
     Rerank,
     Vectors,
     Work,
@@ -81,6 +83,24 @@ def _submit(request_id: str, work: Generate, adapter: str) -> engine.Submit:
         keep_stop=work.keep_stop,
         logprobs=work.logprobs,
     )
+
+
+def description_of(ready: engine.Ready) -> Description:
+    """What a loaded engine says of itself."""
+    return Description(
+        config=ready.config,
+        task=ready.task,
+        special_tokens=ready.special_tokens,
+        chat_template=ready.chat_template is not None,
+        tuning=ready.tuning,
+        threads_limit=ready.threads_limit,
+        vocab=ready.vocab,
+    )
+
+
+def progress_of(delta: engine.Delta, end_ns: int) -> Progress:
+    """What a step gave one request."""
+    return Progress(delta.text, delta.tokens, delta.prefilled, end_ns, delta.logprobs)
 
 
 def event_of(message: About) -> Event:
