@@ -11,7 +11,7 @@ import pytest
 from telemetry.events import CacheOutcome, CacheReason, CacheSource, Phase, Status
 from telemetry.metrics import instruments as metric
 from telemetry.metrics import instruments_genai as genai
-from telemetry.outcomes import REJECTIONS, Outcome
+from telemetry.outcomes import FINISH_REASONS, REJECTIONS, Outcome
 from telemetry.recorder import Ended
 from telemetry.semconv import UNKNOWN_MODEL
 from telemetry.slo import Objective
@@ -44,7 +44,7 @@ def test_every_count_begins_at_zero() -> None:
         assert found.series(metric.REQUESTS_ARRIVED) == {(model,): 0 for model in models}
         assert found.series(metric.REQUESTS_GOOD) == {(model,): 0 for model in models}
         assert found.series(metric.REQUESTS_FINISHED) == {
-            (model, reason): 0 for model in models for reason in ("stop", "length")
+            (model, reason): 0 for model in models for reason in FINISH_REASONS
         }
         assert found.series(metric.REJECTED) == {(reason,): 0 for reason in REJECTIONS}
 
