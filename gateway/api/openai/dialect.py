@@ -12,7 +12,7 @@ from gateway.api.openai.embedding_schema import EmbeddingList, EmbeddingRequest,
 from gateway.api.openai.embeddings import parse_embeddings, parse_rerank
 from gateway.api.openai.errors import ErrorEnvelope, envelope, frame
 from gateway.api.openai.models import get_model, list_models
-from gateway.api.openai.streams import list_streams, read_stream, stop_stream
+from gateway.api.openai.streams import list_streams, stream
 
 CHAT = Endpoint(
     path="/v1/chat/completions",
@@ -67,7 +67,7 @@ OPENAI = Dialect(
     name="openai",
     prefixes=("/v1",),
     endpoints=(CHAT, COMPLETIONS, EMBEDDINGS, RERANK),
-    routes=(list_models, get_model, read_stream, stop_stream, list_streams),
+    routes=(list_models, get_model, stream, list_streams),
     error=envelope,
     error_schema=ErrorEnvelope,
     stream_error=frame,

@@ -7,9 +7,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import msgspec
-from litestar import Request, delete, get
+from litestar import HttpMethod, Request, Response, get, route
 from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
+from litestar.types import Method
+from litestar.types.internal_types import PathParameterDefinition
 
 from gateway.api.http.answering import STREAM_HEADERS, Serving
 from gateway.api.http.replay import Replay, offset_of
@@ -31,22 +34,32 @@ class StreamList(msgspec.Struct):
     data: list[StreamState]
 
 
-@get("/v1/stream/{conversation_id:str}", operation_id="readStream", tags=["streams"])
-async def read_stream(
+def _operation_id(
+    _handler: HTTPRouteHandler, method: Method, _path: list[str | PathParameterDefinition]
+) -> str:
+    return "stopStream" if method == "DELETE" else "readStream"
+
+
+@route(
+    "/v1/stream/{conversation_id:str}",
+    http_method=[HttpMethod.GET, HttpMethod.DELETE],
+    operation_id=_operation_id,
+    tags=["streams"],
+    status_code=200,
+)
+async def stream(
     conversation_id: str, request: Request[object, object, State], serving: Serving
-) -> Stream:
-    """Read on in the stream of a conversation, from the byte `from`, until it ends."""
+) -> Response[None] | Stream:
+    """Read on in the stream of a conversation, from the byte `from`, until it ends; `DELETE` stops the answer
+    and keeps nothing of it. One handler, since `Allow` of a path has the methods of its first one only.
+    """
+    if request.method == "DELETE":
+        serving.replays.forget(conversation_id)
+        return Response(None, status_code=204)
     replay = serving.replays.find(conversation_id)
-    offset = offset_of(request.query_params.get("from"))
-    pieces = replay.read(offset)
+    pieces = replay.read(offset_of(request.query_params.get("from")))
     first = await anext(pieces, b"")  # a gap is told before the stream begins
     return Stream(_rest(first, pieces), media_type="text/event-stream", headers=STREAM_HEADERS)
-
-
-@delete("/v1/stream/{conversation_id:str}", operation_id="stopStream", tags=["streams"], status_code=204)
-async def stop_stream(conversation_id: str, serving: Serving) -> None:
-    """Stop the answer that is being written in a conversation, and keep nothing of it."""
-    serving.replays.forget(conversation_id)
 
 
 @get("/v1/streams", operation_id="listStreams", tags=["streams"])
