@@ -1,4 +1,4 @@
-"""The tables of the roll-ups: minutes (`telemetry.store.models`),
+"""The tables of the roll-ups: minutes (`telemetry.store.rollup_models`),
 and the longer spans that are merged from them.
 """
 
