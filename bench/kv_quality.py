@@ -16,16 +16,27 @@ from gateway.models.storage import DEMO_MODEL, resolve
 
 TYPES = ("f16", "q8_0", "q4_0")
 STEP = 32
-TEXT = """A clock is a machine that divides the day into parts that are all alike. The first ones had no hands: water ran from one vessel
-into another, and a float told the hour. In the towers of the thirteenth century a weight on a rope turned a wheel, and a bar that swung to and
-fro let one tooth of it pass at a time. Such a clock lost a quarter of an hour each day, and nobody minded, because the sun put it right. The
-pendulum changed that. It swings in a time that depends on its length and hardly on anything else, so a clock could be trusted for a week, and
-people began to arrive late instead of early. At sea a pendulum is of no use, since the ship swings too. A carpenter from Yorkshire spent thirty
-years on a watch that kept the time of its home port through heat and storm; with it a captain could tell how far east or west he was. Today a
-crystal of quartz is made to tremble thirty-two thousand times in a second, and a small circuit counts. It costs less than the strap that it
-hangs on. The best clocks have no moving parts at all: they listen to atoms of caesium, which all keep the same time, and they would be wrong by
-one second after many millions of years. Yet when we say that somebody has time, we still mean what the water did: that it runs, and that it is
-not yet empty."""
+TEXT = (
+    "A clock is a machine that divides the day into parts that are all alike. The first ones had no "
+    "hands: water ran from one vessel\n"
+    "into another, and a float told the hour. In the towers of the thirteenth century a weight on a rope "
+    "turned a wheel, and a bar that swung to and\n"
+    "fro let one tooth of it pass at a time. Such a clock lost a quarter of an hour each day, and nobody "
+    "minded, because the sun put it right. The\n"
+    "pendulum changed that. It swings in a time that depends on its length and hardly on anything else, "
+    "so a clock could be trusted for a week, and\n"
+    "people began to arrive late instead of early. At sea a pendulum is of no use, since the ship swings "
+    "too. A carpenter from Yorkshire spent thirty\n"
+    "years on a watch that kept the time of its home port through heat and storm; with it a captain could "
+    "tell how far east or west he was. Today a\n"
+    "crystal of quartz is made to tremble thirty-two thousand times in a second, and a small circuit "
+    "counts. It costs less than the strap that it\n"
+    "hangs on. The best clocks have no moving parts at all: they listen to atoms of caesium, which all "
+    "keep the same time, and they would be wrong by\n"
+    "one second after many millions of years. Yet when we say that somebody has time, we still mean what "
+    "the water did: that it runs, and that it is\n"
+    "not yet empty."
+)
 
 
 def measure(kind: str) -> tuple[npt.NDArray[np.float64], float]:

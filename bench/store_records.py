@@ -57,10 +57,11 @@ def configs() -> list[EngineConfig]:
 
 def _config(model: str, number: int) -> EngineConfig:
     return EngineConfig(
-        config_id=f"{model.partition(':')[0]}-{number}", model=model, model_digest="0" * 64, model_file=f"{model}.gguf",
-        model_size_bytes=10**9, architecture="llama", parameters=10**9, quantisation="Q4_K_M", kv_type_k="f16", kv_type_v="f16",
-        kv_unified=False, flash_attention="on", threads=2 + number, threads_batch=2, n_ctx=262144, n_ctx_train=262144, slots=8,
-        n_batch=2048, n_ubatch=512, gpu_layers=0, llama_cpp_build="b1",
+        config_id=f"{model.partition(':')[0]}-{number}", model=model, model_digest="0" * 64,
+        model_file=f"{model}.gguf", model_size_bytes=10**9, architecture="llama", parameters=10**9,
+        quantisation="Q4_K_M", kv_type_k="f16", kv_type_v="f16", kv_unified=False, flash_attention="on",
+        threads=2 + number, threads_batch=2, n_ctx=262144, n_ctx_train=262144, slots=8, n_batch=2048,
+        n_ubatch=512, gpu_layers=0, llama_cpp_build="b1",
     )  # fmt: skip
 
 
@@ -100,8 +101,9 @@ class Requests:
             seq=(anchor.wall(started_ns) // 1000) << 10 | number & 1023,
             request_id=f"req-{number:08x}",
             trace=TraceIds(f"{number:032x}", f"{number:016x}"),
-            anchor=anchor, started_ns=started_ns, method="POST", route="/v1/chat/completions", api="openai_chat", operation="chat",
-            model=model, stream=True, params={"temperature": 0.7, "max_tokens": 512}, conversation_id=f"chat-{number // 6}",
+            anchor=anchor, started_ns=started_ns, method="POST", route="/v1/chat/completions",
+            api="openai_chat", operation="chat", model=model, stream=True,
+            params={"temperature": 0.7, "max_tokens": 512}, conversation_id=f"chat-{number // 6}",
         )  # fmt: skip
         _, record.status, record.http_status, record.error_type = next(
             o for o in OUTCOMES if number % 1000 / 1000 < o[0]

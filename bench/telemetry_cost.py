@@ -128,6 +128,7 @@ def _server(env: dict[str, str], *flags: str, fake: bool) -> Server:
 
 def _plan(server: Server, load: Load, number: int) -> LoadPlan:
     return LoadPlan(
-        host=server.host, port=server.port, model=server.model, salt=f"{load.name} {number}".replace(" ", "-").replace(",", ""),
+        host=server.host, port=server.port, model=server.model,
+        salt=f"{load.name} {number}".replace(" ", "-").replace(",", ""),
         requests=load.requests, concurrency=load.concurrency, max_tokens=MAX_TOKENS,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from alembic import context
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+import telemetry.store.rollups.tables  # noqa: F401 - all tables are then in the metadata
 from telemetry.store.models import Base
 
 

@@ -39,7 +39,6 @@ ENGINE_PHASES = frozenset(
 )
 """Phases spent in or waiting for the engine: everything but the gateway's own work."""
 
-
 NOT_KEPT = frozenset({CacheReason.DISABLED, CacheReason.UNSUPPORTED})
 """Where the prefix cache is not used."""
 
@@ -159,20 +158,15 @@ class RequestRecord:
         that was refused.
         """
         inner = [timing for timing in self.phases if timing.phase is not Phase.ADMIT]
-        return (
-            (min(timing.start_ns for timing in inner), max(timing.end_ns for timing in inner))
-            if inner
-            else None
-        )
+        if not inner:
+            return None
+        return min(timing.start_ns for timing in inner), max(timing.end_ns for timing in inner)
 
     @property
     def first_chunk_ms(self) -> float | None:
         """`ttfb_ms` of a stream that began: what says why there is none is no chunk of it."""
-        return (
-            self.ttfb_ms
-            if self.stream and (self.first_token_ns is not None or self.status is Status.OK)
-            else None
-        )
+        began = self.first_token_ns is not None or self.status is Status.OK
+        return self.ttfb_ms if self.stream and began else None
 
     @property
     def total_ms(self) -> float | None:
@@ -211,11 +205,8 @@ class RequestRecord:
         where they cost nothing.
         """
         lost_ns = sum(delay.total_ns for delay in self.delayed_by if delay.cause is DelayCause.CONTENTION)
-        engine_ns = covered_ns(
-            (timing for timing in self.phases if timing.phase in COMPUTING),
-            self.started_ns,
-            self.ended_ns or 0,
-        )
+        computing = (timing for timing in self.phases if timing.phase in COMPUTING)
+        engine_ns = covered_ns(computing, self.started_ns, self.ended_ns or 0)
         return min(1.0, lost_ns / engine_ns) if lost_ns and engine_ns else None
 
     def gap_ms(self, q: float) -> float | None:

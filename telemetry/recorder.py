@@ -25,13 +25,12 @@ from telemetry.events import EngineConfig, EngineSample, EngineStatus, Phase, Ph
 from telemetry.logs.events import event as log_event
 from telemetry.record import RequestRecord
 from telemetry.speed_change import SpeedChange
-from telemetry.trace_ids import TraceIds
+from telemetry.trace_ids import TraceIds, trace_ids
 from telemetry.tracing.baggage import allowed_members
 
 log = logging.getLogger(__name__)
 
 _HOST = re.compile(r"(?P<address>\[[0-9A-Fa-f:.]{2,45}\]|[\w.-]{1,253})(?::(?P<port>\d{1,5}))?")
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
 class Sink(Protocol):
@@ -278,23 +277,3 @@ def host_and_port(host: str) -> tuple[str, int | None]:
     match = _HOST.fullmatch(host)
     port = int(match.group("port") or 80) if match else 0
     return (match.group("address").strip("[]"), port) if match and 0 < port < 1 << 16 else ("", None)
-
-
-def trace_ids(traceparent: str, tracestate: str = "") -> TraceIds:
-    """Continue a W3C `traceparent` (https://www.w3.org/TR/trace-context/), or start a new trace if it is
-    not valid.
-    """
-    match = _TRACEPARENT.fullmatch(traceparent.strip())
-    span_id = secrets.token_hex(8)
-    if match is None or not _valid(match):
-        return TraceIds(secrets.token_hex(16), span_id)
-    _, trace_id, parent, flags, _ = match.groups()
-    return TraceIds(trace_id, span_id, parent, int(flags, 16) & 1, tracestate[:512])
-
-
-def _valid(match: re.Match[str]) -> bool:
-    """All-zero ids and version ff are invalid; version 00 has no further fields."""
-    version, trace_id, parent, _, rest = match.groups()
-    return (
-        version != "ff" and int(trace_id, 16) > 0 and int(parent, 16) > 0 and not (version == "00" and rest)
-    )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from dataclasses import dataclass
+
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +33,23 @@ class TraceIds:
             return None
         _, trace_id, span_id, flags = traceparent.split("-")
         return cls(trace_id, span_id, flags=int(flags, 16))
+
+
+def trace_ids(traceparent: str, tracestate: str = "") -> TraceIds:
+    """Continue a W3C `traceparent` (https://www.w3.org/TR/trace-context/), or start a new trace if it is
+    not valid.
+    """
+    match = _TRACEPARENT.fullmatch(traceparent.strip())
+    span_id = secrets.token_hex(8)
+    if match is None or not _valid(match):
+        return TraceIds(secrets.token_hex(16), span_id)
+    _, trace_id, parent, flags, _ = match.groups()
+    return TraceIds(trace_id, span_id, parent, int(flags, 16) & 1, tracestate[:512])
+
+
+def _valid(match: re.Match[str]) -> bool:
+    """All-zero ids and version ff are invalid; version 00 has no further fields."""
+    version, trace_id, parent, _, rest = match.groups()
+    return (
+        version != "ff" and int(trace_id, 16) > 0 and int(parent, 16) > 0 and not (version == "00" and rest)
+    )

@@ -13,8 +13,6 @@ from functools import partial
 from typing import Any
 
 import jinja2
-from jinja2 import nodes
-from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 
@@ -30,6 +28,7 @@ from gateway.chat.allowance import (
     short,
     width,
 )
+from gateway.chat.generated_code import SandboxCode
 from gateway.chat.marked import concat, derived, following
 
 
@@ -69,53 +68,10 @@ ESCAPING = 6
 """Times that a text may grow when it is escaped for HTML or JSON."""
 
 
-class _Code(CodeGenerator):
-    """Generated code that asks the environment for what Jinja would write inline."""
-
-    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja finds visitors by name
-        self._asking("joined", node.nodes, frame)
-
-    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802
-        if not isinstance(node.arg, nodes.Slice):
-            super().visit_Getitem(node, frame)
-            return
-        none = nodes.Const(None)
-        self._asking(
-            "cut",
-            [node.node, *(part or none for part in (node.arg.start, node.arg.stop, node.arg.step))],
-            frame,
-        )
-
-    def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802
-        self.write("environment.allowance.result(")
-        super().visit_List(node, frame)
-        self.write(")")
-
-    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:  # noqa: N802
-        self.write("environment.allowance.result(")
-        super().visit_Dict(node, frame)
-        self.write(")")
-
-    def visit_Tuple(self, node: nodes.Tuple, frame: Frame) -> None:  # noqa: N802
-        if node.ctx != "load":
-            super().visit_Tuple(node, frame)
-            return
-        self.write("environment.allowance.result(")
-        super().visit_Tuple(node, frame)
-        self.write(")")
-
-    def _asking(self, name: str, parts: Iterable[nodes.Expr], frame: Frame) -> None:
-        self.write(f"environment.{name}(")
-        for part in parts:
-            self.visit(part, frame)
-            self.write(", ")
-        self.write(")")
-
-
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox with an allowance; `allowance.renew()` before each rendering."""
 
-    code_generator_class = _Code
+    code_generator_class = SandboxCode
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "**", "%"})
 
     def __init__(self) -> None:
@@ -179,7 +135,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return concat(pieces)
 
     # Calls
-    # ----------------------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
     def call(self, context: Context, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         owner = getattr(function, "__self__", None)
         if isinstance(
@@ -245,7 +201,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return str(derived(made, (pattern, args, kwargs)))
 
     # Filters
-    # --------------------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
     def _bounded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """The filter, which counts first."""
         position = int(hasattr(function, "jinja_pass_arg"))

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from gateway.cli import checks
-from gateway.cli.checks import Check
+from gateway.cli.check import Check
 from gateway.cli.options import ConfigOption, HomeOption, JsonOption, effective_settings
 from gateway.cli.output import console, print_json
 

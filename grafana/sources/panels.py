@@ -28,14 +28,8 @@ Panel = Builder[model.Panel]
 
 PROMETHEUS = looks.DataSourceRef("prometheus", "${prometheus}")
 
-RATE, TOKENS_PER_S, SHARE, SECONDS, BYTES, COUNT = (
-    "reqps",
-    "suffix: tok/s",
-    "percentunit",
-    "s",
-    "bytes",
-    "short",
-)
+RATE, TOKENS_PER_S, SHARE = "reqps", "suffix: tok/s", "percentunit"
+SECONDS, BYTES, COUNT = "s", "bytes", "short"
 WATTS, JOULES = "watt", "joule"
 """Units: requests per second, tokens per second, a share of 1, seconds, bytes, a plain number; power and
 energy.
@@ -217,9 +211,8 @@ def bars(title: str, description: str, unit: str, expr: str, legend: str, *, wid
         .display_mode(looks.BarGaugeDisplayMode.BASIC)
         .show_unfilled(show_unfilled=True)
     )
-    panel = panel.color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC)).decimals(
-        2
-    )
+    palette = dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC)
+    panel = panel.color_scheme(palette).decimals(2)
     return panel.targets([_prometheus("A", Query(expr, legend)).instant()])
 
 
@@ -251,12 +244,8 @@ def compared(title: str, description: str, labels: Mapping[str, str], columns: S
         "indexByName": order,
         "renameByName": {**labels, **names},
     }
-    panel = panel.transformations(
-        [
-            model.DataTransformerConfig("merge", options={}),
-            model.DataTransformerConfig("organize", options=arrange),
-        ]
-    )
+    merge = model.DataTransformerConfig("merge", options={})
+    panel = panel.transformations([merge, model.DataTransformerConfig("organize", options=arrange)])
     for column in columns:
         panel = panel.override_by_name(column.name, [model.DynamicConfigValue("unit", column.unit)])
     return panel.targets(

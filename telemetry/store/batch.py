@@ -23,9 +23,9 @@ from telemetry.store.models import (
     EngineConfigRow,
     PhasesRow,
     RequestRow,
-    SeriesRow,
     SpeedChangeRow,
 )
+from telemetry.store.rollup_models import SeriesRow
 from telemetry.store.rollups.compaction import rewind_watermarks
 from telemetry.store.rollups.rollup import COUNTERS as COUNTED
 from telemetry.store.rollups.rollup import CacheTally, PhaseTally, Rollup, Series, roll_up

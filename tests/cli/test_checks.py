@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import checks
+from gateway.cli.check import Check
+from gateway.cli.database_check import check_database
 from gateway.engine.threads.cores import Cores
 from gateway.models.storage import DEMO_MODEL
 from gateway.settings.load import Settings, load
@@ -44,7 +46,7 @@ def test_gpu(offload: bool, driver: str | None, outcome: str) -> None:
 def test_cores() -> None:
     """Which limit decided is said; more threads than there are cores for are worth a warning."""
     quota = Cores(2, "a cgroup quota of 2 CPUs")
-    assert checks.check_cores(0, quota) == checks.Check(
+    assert checks.check_cores(0, quota) == Check(
         "cores", "ok", "2 threads fit: a cgroup quota of 2 CPUs"
     )
     assert [checks.check_cores(threads, quota).outcome for threads in (1, 2, 3)] == ["ok", "ok", "warn"]
@@ -87,7 +89,7 @@ def test_home_not_writable(tmp_path: Path) -> None:
 
 def test_database_that_does_not_answer(home: Path) -> None:
     """A database that cannot be reached fails without showing its password."""
-    found = checks.check_database(_settings(home, store__url="postgresql+asyncpg://me:secret@127.0.0.1:1/x"))
+    found = check_database(_settings(home, store__url="postgresql+asyncpg://me:secret@127.0.0.1:1/x"))
     assert found.outcome == "fail"
     assert "secret" not in found.detail
 

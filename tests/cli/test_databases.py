@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.cli import checks
+from gateway.cli.database_check import check_database
 from gateway.cli.main import app, main
 from gateway.models.storage import DEMO_MODEL
 from gateway.settings.load import load
@@ -165,7 +166,7 @@ def test_a_newer_database(told: Verb) -> None:
         code, said = told.run(*verb)
         assert code == 1
         assert "version" in said or "9999" in said
-    found = checks.check_database(load({}, flags={"store.url": told.url}, home=Path("/nowhere")))
+    found = check_database(load({}, flags={"store.url": told.url}, home=Path("/nowhere")))
     assert found.outcome == "fail"
     assert "9999 is of a newer version" in found.detail
 
@@ -184,20 +185,20 @@ def test_doctor_writes_and_takes_it_back(url: str, home: Path) -> None:
     """A database that can be written is ok; nothing is left of the attempt, before there are tables and
     after.
     """
-    found = checks.check_database(load({}, flags={"store.url": url}, home=home))
+    found = check_database(load({}, flags={"store.url": url}, home=home))
     assert (found.outcome, found.detail.rpartition("; ")[2]) == ("ok", "it can be written")
 
 
 def test_doctor_on_a_server_without_tables(empty_postgres: str, home: Path) -> None:
     """They will be created; that this may be done is tried."""
     settings = load({}, flags={"store.url": empty_postgres}, home=home)
-    assert checks.check_database(settings).outcome == "ok"
+    assert check_database(settings).outcome == "ok"
     assert migrate.current(empty_postgres) is None
     execute(
         empty_postgres,
         f"ALTER DATABASE {make_url(empty_postgres).database} SET default_transaction_read_only = on",
     )
-    found = checks.check_database(settings)
+    found = check_database(settings)
     assert (found.outcome, "read-only transaction" in found.detail) == ("fail", True), found.detail
 
 
@@ -207,7 +208,7 @@ def test_doctor_on_a_locked_database(home: Path) -> None:
     migrate.upgrade(url_of(path))
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    found = checks.check_database(load({}, home=home))
+    found = check_database(load({}, home=home))
     other.close()
     assert (found.outcome, "locked" in found.detail, "not recorded" in found.detail) == (
         "fail",
@@ -218,7 +219,7 @@ def test_doctor_on_a_locked_database(home: Path) -> None:
 
 def test_doctor_on_a_folder(home: Path) -> None:
     """No file, and none can be made."""
-    found = checks.check_database(load({}, flags={"store.url": f"sqlite+aiosqlite:///{home}"}, home=home))
+    found = check_database(load({}, flags={"store.url": f"sqlite+aiosqlite:///{home}"}, home=home))
     assert found.outcome == "fail"
 
 
@@ -232,7 +233,7 @@ def test_a_server_that_is_away(
         code, said = verb.run("db", "stats")
         assert (code, "did not answer in time" in said) == (1, True), said
         assert (
-            checks.check_database(load({}, flags={"store.url": own_postgres.url}, home=home)).outcome
+            check_database(load({}, flags={"store.url": own_postgres.url}, home=home)).outcome
             == "fail"
         )
     own_postgres.stop()

@@ -29,17 +29,8 @@ from telemetry.live import LiveSink
 from telemetry.record import RequestRecord
 from telemetry.slo import Counts, Objective, report
 from telemetry.store import phases
-from telemetry.store.models import (
-    CacheRollupRow,
-    EngineConfigRow,
-    HistogramRow,
-    PhaseRollupRow,
-    PhasesRow,
-    RequestRow,
-    RollupRow,
-    SeriesRow,
-    SpeedChangeRow,
-)
+from telemetry.store.models import EngineConfigRow, PhasesRow, RequestRow, SpeedChangeRow
+from telemetry.store.rollup_models import CacheRollupRow, HistogramRow, PhaseRollupRow, RollupRow, SeriesRow
 from telemetry.store.rollups.measures import Measure
 from telemetry.trace_ids import TraceIds
 

@@ -13,8 +13,8 @@ from dashboard.words.energy import energy_facts, pending_energy, request_energy
 from dashboard.words.facts import Fact
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report
-from telemetry.store.models import RollupRow, SeriesRow
 from telemetry.store.queries.statistics import Totals
+from telemetry.store.rollup_models import RollupRow, SeriesRow
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MODEL, NOW, fill_requests, row, running_records
 from tests.dashboard.site import NO_RAPL

@@ -12,6 +12,7 @@ import pytest
 
 from dashboard.pages.health import parts as health_parts
 from dashboard.pages.health.context import Condition, Part
+from dashboard.pages.health.engine_parts import busy_words, engine_part, queue_part
 from telemetry.cost import Prices
 from telemetry.energy.sources import Report
 from telemetry.events import EngineSample, EngineState, EngineStatus, ThreadSample
@@ -38,19 +39,19 @@ SPENT = report(
 SENDS = ExporterHealth("traces", "http://c:4318", 10, 0, 0, failing=False)
 
 CASES: Mapping[str, tuple[Part, Condition]] = {
-    "an engine that reports": (health_parts.engine_part(LiveEngine(READY, IDLE, 9 * SECOND), 10 * SECOND), Condition.WELL),
-    "a silent engine": (health_parts.engine_part(LiveEngine(READY, IDLE, 1), 10 * SECOND), Condition.WARN),
-    "an engine that failed lately": (health_parts.engine_part(LiveEngine(READY, IDLE, 99 * SECOND, "died", 90 * SECOND), 100 * SECOND), Condition.WARN),
+    "an engine that reports": (engine_part(LiveEngine(READY, IDLE, 9 * SECOND), 10 * SECOND), Condition.WELL),
+    "a silent engine": (engine_part(LiveEngine(READY, IDLE, 1), 10 * SECOND), Condition.WARN),
+    "an engine that failed lately": (engine_part(LiveEngine(READY, IDLE, 99 * SECOND, "died", 90 * SECOND), 100 * SECOND), Condition.WARN),
     "an engine that failed long ago": (
-        health_parts.engine_part(LiveEngine(READY, IDLE, 999 * SECOND, "died", SECOND), 1000 * SECOND), Condition.WELL,
+        engine_part(LiveEngine(READY, IDLE, 999 * SECOND, "died", SECOND), 1000 * SECOND), Condition.WELL,
     ),
-    "an engine without a core": (health_parts.engine_part(LiveEngine(READY, replace(IDLE, threads=BUSY), 9 * SECOND), 10 * SECOND), Condition.WARN),
-    "an engine that shares": (health_parts.engine_part(LiveEngine(READY, replace(IDLE, threads=SHARES), 9 * SECOND), 10 * SECOND), Condition.WELL),
-    "a loading engine": (health_parts.engine_part(LiveEngine(replace(READY, state=EngineState.STARTING, reason="is loading"), None), 1), Condition.WARN),
-    "a failed engine": (health_parts.engine_part(LiveEngine(replace(READY, state=EngineState.FAILED, reason="died"), None), 1), Condition.BAD),
-    "an empty queue": (health_parts.queue_part([LiveEngine(READY, IDLE)]), Condition.WELL),
-    "a long queue": (health_parts.queue_part([LiveEngine(READY, replace(IDLE, queue_depth=3, queue_oldest_age_s=30.0))]), Condition.WARN),
-    "no engine": (health_parts.queue_part([]), Condition.UNMEASURED),
+    "an engine without a core": (engine_part(LiveEngine(READY, replace(IDLE, threads=BUSY), 9 * SECOND), 10 * SECOND), Condition.WARN),
+    "an engine that shares": (engine_part(LiveEngine(READY, replace(IDLE, threads=SHARES), 9 * SECOND), 10 * SECOND), Condition.WELL),
+    "a loading engine": (engine_part(LiveEngine(replace(READY, state=EngineState.STARTING, reason="is loading"), None), 1), Condition.WARN),
+    "a failed engine": (engine_part(LiveEngine(replace(READY, state=EngineState.FAILED, reason="died"), None), 1), Condition.BAD),
+    "an empty queue": (queue_part([LiveEngine(READY, IDLE)]), Condition.WELL),
+    "a long queue": (queue_part([LiveEngine(READY, replace(IDLE, queue_depth=3, queue_oldest_age_s=30.0))]), Condition.WARN),
+    "no engine": (queue_part([]), Condition.UNMEASURED),
     "a store that writes": (health_parts.store_part(STORE), Condition.WELL),
     "a store that cannot": (health_parts.store_part(replace(STORE, error="disk full")), Condition.BAD),
     "a store that is opened": (health_parts.store_part(replace(STORE, opening="the database is being opened")), Condition.WARN),
@@ -171,7 +172,7 @@ def test_a_long_wait_is_for_what_it_is_for(idle: int, words: str) -> None:
     nobody.
     """
     waits = replace(IDLE, slots_idle=idle, queue_depth=1, queue_oldest_age_s=30.0)
-    part = health_parts.queue_part([LiveEngine(READY, waits), LiveEngine(READY, IDLE)])
+    part = queue_part([LiveEngine(READY, waits), LiveEngine(READY, IDLE)])
     assert part.advice.startswith(words)
 
 
@@ -219,7 +220,7 @@ def test_a_spent_budget_is_told_with_its_figures() -> None:
 def test_a_busy_machine_in_words() -> None:
     """How much of the time, and what was given up; one thread is not "threads"."""
     assert (
-        health_parts.busy_words(replace(IDLE, threads=BUSY))
+        busy_words(replace(IDLE, threads=BUSY))
         == "The machine is busy: 45% of the time without a core; 1 thread instead of 2."
     )
-    assert health_parts.busy_words(replace(IDLE, threads=SHARES)) == health_parts.busy_words(IDLE) == ""
+    assert busy_words(replace(IDLE, threads=SHARES)) == busy_words(IDLE) == ""

@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dashboard.charts.stacks import share_bars, stack_chart
 from dashboard.words import formats
 from telemetry.context_buckets import ContextBuckets
-from telemetry.store.models import RollupRow, SeriesRow
 from telemetry.store.queries import groups, statistics
 from telemetry.store.queries.phases import PhaseMeans
 from telemetry.store.queries.report import report
 from telemetry.store.queries.statistics import Percentiles
 from telemetry.store.queries.windows import WINDOWS, By
+from telemetry.store.rollup_models import RollupRow, SeriesRow
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import MODEL, NOW, row
 

@@ -15,11 +15,12 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from telemetry.histogram import bucket_of
-from telemetry.store.models import HistogramRow, PhasesRow, RequestRow, RollupRow, SeriesRow
+from telemetry.store.models import PhasesRow, RequestRow
 from telemetry.store.queries import groups, requests, statistics
 from telemetry.store.queries.reading import StoreUnreadable, fetch
 from telemetry.store.queries.requests import Cursor, RequestFilter
 from telemetry.store.queries.windows import WINDOWS
+from telemetry.store.rollup_models import HistogramRow, RollupRow, SeriesRow
 from telemetry.store.rollups.measures import Measure
 from tests.dashboard.conftest import Pages
 from tests.dashboard.samples import CONFIG, MODEL, NOW, row

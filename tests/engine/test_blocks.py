@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.engine.backend import Part
 from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.spans import MessageSpan
-from gateway.engine.llama.backend import groups
+from gateway.engine.llama.batch import groups
 
 ROWS = 64
 SIZES = st.lists(st.integers(1, 400), min_size=1, max_size=7)

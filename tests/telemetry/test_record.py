@@ -12,7 +12,8 @@ from telemetry import histogram
 from telemetry.context_buckets import ContextBuckets
 from telemetry.events import Phase, PhaseTiming, Status
 from telemetry.record import covered_ns
-from telemetry.recorder import Ended, trace_ids
+from telemetry.recorder import Ended
+from telemetry.trace_ids import trace_ids
 from tests.telemetry.records import TRACEPARENT, ManualClock, completed, open_record, recorder
 
 values = st.lists(st.floats(min_value=1e-3, max_value=1e12), min_size=1, max_size=200)

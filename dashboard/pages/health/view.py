@@ -8,14 +8,13 @@ from typing import Self
 from dashboard.deps import DashboardDeps
 from dashboard.page import PageView, Query
 from dashboard.pages.health.context import SEVERITY, Condition, HealthContext, Part
+from dashboard.pages.health.engine_parts import engine_part, queue_part
 from dashboard.pages.health.parts import (
     disk_part,
     energy_part,
-    engine_part,
     exporter_parts,
     loop_part,
     objective_parts,
-    queue_part,
     store_part,
 )
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from gateway.engine.backend import BackendError, Part
 from gateway.engine.embedding.packer import Vector
-from gateway.engine.llama.backend import Columns, ContextOptions
+from gateway.engine.llama.backend import ContextOptions
+from gateway.engine.llama.batch import Columns
 from gateway.engine.llama.buffers import watch_buffers
 from gateway.engine.llama.model import LlamaModel, ModelError
 

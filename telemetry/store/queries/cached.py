@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.store.models import SeriesRow
 from telemetry.store.queries.reading import fetch_columns
 from telemetry.store.queries.rollup_reader import Cover, Key, rows_in, window_cover
 from telemetry.store.queries.windows import Window
+from telemetry.store.rollup_models import SeriesRow
 from telemetry.store.rollups.tables import CACHE
 
 

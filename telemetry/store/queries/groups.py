@@ -14,7 +14,6 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import Buckets
-from telemetry.store.models import SeriesRow
 from telemetry.store.queries.cached import NO_PROMPTS, CacheShare, shares
 from telemetry.store.queries.reading import fetch_columns
 from telemetry.store.queries.rollup_reader import (
@@ -39,6 +38,7 @@ from telemetry.store.queries.statistics import (
     totals_of,
 )
 from telemetry.store.queries.windows import Window
+from telemetry.store.rollup_models import SeriesRow
 from telemetry.store.rollups.measures import Measure
 from telemetry.store.rollups.packed import add_up
 from telemetry.store.rollups.tables import COUNTERS

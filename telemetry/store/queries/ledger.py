@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.store.models import SeriesRow
 from telemetry.store.queries.reading import fetch_columns
 from telemetry.store.queries.rollup_reader import rows_in, window_cover
 from telemetry.store.queries.windows import Window
+from telemetry.store.rollup_models import SeriesRow
 from telemetry.store.rollups.tables import CACHE
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.store.models import SeriesRow
 from telemetry.store.queries.reading import fetch_columns
 from telemetry.store.queries.rollup_reader import Cover, Key, cover_from, rows_in, window_cover
 from telemetry.store.queries.statistics import by_step, of_model
 from telemetry.store.queries.windows import Window
+from telemetry.store.rollup_models import SeriesRow
 from telemetry.store.rollups.rollup import UNACCOUNTED
 from telemetry.store.rollups.tables import PHASES
 

@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from telemetry.events import Phase
 from telemetry.store import contents
 from telemetry.store.contents import StoredContent
-from telemetry.store.models import ContentRow, EngineConfigRow, PhasesRow, RequestRow, SeriesRow
+from telemetry.store.models import ContentRow, EngineConfigRow, PhasesRow, RequestRow
 from telemetry.store.phases import StoredPhases, decode
 from telemetry.store.queries import delays
 from telemetry.store.queries.delays import StoredDelay
 from telemetry.store.queries.reading import StoreUnreadable, fetch
+from telemetry.store.rollup_models import SeriesRow
 from telemetry.store.seq import seq_at
 
 PAGE_SIZE = 50

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Select, Subquery, func, literal, select, u
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import NO_BUCKETS, Buckets
-from telemetry.store.models import SeriesRow
 from telemetry.store.queries.reading import fetch_columns
 from telemetry.store.queries.windows import Window
+from telemetry.store.rollup_models import SeriesRow
 from telemetry.store.rollups.measures import Measure
 from telemetry.store.rollups.packed import add_packed, pack
 from telemetry.store.rollups.spans import MINUTE, RollupSpan, cover

@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from telemetry.histogram import bucket_of
 from telemetry.regression import MIN_REQUESTS, compare
 from telemetry.speed_change import SpeedChange
-from telemetry.store.models import EngineConfigRow, RollupRow, SeriesRow, SpeedChangeRow
+from telemetry.store.models import EngineConfigRow, SpeedChangeRow
 from telemetry.store.queries.reading import fetch
 from telemetry.store.queries.rollup_reader import cover_from, histograms
+from telemetry.store.rollup_models import RollupRow, SeriesRow
 from telemetry.store.rollups.measures import SCALE, Measure
 
 MEASURES = (Measure.OUTPUT_RATE, Measure.PROMPT_RATE)

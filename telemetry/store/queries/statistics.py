@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Subquery, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from telemetry.histogram import Buckets
-from telemetry.store.models import RollupRow, SeriesRow
 from telemetry.store.queries.reading import fetch_columns
 from telemetry.store.queries.rollup_reader import Cover, Key, cover_from, histograms, rows_in, window_cover
 from telemetry.store.queries.windows import Window
+from telemetry.store.rollup_models import RollupRow, SeriesRow
 from telemetry.store.rollups.measures import SCALE, Measure
 from telemetry.store.rollups.tables import COUNTERS
 from telemetry.store.sql import constant

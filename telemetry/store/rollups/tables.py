@@ -1,4 +1,4 @@
-"""The tables of the roll-ups: minutes (`telemetry.store.models`),
+"""The tables of the roll-ups: minutes (`telemetry.store.rollup_models`),
 and the longer spans that are merged from them.
 """
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Column, Integer, LargeBinary, PrimaryKeyConstraint, String, Table
 
-from telemetry.store.models import Base, CacheRollupRow, HistogramRow, PhaseRollupRow, RollupRow
+from telemetry.store.models import Base
+from telemetry.store.rollup_models import CacheRollupRow, HistogramRow, PhaseRollupRow, RollupRow
 
 _META = Base.metadata
 
