@@ -12,32 +12,9 @@ import pytest
 
 from dashboard.words import explain, formats
 from telemetry.semconv import SERVER_FAILURES
-from telemetry.store.rollups.measures import Measure
 from tests.e2e import pages
+from tests.e2e.measures import BURNS, CARDS, COLUMNS, METRICS, RATES, TIMES, shown
 from tests.e2e.mixed_run import HELD, SLOTS, WAITED, Surfaces, mixed_run, total
-
-TIMES, RATES = ("p50", "p95", "p99"), ("p50", "p5", "p95")
-CARDS = {
-    "Time to first token": (Measure.TTFT, TIMES),
-    "Inter-token latency": (Measure.INTER_TOKEN, TIMES),
-    "Output rate": (Measure.OUTPUT_RATE, RATES),
-    "Prompt rate": (Measure.PROMPT_RATE, RATES),
-}
-COLUMNS = {
-    "ttft_ms": TIMES,
-    "inter_token_ms": TIMES,
-    "output_rate": RATES,
-    "prompt_rate": RATES,
-    "queue_ms": TIMES,
-}
-METRICS = {
-    "ttft_ms": "gen_ai_server_time_to_first_token_seconds",
-    "inter_token_ms": "firsttoken_inter_token_latency_seconds",
-    "output_rate": "firsttoken_output_rate_per_second",
-    "prompt_rate": "firsttoken_prompt_rate_per_second",
-}
-BURNS = {"5m": "5m", "30m": "30m", "60m": "1h", "360m": "6h"}
-"""Windows as `/api/slo` and as `/metrics` name them."""
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +22,6 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surfaces]:
     """One run for all tests."""
     with mixed_run(tmp_path_factory.mktemp("mixed")) as found:
         yield found
-
-
-def shown(name: str, value: float | None) -> str:
-    """A measure's value as pages write it."""
-    return formats.rate(value) if name.endswith("rate") else formats.milliseconds(value)
 
 
 def test_the_run_has_every_kind(said: Surfaces) -> None:

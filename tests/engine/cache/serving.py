@@ -14,7 +14,8 @@ from gateway.engine.protocol import Sampling, Submit
 from gateway.engine.sequence.sequence import Sequence
 from telemetry.events import Phase
 from tests.engine.cache.caches import Disk
-from tests.engine.fakes import Rig, sequence
+from tests.engine.fakes import sequence
+from tests.engine.rig import Rig
 
 
 class NoTokenizer:
