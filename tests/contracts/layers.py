@@ -75,15 +75,17 @@ RECORDS = (*WORDS, "telemetry.record", "telemetry.recorder", "telemetry.trace_id
 QUERIES = ("telemetry.store.queries", "telemetry.store.models")
 
 VOCABULARY = {
-    "accept": (), "byte_sizes": (), "client_kinds": (), "context_buckets": (), "events": (), "ignored_fields": (), "redact": (),
-    "semconv": (), "shortened": (), "slo": (), "speed_change": (), "trace_ids": (),
+    "accept": (), "byte_sizes": (), "client_kinds": (), "context_buckets": (), "events": (),
+    "ignored_fields": (), "redact": (), "semconv": (), "shortened": (),
+    "slo": (), "speed_change": (), "trace_ids": (),
     "clock": ("telemetry.logs.events",),
     "drafts": ("telemetry.events",),
     "health": ("telemetry.events",),
     "live": RECORDS,
-    "record": ("telemetry.client_kinds", "telemetry.clock", "telemetry.content", "telemetry.events", "telemetry.trace_ids"),
-    "recorder": (*RECORDS, "telemetry.client_kinds", "telemetry.clock", "telemetry.content", "telemetry.context_buckets",
-                 "telemetry.speed_change", "telemetry.tracing.baggage"),
+    "record": ("telemetry.client_kinds", "telemetry.clock", "telemetry.content", "telemetry.events",
+               "telemetry.trace_ids"),
+    "recorder": (*RECORDS, "telemetry.client_kinds", "telemetry.clock", "telemetry.content",
+                 "telemetry.context_buckets", "telemetry.speed_change", "telemetry.tracing.baggage"),
 }  # fmt: skip
 """Modules of telemetry that cost nothing to import, and what of ours they may."""
 

@@ -72,8 +72,18 @@ def _add_minute(
     if not requests:
         return
     errors = int(rng.random() < 0.08)
-    session.add(RollupRow(minute=minute, series_id=series_id, requests=requests, errors=errors, cancelled=0, prompt_tokens=requests * 812,
-                          cached_tokens=requests * 300, completion_tokens=requests * 64))  # fmt: skip
+    session.add(
+        RollupRow(
+            minute=minute,
+            series_id=series_id,
+            requests=requests,
+            errors=errors,
+            cancelled=0,
+            prompt_tokens=requests * 812,
+            cached_tokens=requests * 300,
+            completion_tokens=requests * 64,
+        )
+    )
     session.add_all(_phase_rows(minute, series_id, requests, ttft_ms, rate))
     for measure, centre in (
         (Measure.TTFT, ttft_ms),
@@ -98,8 +108,18 @@ def _phase_rows(
     minute: int, series_id: int, requests: int, ttft_ms: float, rate: float
 ) -> list[PhaseRollupRow]:
     """Mean phases that belong to a time to first token and an output rate."""
-    means = {"admit": 1.2, "render": 1.7, "tokenize": 1.4, "cache_lookup": 0.3, "queue": 12.0 * series_id, "cache_restore": 4.0,
-             "prefill": ttft_ms * 0.9, "decode": 64_000 / rate, "stream": 6.0, "unaccounted": 0.4}  # fmt: skip
+    means = {
+        "admit": 1.2,
+        "render": 1.7,
+        "tokenize": 1.4,
+        "cache_lookup": 0.3,
+        "queue": 12.0 * series_id,
+        "cache_restore": 4.0,
+        "prefill": ttft_ms * 0.9,
+        "decode": 64_000 / rate,
+        "stream": 6.0,
+        "unaccounted": 0.4,
+    }
     return [
         PhaseRollupRow(
             minute=minute,

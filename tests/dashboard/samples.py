@@ -39,9 +39,11 @@ NOW = datetime(2026, 11, 23, 4, 46, 30, tzinfo=UTC)
 MS = 1_000_000
 
 CONFIG = EngineConfig(
-    config_id="c0ffee123456", model=MODEL, model_digest="9f2d" * 16, model_file="SmolLM2-135M-Instruct.Q4_1.gguf", model_size_bytes=98_350_000,
-    architecture="llama", parameters=134_515_008, quantisation="Q4_1", kv_type_k="f16", kv_type_v="f16", kv_unified=False, flash_attention="on",
-    threads=2, threads_batch=2, n_ctx=8192, n_ctx_train=8192, slots=8, n_batch=2048, n_ubatch=512, gpu_layers=0, llama_cpp_build="b6970 (f3a1c2d)",
+    config_id="c0ffee123456", model=MODEL, model_digest="9f2d" * 16,
+    model_file="SmolLM2-135M-Instruct.Q4_1.gguf", model_size_bytes=98_350_000, architecture="llama",
+    parameters=134_515_008, quantisation="Q4_1", kv_type_k="f16", kv_type_v="f16", kv_unified=False,
+    flash_attention="on", threads=2, threads_batch=2, n_ctx=8192, n_ctx_train=8192, slots=8, n_batch=2048,
+    n_ubatch=512, gpu_layers=0, llama_cpp_build="b6970 (f3a1c2d)",
 )  # fmt: skip
 
 
@@ -59,13 +61,17 @@ def seq_at(moment: datetime, number: int = 0) -> int:
 def row(moment: datetime, number: int = 0, **changed: Any) -> RequestRow:
     """A request that went well, unless told otherwise."""
     values: dict[str, Any] = {
-        "seq": seq_at(moment, number), "id": f"req_{number:024x}", "started_at": moment, "model": MODEL, "api": "chat.completions", "status": "ok",
-        "error_type": None, "error_message": None, "stream": True, "http_status": 200, "conversation_id": None, "prompt_tokens": 812,
-        "cached_tokens": 0, "cache_source": "none", "cache_reason": "disabled", "completion_tokens": 64, "context_bucket": "512-1k",
-        "queue_ms": 12.1, "tokenize_ms": 1.4, "prefill_ms": 402.0, "ttft_ms": 421.6, "ttfb_ms": 423.0, "decode_ms": 640.0, "decode_tps": 98.4,
-        "prefill_tps": 2019.9, "itl_p50_ms": 9.8, "itl_p95_ms": 14.2, "itl_max_ms": 31.0, "stalls": 0, "total_ms": 1068.0, "unaccounted_ms": 0.4,
-        "overhead_ms": 3.2, "energy_j": None, "cost": None, "engine_config_id": CONFIG.config_id, "trace_id": f"{number + 1:032x}", "response_id": f"chatcmpl-{number}",
-        "finish_reason": "stop", "ignored_fields": [], "params": {"max_tokens": 64, "temperature": 0.7, "seed": 42},
+        "seq": seq_at(moment, number), "id": f"req_{number:024x}", "started_at": moment, "model": MODEL,
+        "api": "chat.completions", "status": "ok", "error_type": None, "error_message": None, "stream": True,
+        "http_status": 200, "conversation_id": None, "prompt_tokens": 812, "cached_tokens": 0,
+        "cache_source": "none", "cache_reason": "disabled", "completion_tokens": 64,
+        "context_bucket": "512-1k", "queue_ms": 12.1, "tokenize_ms": 1.4, "prefill_ms": 402.0,
+        "ttft_ms": 421.6, "ttfb_ms": 423.0, "decode_ms": 640.0, "decode_tps": 98.4, "prefill_tps": 2019.9,
+        "itl_p50_ms": 9.8, "itl_p95_ms": 14.2, "itl_max_ms": 31.0, "stalls": 0, "total_ms": 1068.0,
+        "unaccounted_ms": 0.4, "overhead_ms": 3.2, "energy_j": None, "cost": None,
+        "engine_config_id": CONFIG.config_id, "trace_id": f"{number + 1:032x}",
+        "response_id": f"chatcmpl-{number}", "finish_reason": "stop", "ignored_fields": [],
+        "params": {"max_tokens": 64, "temperature": 0.7, "seed": 42},
     }  # fmt: skip
     return RequestRow(**{**values, **changed})
 
@@ -76,17 +82,26 @@ def record(
     """A running request that was just admitted; its anchor puts monotonic 0 at `NOW`."""
     anchor = ClockAnchor(round(NOW.timestamp() * 1e9), 0)
     return RequestRecord(
-        seq=seq_at(NOW + timedelta(microseconds=started_ns // 1000), number), request_id=request_id or f"req_live{number:020x}",
-        trace=TraceIds("ab" * 16, "cd" * 8), anchor=anchor, started_ns=started_ns, method="POST", route="/v1/chat/completions",
-        api="chat.completions", operation="chat", model=model, stream=True, params={"max_tokens": 128},
+        seq=seq_at(NOW + timedelta(microseconds=started_ns // 1000), number),
+        request_id=request_id or f"req_live{number:020x}", trace=TraceIds("ab" * 16, "cd" * 8), anchor=anchor,
+        started_ns=started_ns, method="POST", route="/v1/chat/completions", api="chat.completions",
+        operation="chat", model=model, stream=True, params={"max_tokens": 128},
     )  # fmt: skip
 
 
 def finished_record() -> RequestRecord:
     """The phases that belong to `row()`: 1,068 ms with prefill in chunks, and streaming beside decoding."""
     made = record()
-    bounds = [(Phase.ADMIT, 0.0, 1.2), (Phase.RENDER, 1.2, 2.9), (Phase.TOKENIZE, 2.9, 4.3), (Phase.CACHE_LOOKUP, 4.3, 4.5), (Phase.QUEUE, 4.7, 18.4),
-              (Phase.PREFILL, 18.4, 421.6), (Phase.DECODE, 421.6, 1061.6), (Phase.STREAM, 423.0, 1067.8)]  # fmt: skip
+    bounds = [
+        (Phase.ADMIT, 0.0, 1.2),
+        (Phase.RENDER, 1.2, 2.9),
+        (Phase.TOKENIZE, 2.9, 4.3),
+        (Phase.CACHE_LOOKUP, 4.3, 4.5),
+        (Phase.QUEUE, 4.7, 18.4),
+        (Phase.PREFILL, 18.4, 421.6),
+        (Phase.DECODE, 421.6, 1061.6),
+        (Phase.STREAM, 423.0, 1067.8),
+    ]
     made.phases = [PhaseTiming(phase, round(a * MS), round(b * MS), {}) for phase, a, b in bounds]
     made.chunks = [
         PrefillChunk(round((18.4 + n * 100.8) * MS), round((18.4 + (n + 1) * 100.8) * MS), 203, 1 + n % 3)
@@ -110,8 +125,9 @@ def configuration_row(config: EngineConfig = CONFIG) -> EngineConfigRow:
 
 
 SLOWER = {
-    "at": NOW - timedelta(hours=5), "model": MODEL, "context_bucket": "512-1k", "measure": "output_rate", "before_config_id": "0ff1ce",
-    "after_config_id": CONFIG.config_id, "before": 121.0, "after": 98.4, "before_count": 310, "after_count": 64, "p_value": 3.2e-9,
+    "at": NOW - timedelta(hours=5), "model": MODEL, "context_bucket": "512-1k", "measure": "output_rate",
+    "before_config_id": "0ff1ce", "after_config_id": CONFIG.config_id, "before": 121.0, "after": 98.4,
+    "before_count": 310, "after_count": 64, "p_value": 3.2e-9,
 }  # fmt: skip
 
 

@@ -32,3 +32,8 @@ BURNS = {"5m": "5m", "30m": "30m", "60m": "1h", "360m": "6h"}
 def shown(name: str, value: float | None) -> str:
     """A measure's value as pages write it."""
     return formats.rate(value) if name.endswith("rate") else formats.milliseconds(value)
+
+
+def sorted_like(parts: dict[str, dict[str, str]], rows: list[list[str]]) -> list[tuple[str, dict[str, str]]]:
+    """Health has the gravest part first; here in the order of the Overview's table."""
+    return [(cells[0], parts[f"Objective: {cells[0]}"]) for cells in rows]

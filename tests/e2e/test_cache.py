@@ -13,10 +13,12 @@ import httpx
 from tests.e2e.museum import RULES, SYSTEM, ask, follow, user
 from tests.e2e.serving import Served, frames, until
 
-LEDGER = """SELECT reason, sum(lookups) AS lookups, sum(cached_tokens) AS cached, sum(computed_tokens) AS computed, sum(computed_us) / 1000 AS ms
+LEDGER = """SELECT reason, sum(lookups) AS lookups, sum(cached_tokens) AS cached,
+sum(computed_tokens) AS computed, sum(computed_us) / 1000 AS ms
 FROM rollup_cache GROUP BY reason ORDER BY reason"""
 LEDGER_OF_THE_REQUESTS = """SELECT cache_reason AS reason, count(*) AS lookups, sum(cached_tokens) AS cached,
-sum(prompt_tokens - cached_tokens) AS computed, CAST(sum(prefill_ms) AS INTEGER) AS ms FROM requests GROUP BY cache_reason ORDER BY cache_reason"""
+sum(prompt_tokens - cached_tokens) AS computed, CAST(sum(prefill_ms) AS INTEGER) AS ms
+FROM requests GROUP BY cache_reason ORDER BY cache_reason"""
 
 
 def test_reasons_of_a_chat(launch: Callable[..., Served]) -> None:

@@ -46,7 +46,10 @@ def test_a_damaged_file_is_discarded(launch: Callable[..., Served]) -> None:
     again = launch("--engine-n-ctx", "2048").start()
     found = ask(again, first)
     assert (found["cache_n"], found["text"]) == (0, answer["text"])
-    counted = 'firsttoken_prefix_cache_discarded_total{gen_ai_request_model="smollm2-135m-instruct",reason="corrupt"} 1'
+    counted = (
+        "firsttoken_prefix_cache_discarded_total"
+        '{gen_ai_request_model="smollm2-135m-instruct",reason="corrupt"} 1'
+    )
     until(lambda: counted in httpx.get(f"{again.base_url}/metrics").text, 10, "the count")
     until(lambda: not path.exists() or path.read_bytes() != data, 5, "the damaged file to go")
     assert again.stop() == 0
@@ -76,7 +79,10 @@ def test_a_model_is_served_without_a_folder_for_its_cache(launch: Callable[..., 
     first = [SYSTEM, user("Which room is the largest?")]
     answer = ask(served, first)
     assert ask(served, follow(first, answer, "And the smallest?"))["cache_source"] == "kv"
-    counted = 'firsttoken_prefix_cache_discarded_total{gen_ai_request_model="smollm2-135m-instruct",reason="disk_off"} 1'
+    counted = (
+        "firsttoken_prefix_cache_discarded_total"
+        '{gen_ai_request_model="smollm2-135m-instruct",reason="disk_off"} 1'
+    )
     until(lambda: counted in httpx.get(f"{served.base_url}/metrics").text, 10, "the count")
     assert "no disk tier now" in httpx.get(f"{served.base_url}/dashboard/cache").text
     assert served.stop() == 0

@@ -185,8 +185,9 @@ def test_the_path_is_what_was_sent_and_the_route_its_template() -> None:
     sink, exporter = traced()
     rec = recorder(clock, sink)
     record = rec.open(
-        request_id=None, route="/v1/chat/completions", api="openai_chat", operation="chat", started_ns=clock(),
-        path="/v1//chat%2Fcompletions", host="gateway.example:8443", user_agent="curl/8.5",
+        request_id=None, route="/v1/chat/completions", api="openai_chat", operation="chat",
+        started_ns=clock(), path="/v1//chat%2Fcompletions", host="gateway.example:8443",
+        user_agent="curl/8.5",
     )  # fmt: skip
     rec.close(record, Ended(Status.ERROR, 400, "invalid_value"))
     attributes = exporter.get_finished_spans()[0].attributes or {}
