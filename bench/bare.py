@@ -80,7 +80,7 @@ def _depths(early: int, late: int) -> Speeds:
 
 def _decode_tps(backend: Any, depth: int) -> float:
     from gateway.engine.backend import Batch, Part  # noqa: PLC0415
-    from gateway.engine.protocol import Sampling  # noqa: PLC0415
+    from gateway.sampling import Sampling  # noqa: PLC0415
 
     backend.open(0, Sampling(temperature=0))
     prompt = Part(0, [PROMPT_TOKEN] * depth, 0, sample=True, prefill=True)
@@ -157,10 +157,10 @@ class _Endless:
 
 
 def _sequence(number: int) -> Any:
-    from gateway.engine.protocol import Sampling  # noqa: PLC0415
     from gateway.engine.sequence.request import GenerationRequest  # noqa: PLC0415
     from gateway.engine.sequence.sequence import Sequence  # noqa: PLC0415
     from gateway.engine.speculative.prompt_lookup import PromptLookup  # noqa: PLC0415
+    from gateway.sampling import Sampling  # noqa: PLC0415
 
     request = GenerationRequest(
         id=str(number),

@@ -25,9 +25,9 @@ from gateway.engine.cache.entry import State
 from gateway.engine.engine import Engine
 from gateway.engine.logits.rules import LogitRules
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import Message, Sampling
+from gateway.engine.protocol import Message
 from gateway.engine.worker import serve
-from gateway.sampling import ChosenLogprob, TokenLogprob
+from gateway.sampling import ChosenLogprob, Sampling, TokenLogprob
 from telemetry.events import EngineConfig
 
 BUILD = "bench.fake_engine (no model, no llama.cpp)"

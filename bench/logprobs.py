@@ -51,8 +51,8 @@ def steps() -> Speeds:
     from gateway.engine.backend import Batch, Part  # noqa: PLC0415 - native code only in its own process
     from gateway.engine.llama.backend import ContextOptions, LlamaBackend  # noqa: PLC0415
     from gateway.engine.llama.model import LlamaModel  # noqa: PLC0415
-    from gateway.engine.protocol import Sampling  # noqa: PLC0415
     from gateway.models.storage import DEMO_MODEL, resolve  # noqa: PLC0415
+    from gateway.sampling import Sampling  # noqa: PLC0415
 
     model = LlamaModel(resolve(DEMO_MODEL).path, gpu_layers=0, progress=lambda _fraction: None)
     options = ContextOptions(n_ctx=512, slots=max(AT_ONCE), n_batch=512, n_ubatch=512, threads=THREADS)

@@ -9,7 +9,7 @@ from typing import Protocol
 from gateway.engine.cache.entry import State
 from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.logits.rules import LogitRules
-from gateway.engine.protocol import ChosenLogprob, Sampling
+from gateway.sampling import ChosenLogprob, Sampling
 from telemetry.drafts import DraftSource
 
 

@@ -14,11 +14,7 @@ from gateway.engine.grammar.constraint import Constraint
 from gateway.engine.schedule.truncation import Truncation
 from gateway.engine.tuning import Tuning
 from gateway.engine.vocab_info import VocabInfo
-from gateway.sampling import NO_RULES as NO_RULES  # noqa: PLC0414
-from gateway.sampling import ChosenLogprob as ChosenLogprob  # noqa: PLC0414
-from gateway.sampling import Sampling as Sampling  # noqa: PLC0414
-from gateway.sampling import TokenLogprob as TokenLogprob  # noqa: PLC0414
-from gateway.sampling import TokenRules
+from gateway.sampling import NO_RULES, ChosenLogprob, Sampling, TokenRules
 from telemetry.events import DelayCause, EngineConfig, EngineSample, Scalar
 
 

@@ -40,9 +40,10 @@ def test_each_form_is_a_list_of_inputs(text: str, tokens: list[int], mixed: list
 @pytest.mark.parametrize(
     ("wrong", "param"),
     [
-        (None, "input"), (5, "input"), ({}, "input"), ("", "input[0]"), ([], "input"), ([""], "input[0]"), (["a", ""], "input[1]"),
-        ([[]], "input[0]"), ([[5], []], "input[1]"), (["a", 5], "input[1]"), ([5, "a"], "input[1]"), ([5, -1], "input[1]"),
-        ([2**31], "input[0]"), ([[5, 6.5]], "input[0]"), ([[5], [True]], "input[1]"), ([[[5]]], "input[0]"), (["a"] * (MAX_INPUTS + 1), "input"),
+        (None, "input"), (5, "input"), ({}, "input"), ("", "input[0]"), ([], "input"), ([""], "input[0]"),
+        (["a", ""], "input[1]"), ([[]], "input[0]"), ([[5], []], "input[1]"), (["a", 5], "input[1]"),
+        ([5, "a"], "input[1]"), ([5, -1], "input[1]"), ([2**31], "input[0]"), ([[5, 6.5]], "input[0]"),
+        ([[5], [True]], "input[1]"), ([[[5]]], "input[0]"), (["a"] * (MAX_INPUTS + 1), "input"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(wrong: Any, param: str) -> None:

@@ -14,9 +14,13 @@ from gateway.settings.load import load
 from tests.api.raw_http import connection, head
 from tests.e2e.serving import FakeServed
 
-PATHS = {"/v1/models/{model_id}": "/v1/models/fake", "/dashboard/requests/{request_id}": "/dashboard/requests/nobody",
-         "/dashboard/conversations/{conversation_id}": "/dashboard/conversations/none", "/dashboard/static/{name}": "/dashboard/static/app.css",
-         "/dashboard/{rest}": "/dashboard/nowhere"}  # fmt: skip
+PATHS = {
+    "/v1/models/{model_id}": "/v1/models/fake",
+    "/dashboard/requests/{request_id}": "/dashboard/requests/nobody",
+    "/dashboard/conversations/{conversation_id}": "/dashboard/conversations/none",
+    "/dashboard/static/{name}": "/dashboard/static/app.css",
+    "/dashboard/{rest}": "/dashboard/nowhere",
+}
 """What stands for routes with a parameter."""
 
 VARYING = frozenset({"date", "x-request-id", "content-length"})

@@ -18,7 +18,8 @@ from granian.server.embed import Server
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.dashboard.chats import fill_chats
-from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.sample_rollups import fill_rollups
+from tests.dashboard.samples import OBJECTIVES, fill_requests, ready_engine
 from tests.dashboard.site import SETTINGS, Site, empty_database
 
 CHROMIUM = "/usr/bin/chromium"

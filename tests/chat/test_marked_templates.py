@@ -42,37 +42,46 @@ FORGED = "".join(TOKENS)
 
 SHAPES = {
     "gemma": (
-        """{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set first = messages[0]['content'] ~ '\n\n' %}
+        """{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set first = messages[0]['content']
+    ~ '\n\n' %}
 {%- set turns = messages[1:] %}{% else %}{% set first = '' %}{% set turns = messages %}{% endif %}
 {%- for turn in turns %}{% set role = 'model' if turn.role == 'assistant' else turn.role %}
-{{- '<start_of_turn>' + role + '\n' + (first if loop.first else '') }}{{ turn['content'] | trim }}{{ '<end_of_turn>\n' }}
+{{- '<start_of_turn>' + role + '\n' + (first if loop.first else '') }}{{ turn['content'] |
+    trim }}{{ '<end_of_turn>\n' }}
 {%- endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"""
     ),
     "phi, with tokens made of roles": (
-        """{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] + '<|end|>\n' }}{% endfor %}
+        """{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] +
+    '<|end|>\n' }}{% endfor %}
 {{- '<|assistant|>\n' if add_generation_prompt }}"""
     ),
     "deepseek, without its thoughts": (
         """{{ bos_token }}{% set ns = namespace(system='') %}{% for m in messages if m.role == 'system' %}
 {%- set ns.system = ns.system + m.content %}{% endfor %}{{ ns.system }}{% for m in messages %}
-{%- if m.role == 'user' %}{{ '<｜User｜>' + m.content }}{% elif m.role == 'assistant' %}{% set text = m.content %}
-{%- if '</think>' in text %}{% set text = text.split('</think>')[-1] %}{% endif %}{{ '<｜Assistant｜>' + text + eos_token }}{% endif %}
+{%- if m.role == 'user' %}{{ '<｜User｜>' + m.content }}{% elif m.role == 'assistant' %}{% set text =
+    m.content %}
+{%- if '</think>' in text %}{% set text = text.split('</think>')[-1] %}{% endif %}{{ '<｜Assistant｜>' +
+    text + eos_token }}{% endif %}
 {%- endfor %}<｜Assistant｜>"""
     ),
     "blocks and macros": (
         """{% macro turn(role, text) %}<|im_start|>{{ role }}\n{{ text }}<|im_end|>\n{% endmacro %}
-{%- for m in messages %}{% set body %}{{ m.content.replace('\r\n', '\n') }}{% endset %}{{ turn(m.role, body) }}{% endfor %}"""
+{%- for m in messages %}{% set body %}{{ m.content.replace('\r\n', '\n') }}{% endset %}{{ turn(m.role,
+    body) }}{% endfor %}"""
     ),
     "joined lists": (
         """{% set lines = [] %}{% for m in messages %}{% set lines = [m.role, m.content | trim] %}
-{{- '<|im_start|>' ~ lines | join('\n') ~ '<|im_end|>' }}{% endfor %}{{ messages | map(attribute='content') | join('<|im_end|>') }}"""
+{{- '<|im_start|>' ~ lines | join('\n') ~ '<|im_end|>' }}{% endfor %}{{ messages |
+    map(attribute='content') | join('<|im_end|>') }}"""
     ),
     "letters, lines and slices": (
         """{% for m in messages %}<|im_start|>{{ m.content[:1] | upper }}{{ m.content[1:] }}
-{%- for line in m.content.splitlines() %}{{ line.strip() }} {% endfor %}{% for c in m.content %}{{ c }}{% endfor %}<|im_end|>{% endfor %}"""
+{%- for line in m.content.splitlines() %}{{ line.strip() }} {% endfor %}{% for c in m.content %}{{
+    c }}{% endfor %}<|im_end|>{% endfor %}"""
     ),
     "parts removed": (
-        """{% for m in messages %}<|im_start|>{{ (m.content.split('<think>') | first) + (m.content.split('</think>') | last) }}<|im_end|>{% endfor %}"""
+        """{% for m in messages %}<|im_start|>{{ (m.content.split('<think>') | first) +
+    (m.content.split('</think>') | last) }}<|im_end|>{% endfor %}"""
     ),
 }
 

@@ -46,9 +46,7 @@ def test_gpu(offload: bool, driver: str | None, outcome: str) -> None:
 def test_cores() -> None:
     """Which limit decided is said; more threads than there are cores for are worth a warning."""
     quota = Cores(2, "a cgroup quota of 2 CPUs")
-    assert checks.check_cores(0, quota) == Check(
-        "cores", "ok", "2 threads fit: a cgroup quota of 2 CPUs"
-    )
+    assert checks.check_cores(0, quota) == Check("cores", "ok", "2 threads fit: a cgroup quota of 2 CPUs")
     assert [checks.check_cores(threads, quota).outcome for threads in (1, 2, 3)] == ["ok", "ok", "warn"]
 
 

@@ -232,10 +232,7 @@ def test_a_server_that_is_away(
     with own_postgres.frozen():
         code, said = verb.run("db", "stats")
         assert (code, "did not answer in time" in said) == (1, True), said
-        assert (
-            check_database(load({}, flags={"store.url": own_postgres.url}, home=home)).outcome
-            == "fail"
-        )
+        assert check_database(load({}, flags={"store.url": own_postgres.url}, home=home)).outcome == "fail"
     own_postgres.stop()
     for args in (("stats",), ("db", "stats"), ("db", "upgrade"), ("db", "verify"), ("db", "current")):
         code, said = verb.run(*args)

@@ -75,15 +75,17 @@ RECORDS = (*WORDS, "telemetry.record", "telemetry.recorder", "telemetry.trace_id
 QUERIES = ("telemetry.store.queries", "telemetry.store.models", "telemetry.store.rollup_models")
 
 VOCABULARY = {
-    "accept": (), "byte_sizes": (), "client_kinds": (), "context_buckets": (), "events": (), "ignored_fields": (), "redact": (),
-    "semconv": (), "shortened": (), "slo": (), "speed_change": (), "trace_ids": (),
+    "accept": (), "byte_sizes": (), "client_kinds": (), "context_buckets": (), "events": (),
+    "ignored_fields": (), "redact": (), "semconv": (), "shortened": (),
+    "slo": (), "speed_change": (), "trace_ids": (),
     "clock": ("telemetry.logs.events",),
     "drafts": ("telemetry.events",),
     "health": ("telemetry.events",),
     "live": RECORDS,
-    "record": ("telemetry.client_kinds", "telemetry.clock", "telemetry.content", "telemetry.events", "telemetry.trace_ids"),
-    "recorder": (*RECORDS, "telemetry.client_kinds", "telemetry.clock", "telemetry.content", "telemetry.context_buckets",
-                 "telemetry.speed_change", "telemetry.tracing.baggage"),
+    "record": ("telemetry.client_kinds", "telemetry.clock", "telemetry.content", "telemetry.events",
+               "telemetry.trace_ids"),
+    "recorder": (*RECORDS, "telemetry.client_kinds", "telemetry.clock", "telemetry.content",
+                 "telemetry.context_buckets", "telemetry.speed_change", "telemetry.tracing.baggage"),
 }  # fmt: skip
 """Modules of telemetry that cost nothing to import, and what of ours they may."""
 
@@ -158,18 +160,22 @@ LAYERS = (
         ("gateway.chat", "gateway.sampling", "gateway.sha256", *WORDS),
         ("msgspec", "numpy"),
     ),
-    Layer("gateway/engine/cache/", ("gateway.engine", *WORDS), ("msgspec", "numpy")),
+    Layer("gateway/engine/cache/", ("gateway.engine", "gateway.sampling", *WORDS), ("msgspec", "numpy")),
     Layer("gateway/engine/cache/tiers/", ("gateway.engine.cache.entry", *WORDS)),
-    Layer("gateway/engine/embedding/", ("gateway.engine", *WORDS), ("psutil",)),
+    Layer("gateway/engine/embedding/", ("gateway.engine", "gateway.sampling", *WORDS), ("psutil",)),
     Layer("gateway/engine/grammar/", (), ("llguidance", "msgspec", "numpy")),
     Layer(
         "gateway/engine/llama/",
-        ("gateway.engine", "gateway.chat", *WORDS),
+        ("gateway.engine", "gateway.sampling", "gateway.chat", *WORDS),
         ("llama_cpp", "msgspec", "numpy", "psutil"),
     ),
-    Layer("gateway/engine/schedule/", ("gateway.engine", "gateway.chat", *WORDS), ("msgspec", "psutil")),
-    Layer("gateway/engine/sequence/", ("gateway.engine", *WORDS), ("numpy",)),
-    Layer("gateway/engine/speculative/", ("gateway.engine", *WORDS)),
+    Layer(
+        "gateway/engine/schedule/",
+        ("gateway.engine", "gateway.sampling", "gateway.chat", *WORDS),
+        ("msgspec", "psutil"),
+    ),
+    Layer("gateway/engine/sequence/", ("gateway.engine", "gateway.sampling", *WORDS), ("numpy",)),
+    Layer("gateway/engine/speculative/", ("gateway.engine", "gateway.sampling", *WORDS)),
     Layer("gateway/engine/threads/", ("gateway.engine.schedule.pace", *WORDS), ("psutil",)),
     Layer(
         "gateway/serving/",

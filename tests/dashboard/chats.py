@@ -22,8 +22,9 @@ def turn(number: int, conversation: str = LONG, first: int = 5000) -> RequestRow
     moment = NOW - timedelta(minutes=300 - 3 * number)
     prompt = FIRST_TOKENS + number * STEP_TOKENS
     made = row(
-        moment, first + number, conversation_id=conversation, prompt_tokens=prompt, cached_tokens=prompt - STEP_TOKENS if number else 0,
-        completion_tokens=ANSWER_TOKENS, cache_reason="appended" if number else "new_conversation", cache_source="kv" if number else "none",
+        moment, first + number, conversation_id=conversation, prompt_tokens=prompt,
+        cached_tokens=prompt - STEP_TOKENS if number else 0, completion_tokens=ANSWER_TOKENS,
+        cache_reason="appended" if number else "new_conversation", cache_source="kv" if number else "none",
         ttft_ms=180.0 + 4 * number, context_bucket="1k-2k",
     )  # fmt: skip
     if number == FAILED_TURN:

@@ -13,7 +13,8 @@ from litestar import Litestar
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.dashboard.chats import fill_chats
-from tests.dashboard.samples import OBJECTIVES, fill_requests, fill_rollups, ready_engine
+from tests.dashboard.sample_rollups import fill_rollups
+from tests.dashboard.samples import OBJECTIVES, fill_requests, ready_engine
 from tests.dashboard.site import SETTINGS, Site, empty_database
 
 T = TypeVar("T")

@@ -24,14 +24,11 @@ from telemetry.events import (
     PrefillChunk,
     TierSample,
 )
-from telemetry.histogram import bucket_of
 from telemetry.live import LiveSink
 from telemetry.record import RequestRecord
 from telemetry.slo import Counts, Objective, report
 from telemetry.store import phases
 from telemetry.store.models import EngineConfigRow, PhasesRow, RequestRow, SpeedChangeRow
-from telemetry.store.rollup_models import CacheRollupRow, HistogramRow, PhaseRollupRow, RollupRow, SeriesRow
-from telemetry.store.rollups.measures import Measure
 from telemetry.trace_ids import TraceIds
 
 MODEL = "smollm2-135m-instruct"
@@ -42,9 +39,11 @@ NOW = datetime(2026, 11, 23, 4, 46, 30, tzinfo=UTC)
 MS = 1_000_000
 
 CONFIG = EngineConfig(
-    config_id="c0ffee123456", model=MODEL, model_digest="9f2d" * 16, model_file="SmolLM2-135M-Instruct.Q4_1.gguf", model_size_bytes=98_350_000,
-    architecture="llama", parameters=134_515_008, quantisation="Q4_1", kv_type_k="f16", kv_type_v="f16", kv_unified=False, flash_attention="on",
-    threads=2, threads_batch=2, n_ctx=8192, n_ctx_train=8192, slots=8, n_batch=2048, n_ubatch=512, gpu_layers=0, llama_cpp_build="b6970 (f3a1c2d)",
+    config_id="c0ffee123456", model=MODEL, model_digest="9f2d" * 16,
+    model_file="SmolLM2-135M-Instruct.Q4_1.gguf", model_size_bytes=98_350_000, architecture="llama",
+    parameters=134_515_008, quantisation="Q4_1", kv_type_k="f16", kv_type_v="f16", kv_unified=False,
+    flash_attention="on", threads=2, threads_batch=2, n_ctx=8192, n_ctx_train=8192, slots=8, n_batch=2048,
+    n_ubatch=512, gpu_layers=0, llama_cpp_build="b6970 (f3a1c2d)",
 )  # fmt: skip
 
 
@@ -62,13 +61,17 @@ def seq_at(moment: datetime, number: int = 0) -> int:
 def row(moment: datetime, number: int = 0, **changed: Any) -> RequestRow:
     """A request that went well, unless told otherwise."""
     values: dict[str, Any] = {
-        "seq": seq_at(moment, number), "id": f"req_{number:024x}", "started_at": moment, "model": MODEL, "api": "chat.completions", "status": "ok",
-        "error_type": None, "error_message": None, "stream": True, "http_status": 200, "conversation_id": None, "prompt_tokens": 812,
-        "cached_tokens": 0, "cache_source": "none", "cache_reason": "disabled", "completion_tokens": 64, "context_bucket": "512-1k",
-        "queue_ms": 12.1, "tokenize_ms": 1.4, "prefill_ms": 402.0, "ttft_ms": 421.6, "ttfb_ms": 423.0, "decode_ms": 640.0, "decode_tps": 98.4,
-        "prefill_tps": 2019.9, "itl_p50_ms": 9.8, "itl_p95_ms": 14.2, "itl_max_ms": 31.0, "stalls": 0, "total_ms": 1068.0, "unaccounted_ms": 0.4,
-        "overhead_ms": 3.2, "energy_j": None, "cost": None, "engine_config_id": CONFIG.config_id, "trace_id": f"{number + 1:032x}", "response_id": f"chatcmpl-{number}",
-        "finish_reason": "stop", "ignored_fields": [], "params": {"max_tokens": 64, "temperature": 0.7, "seed": 42},
+        "seq": seq_at(moment, number), "id": f"req_{number:024x}", "started_at": moment, "model": MODEL,
+        "api": "chat.completions", "status": "ok", "error_type": None, "error_message": None, "stream": True,
+        "http_status": 200, "conversation_id": None, "prompt_tokens": 812, "cached_tokens": 0,
+        "cache_source": "none", "cache_reason": "disabled", "completion_tokens": 64,
+        "context_bucket": "512-1k", "queue_ms": 12.1, "tokenize_ms": 1.4, "prefill_ms": 402.0,
+        "ttft_ms": 421.6, "ttfb_ms": 423.0, "decode_ms": 640.0, "decode_tps": 98.4, "prefill_tps": 2019.9,
+        "itl_p50_ms": 9.8, "itl_p95_ms": 14.2, "itl_max_ms": 31.0, "stalls": 0, "total_ms": 1068.0,
+        "unaccounted_ms": 0.4, "overhead_ms": 3.2, "energy_j": None, "cost": None,
+        "engine_config_id": CONFIG.config_id, "trace_id": f"{number + 1:032x}",
+        "response_id": f"chatcmpl-{number}", "finish_reason": "stop", "ignored_fields": [],
+        "params": {"max_tokens": 64, "temperature": 0.7, "seed": 42},
     }  # fmt: skip
     return RequestRow(**{**values, **changed})
 
@@ -79,17 +82,26 @@ def record(
     """A running request that was just admitted; its anchor puts monotonic 0 at `NOW`."""
     anchor = ClockAnchor(round(NOW.timestamp() * 1e9), 0)
     return RequestRecord(
-        seq=seq_at(NOW + timedelta(microseconds=started_ns // 1000), number), request_id=request_id or f"req_live{number:020x}",
-        trace=TraceIds("ab" * 16, "cd" * 8), anchor=anchor, started_ns=started_ns, method="POST", route="/v1/chat/completions",
-        api="chat.completions", operation="chat", model=model, stream=True, params={"max_tokens": 128},
+        seq=seq_at(NOW + timedelta(microseconds=started_ns // 1000), number),
+        request_id=request_id or f"req_live{number:020x}", trace=TraceIds("ab" * 16, "cd" * 8), anchor=anchor,
+        started_ns=started_ns, method="POST", route="/v1/chat/completions", api="chat.completions",
+        operation="chat", model=model, stream=True, params={"max_tokens": 128},
     )  # fmt: skip
 
 
 def finished_record() -> RequestRecord:
     """The phases that belong to `row()`: 1,068 ms with prefill in chunks, and streaming beside decoding."""
     made = record()
-    bounds = [(Phase.ADMIT, 0.0, 1.2), (Phase.RENDER, 1.2, 2.9), (Phase.TOKENIZE, 2.9, 4.3), (Phase.CACHE_LOOKUP, 4.3, 4.5), (Phase.QUEUE, 4.7, 18.4),
-              (Phase.PREFILL, 18.4, 421.6), (Phase.DECODE, 421.6, 1061.6), (Phase.STREAM, 423.0, 1067.8)]  # fmt: skip
+    bounds = [
+        (Phase.ADMIT, 0.0, 1.2),
+        (Phase.RENDER, 1.2, 2.9),
+        (Phase.TOKENIZE, 2.9, 4.3),
+        (Phase.CACHE_LOOKUP, 4.3, 4.5),
+        (Phase.QUEUE, 4.7, 18.4),
+        (Phase.PREFILL, 18.4, 421.6),
+        (Phase.DECODE, 421.6, 1061.6),
+        (Phase.STREAM, 423.0, 1067.8),
+    ]
     made.phases = [PhaseTiming(phase, round(a * MS), round(b * MS), {}) for phase, a, b in bounds]
     made.chunks = [
         PrefillChunk(round((18.4 + n * 100.8) * MS), round((18.4 + (n + 1) * 100.8) * MS), 203, 1 + n % 3)
@@ -113,8 +125,9 @@ def configuration_row(config: EngineConfig = CONFIG) -> EngineConfigRow:
 
 
 SLOWER = {
-    "at": NOW - timedelta(hours=5), "model": MODEL, "context_bucket": "512-1k", "measure": "output_rate", "before_config_id": "0ff1ce",
-    "after_config_id": CONFIG.config_id, "before": 121.0, "after": 98.4, "before_count": 310, "after_count": 64, "p_value": 3.2e-9,
+    "at": NOW - timedelta(hours=5), "model": MODEL, "context_bucket": "512-1k", "measure": "output_rate",
+    "before_config_id": "0ff1ce", "after_config_id": CONFIG.config_id, "before": 121.0, "after": 98.4,
+    "before_count": 310, "after_count": 64, "p_value": 3.2e-9,
 }  # fmt: skip
 
 
@@ -177,107 +190,6 @@ def _fail(failed: RequestRow) -> None:
         None,
         None,
     )
-
-
-LEDGER = [
-    {
-        "reason": "full_hit",
-        "source": "kv",
-        "lookups": 3,
-        "cached_tokens": 2000,
-        "computed_tokens": 3,
-        "computed_us": 9_000,
-    },
-    {
-        "reason": "appended",
-        "source": "ram",
-        "lookups": 5,
-        "cached_tokens": 4000,
-        "computed_tokens": 297,
-        "computed_us": 191_000,
-    },
-    {
-        "reason": "appended",
-        "source": "disk",
-        "lookups": 2,
-        "cached_tokens": 2500,
-        "computed_tokens": 100,
-        "computed_us": 100_000,
-    },
-    {
-        "reason": "history_edited",
-        "source": "kv",
-        "lookups": 2,
-        "cached_tokens": 300,
-        "computed_tokens": 800,
-        "computed_us": 900_000,
-    },
-]
-
-
-async def fill_rollups(engine: AsyncEngine, minutes: int = 50) -> None:
-    """Roll-ups over the last minutes for four context buckets."""
-    rng = random.Random(11)
-    buckets = [("0-512", 90, 110), ("512-1k", 400, 98), ("1k-2k", 900, 90), ("4k-8k", 3800, 61)]
-    async with AsyncSession(engine) as session:
-        for series_id, (label, _, _) in enumerate(buckets, 1):
-            session.add(
-                SeriesRow(id=series_id, model=MODEL, engine_config_id=CONFIG.config_id, context_bucket=label)
-            )
-        await session.flush()
-        last = int(NOW.timestamp()) // 60
-        for minute in range(last - minutes + 1, last + 1):
-            for series_id, (_, ttft_ms, rate) in enumerate(buckets, 1):
-                _add_minute(session, minute, series_id, rng, ttft_ms, rate)
-        session.add_all(CacheRollupRow(minute=last, series_id=1, **entry) for entry in LEDGER)
-        await session.commit()
-
-
-def _add_minute(
-    session: AsyncSession, minute: int, series_id: int, rng: random.Random, ttft_ms: float, rate: float
-) -> None:
-    requests = rng.randint(0, 6 // series_id)
-    if not requests:
-        return
-    errors = int(rng.random() < 0.08)
-    session.add(RollupRow(minute=minute, series_id=series_id, requests=requests, errors=errors, cancelled=0, prompt_tokens=requests * 812,
-                          cached_tokens=requests * 300, completion_tokens=requests * 64))  # fmt: skip
-    session.add_all(_phase_rows(minute, series_id, requests, ttft_ms, rate))
-    for measure, centre in (
-        (Measure.TTFT, ttft_ms),
-        (Measure.OUTPUT_RATE, rate),
-        (Measure.PROMPT_RATE, 2000.0),
-        (Measure.INTER_TOKEN, 1000 / rate),
-        (Measure.QUEUE, 12.0),
-    ):
-        counted: dict[int, int] = {}
-        for _ in range(requests):
-            index = bucket_of(rng.lognormvariate(0, 0.25) * centre * 1000)
-            counted[index] = counted.get(index, 0) + 1
-        for index, count in counted.items():
-            session.add(
-                HistogramRow(
-                    minute=minute, series_id=series_id, measure=measure.value, bucket=index, count=count
-                )
-            )
-
-
-def _phase_rows(
-    minute: int, series_id: int, requests: int, ttft_ms: float, rate: float
-) -> list[PhaseRollupRow]:
-    """Mean phases that belong to a time to first token and an output rate."""
-    means = {"admit": 1.2, "render": 1.7, "tokenize": 1.4, "cache_lookup": 0.3, "queue": 12.0 * series_id, "cache_restore": 4.0,
-             "prefill": ttft_ms * 0.9, "decode": 64_000 / rate, "stream": 6.0, "unaccounted": 0.4}  # fmt: skip
-    return [
-        PhaseRollupRow(
-            minute=minute,
-            series_id=series_id,
-            phase=phase,
-            requests=requests,
-            time_us=round(mean * 1e3 * requests),
-        )
-        for phase, mean in means.items()
-    ]
 
 
 READ_S = NOW.timestamp() - 20

@@ -104,8 +104,10 @@ class Site:
         """What the router gets; `now_ns` None leaves the real clocks running."""
         clocks: dict[str, Any] = {} if self.now_ns is None else {"clock_ns": lambda: self.now_ns}
         return DashboardDeps(
-            reader=self.engine, live=self.sink, health=self.health, buckets=ContextBuckets(), objectives=lambda: self.objectives,
-            energy=lambda: self.energy, prices=self.prices, base_url=lambda: "http://127.0.0.1:8080", version="0.1.0", settings=self.settings, wall_s=NOW.timestamp, **clocks,
+            reader=self.engine, live=self.sink, health=self.health, buckets=ContextBuckets(),
+            objectives=lambda: self.objectives, energy=lambda: self.energy, prices=self.prices,
+            base_url=lambda: "http://127.0.0.1:8080", version="0.1.0", settings=self.settings,
+            wall_s=NOW.timestamp, **clocks,
         )  # fmt: skip
 
     def app(self) -> Litestar:

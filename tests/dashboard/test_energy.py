@@ -93,8 +93,17 @@ def test_sums_say_of_how_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(None, "not measured"), (0.0, "0 J"), (0.0004, "0.4 mJ"), (0.5, "0.5 J"), (42.34, "42.3 J"), (1234.0, "1.23 kJ"), (4e6, "4 MJ")]
-)  # fmt: skip
+    ("value", "shown"),
+    [
+        (None, "not measured"),
+        (0.0, "0 J"),
+        (0.0004, "0.4 mJ"),
+        (0.5, "0.5 J"),
+        (42.34, "42.3 J"),
+        (1234.0, "1.23 kJ"),
+        (4e6, "4 MJ"),
+    ],
+)
 def test_joules(value: float | None, shown: str) -> None:
     """Three significant digits in the unit that fits."""
     assert formats.joules(value) == shown
@@ -147,6 +156,21 @@ async def _charge(pages: Pages) -> None:
         session.add(charged)
         session.add(SeriesRow(id=1, model=MODEL, engine_config_id="", context_bucket="0-512"))
         await session.flush()
-        session.add(RollupRow(minute=int(NOW.timestamp()) // 60, series_id=1, requests=30, errors=0, cancelled=0, prompt_tokens=0, cached_tokens=0,
-                              completion_tokens=0, energy_requests=20, energy_j=640.0, energy_tokens=1280, cost_requests=20, cost=0.05))  # fmt: skip
+        session.add(
+            RollupRow(
+                minute=int(NOW.timestamp()) // 60,
+                series_id=1,
+                requests=30,
+                errors=0,
+                cancelled=0,
+                prompt_tokens=0,
+                cached_tokens=0,
+                completion_tokens=0,
+                energy_requests=20,
+                energy_j=640.0,
+                energy_tokens=1280,
+                cost_requests=20,
+                cost=0.05,
+            )
+        )
         await session.commit()

@@ -39,30 +39,61 @@ SPENT = report(
 SENDS = ExporterHealth("traces", "http://c:4318", 10, 0, 0, failing=False)
 
 CASES: Mapping[str, tuple[Part, Condition]] = {
-    "an engine that reports": (engine_part(LiveEngine(READY, IDLE, 9 * SECOND), 10 * SECOND), Condition.WELL),
-    "a silent engine": (engine_part(LiveEngine(READY, IDLE, 1), 10 * SECOND), Condition.WARN),
-    "an engine that failed lately": (engine_part(LiveEngine(READY, IDLE, 99 * SECOND, "died", 90 * SECOND), 100 * SECOND), Condition.WARN),
-    "an engine that failed long ago": (
-        engine_part(LiveEngine(READY, IDLE, 999 * SECOND, "died", SECOND), 1000 * SECOND), Condition.WELL,
+    "an engine that reports": (
+        engine_part(LiveEngine(READY, IDLE, 9 * SECOND), 10 * SECOND),
+        Condition.WELL,
     ),
-    "an engine without a core": (engine_part(LiveEngine(READY, replace(IDLE, threads=BUSY), 9 * SECOND), 10 * SECOND), Condition.WARN),
-    "an engine that shares": (engine_part(LiveEngine(READY, replace(IDLE, threads=SHARES), 9 * SECOND), 10 * SECOND), Condition.WELL),
-    "a loading engine": (engine_part(LiveEngine(replace(READY, state=EngineState.STARTING, reason="is loading"), None), 1), Condition.WARN),
-    "a failed engine": (engine_part(LiveEngine(replace(READY, state=EngineState.FAILED, reason="died"), None), 1), Condition.BAD),
+    "a silent engine": (engine_part(LiveEngine(READY, IDLE, 1), 10 * SECOND), Condition.WARN),
+    "an engine that failed lately": (
+        engine_part(LiveEngine(READY, IDLE, 99 * SECOND, "died", 90 * SECOND), 100 * SECOND),
+        Condition.WARN,
+    ),
+    "an engine that failed long ago": (
+        engine_part(LiveEngine(READY, IDLE, 999 * SECOND, "died", SECOND), 1000 * SECOND),
+        Condition.WELL,
+    ),
+    "an engine without a core": (
+        engine_part(LiveEngine(READY, replace(IDLE, threads=BUSY), 9 * SECOND), 10 * SECOND),
+        Condition.WARN,
+    ),
+    "an engine that shares": (
+        engine_part(LiveEngine(READY, replace(IDLE, threads=SHARES), 9 * SECOND), 10 * SECOND),
+        Condition.WELL,
+    ),
+    "a loading engine": (
+        engine_part(LiveEngine(replace(READY, state=EngineState.STARTING, reason="is loading"), None), 1),
+        Condition.WARN,
+    ),
+    "a failed engine": (
+        engine_part(LiveEngine(replace(READY, state=EngineState.FAILED, reason="died"), None), 1),
+        Condition.BAD,
+    ),
     "an empty queue": (queue_part([LiveEngine(READY, IDLE)]), Condition.WELL),
-    "a long queue": (queue_part([LiveEngine(READY, replace(IDLE, queue_depth=3, queue_oldest_age_s=30.0))]), Condition.WARN),
+    "a long queue": (
+        queue_part([LiveEngine(READY, replace(IDLE, queue_depth=3, queue_oldest_age_s=30.0))]),
+        Condition.WARN,
+    ),
     "no engine": (queue_part([]), Condition.UNMEASURED),
     "a store that writes": (health_parts.store_part(STORE), Condition.WELL),
     "a store that cannot": (health_parts.store_part(replace(STORE, error="disk full")), Condition.BAD),
-    "a store that is opened": (health_parts.store_part(replace(STORE, opening="the database is being opened")), Condition.WARN),
+    "a store that is opened": (
+        health_parts.store_part(replace(STORE, opening="the database is being opened")),
+        Condition.WARN,
+    ),
     "a store that lost rows": (health_parts.store_part(replace(STORE, dropped=1)), Condition.WARN),
     "a store that is behind": (health_parts.store_part(replace(STORE, queued=900)), Condition.WARN),
-    "a store that hangs": (health_parts.store_part(replace(STORE, queued=1, flush_age_s=60.0)), Condition.WARN),
+    "a store that hangs": (
+        health_parts.store_part(replace(STORE, queued=1, flush_age_s=60.0)),
+        Condition.WARN,
+    ),
     "an idle store": (health_parts.store_part(replace(STORE, flush_age_s=9999.0)), Condition.WELL),
     "a store over its cap": (health_parts.store_part(replace(STORE, file_bytes=120)), Condition.WARN),
     "no store": (health_parts.store_part(replace(STORE, enabled=False)), Condition.OFF),
     "an exporter that sends": (health_parts.exporter_parts([SENDS])[0], Condition.WELL),
-    "an exporter that fails": (health_parts.exporter_parts([replace(SENDS, failed=5, failing=True)])[0], Condition.BAD),
+    "an exporter that fails": (
+        health_parts.exporter_parts([replace(SENDS, failed=5, failing=True)])[0],
+        Condition.BAD,
+    ),
     "an exporter that lost": (health_parts.exporter_parts([replace(SENDS, lost=5)])[0], Condition.WARN),
     "no exporter": (health_parts.exporter_parts([])[0], Condition.OFF),
     "a loop in time": (health_parts.loop_part(0.01), Condition.WELL),
@@ -75,14 +106,23 @@ CASES: Mapping[str, tuple[Part, Condition]] = {
     "a disk that cannot be asked": (health_parts.disk_part(DiskHealth("/h", None, None)), Condition.WARN),
     "an objective that holds": (health_parts.objective_parts(OBJECTIVES, NOW_S)[0], Condition.WELL),
     "an objective that burns": (health_parts.objective_parts(OBJECTIVES, NOW_S)[1], Condition.BAD),
-    "an objective without requests": (health_parts.objective_parts(OBJECTIVES, NOW_S)[2], Condition.UNMEASURED),
+    "an objective without requests": (
+        health_parts.objective_parts(OBJECTIVES, NOW_S)[2],
+        Condition.UNMEASURED,
+    ),
     "an objective whose budget is used up": (health_parts.objective_parts([SPENT], NOW_S)[0], Condition.WARN),
-    "an objective used up long ago": (health_parts.objective_parts([replace(SPENT, burns=dict.fromkeys(SPENT.burns))], NOW_S)[0], Condition.WARN),
+    "an objective used up long ago": (
+        health_parts.objective_parts([replace(SPENT, burns=dict.fromkeys(SPENT.burns))], NOW_S)[0],
+        Condition.WARN,
+    ),
     "no objective yet": (health_parts.objective_parts([], NOW_S)[0], Condition.UNMEASURED),
     "energy": (health_parts.energy_part(Report(("RAPL package-0",)), Prices()), Condition.WELL),
     "no energy": (health_parts.energy_part(Report(missing=("none",)), Prices()), Condition.UNMEASURED),
-    "a price without energy": (health_parts.energy_part(Report(missing=("none",)), Prices(per_kwh=0.3)), Condition.WARN),
-}  # fmt: skip
+    "a price without energy": (
+        health_parts.energy_part(Report(missing=("none",)), Prices(per_kwh=0.3)),
+        Condition.WARN,
+    ),
+}
 
 
 @pytest.mark.parametrize(("part", "condition"), CASES.values(), ids=CASES)

@@ -82,7 +82,18 @@ def test_what_was_not_measured_is_told(busy: Pages) -> None:
     async def fill() -> None:
         async with AsyncSession(busy.site.engine) as session:
             session.add(SeriesRow(id=77, model="quiet", engine_config_id="", context_bucket="128k+"))
-            session.add(RollupRow(minute=int(NOW_S) // 60, series_id=77, requests=1, errors=1, cancelled=0, prompt_tokens=0, cached_tokens=0, completion_tokens=0))  # fmt: skip
+            session.add(
+                RollupRow(
+                    minute=int(NOW_S) // 60,
+                    series_id=77,
+                    requests=1,
+                    errors=1,
+                    cancelled=0,
+                    prompt_tokens=0,
+                    cached_tokens=0,
+                    completion_tokens=0,
+                )
+            )
             await session.commit()
 
     busy.run(fill())

@@ -12,17 +12,7 @@ from dashboard.catalog import PAGES
 from dashboard.router import SECURITY_HEADERS
 from telemetry.health import StoreHealth
 from tests.dashboard.conftest import Pages
-from tests.dashboard.samples import (
-    FIRST,
-    MODEL,
-    NOW,
-    fill_requests,
-    path_of,
-    ready_engine,
-    record,
-    row,
-    running_records,
-)
+from tests.dashboard.samples import FIRST, NOW, fill_requests, path_of, record, row, running_records
 
 URLS = [path_of(page, request_id=FIRST, conversation_id="short-2") for page in PAGES]
 
@@ -248,34 +238,6 @@ def test_the_newest_of_requests_that_share_an_id_is_shown(pages: Pages) -> None:
     assert "2 requests share this id" in page
 
 
-def test_the_cache_page_shows_the_ledger_and_the_tiers(busy: Pages) -> None:
-    """Reasons with tokens and prefill time, the dearest first, the share of the cache, and what the tiers
-    hold.
-    """
-    page = busy.get("/cache").text
-    assert page.index("history_edited") < page.index("appended") < page.index("full_hit")
-    assert "shorten or rewrite old messages" in page
-    for expected in (
-        "88%",
-        "8,800 of 10,000",
-        "12 lookups",
-        "1.20 s",
-        "8.80 s",
-        "2.0 GiB",
-        "part of the KV cache",
-    ):
-        assert expected in page, expected
-
-
-def test_the_cache_page_says_why_there_is_no_disk_tier(busy: Pages) -> None:
-    """With the engine's reason as text and what to do; and nothing of it where the tier works."""
-    assert "no disk tier" not in busy.get("/cache").text
-    ready_engine(busy.site.sink, disk_off="No space left on device: /home/me/<cache>")
-    page = busy.get("/cache").text
-    assert "has no disk tier now" in page
-    assert "No space left on device: /home/me/&lt;cache&gt;" in page
-
-
 def test_the_overview_shows_the_objectives(busy: Pages) -> None:
     """Each objective in words, its state not by colour alone, what is left, and what was not measured."""
     page = busy.get("").text
@@ -290,50 +252,8 @@ def test_the_overview_shows_the_objectives(busy: Pages) -> None:
         assert expected in page, expected
 
 
-BLOCK_BYTES = {"f16": 2 * 32, "q8_0": 2 + 32, "q4_0": 2 + 16}
-"""Of 32 values: `ggml-common.h`, a scale of two bytes and the quantised values."""
-
-
-def test_models_say_what_kv_types_cost(busy: Pages) -> None:
-    """Each type has a row; its memory is what the format takes, a smaller one agrees less often and
-    diverges more.
-    """
-    page = busy.get("/models").text
-    table = page[page.index('id="kv_quality"') :]
-    rows = [
-        re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row)
-        for row in re.findall(r"<tr>(.*?)</tr>", table[: table.index("</table>")])[1:]
-    ]
-    found = {
-        kind: (float(memory[:-1]), float(same[:-1]), float(divergence.split()[0]))
-        for kind, memory, same, divergence in rows
-    }
-    assert list(found) == list(BLOCK_BYTES)
-    for kind, (memory, _, _) in found.items():
-        assert memory == pytest.approx(100 * BLOCK_BYTES[kind] / BLOCK_BYTES["f16"], abs=0.5)
-    assert found["f16"][1:] == (100, 0)
-    agreement, divergence = [same for _, same, _ in found.values()], [nat for _, _, nat in found.values()]
-    assert agreement == sorted(agreement, reverse=True)
-    assert divergence == sorted(divergence)
-
-
-def test_models_show_changes_of_speed(busy: Pages) -> None:
-    """What became slower, from which configuration to which, and what changed between them."""
-    page = busy.get("/models").text
-    assert "slower by 19%" in page
-    assert "threads, decode 4 → 2" in page
-    assert "p = 3e-09" in page
-
-
 def test_a_request_is_compared_with_its_like(busy: Pages) -> None:
     """The expected output rate of the same configuration and context bucket, and how many were slower."""
     page = busy.get(f"/requests/{FIRST}").text
     assert "expected output rate" in page
     assert "this one was faster than" in page
-
-
-def test_models_show_configuration_and_speed_by_context(busy: Pages) -> None:
-    """Each model has its effective configuration, a line per context bucket, and a cell in the heat maps."""
-    page = busy.get("/models").text
-    for expected in (MODEL, "SmolLM2-135M-Instruct.Q4_1.gguf", "4k-8k", "heat-5", "8,192", "c0ffee123456"):
-        assert expected in page

@@ -17,8 +17,11 @@ from dashboard.catalog import PAGES
 from dashboard.router import SECURITY_HEADERS
 from tests.dashboard.conftest import Pages
 
-ODD = ["", "9999-01-01T00:00", "0001-01-01T00:00+23:59", "9999-12-31T23:59:59-23:59", "1969-07-20", "-1", "²", "9" * 5000, str(2**63),
-       str(2**63 - 1), "1e9", "\0", "a\0b", "%", "../..", "'", "<b>", "ok", "1h", "all", "ttft", "0-512", "2026-11-23T04:46"]  # fmt: skip
+ODD = [
+    "", "9999-01-01T00:00", "0001-01-01T00:00+23:59", "9999-12-31T23:59:59-23:59", "1969-07-20", "-1", "²",
+    "9" * 5000, str(2**63), str(2**63 - 1), "1e9", "\0", "a\0b", "%", "../..", "'", "<b>", "ok", "1h", "all",
+    "ttft", "0-512", "2026-11-23T04:46",
+]  # fmt: skip
 VALUES = st.one_of(
     st.sampled_from(ODD), st.text(max_size=40), st.datetimes().map(str), st.integers().map(str)
 )

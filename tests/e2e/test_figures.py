@@ -12,32 +12,9 @@ import pytest
 
 from dashboard.words import explain, formats
 from telemetry.semconv import SERVER_FAILURES
-from telemetry.store.rollups.measures import Measure
 from tests.e2e import pages
+from tests.e2e.measures import BURNS, CARDS, COLUMNS, METRICS, RATES, TIMES, shown, sorted_like
 from tests.e2e.mixed_run import HELD, SLOTS, WAITED, Surfaces, mixed_run, total
-
-TIMES, RATES = ("p50", "p95", "p99"), ("p50", "p5", "p95")
-CARDS = {
-    "Time to first token": (Measure.TTFT, TIMES),
-    "Inter-token latency": (Measure.INTER_TOKEN, TIMES),
-    "Output rate": (Measure.OUTPUT_RATE, RATES),
-    "Prompt rate": (Measure.PROMPT_RATE, RATES),
-}
-COLUMNS = {
-    "ttft_ms": TIMES,
-    "inter_token_ms": TIMES,
-    "output_rate": RATES,
-    "prompt_rate": RATES,
-    "queue_ms": TIMES,
-}
-METRICS = {
-    "ttft_ms": "gen_ai_server_time_to_first_token_seconds",
-    "inter_token_ms": "firsttoken_inter_token_latency_seconds",
-    "output_rate": "firsttoken_output_rate_per_second",
-    "prompt_rate": "firsttoken_prompt_rate_per_second",
-}
-BURNS = {"5m": "5m", "30m": "30m", "60m": "1h", "360m": "6h"}
-"""Windows as `/api/slo` and as `/metrics` name them."""
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +24,13 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surfaces]:
         yield found
 
 
-def shown(name: str, value: float | None) -> str:
-    """A measure's value as pages write it."""
-    return formats.rate(value) if name.endswith("rate") else formats.milliseconds(value)
-
-
 def test_the_run_has_every_kind(said: Surfaces) -> None:
     """Else what follows compares nothing."""
     kinds = Counter((row["status"], row["error_type"]) for row in said.rows)
     assert kinds["ok", None] >= 10
     assert kinds["cancelled", "client_disconnect"] == 1 + SLOTS
-    assert {kind for _, kind in kinds} >= {
-        "engine_unavailable",
-        "queue_full",
-        "context_length_exceeded",
-        "model_not_found",
-    }
+    refused = {"engine_unavailable", "queue_full", "context_length_exceeded", "model_not_found"}
+    assert {kind for _, kind in kinds} >= refused
     assert any(row["stream"] and row["status"] == "ok" for row in said.rows)
     assert {row["cause"] for row in said.delays} >= {"slots"}
 
@@ -108,10 +76,8 @@ def test_tokens(said: Surfaces) -> None:
         ] == sums, name
     card = pages.cards(said.pages["overview"])["Tokens"]
     assert [card[term] for term in ("in", "cached", "out")] == [formats.count(tokens) for tokens in sums]
-    usage = [
-        f"gen_ai_client_inference_usage_{kind}_tokens_total"
-        for kind in ("input", "cache_read_input", "output")
-    ]
+    kinds = ("input", "cache_read_input", "output")
+    usage = [f"gen_ai_client_inference_usage_{kind}_tokens_total" for kind in kinds]
     assert [said.metric(name) for name in usage] == sums
 
 
@@ -262,12 +228,8 @@ def test_objectives(said: Surfaces) -> None:
             f"{formats.times(burns[long])} now {formats.times(burns[short])}"
             for long, short in (("60m", "5m"), ("360m", "30m"))
         ]
-        assert cells[1:] == [
-            state,
-            formats.share(found["achieved"]),
-            formats.budget(found["budget_left"]),
-            *rates,
-        ]
+        achieved, left = formats.share(found["achieved"]), formats.budget(found["budget_left"])
+        assert cells[1:] == [state, achieved, left, *rates]
         assert (facts["achieved"], facts["budget left"]) == (cells[2], cells[3])
         assert facts["burn rate, 1 h and its last 5 min"].replace(",", "") == rates[0]
         assert said.metric("firsttoken_slo_budget_left_ratio", objective=name) + said.metric(
@@ -279,22 +241,13 @@ def test_objectives(said: Surfaces) -> None:
             )
 
 
-def sorted_like(parts: dict[str, dict[str, str]], rows: list[list[str]]) -> list[tuple[str, dict[str, str]]]:
-    """Health has the gravest part first; here in the order of the Overview's table."""
-    return [(cells[0], parts[f"Objective: {cells[0]}"]) for cells in rows]
-
-
 def test_engine_and_store(said: Surfaces) -> None:
     """Whether it is ready, how often it was started again, and how the store does: `/readyz`, pages,
     counters and `doctor`.
     """
     (model,) = said.ready["models"]
-    assert (said.ready["status"], model["state"], model["restarts"], said.ready["store"]) == (
-        "ready",
-        "ready",
-        1,
-        "ok",
-    )
+    states = (said.ready["status"], model["state"], model["restarts"], said.ready["store"])
+    assert states == ("ready", "ready", 1, "ok")
     health = pages.cards(said.pages["health"])
     assert health["Engine fake"]["restarts"] == "1"
     assert re.search(r"\b1 restart\b", pages.plain(said.pages["models"]))

@@ -8,7 +8,8 @@ from gateway.engine.backend import BackendError, Batch
 from gateway.engine.speculative.choice import DraftCosts
 from gateway.engine.speculative.draft_model import DraftModel
 from gateway.engine.speculative.drafting import Drafting
-from tests.engine.fakes import TOKEN_NS, FakeBackend, FakeVocabulary, Rig
+from tests.engine.fakes import TOKEN_NS, FakeBackend, FakeVocabulary
+from tests.engine.rig import Rig
 
 
 class FakeDraft(FakeBackend):

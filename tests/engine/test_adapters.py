@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.engine.schedule.adapter_turns import TURN_NS, AdapterTurns
-from tests.engine.fakes import ADAPTERS, Rig, expected, sequence
+from tests.engine.fakes import ADAPTERS, expected, sequence
+from tests.engine.rig import Rig
 
 requests = st.lists(
     st.tuples(

@@ -9,7 +9,8 @@ from gateway.engine.cache.entry import Origin
 from gateway.engine.delays import MAX_KEPT, MAX_TOLD, Delays
 from gateway.engine.protocol import DelayTotal
 from telemetry.events import DelayCause, Phase
-from tests.engine.fakes import TOKEN_NS, Rig, sequence
+from tests.engine.fakes import TOKEN_NS, sequence
+from tests.engine.rig import Rig
 
 
 def top(rig: Rig, name: str) -> dict[tuple[str, str], DelayTotal]:

@@ -17,7 +17,7 @@ LINES = {
     "llama_kv_cache:        CPU KV buffer size =   180.00 MiB\n": {"kv": 188743680},
     "llama_kv_cache:      CUDA0 KV buffer size =     1.00 MiB\n": {"kv": 1048576},
     "sched_reserve:        CPU compute buffer size =   102.51 MiB\n": {"compute": 107489526},
-    "llama_kv_cache: size =  180.00 MiB (  2048 cells,  30 layers,  4/4 seqs), K (f16):   90.00 MiB, V (f16):   90.00 MiB\n": {},
+    "llama_kv_cache: size =  180.00 MiB (  2048 cells,  30 layers,  4/4 seqs), K (f16):   90.00 MiB, V (f16):   90.00 MiB\n": {},  # noqa: E501
     "print_info: file size   = 92.10 MiB (5.74 BPW) \n": {},
 }
 

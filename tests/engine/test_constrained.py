@@ -16,11 +16,12 @@ from gateway.engine.grammar.constraint import Choice, Constraint, JsonSchema, Re
 from gateway.engine.grammar.limits import GrammarLimits
 from gateway.engine.grammar.masks import Masks
 from gateway.engine.grammar.matcher import Matcher
-from gateway.engine.protocol import Sampling
 from gateway.engine.sequence.sequence import Sequence
-from tests.engine.fakes import FakeBackend, Rig, sequence
+from gateway.sampling import Sampling
+from tests.engine.fakes import FakeBackend, sequence
 from tests.engine.grammar.schemas import SCHEMAS
 from tests.engine.grammar.walks import RandomSampler, invalid
+from tests.engine.rig import Rig
 
 TOKENIZER = LLTokenizer("byte")
 END_TOKENS = frozenset(TOKENIZER.eos_tokens)

@@ -14,7 +14,6 @@ from gateway.engine.engine import Engine
 from gateway.engine.grammar.constraint import Constraint, JsonSchema, Regex
 from gateway.engine.llama.load import load_llama
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import Sampling
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.placement import Placement
 from gateway.engine.schedule.scheduler import Scheduler
@@ -22,6 +21,7 @@ from gateway.engine.sequence.request import GenerationRequest
 from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.prompt_lookup import PromptLookup
 from gateway.models.storage import DEMO_MODEL, resolve
+from gateway.sampling import Sampling
 from tests.engine.grammar.schemas import SCHEMAS
 from tests.engine.grammar.walks import invalid
 

@@ -22,7 +22,7 @@ from gateway.engine.llama.backend import LlamaBackend
 from gateway.engine.llama.load import load_llama
 from gateway.engine.llama.model import ModelError
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import Delta, Finished, Sampling
+from gateway.engine.protocol import Delta, Finished
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.placement import Placement
 from gateway.engine.schedule.scheduler import Scheduler
@@ -32,6 +32,7 @@ from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.choice import DraftCosts
 from gateway.engine.speculative.drafting import Drafting
 from gateway.models.storage import DEMO_MODEL, resolve
+from gateway.sampling import Sampling
 from telemetry.events import CacheReason
 from tests.engine.tiny_bert import write_bert
 

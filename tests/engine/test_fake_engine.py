@@ -25,12 +25,12 @@ from gateway.engine.protocol import (
     Message,
     Ready,
     Reply,
-    Sampling,
     Started,
     Step,
     Submit,
     Timing,
 )
+from gateway.sampling import Sampling
 from telemetry.events import Phase
 
 ROOT = Path(__file__).resolve().parents[2]

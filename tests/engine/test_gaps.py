@@ -14,7 +14,8 @@ from gateway.engine.backend import StepResult
 from gateway.engine.protocol import Finished, Message
 from gateway.engine.schedule.loop import DecodeLoop
 from gateway.engine.threads.control import ThreadControl
-from tests.engine.fakes import TOKEN_NS, Rig, sequence
+from tests.engine.fakes import TOKEN_NS, sequence
+from tests.engine.rig import Rig
 
 STEPS = st.lists(st.tuples(st.integers(0, 8), st.integers(1, 10**9)), min_size=1, max_size=40)
 

@@ -13,11 +13,12 @@ import pytest
 from gateway.chat.template import ChatTemplate
 from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.spans import message_spans
-from gateway.engine.protocol import Admitted, Finished, Message, Refused, Sampling, Submit
+from gateway.engine.protocol import Admitted, Finished, Message, Refused, Submit
 from gateway.engine.schedule import prompt_size
 from gateway.engine.schedule.intake import Intake
 from gateway.engine.schedule.prompt_size import AtLeast, tokens_within
 from gateway.engine.sequence.sequence import Sequence
+from gateway.sampling import Sampling
 from telemetry.events import Phase
 
 N_CTX = 1000

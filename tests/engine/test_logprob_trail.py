@@ -8,8 +8,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.engine.protocol import ChosenLogprob, Delta, Finished, TokenLogprob
+from gateway.engine.protocol import Delta, Finished
 from gateway.engine.schedule.scheduler import StepOutcome
+from gateway.sampling import ChosenLogprob, TokenLogprob
 from tests.engine.fakes import sequence
 
 N_CTX = 10**6

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway.engine.outbox import TELL_EVERY_NS, Outbox
-from gateway.engine.protocol import ChosenLogprob, Delta, Finished, Message, Step, TokenLogprob
+from gateway.engine.protocol import Delta, Finished, Message, Step
+from gateway.sampling import ChosenLogprob, TokenLogprob
 
 MS = 1_000_000
 START_NS = TELL_EVERY_NS

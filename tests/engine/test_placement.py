@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from gateway.engine.cache.entry import Origin
 from gateway.engine.cache.reasons import Comparison
 from telemetry.events import CacheReason, CacheSource
-from tests.engine.fakes import Rig, expected, next_token, sequence
+from tests.engine.fakes import expected, next_token, sequence
+from tests.engine.rig import Rig
 
 SYSTEM = [9] * 100
 

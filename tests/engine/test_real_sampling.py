@@ -15,10 +15,9 @@ from gateway.engine.llama.backend import ContextOptions, LlamaBackend
 from gateway.engine.llama.model import LlamaModel
 from gateway.engine.llama.sampler_chain import chain_of
 from gateway.engine.logits.resolve import resolve
-from gateway.engine.protocol import ChosenLogprob, Sampling
 from gateway.models.storage import DEMO_MODEL
 from gateway.models.storage import resolve as model_file
-from gateway.sampling import NEVER, TokenRules
+from gateway.sampling import NEVER, ChosenLogprob, Sampling, TokenRules
 
 PROMPT = "Once upon a time, there was a little"
 LOOP = "red green blue red green blue red green blue red green"

@@ -14,7 +14,6 @@ from gateway.engine.cache.reasons import Comparison
 from gateway.engine.cache.tiers.ram import RamTier
 from gateway.engine.llama.backend import ContextOptions, LlamaBackend
 from gateway.engine.llama.model import LlamaModel
-from gateway.engine.protocol import Sampling
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.placement import Placement
 from gateway.engine.schedule.scheduler import Scheduler
@@ -23,6 +22,7 @@ from gateway.engine.sequence.request import GenerationRequest
 from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.prompt_lookup import PromptLookup
 from gateway.models.storage import DEMO_MODEL, resolve
+from gateway.sampling import Sampling
 from telemetry.events import CacheReason, CacheSource
 
 REQUESTS = 500

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from gateway.engine.llama.sampler import Sampler
-from gateway.engine.protocol import Sampling
+from gateway.sampling import Sampling
 
 N_VOCAB = 100
 

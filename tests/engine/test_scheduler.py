@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telemetry.events import Phase
-from tests.engine.fakes import TOKEN_NS, Rig, expected, sequence
+from tests.engine.fakes import TOKEN_NS, expected, sequence
+from tests.engine.rig import Rig
 
 
 def text(prompt: list[int], count: int) -> str:

@@ -16,13 +16,13 @@ from gateway.engine.engine import Engine
 from gateway.engine.llama.load import load_llama
 from gateway.engine.llama.sampler_chain import RANDOM, seed_of
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import Sampling
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.placement import Placement
 from gateway.engine.schedule.scheduler import Scheduler
 from gateway.engine.sequence.request import GenerationRequest
 from gateway.engine.sequence.sequence import Sequence
 from gateway.models.storage import DEMO_MODEL, resolve
+from gateway.sampling import Sampling
 
 SLOTS = 3
 ODD_SEEDS = [-1, 0, 1, 2**31, RANDOM - 1, RANDOM, 2**32, 2**32 + 1, 2**63 - 1, -(2**63), 2**64 - 1]

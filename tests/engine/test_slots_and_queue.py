@@ -11,7 +11,8 @@ from gateway.engine.schedule.decode import DecodePlanner
 from gateway.engine.schedule.fairness import FairShare
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.schedule.waiting_queue import MAX_HOLDERS, WaitingQueue
-from tests.engine.fakes import Rig, sequence
+from tests.engine.fakes import sequence
+from tests.engine.rig import Rig
 
 
 def test_a_place_in_the_queue_counts_free_slots() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gateway.engine.schedule.pace import Pace
 from gateway.engine.speculative.prompt_lookup import INDEXED_PER_STEP, SHORT, PromptLookup
-from tests.engine.fakes import Rig, expected, sequence
+from tests.engine.fakes import expected, sequence
+from tests.engine.rig import Rig
 
 PACE = Pace(1e6, 10**9, max_chunk=512, decode_step_ns=1e6)
 

@@ -50,7 +50,7 @@ LLAMA_3 = """{{- bos_token }}
     {%- endif %}
 {%- endfor %}
 {%- if add_generation_prompt %}{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{%- endif %}
-"""
+"""  # noqa: E501
 
 QWEN = """{%- if messages[0].role == 'system' %}
     {{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}
@@ -90,7 +90,7 @@ QWEN = """{%- if messages[0].role == 'system' %}
     {%- endif %}
 {%- endfor %}
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}
-"""
+"""  # noqa: E501
 
 MISTRAL = """{%- if messages[0]["role"] == "system" %}
     {%- set system_message = messages[0]["content"] %}
@@ -123,7 +123,7 @@ MISTRAL = """{%- if messages[0]["role"] == "system" %}
         {{- '[TOOL_RESULTS] {"content": ' + message.content | string + "}[/TOOL_RESULTS]" }}
     {%- endif %}
 {%- endfor %}
-"""
+"""  # noqa: E501
 
 
 def _demo() -> str:

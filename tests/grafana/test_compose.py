@@ -26,8 +26,8 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 BUILDER_IGNORES = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
 
 SERVICE_KEYS = {
-    "build", "image", "profiles", "ports", "environment", "volumes", "depends_on", "healthcheck", "command", "read_only", "tmpfs",
-    "cap_drop", "security_opt", "stop_grace_period", "restart", "deploy",
+    "build", "image", "profiles", "ports", "environment", "volumes", "depends_on", "healthcheck", "command",
+    "read_only", "tmpfs", "cap_drop", "security_opt", "stop_grace_period", "restart", "deploy",
 }  # fmt: skip
 """Of the Compose specification, those that we use: a misspelt key is an error of Docker's only."""
 

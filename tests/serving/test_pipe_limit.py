@@ -14,8 +14,9 @@ import pytest
 
 from gateway.engine.frames import MAX_FRAME_BYTES, MessageTooLongError, body_length, encode_body, frame
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import Embed, Message, Sampling, Submit
+from gateway.engine.protocol import Embed, Message, Submit
 from gateway.errors import BodyTooLargeError
+from gateway.sampling import Sampling
 from gateway.serving.local.handle import EngineHandle
 from gateway.serving.work import Generate
 from gateway.settings.load import SettingsError, load

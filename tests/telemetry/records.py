@@ -107,7 +107,8 @@ def completed(clock: ManualClock | None = None, sink: Sink | None = None, **opti
 
 
 CONFIG = EngineConfig(
-    config_id="cfg-1", model=MODEL, model_digest="0" * 64, model_file="tiny.gguf", model_size_bytes=1, architecture="llama", parameters=10**9,
-    quantisation="Q4_1", kv_type_k="f16", kv_type_v="f16", kv_unified=True, flash_attention="on", threads=2, threads_batch=2, n_ctx=2048,
-    n_ctx_train=8192, slots=8, n_batch=2048, n_ubatch=512, gpu_layers=0, llama_cpp_build="b1",
+    config_id="cfg-1", model=MODEL, model_digest="0" * 64, model_file="tiny.gguf", model_size_bytes=1,
+    architecture="llama", parameters=10**9, quantisation="Q4_1", kv_type_k="f16", kv_type_v="f16",
+    kv_unified=True, flash_attention="on", threads=2, threads_batch=2, n_ctx=2048, n_ctx_train=8192, slots=8,
+    n_batch=2048, n_ubatch=512, gpu_layers=0, llama_cpp_build="b1",
 )  # fmt: skip

@@ -18,8 +18,8 @@ from telemetry.metrics import catalog
 from telemetry.metrics import instruments as metric
 from telemetry.metrics.instrument import Kind
 from tests.telemetry.backends import Both, both
+from tests.telemetry.metric_values import sink, value
 from tests.telemetry.records import CONFIG, MODEL
-from tests.telemetry.test_metrics import sink, value
 
 BUSY = EngineSample(
     MODEL, 3, 1, 4, 7, 42.0, 900, 2048, 10**8,

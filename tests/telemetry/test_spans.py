@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 
 from telemetry.content import Content
-from telemetry.events import DelayCause, Phase, RequestDelay, Status
+from telemetry.events import Phase, Status
 from telemetry.recorder import Ended, host_and_port
 from telemetry.semconv import SCHEMA_URL, installed
 from telemetry.tracing.sink import SpanSink
@@ -27,20 +24,7 @@ from tests.telemetry.records import (
     open_record,
     recorder,
 )
-
-
-def traced(sampler: Sampler = ALWAYS_ON, *, capture: bool = False) -> tuple[SpanSink, InMemorySpanExporter]:
-    from telemetry.tracing.sink import RecordIds
-
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(sampler, shutdown_on_exit=False, id_generator=RecordIds())
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    return SpanSink(provider, capture_content=capture), exporter
-
-
-def named(spans: Sequence[ReadableSpan], name: str) -> ReadableSpan:
-    [span] = [span for span in spans if span.name == name]
-    return span
+from tests.telemetry.tracing import named, traced
 
 
 def test_the_tree_has_the_names_and_parents() -> None:
@@ -201,8 +185,9 @@ def test_the_path_is_what_was_sent_and_the_route_its_template() -> None:
     sink, exporter = traced()
     rec = recorder(clock, sink)
     record = rec.open(
-        request_id=None, route="/v1/chat/completions", api="openai_chat", operation="chat", started_ns=clock(),
-        path="/v1//chat%2Fcompletions", host="gateway.example:8443", user_agent="curl/8.5",
+        request_id=None, route="/v1/chat/completions", api="openai_chat", operation="chat",
+        started_ns=clock(), path="/v1//chat%2Fcompletions", host="gateway.example:8443",
+        user_agent="curl/8.5",
     )  # fmt: skip
     rec.close(record, Ended(Status.ERROR, 400, "invalid_value"))
     attributes = exporter.get_finished_spans()[0].attributes or {}
@@ -262,72 +247,6 @@ def test_scopes_have_a_version_and_a_schema() -> None:
     assert {(scope.name, scope.version, scope.schema_url) for scope in scopes if scope} == {
         ("firsttoken", installed(), SCHEMA_URL)
     }
-
-
-def test_the_queue_links_to_the_requests_that_held_the_slots() -> None:
-    """Known holders become links; unknown ones are left out."""
-    clock = ManualClock()
-    sink, exporter = traced()
-    rec = recorder(clock, sink)
-    holder = open_record(rec, clock, "first")
-    rec.admit(holder)
-    waiting = open_record(rec, clock, "second")
-    rec.admit(waiting)
-    answer(rec, clock, waiting, holders=f"{holder.seq},1")
-    rec.close(waiting, Ended(Status.OK, 200))
-    links = named(exporter.get_finished_spans(), "firsttoken.queue").links
-    assert [f"{link.context.span_id:016x}" for link in links] == [holder.trace.span_id]
-
-
-def test_links_between_requests_that_waited_for_each_other() -> None:
-    """Both ways and with what was lost: from the queue and from the answer to whom it waited for, from the
-    prompt to whom it held up.
-    """
-    clock = ManualClock()
-    sink, exporter = traced()
-    rec = recorder(clock, sink)
-    holder, waiting = open_record(rec, clock, "holder"), open_record(rec, clock, "waiting")
-    rec.admit(holder)
-    rec.admit(waiting)
-    for record, other, direction in ((holder, waiting, "delayed"), (waiting, holder, "delayed_by")):
-        answer(rec, clock, record, holders=str(other.seq) if record is waiting else "")
-        delays = [
-            RequestDelay(cause, other.seq, 5_000_000, 1, 5_000_000, clock())
-            for cause in (DelayCause.SLOTS, DelayCause.PREFILL)
-        ]
-        setattr(
-            record,
-            direction,
-            [*delays, RequestDelay(DelayCause.PREFILL, 1, 9_000_000, 1, 9_000_000, clock())],
-        )
-        rec.close(record, Ended(Status.OK, 200))
-    first, second = (exporter.get_finished_spans()[at] for at in _places(exporter, "firsttoken.prefill"))
-    assert _linked(first) == [
-        (waiting.trace.span_id, "held_up", "slots", 0.005),
-        (waiting.trace.span_id, "held_up", "prefill", 0.005),
-    ]
-    assert not second.links
-    queue, decode = (
-        exporter.get_finished_spans()[_places(exporter, name)[1]]
-        for name in ("firsttoken.queue", "firsttoken.decode")
-    )
-    assert _linked(queue) == [(holder.trace.span_id, "held_up_by", "slots", 0.005)]
-    assert _linked(decode) == [(holder.trace.span_id, "held_up_by", "prefill", 0.005)]
-
-
-def _places(exporter: InMemorySpanExporter, name: str) -> list[int]:
-    return [at for at, span in enumerate(exporter.get_finished_spans()) if span.name == name]
-
-
-def _linked(span: ReadableSpan) -> list[tuple[object, ...]]:
-    names = ("direction", "cause", "duration")
-    return [
-        (
-            f"{link.context.span_id:016x}",
-            *((link.attributes or {}).get(f"firsttoken.delay.{name}") for name in names),
-        )
-        for link in span.links
-    ]
 
 
 def test_many_chunks_are_merged_into_the_last() -> None:

@@ -10,8 +10,8 @@ from telemetry.metrics.outlets import Outlets
 from telemetry.metrics.sink import MetricsSink
 from telemetry.metrics.sources import DiskRoom, DiskSource, StoreSource
 from telemetry.polled import EVERY_S, PATIENCE_S, Polled, PollError
+from tests.telemetry.metric_values import FakeStore, value
 from tests.telemetry.records import MODEL
-from tests.telemetry.test_metrics import FakeStore, value
 
 
 class Broken:

@@ -22,7 +22,7 @@ from gateway.engine.llama.buffers import watch_buffers
 from gateway.engine.llama.model import LlamaModel, ModelError
 from gateway.engine.llama.sampler import ConstrainedSampler, Sampler
 from gateway.engine.logits.rules import LogitRules
-from gateway.engine.protocol import ChosenLogprob, Sampling
+from gateway.sampling import ChosenLogprob, Sampling
 
 SMALL_KERNEL_ROWS = 64
 """From this many query tokens on, llama.cpp's flash attention uses another kernel on the CPU

@@ -30,9 +30,10 @@ from gateway.engine.llama.embed import LlamaEmbedder, embeds
 from gateway.engine.llama.model import LlamaModel, ModelError
 from gateway.engine.llama.tune import tuned, unset
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import Loading, Message, Sampling
+from gateway.engine.protocol import Loading, Message
 from gateway.engine.speculative.drafting import NoDrafting
 from gateway.engine.tuning import Tuning
+from gateway.sampling import Sampling
 from telemetry.events import EngineConfig
 
 WARM_UP_TOKENS = 64

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from gateway.engine.control_text import ControlText, Strip
 from gateway.engine.llama.buffers import watch_buffers
 from gateway.engine.logits.logprobs import Scored
-from gateway.engine.protocol import ChosenLogprob, TokenLogprob
 from gateway.engine.vocab_info import VocabInfo
+from gateway.sampling import ChosenLogprob, TokenLogprob
 
 LOAD_MODES = {
     "auto": llama.LLAMA_LOAD_MODE_AUTO,

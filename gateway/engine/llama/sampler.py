@@ -17,7 +17,7 @@ from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.llama.sampler_chain import Vocabulary, chain_of
 from gateway.engine.logits.logprobs import Logits, Scored, place_of
 from gateway.engine.logits.rules import LogitRules
-from gateway.engine.protocol import Sampling
+from gateway.sampling import Sampling
 
 Choose = Callable[[object, int], int | None]
 """Chooses the token after a position of a context's batch."""

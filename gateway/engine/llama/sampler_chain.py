@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import llama_cpp.llama_cpp as llama
 
-from gateway.engine.protocol import Sampling
+from gateway.sampling import Sampling
 
 MIN_KEEP = 1
 

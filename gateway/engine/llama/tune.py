@@ -27,9 +27,9 @@ from gateway.engine.llama.backend import ContextOptions, LlamaBackend
 from gateway.engine.llama.context import context_options
 from gateway.engine.llama.model import LlamaModel, ModelError
 from gateway.engine.options import EngineOptions
-from gateway.engine.protocol import Sampling
 from gateway.engine.threads.cores import usable_cores
 from gateway.engine.tuning import Trial, Tuning, Values
+from gateway.sampling import Sampling
 
 FIRST_LOAD_S, THOROUGH_S = 0.08, 0.3
 """For each run of a trial (two of a prompt, two of answers), as far as the model's speed allows."""

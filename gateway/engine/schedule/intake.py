@@ -20,7 +20,7 @@ from gateway.engine.grammar.errors import GrammarRefusedError
 from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.logits.resolve import RulesError, resolve
 from gateway.engine.logits.rules import LogitRules
-from gateway.engine.protocol import NO_RULES, Admitted, Finished, Message, Refused, Sampling, Submit, Timing
+from gateway.engine.protocol import Admitted, Finished, Message, Refused, Submit, Timing
 from gateway.engine.schedule.prompt import Prompt
 from gateway.engine.schedule.prompt_size import AtLeast, RequestCancelledError, tokens_within
 from gateway.engine.schedule.rendering import PROMPT_END_CHARS, render
@@ -28,6 +28,7 @@ from gateway.engine.schedule.truncation import Messages, Truncation, room, trunc
 from gateway.engine.sequence.request import GenerationRequest
 from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.prompt_lookup import PromptLookup
+from gateway.sampling import NO_RULES, Sampling
 from telemetry.events import Phase
 
 SamplerMaker = Callable[[Sampling, Items[int], LogitRules | None, int | None], object | None]

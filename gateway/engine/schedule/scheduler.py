@@ -15,7 +15,7 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 
 from gateway.engine.backend import Batch, Part, StepResult, Vocabulary
-from gateway.engine.protocol import ChosenLogprob, Delta, Finished, Started
+from gateway.engine.protocol import Delta, Finished, Started
 from gateway.engine.schedule import background, blame
 from gateway.engine.schedule.adapter_turns import AdapterTurns
 from gateway.engine.schedule.decode import DecodePlanner
@@ -27,6 +27,7 @@ from gateway.engine.schedule.slot_table import SlotTable
 from gateway.engine.schedule.waiting_queue import WaitingQueue
 from gateway.engine.sequence.sequence import Sequence
 from gateway.engine.speculative.drafting import NoDrafting
+from gateway.sampling import ChosenLogprob
 
 MAX_FORCED = 32
 """Tokens that a grammar may force at once: fewer than llama.cpp takes another kernel for."""

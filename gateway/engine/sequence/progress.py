@@ -9,8 +9,8 @@ import numpy as np
 from gateway.engine.cache.blocks import Blocks
 from gateway.engine.cache.entry import KernelMask, Tokens
 from gateway.engine.logits.trail import LogprobTrail
-from gateway.engine.protocol import ChosenLogprob
 from gateway.engine.text import TextAssembler
+from gateway.sampling import ChosenLogprob
 
 NO_BLOCKS = Blocks((), 0, 0)
 

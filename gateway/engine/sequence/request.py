@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.engine.protocol import Sampling
+from gateway.sampling import Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from gateway.engine.cache.entry import Entry
 from gateway.engine.delays import Delays
 from gateway.engine.grammar.errors import MatcherError
 from gateway.engine.grammar.matcher import Matcher
-from gateway.engine.protocol import ChosenLogprob, Finished, Started, Timing
+from gateway.engine.protocol import Finished, Started, Timing
 from gateway.engine.sequence.lookup import Lookup
 from gateway.engine.sequence.progress import Progress
 from gateway.engine.sequence.request import GenerationRequest
@@ -19,6 +19,7 @@ from gateway.engine.sequence.stamps import Stamps
 from gateway.engine.speculative.choice import RequestDrafts
 from gateway.engine.speculative.prompt_lookup import PromptLookup, attributes
 from gateway.engine.text import TextAssembler
+from gateway.sampling import ChosenLogprob
 from telemetry.events import Phase, Scalar
 
 

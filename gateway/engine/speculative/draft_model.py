@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.engine.backend import Backend, Batch, DraftRequest, Part
-from gateway.engine.protocol import Sampling
+from gateway.sampling import Sampling
 
 BLOCK = 256
 """Tokens compared at once."""

@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.engine.cache.lookup import CacheLookup
-from gateway.engine.protocol import Sampling, Submit
+from gateway.engine.protocol import Submit
 from gateway.engine.sequence.sequence import Sequence
+from gateway.sampling import Sampling
 from telemetry.events import Phase
 from tests.engine.cache.caches import Disk
-from tests.engine.fakes import Rig, sequence
+from tests.engine.fakes import sequence
+from tests.engine.rig import Rig
 
 
 class NoTokenizer:

@@ -12,7 +12,8 @@ from telemetry.events import CacheReason, CacheSource, Phase
 from tests.engine.cache.caches import KEY, Disk
 from tests.engine.cache.serving import a_rig_on, looked_up, served
 from tests.engine.cache.tiers.toy import ToyTier
-from tests.engine.fakes import Rig, expected, sequence
+from tests.engine.fakes import expected, sequence
+from tests.engine.rig import Rig
 
 PROMPT = [7] * 100
 ANSWER = 3
