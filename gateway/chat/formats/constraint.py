@@ -118,13 +118,17 @@ def constraint(
 
 def is_held(chosen: Format, tool_choice: str | Mapping[str, Any], template: str = "") -> bool:
     """Whether all that the parser would read as a call is held to the format by the constraint: each of a
-    forced answer; with `auto`, only where one way to write calls is read.
+    forced answer, but for notations that no schema describes; with `auto`, only where one way to write calls
+    is read.
     """
+    if chosen.channels:
+        return tool_choice != "auto"
+    way = _way(chosen, template)
+    if any(step.hole in ("object", "pythonic") for step in way.steps):
+        return False
     if tool_choice != "auto":
         return True
-    if chosen.channels or chosen.calls_in_reasoning:
-        return False
-    return not chosen.bare and chosen.openers == (_way(chosen, template).opener,)
+    return not (chosen.calls_in_reasoning or chosen.bare) and chosen.openers == (way.opener,)
 
 
 def _reasoning(chosen: Format) -> tuple[Span, ...]:

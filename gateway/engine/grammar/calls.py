@@ -85,7 +85,7 @@ class _Writer:
         turns = [f"{others} TEXT?"] if others else []
         spelled = named((token,))
         if rest:
-            no_call = self._terminal(f"{_without(_escaped(rest))} & /(.|\\n)+/")
+            no_call = self._not(_escaped(rest))
             turns.append(f"{spelled} {no_call}?")
         free = f"TEXT? ({' | '.join(turns)})*" if turns else "TEXT?"
         opening = self._control.text(token) + rest
@@ -101,7 +101,7 @@ class _Writer:
     def _bare(self) -> str:
         """A call that nothing begins, or an answer that does not look like one."""
         triggers = "|".join(_escaped(call.trigger) for call in self._wanted.calls)
-        answer = self._terminal(f"{_without(f'[ \\t\\r\\n]*({triggers})')} & /(.|\\n)+/")
+        answer = self._not(rf"[ \t\r\n]*({triggers})")
         others = named(self._control.others(self._thinking_tokens()))
         rest = f" ({others} TEXT?)*" if others else ""
         return f"SPACE? ({self._any_call()}) | {answer}?{rest}"
@@ -126,7 +126,7 @@ class _Writer:
             case Text(text):
                 return self._control.spelled(text.removeprefix(said))
             case Pattern(regex):
-                return f"/{regex_to_lark(regex.replace('\\\n', '\\n'), '')}/"
+                return f"/{regex_to_lark(_in_line(regex), '')}/"
             case Json(schema):
                 text = json.dumps(schema, ensure_ascii=False)
                 return f"%json {compilable(read_schema(text), compact=True)}"
@@ -140,7 +140,7 @@ class _Writer:
         before, token, rest = _at_token(self._control.parts(stop))
         if token is None:
             return self._rule("until", f"ANY {json.dumps(stop, ensure_ascii=False)}", lazy=True)
-        text = self._terminal(f"/(.|\\n)*{_escaped(before)}/ & {_without(f'(.|\\n)*{_escaped(stop)}')}")
+        text = self._not(rf"(.|\n)*{_escaped(stop)}", rf"(.|\n)*{_escaped(before)}")
         quote = named(part for part in self._control.parts(QUOTE) if isinstance(part, int))
         quoted = f"(TEXT? {quote})* " if quote else ""
         behind = " ".join(self._control.spelled(self._control.text(part)) for part in (token, *rest))
@@ -162,7 +162,8 @@ class _Writer:
         if not self._open:
             return ""
         closes = "|".join(map(_escaped, self._open.closes))
-        return f" | {self._terminal(f'{_without(f"(.|\\n)*({closes})")} & /(.|\\n)+/')}?"
+        thought = self._not(rf"(.|\n)*({closes})")
+        return f" | {thought}?"
 
     def _thinking_tokens(self) -> list[int]:
         """The tokens that begin to think: that is done at the begin of an answer only."""
@@ -180,10 +181,10 @@ class _Writer:
         self.rules.append(f"{made}{'[lazy]' if lazy else ''}: {body}")
         return made
 
-    def _terminal(self, body: str) -> str:
-        """A terminal of its own; its name."""
+    def _not(self, begin: str, fits: str = r"(.|\n)+") -> str:
+        """A terminal of its own: texts that this fits, and that begin otherwise; both regular expressions."""
         made = f"TEXT_{len(self.rules)}"
-        self.rules.append(f"{made}: {body}")
+        self.rules.append(rf"{made}: /{fits}/ & ~/({begin})(.|\n)*/")
         return made
 
 
@@ -210,11 +211,11 @@ def _at_token(parts: Sequence[str | int]) -> tuple[str, int | None, list[str | i
     return before, None, []
 
 
-def _without(regex: str) -> str:
-    """Any text that does not begin with this."""
-    return f"/(.|\\n)*/ & ~/{regex}(.|\\n)*/"
-
-
 def _escaped(text: str) -> str:
     """A text as a regular expression between slashes."""
     return "".join(_CONTROLS.get(char, f"\\{char}" if char in _META else char) for char in text)
+
+
+def _in_line(regex: str) -> str:
+    """A regular expression without line breaks in it, escaped or not."""
+    return regex.replace("\\\n", r"\n").replace("\n", r"\n")
