@@ -132,7 +132,10 @@ def test_auto_leaves_text_alone_and_holds_calls(name: str, with_control: bool) -
         found = matcher(chosen, "auto", with_control=with_control)
         assert taken(found, text, with_control=with_control) == ("", True)
     (call,) = written(name, with_control=with_control)
-    assert taken(matcher(chosen, "auto", with_control=with_control), call, with_control=with_control) == ("", True)
+    assert taken(matcher(chosen, "auto", with_control=with_control), call, with_control=with_control) == (
+        "",
+        True,
+    )
     wanted = constraint(chosen, TOOLS, "auto")
     before = "" if wanted.bare else "Well: "
     wrong = before + (wanted.begin or "") + wanted.calls[0].trigger + "!!"
