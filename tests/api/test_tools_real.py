@@ -43,7 +43,13 @@ def client(served: Served) -> Iterator[openai.OpenAI]:
 
 
 def ask(client: openai.OpenAI, **controls: Any) -> Any:
-    asked = {"model": MODEL, "messages": ASK, "tools": TOOLS, "max_tokens": 120, "temperature": 0}
+    asked: dict[str, Any] = {
+        "model": MODEL,
+        "messages": ASK,
+        "tools": TOOLS,
+        "max_tokens": 120,
+        "temperature": 0,
+    }
     return client.chat.completions.create(**(asked | controls))
 
 
@@ -91,7 +97,7 @@ def test_arguments_are_what_the_schema_allows(client: openai.OpenAI, seed: int) 
 
 
 def test_an_answer_without_a_call_is_text(client: openai.OpenAI) -> None:
-    """The same as where no tool may be called, if it was asked for in the same words."""
+    """It is content, and ends as any other."""
     answer = ask(client, messages=[{"role": "user", "content": "Hello! How are you?"}], max_tokens=30)
     assert answer.choices[0].message.content
     assert answer.choices[0].message.tool_calls is None
