@@ -17,7 +17,10 @@ from gateway.chat.formats.format import Format
 
 _PARSER = jinja2.Environment(extensions=["jinja2.ext.loopcontrols"], autoescape=True)
 
-INTRODUCTION = "You can call these functions. Each is described by its name, what it does and a JSON schema of its arguments:"
+INTRODUCTION = (
+    "You can call these functions. "
+    "Each is described by its name, what it does and a JSON schema of its arguments:"
+)
 HOW = "To call a function, answer with its name and its arguments as a JSON object, in exactly this form:"
 ELSE = "If none of the functions helps, answer as usual."
 EXAMPLE = {"name": "NAME", "parameters": {"type": "object", "properties": {"KEY": {}}, "required": ["KEY"]}}

@@ -1,8 +1,8 @@
 r"""Tool calls as a grammar: what `gateway.chat.formats.constraint` says of a request, in Lark.
 
 Forced calls are the whole answer, behind the thinking if there is any. For `auto` the answer is free up to
-what begins a call (`Constraint.trigger`), and from there on a call; where nothing begins one but its own text,
-an answer that begins like a call is one.
+what begins a call (`CallShape.trigger`), and from there on a call; where nothing begins one but its own
+text, an answer that begins like a call is one.
 
 The library's lexer takes the longest text and does not go back, so that no two free texts stand side by side,
 and what ends a free text is told to it: lazily (the first one ends it), or as a control token, which no text
