@@ -86,3 +86,12 @@ def test_calls_and_their_results_are_messages() -> None:
 def test_what_is_wrong_with_messages_is_blamed(message: dict[str, Any], param: str) -> None:
     """By message and field."""
     assert blamed(message) == param
+
+
+def test_tools_and_a_form_exclude_each_other() -> None:
+    """Unless no tool may be called."""
+    form = {"type": "json_object"}
+    assert blamed(tools=[WEATHER], response_format=form) == "response_format"
+    assert blamed(tools=[WEATHER], tool_choice="required", guided_regex="a") == "guided_regex"
+    assert chat(tools=[WEATHER], tool_choice="none", response_format=form).constraint is not None
+    assert chat(tools=[WEATHER], response_format={"type": "text"}).constraint is None

@@ -163,7 +163,7 @@ LAYERS = (
     Layer("gateway/engine/cache/", ("gateway.engine", "gateway.sampling", *WORDS), ("msgspec", "numpy")),
     Layer("gateway/engine/cache/tiers/", ("gateway.engine.cache.entry", *WORDS)),
     Layer("gateway/engine/embedding/", ("gateway.engine", "gateway.sampling", *WORDS), ("psutil",)),
-    Layer("gateway/engine/grammar/", (), ("llguidance", "msgspec", "numpy")),
+    Layer("gateway/engine/grammar/", ("gateway.chat.formats",), ("llguidance", "msgspec", "numpy")),
     Layer(
         "gateway/engine/llama/",
         ("gateway.engine", "gateway.sampling", "gateway.chat", *WORDS),

@@ -117,3 +117,9 @@ def test_many_chunks_become_few() -> None:
     assert sum(chunk.tokens for chunk in stamps.chunks) == 3 * MAX_CHUNKS * 5
     assert stamps.chunks[-1].end_ns == (3 * MAX_CHUNKS - 1) * 10 + 9
     assert stamps.chunks[-1].sequences == 3 * MAX_CHUNKS - 1
+
+
+def test_marks_that_are_control_tokens_are_in_the_text() -> None:
+    """Those that the request shows, as it says; none that ends the answer."""
+    marked = sequence("a", [7] * 4, 10, shown={5: b"<call>", END: b"<end>"})
+    assert marked.extend([5, 6, END], VOCABULARY, 100, 0) == ("<call><6>", "stop")

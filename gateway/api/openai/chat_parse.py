@@ -51,11 +51,15 @@ def parse_chat(body: bytes) -> TextRequest:
 
 def _work(raw: RawChatRequest, form: Form | None, ignored: tuple[str, ...]) -> Generate:
     tools = tools_of(raw.tools)
+    choice = choice_of(raw.tool_choice, tools)
+    if form is not None and tools and choice != "none":
+        text = f"`{form.param}` and `tools` exclude each other, unless `tool_choice` is `none`."
+        raise InvalidRequestError(text, param=form.param)
     return Generate(
         model=raw.model,
         messages=messages_of(raw.messages),
         tools=tools,
-        tool_choice=choice_of(raw.tool_choice, tools),
+        tool_choice=choice,
         parallel_tool_calls=raw.parallel_tool_calls is not False,
         constraint=None if form is None else form.constraint,
         constraint_param="" if form is None else form.param,

@@ -75,6 +75,9 @@ class Constraint:
     reasoning: tuple[Span, ...] = ()
     """What the model may think in before; nothing is constrained there."""
 
+    bare: bool = False
+    """Nothing begins a call but its own text: the call is the whole answer."""
+
 
 def constraint(
     chosen: Format,
@@ -107,9 +110,35 @@ def constraint(
         begin=section.open + chosen.between if section else "",
         end=chosen.between + section.closes[0] if section else "",
         between=chosen.between,
-        parallel=parallel and not isinstance(tool_choice, Mapping) and (way is None or not way.is_guess),
-        reasoning=chosen.reasoning,
+        parallel=parallel and not isinstance(tool_choice, Mapping) and way is not None and not way.is_guess,
+        reasoning=_reasoning(chosen),
+        bare=way is not None and not way.opener,
     )
+
+
+def is_held(chosen: Format, tool_choice: str | Mapping[str, Any], template: str = "") -> bool:
+    """Whether all that the parser would read as a call is held to the format by the constraint: each of a
+    forced answer, but for notations that no schema describes; with `auto`, only where one way to write calls
+    is read.
+    """
+    if chosen.channels:
+        return tool_choice != "auto"
+    way = _way(chosen, template)
+    if any(step.hole in ("object", "pythonic") for step in way.steps):
+        return False
+    if tool_choice != "auto":
+        return True
+    return not (chosen.calls_in_reasoning or chosen.bare) and chosen.openers == (way.opener,)
+
+
+def _reasoning(chosen: Format) -> tuple[Span, ...]:
+    """What the model may think in; in channels that is a message, behind which another one is begun."""
+    channels = chosen.channels
+    if channels is None:
+        return chosen.reasoning
+    close = f"{channels.end}{channels.start}assistant"
+    names = channels.reasoning
+    return tuple(Span(f"{channels.channel}{name}{channels.message}", (close,)) for name in names)
 
 
 def _chosen_name(tool_choice: Mapping[str, Any]) -> str | None:
@@ -146,8 +175,9 @@ def _shape(chosen: Format, way: Syntax | None, function: Mapping[str, Any]) -> C
 
 
 def _schema(function: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema of a function's arguments; without one it has none."""
-    return function.get("parameters") or {"type": "object", "properties": {}, "additionalProperties": False}
+    """The schema of a function's arguments, which are an object; without one it has none."""
+    schema = function.get("parameters") or {"properties": {}, "additionalProperties": False}
+    return schema if "type" in schema else {"type": "object", **schema}
 
 
 def _pieces(way: Syntax, function: Mapping[str, Any]) -> Iterator[Piece]:
@@ -177,8 +207,9 @@ def _pieces(way: Syntax, function: Mapping[str, Any]) -> Iterator[Piece]:
 def _parameters(way: Syntax, schema: Mapping[str, Any]) -> Iterator[Piece]:
     """A tag for each property, in the schema's order."""
     required = schema.get("required") or ()
+    named = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
     for key, kind in (schema.get("properties") or {}).items():
-        pieces = tuple(_merged(_tag(way, key, kind if isinstance(kind, Mapping) else {})))
+        pieces = tuple(_merged(_tag(way, key, {**named, **kind} if isinstance(kind, Mapping) else {})))
         yield from pieces if key in required else (Maybe(pieces),)
 
 

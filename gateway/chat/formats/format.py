@@ -130,9 +130,25 @@ class Format:
         return tuple(dict.fromkeys(syntax.opener for syntax in self.calls if syntax.opener))
 
     @cached_property
+    def marks(self) -> tuple[str, ...]:
+        """All literal texts of the format."""
+        spans = (*self.reasoning, *self.sections)
+        samples = [sample for way in self.calls for sample in (way.sample, way.parameter)]
+        steps = [step.text for sample in samples for step in steps_of(sample)]
+        around = [text for span in spans for text in (span.open, *span.closes)]
+        return (*around, *steps, *self.ignored, *self.trailing, *_texts(self.channels))
+
+    @cached_property
     def bare(self) -> tuple[Syntax, ...]:
         """The calls that nothing announces: they are the whole answer."""
         return tuple(syntax for syntax in self.calls if not syntax.opener)
+
+
+def _texts(channels: Channels | None) -> tuple[str, ...]:
+    """The literal texts of channels."""
+    if channels is None:
+        return ()
+    return (channels.start, channels.channel, channels.message, channels.end, *channels.call_ends)
 
 
 @cache

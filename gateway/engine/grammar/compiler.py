@@ -7,10 +7,12 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 
 from llguidance import LLMatcher, LLTokenizer
 
 from gateway.engine.grammar.constraint import Constraint, JsonSchema, digest, kind
+from gateway.engine.grammar.control import ControlTokens
 from gateway.engine.grammar.counts import GrammarCounts
 from gateway.engine.grammar.errors import GrammarRefusedError
 from gateway.engine.grammar.limits import GrammarLimits
@@ -54,6 +56,11 @@ class GrammarCompiler:
         self._kept: OrderedDict[str, _Compiled] = OrderedDict()
         self._most_grammars = most_grammars
         self._most_bytes = most_bytes
+
+    @cached_property
+    def control(self) -> ControlTokens:
+        """The control tokens of the vocabulary."""
+        return ControlTokens(self._tokenizer)
 
     @property
     def kept(self) -> tuple[int, int]:

@@ -57,6 +57,12 @@ class Gbnf(_Constraint, frozen=True, tag="gbnf"):
     grammar: str
 
 
+class ToolCalls(_Constraint, frozen=True, tag="tool_calls"):
+    """An answer with tool calls, in the form of the model's family (`gateway.engine.grammar.calls`); Lark."""
+
+    grammar: str
+
+
 class StructuralTag(msgspec.Struct, frozen=True, kw_only=True):
     """A part of an answer with a form of its own, such as a tool call: `trigger` opens it wherever it is
     said, `begin` (which starts with the trigger) and `end` stand around `content`.
@@ -79,12 +85,12 @@ class StructuralTags(_Constraint, frozen=True, tag="structural_tags"):
     separator: str = ""
 
 
-Constraint = JsonSchema | JsonObject | Regex | Choice | Lark | Gbnf | StructuralTags
+Constraint = JsonSchema | JsonObject | Regex | Choice | Lark | Gbnf | StructuralTags | ToolCalls
 
 
 def kind(constraint: Constraint) -> str:
-    """The name of a constraint's kind: json_schema, json_object, regex, choice, lark, gbnf or
-    structural_tags.
+    """The name of a constraint's kind: json_schema, json_object, regex, choice, lark, gbnf,
+    structural_tags or tool_calls.
     """
     return str(constraint.__struct_config__.tag)
 

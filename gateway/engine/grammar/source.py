@@ -15,6 +15,7 @@ from gateway.engine.grammar.constraint import (
     Lark,
     Regex,
     StructuralTags,
+    ToolCalls,
 )
 from gateway.engine.grammar.errors import GrammarRefusedError
 from gateway.engine.grammar.gbnf import gbnf_lark
@@ -43,7 +44,7 @@ def source(constraint: Constraint, limits: GrammarLimits, is_special: IsSpecial)
             text = LLMatcher.grammar_from_regex(pattern)
         case Choice(options):
             text = _choice(options)
-        case Lark(grammar):
+        case Lark(grammar) | ToolCalls(grammar):
             text = _lark(grammar, limits)
         case Gbnf(grammar):
             limits.check_size(grammar, most=limits.gbnf_bytes)

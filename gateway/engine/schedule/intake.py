@@ -15,12 +15,10 @@ from gateway.chat.template import ChatTemplate, TemplateError
 from gateway.engine.cache.lookup import CacheLookup
 from gateway.engine.engine import Tokenizer
 from gateway.engine.grammar.compiler import GrammarCompiler
-from gateway.engine.grammar.constraint import Constraint
-from gateway.engine.grammar.errors import GrammarRefusedError
-from gateway.engine.grammar.matcher import Matcher
 from gateway.engine.logits.resolve import RulesError, resolve
 from gateway.engine.logits.rules import LogitRules
 from gateway.engine.protocol import Admitted, Finished, Message, Refused, Submit, Timing
+from gateway.engine.schedule.constraints import Constraints, RefusedFormError
 from gateway.engine.schedule.prompt import Prompt
 from gateway.engine.schedule.prompt_size import AtLeast, RequestCancelledError, tokens_within
 from gateway.engine.schedule.rendering import PROMPT_END_CHARS, render
@@ -52,6 +50,7 @@ class Intake:
         cache: CacheLookup,
         namespaces: Mapping[str, str],
         speculative: bool,
+        model: str = "",
         grammars: GrammarCompiler | None = None,
         n_vocab: int = sys.maxsize,
         predict_ttft_ms: Callable[[Sequence], float],
@@ -65,7 +64,7 @@ class Intake:
         self._cache = cache
         self._namespaces = namespaces
         self._speculative = speculative
-        self._grammars = grammars
+        self._constraints = Constraints(template, model, grammars)
         self._n_vocab = n_vocab
         self._predict_ttft_ms = predict_ttft_ms
         self._send = send
@@ -128,7 +127,7 @@ class Intake:
             return
         start_ns = time.monotonic_ns()
         try:
-            text = render(self._template, request)
+            text = self._render(request)
         except TemplateError as error:
             timings.append(Timing(Phase.RENDER, start_ns, time.monotonic_ns()))
             self._refuse(request, "invalid_messages", str(error), timings)
@@ -143,10 +142,9 @@ class Intake:
             return
         self._proceed(request)
         try:
-            matcher = self._matcher(request.constraint)
-        except GrammarRefusedError as error:
-            param = f"{request.constraint_param or 'constraint'}{error.path}"
-            self._refuse(request, "invalid_grammar", str(error), timings, param=param)
+            matcher = self._constraints.matcher(prompt.request, prompt.text)
+        except RefusedFormError as error:
+            self._refuse(request, "invalid_grammar", str(error), timings, param=error.param)
             return
         sequence = self._sequence(request, prompt.tokens, tokenized_ns)
         sequence.matcher = matcher
@@ -177,7 +175,7 @@ class Intake:
             return Prompt(request, text, tokens, None)
         kept = without(request.messages, truncation.dropped_messages)
         shorter = msgspec.structs.replace(request, messages=kept)
-        text = render(self._template, shorter)
+        text = self._render(shorter)
         return Prompt(shorter, text, self._tokens(shorter, text, self._n_ctx), truncation)
 
     def _truncate(self, request: Submit, tokens: list[int] | AtLeast) -> Truncation | None:
@@ -188,7 +186,7 @@ class Intake:
             return None
 
         def measure(messages: Messages) -> int:
-            text = render(self._template, msgspec.structs.replace(request, messages=list(messages)))
+            text = self._render(msgspec.structs.replace(request, messages=list(messages)))
             return _size(self._tokens(request, text, most))
 
         counted = None if isinstance(size, AtLeast) else size
@@ -197,6 +195,9 @@ class Intake:
             return None
         dropped, left = found
         return Truncation(dropped, None if counted is None else counted - left)
+
+    def _render(self, request: Submit) -> str:
+        return render(self._template, request, self._constraints.format)
 
     def _tokens(self, request: Submit, text: str, most: int) -> list[int] | AtLeast:
         return tokens_within(text, most, self._tokenizer.tokenize, lambda: self._proceed(request))
@@ -227,24 +228,13 @@ class Intake:
             background=request.background,
             pinned=request.pin,
             streamed=request.streamed,
+            shown=self._constraints.shown if request.prompt is None else {},
         )
         rules = resolve(request.rules, request.stop_tokens, self._tokenizer)
         sequence = Sequence(asked, now_ns)
         sequence.sampler = self._make_sampler(request.sampling, tokens, rules, request.logprobs)
         sequence.drafter = PromptLookup(sequence.progress.tokens) if self._speculative else None
         return sequence
-
-    def _matcher(self, constraint: Constraint | None) -> Matcher | None:
-        """A matcher of its own for a request.
-
-        Raises:
-            GrammarRefusedError: the constraint cannot be compiled here.
-        """
-        if constraint is None:
-            return None
-        if self._grammars is None:
-            raise GrammarRefusedError("this model's vocabulary cannot be constrained")
-        return self._grammars.compile(constraint)
 
     def _refuse_size(self, request: Submit, size: int, timings: list[Timing]) -> None:
         if size == 0:

@@ -104,6 +104,7 @@ class ChatWorker:
             ),
             namespaces=engine.namespaces,
             speculative=options.speculative == "ngram" and backend.trims,
+            model=options.model,
             grammars=engine.grammars,
             n_vocab=sys.maxsize if engine.vocab is None else engine.vocab.n_tokens,
             predict_ttft_ms=lambda sequence: predict_ttft_ms(scheduler, sequence),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from gateway.sampling import Sampling
 
@@ -16,7 +17,8 @@ class GenerationRequest:
     that computes it, and `namespace` what of the cache it may use: that of the same adapter. A `pinned`
     prefix stays in the cache. Nobody reads the text of an answer that is not `streamed` before its end.
     `keep_stop` leaves the stop string that ended the answer in it. With `each_sampled` no token is taken
-    because a grammar forces it: rules or log-probabilities are about each of them.
+    because a grammar forces it: rules or log-probabilities are about each of them. Of control tokens only
+    those in `shown` are in the text, as what stands there.
     """
 
     id: str
@@ -33,6 +35,7 @@ class GenerationRequest:
     background: bool = False
     pinned: bool = False
     streamed: bool = True
+    shown: Mapping[int, bytes] = field(default_factory=dict)
 
     def output_limit(self, n_ctx: int) -> int:
         """Tokens that the answer may have: what was asked for, and what fits a context of `n_ctx` tokens."""

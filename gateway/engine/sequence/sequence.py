@@ -157,7 +157,7 @@ class Sequence:
             progress.tokens.append(token)
             if logprob is not None:
                 progress.logprobs.add(progress.text.decoded, logprob)
-            text += progress.text.push(vocabulary.piece(token))
+            text += progress.text.push(self.request.shown.get(token) or vocabulary.piece(token))
             if progress.text.stopped or progress.completion_tokens >= limit:
                 return text, "stop" if progress.text.stopped else "length"
         return text, ""

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from gateway.chat.formats.choose import choose
+from gateway.chat.formats.constraint import is_held
 from gateway.chat.formats.format import Format
 from gateway.chat.parsing.parser import Parser
 from gateway.engine.frames import MAX_FRAME_BYTES, MessageTooLongError
@@ -79,6 +80,7 @@ class EngineHandle:
         self._changed = asyncio.Event()
         self._share = (0, 1)
         self._format: Format | None = None
+        self._template = ""
         self._silent = recorder.silent()
         self._supervisor = Supervisor(self)
         self.on_load_changed: Callable[[], None] = lambda: None
@@ -190,7 +192,8 @@ class EngineHandle:
         if self._format is None or not (work.tools or self._format.reasoning or self._format.channels):
             return None
         tools = () if work.tool_choice == "none" else work.tools
-        return Parser(self._format, tools=tools, prompt=accepted.prompt_end, ids=_call_id)
+        eager = bool(tools) and is_held(self._format, work.tool_choice, self._template)
+        return Parser(self._format, tools=tools, prompt=accepted.prompt_end, ids=_call_id, eager=eager)
 
     def share(self, part: int, parts: int) -> None:
         """Tell the engine which part of the cores is its own (`gateway.serving.local.core_shares`)."""
@@ -258,7 +261,8 @@ class EngineHandle:
             self._hear_ready(reply)
 
     def _hear_ready(self, ready: Ready) -> None:
-        self._format = None if ready.chat_template is None else choose(ready.chat_template, self.model)
+        self._template = ready.chat_template or ""
+        self._format = choose(self._template, self.model) if self._template else None
         self.description = description_of(ready)
         self.announce(
             EngineState.READY,
