@@ -129,7 +129,10 @@ class Served:
         """The row of a request once it has ended (the writer batches for up to 100 ms)."""
 
         def ended() -> dict[str, Any] | None:
-            found = self.rows("SELECT * FROM requests WHERE id = ? AND status <> 'running'", request_id)
+            try:
+                found = self.rows("SELECT * FROM requests WHERE id = ? AND status <> 'running'", request_id)
+            except sqlite3.OperationalError:  # serving begins before the store has its tables
+                return None
             return found[-1] if found else None
 
         row: dict[str, Any] = until(ended, 10, f"the row of {request_id}")
