@@ -116,9 +116,8 @@ async def _with_engine(url: str, work: Callable[[AsyncEngine], Awaitable[Found]]
     try:
         await asyncio.wait({working})
         return working.result()
-    except (
-        asyncio.CancelledError
-    ):  # Ctrl-C: a statement that goes on would keep its thread, and the thread the program
+    except asyncio.CancelledError:
+        # Ctrl-C: a statement that goes on would keep its thread, and the thread the program
         over.set()
         working.cancel()
         await asyncio.wait({working})

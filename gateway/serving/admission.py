@@ -40,6 +40,8 @@ class Admission:
         Raises:
             QueueFullError, EngineUnavailableError: as `submit`; nothing of it is left then.
         """
+        if len(works) == 1:
+            return Choices([await self.submit(target, record, works[0])])
         self._check_room(target.handle, len(works))
         calls: list[Call] = []
         try:

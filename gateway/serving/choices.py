@@ -25,6 +25,8 @@ def choices_of(work: Generate, n: int, first: int = 0) -> list[Generate]:
 
 def _choice(work: Generate, number: int, first: int) -> Generate:
     seed = work.sampling.seed
+    if first + number == work.choice:
+        return work
     if seed is None or number == 0:
         return replace(work, choice=first + number)
     sampling = work.sampling.with_seed(seed + number)

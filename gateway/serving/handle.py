@@ -40,13 +40,10 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many requests it works on at once, how many it has, and how many of those have no first token
-    yet.
-    """
+    """How many requests it works on at once, and how many it has."""
 
     slots: int
     in_flight: int
-    awaiting: int
 
 
 class Handle(Protocol):
@@ -74,7 +71,11 @@ class Handle(Protocol):
 
     @property
     def capacity(self) -> Capacity:
-        """What it has to do."""
+        """What it has to do; asked for each request."""
+
+    @property
+    def awaiting(self) -> int:
+        """Requests that have no first token yet."""
 
     def next_start_ms(self, now_ns: int) -> float | None:
         """Milliseconds until the next waiting request has its first token; None while none waits or none

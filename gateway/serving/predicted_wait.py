@@ -28,7 +28,7 @@ class PredictedWait:
     def collect(self, out: Outlets) -> None:
         now_ns = self._clock_ns()
         for handle in self._handles():
-            next_ms = handle.next_start_ms(now_ns) if handle.capacity.awaiting else 0.0
+            next_ms = handle.next_start_ms(now_ns) if handle.awaiting else 0.0
             if next_ms is None or handle.status.state is not EngineState.READY:
                 out.forget(metric.PREDICTED_WAIT, handle.model)
             else:

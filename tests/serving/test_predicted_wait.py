@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.serving.handle import Capacity
 from gateway.serving.predicted_wait import PredictedWait
 from telemetry.events import EngineState, EngineStatus
 from telemetry.metrics import instruments as metric
@@ -23,10 +22,6 @@ class Handle:
     next_ms: float | None
     state: EngineState = EngineState.READY
     model: str = MODEL
-
-    @property
-    def capacity(self) -> Capacity:
-        return Capacity(8, self.awaiting, self.awaiting)
 
     @property
     def status(self) -> EngineStatus:

@@ -42,7 +42,11 @@ class Parrot:
 
     @property
     def capacity(self) -> Capacity:
-        return Capacity(2, len(self._tasks), 0)
+        return Capacity(2, len(self._tasks))
+
+    @property
+    def awaiting(self) -> int:
+        return 0
 
     def next_start_ms(self, now_ns: int) -> float | None:
         return None

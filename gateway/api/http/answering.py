@@ -147,9 +147,8 @@ class EngineResponse(ABC):
             error = RequestTimeoutError(
                 f"The request took longer than {seconds:g} s (server.request_timeout_s)."
             )
-            with contextlib.suppress(
-                TimeoutError
-            ):  # a client that does not read gets no longer to read this either
+            # a client that does not read gets no longer to read this either
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._fail(exchange, send, error), CANCEL_WAIT_S)
 
     def _describe(self) -> Description:

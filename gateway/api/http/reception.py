@@ -44,9 +44,8 @@ async def open_request(
         record.model = record.model or model_of(body)
         record.provider = serving.router.provider_of(record.model)
         serving.recorder.admit(record)
-        if not isinstance(
-            error, ClientGoneError
-        ):  # that is how an exchange ends unless somebody says otherwise
+        # a client that has gone is how an exchange ends unless somebody says otherwise
+        if not isinstance(error, ClientGoneError):
             serving.recorder.rejected(error.code)
             exchange.ended = Ended(Status.ERROR, error.status, error.code, error.message)
         raise

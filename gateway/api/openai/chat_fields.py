@@ -60,13 +60,13 @@ def unknown_fields(body: bytes, names: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def refuse(name: str, value: Any) -> None:
-    """Refuse a field of `REFUSED` that asks for something.
+def refuse(name: str, value: Any, refused: Mapping[str, tuple[Any, ...]] = REFUSED) -> None:
+    """Refuse a field of such a table that asks for something.
 
     Raises:
         InvalidRequestError: it does.
     """
-    if value not in REFUSED[name]:
+    if value not in refused[name]:
         message = f"`{name}` is not supported by this server yet; leave it out."
         raise InvalidRequestError(message, code="unsupported_parameter", param=name)
 

@@ -5,24 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
 
 from gateway.api.dialect import TextRequest
 from gateway.api.http.decoding import decode_body
 from gateway.api.openai.chat_fields import REFUSED, refuse, unknown_fields
-from gateway.api.openai.chat_parse import caller_of, conversation_of, params_of, stop_of
 from gateway.api.openai.completion_schema import (
     MAX_PROMPTS,
     Completion,
     CompletionChoice,
     RawCompletionRequest,
 )
+from gateway.api.openai.controls_parse import controls_of, wants_usage
 from gateway.api.openai.embedding_input import inputs_of
 from gateway.api.openai.figures import timings_of, usage_of
-from gateway.api.openai.sampling_parse import rules_of, sampling_of
 from gateway.api.openai.sse import DONE, sse
-from gateway.api.openai.structured import FIELDS, form_of
 from gateway.chat.parsing.events import Content
 from gateway.errors import InvalidRequestError
 from gateway.serving.handle import Description
@@ -33,8 +32,12 @@ from telemetry.record import RequestRecord
 _decoder = msgspec.json.Decoder(RawCompletionRequest)
 _encode = msgspec.json.Encoder().encode
 
-NOT_SERVED = ("suffix", "best_of", "logprobs")
-"""Fields that are refused by name where they ask for something; `best_of` 1 and `logprobs` null do not."""
+NOT_SERVED: dict[str, tuple[Any, ...]] = {
+    "suffix": (None, {}, ""),
+    "best_of": (None, 1, {}, ""),
+    "logprobs": (None, {}, ""),
+}
+"""Fields of completions alone that are refused, and the values at which they ask for nothing."""
 
 
 def parse_completion(body: bytes) -> TextRequest:
@@ -46,40 +49,16 @@ def parse_completion(body: bytes) -> TextRequest:
     raw = decode_body(_decoder, body)
     ignored = _check_fields(body, raw)
     prompts = _prompts(raw)
-    form = form_of(body, {name: getattr(raw, name, None) for name in FIELDS})
-    first = Generate(
-        model=raw.model,
-        messages=[],
-        prompt=prompts[0],
-        sampling=sampling_of(raw),
-        rules=rules_of(raw, raw.max_tokens or raw.max_completion_tokens),
-        keep_stop=bool(raw.include_stop_str_in_output),
-        max_tokens=raw.max_tokens or raw.max_completion_tokens,
-        stop=stop_of(raw.stop),
-        stop_tokens=tuple(raw.stop_token_ids or ()),
-        stream=bool(raw.stream),
-        conversation=conversation_of(raw.metadata),
-        caller=caller_of(raw.user),
-        background=raw.priority == "background",
-        cache=raw.cache_prompt is not False,
-        pin=bool(raw.pin),
-        constraint=None if form is None else form.constraint,
-        constraint_param="" if form is None else form.param,
-        params=params_of(raw),
-        ignored=kept(ignored),
-    )
-    include_usage = raw.stream_options is not None and raw.stream_options.include_usage
+    controls = controls_of(body, raw, raw.max_tokens or raw.max_completion_tokens)
+    first = Generate(**controls, messages=[], prompt=prompts[0], ignored=kept(ignored))
     echoed = [prompt if isinstance(prompt, str) else "" for prompt in prompts] if raw.echo else []
-    writer = partial(CompletionWriter, include_usage, echoed, raw.n or 1)
+    writer = partial(CompletionWriter, wants_usage(raw), echoed, raw.n or 1)
     return TextRequest(first, writer, raw.n or 1, tuple(prompts[1:]))
 
 
 def _check_fields(body: bytes, raw: RawCompletionRequest) -> list[str]:
     for name in NOT_SERVED:
-        value = getattr(raw, name)
-        if value is not None and not (name == "best_of" and value == 1) and value not in ({}, ""):
-            text = f"`{name}` is not supported by this server yet; leave it out."
-            raise InvalidRequestError(text, code="unsupported_parameter", param=name)
+        refuse(name, getattr(raw, name), NOT_SERVED)
     ignored = unknown_fields(body, raw.__struct_fields__)
     for name, value in ignored.items():
         if name in REFUSED:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gateway.api.dialect import VectorRequest
 from gateway.api.http.decoding import decode_body
 from gateway.api.openai.chat_fields import unknown_fields
-from gateway.api.openai.chat_parse import caller_of
+from gateway.api.openai.controls_parse import caller_of
 from gateway.api.openai.embedding_input import check_count, inputs_of
 from gateway.api.openai.embedding_schema import (
     Embedding,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gateway.api.openai.chat_schema import Controls
 from gateway.engine.grammar.constraint import Choice, Constraint, Gbnf, JsonObject, JsonSchema, Lark, Regex
 from gateway.errors import InvalidRequestError
 
@@ -25,10 +26,9 @@ class Form(NamedTuple):
     param: str
 
 
-def form_of(body: bytes, given: Mapping[str, Any]) -> Form | None:
-    """The form that a request asks for; None where it asks for none. `given` are the fields of `FIELDS`,
-    decoded; schemas are taken from the body as they were written, since the order of properties is part of
-    them.
+def form_of(body: bytes, raw: Controls) -> Form | None:
+    """The form that a request asks for; None where it asks for none. Schemas are taken from the body as they
+    were written, since the order of properties is part of them.
 
     Raises:
         InvalidRequestError: a field is not understood, or two of them ask for a form.
@@ -36,8 +36,8 @@ def form_of(body: bytes, given: Mapping[str, Any]) -> Form | None:
     forms = [
         form
         for name, read in FIELDS.items()
-        if given.get(name) not in ABSENT
-        if (form := read(name, given[name], body))
+        if (value := getattr(raw, name)) not in ABSENT
+        if (form := read(name, value, body))
     ]
     if len(forms) > 1:
         names = " and ".join(f"`{form.param}`" for form in forms)

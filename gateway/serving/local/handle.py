@@ -107,8 +107,12 @@ class EngineHandle:
     @property
     def capacity(self) -> Capacity:
         """Sequences that the engine decodes at once, and its requests."""
-        awaiting = sum(call.record.first_token_ns is None for call in self._calls.values())
-        return Capacity(self._options.slots, len(self._calls), awaiting)
+        return Capacity(self._options.slots, len(self._calls))
+
+    @property
+    def awaiting(self) -> int:
+        """Requests that have no first token yet."""
+        return sum(call.record.first_token_ns is None for call in self._calls.values())
 
     def next_start_ms(self, now_ns: int) -> float | None:
         """Milliseconds until the first of the waiting requests is expected to have its first token, by the
@@ -183,7 +187,7 @@ class EngineHandle:
         if not isinstance(work, Generate):
             return Call(record, self._recorder, self._cancel)
         recorder = self._silent if work.choice else self._recorder
-        ahead = self.capacity.awaiting if work.progress and not work.choice else None
+        ahead = self.awaiting if work.progress and not work.choice else None
         reader = partial(self._reader, work)
         return Call(record, recorder, self._cancel, choice=work.choice, ahead=ahead, reader=reader)
 

@@ -139,9 +139,8 @@ class Supervisor:
                 )
             elif now_s - handle.last_heard_s > limits.heartbeat_timeout_s:
                 hung = f"was silent for {limits.heartbeat_timeout_s:g} s and was killed"
-            elif (
-                handle.step_age_s > limits.step_timeout_s + limits.heartbeat_timeout_s
-            ):  # the engine was to give it up by itself
+            elif handle.step_age_s > limits.step_timeout_s + limits.heartbeat_timeout_s:
+                # the engine was to give it up by itself
                 hung = f"was stuck in one step for {handle.step_age_s:.0f} s and was killed"
             else:
                 hung = ""
